@@ -1,0 +1,76 @@
+# Machine learning that retrains and deploys itself. `make` lists the targets.
+PORT  ?= 4566
+STACK ?= retrain
+DATA  ?=
+
+VENV   := .venv
+PYTHON := $(VENV)/bin/python
+# One installer for the house and for the images' environments; the version is requirements.lock's.
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
+GROUPS := --group authoring --group dev --group containers
+LAYER  := /powertools/python/layer
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+# The laptop's account, for the targets that use it: the variables that every AWS tool reads.
+LAPTOP := AWS_ENDPOINT_URL=http://127.0.0.1:$(PORT) AWS_DEFAULT_REGION=us-east-1 AWS_REGION=us-east-1 \
+          AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_SESSION_TOKEN= AWS_PROFILE= AWS_PAGER= \
+          SAM_CLI_TELEMETRY=0
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: run
+run: up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PORT=4566
+	@$(LAPTOP) python -m demo --stack $(STACK) $(if $(DATA),--data "$(DATA)") --footer "make down$(if $(filter-out 4566,$(PORT)), PORT=$(PORT))"
+
+.PHONY: up
+up: install ## start the laptop's AWS
+	@python -m localaws up --port $(PORT)
+
+.PHONY: down
+down: ## stop the laptop's AWS; what it held is forgotten
+	@test ! -x $(PYTHON) || python -m localaws down --port $(PORT)
+
+.PHONY: deploy-local
+deploy-local: install ## sam deploy to the laptop's AWS
+	@$(LAPTOP) python -m localaws layer 'aws-lambda-powertools[tracer,parser]' --parameter $(LAYER)
+	@echo "sam deploy --config-env local --stack-name $(STACK)"
+	@$(LAPTOP) sam deploy --config-env local --stack-name $(STACK)
+
+.PHONY: deploy
+deploy: install ## sam deploy to your AWS account; asks before it changes anything
+	@sam deploy --guided
+
+.PHONY: render
+render: install ## write the workflow's and the pipeline's definitions from their Python
+	@python statemachine/workflow.py
+	@python pipeline/definition.py
+
+.PHONY: lint
+lint: install ## ruff, mypy strict, cfn-lint and sam validate
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 sam validate --lint
+
+.PHONY: test
+test: lint ## lint, then unit tests, tests over HTTP, and the end-to-end test
+	@python -m pytest
+
+.PHONY: install
+install: $(VENV)/.installed ## make the Python environment from requirements.lock
+
+$(VENV)/.installed: requirements.lock
+	@python3 -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("python3 has to be 3.11, 3.12 or 3.13, not " + sys.version.split()[0])'
+	@echo "Installing what requirements.lock names into $(VENV) (once)"
+	@test -x $(VENV)/bin/uv || { python3 -m venv --clear $(VENV) && \
+	    $(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock
+	@touch $@
+
+.PHONY: lock
+lock: install ## resolve pyproject.toml anew into requirements.lock
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url $(GROUPS) \
+	    --custom-compile-command 'make lock' pyproject.toml -o requirements.lock

@@ -1,0 +1,276 @@
+"""ministack with what it lacks: SageMaker, and IAM for state machines.
+
+The only file that knows ministack's inside. The names used here are private to it, so the exact
+version is pinned, and tests/local/test_gateway.py fails when one of them goes.
+
+- `app.SERVICE_HANDLERS` gets SageMaker, its runtime's paths included.
+- `stepfunctions._AWS_SDK_SERVICE_MAP` gets `aws-sdk:sagemaker:*` tasks.
+- `provisioners._RESOURCE_HANDLERS` gets CloudFormation's AWS::SageMaker types.
+- Tasks of a state machine run inside ministack, which does not check the machine's role:
+  `_execute_task`, `_invoke_resource` and `call_service_handler_sync` are wrapped to do it.
+"""
+
+import asyncio
+import contextvars
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from localaws.sagemaker.authorization import Permission
+from localaws.sagemaker.cloudformation import ResourceType
+from localaws.sagemaker.errors import AccessDeniedException
+from localaws.sagemaker.http import Answer, Http
+from localaws.sagemaker.shapes import Document, service_model
+from localaws.settings import ACCOUNT_ID, HOST, ROOT_KEY, ROOT_SECRET, Settings
+
+PINNED_VERSION = "1.5.33"
+SAGEMAKER_THREADS = 128  # an invocation holds one while the model answers
+
+AsgiApp = Callable[..., Awaitable[None]]
+
+_machine_role: contextvars.ContextVar[str | None] = contextvars.ContextVar("machine_role", default=None)
+"""The role of the state machine on whose behalf this thread works."""
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that ministack reads; most of them once, when it is imported."""
+    return {
+        "AUTH": "true",
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(settings.port),
+        "MINISTACK_ACCOUNT_ID": ACCOUNT_ID,
+        "MINISTACK_REGION": settings.region,
+        "AWS_DEFAULT_REGION": settings.region,
+        "AWS_REGION": settings.region,
+        "AWS_ACCESS_KEY_ID": ROOT_KEY,
+        "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
+        "AWS_ENDPOINT_URL": settings.endpoint_url,
+        "SFN_WAIT_SCALE": str(settings.wait_scale),
+        "S3_PERSIST": "1",  # objects lie in files, where Athena's engine finds them
+        "S3_DATA_DIR": str(settings.data_dir / "s3"),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "LAMBDA_EXECUTOR": "local",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+    }
+
+
+def load(settings: Settings) -> AsgiApp:
+    """Import ministack, configured; the ASGI application that serves everything."""
+    os.environ.update(environment(settings))
+    import ministack.app
+
+    application: AsgiApp = ministack.app.app
+    return application
+
+
+def install(sagemaker: Http, resource_types: Mapping[str, ResourceType], region: str) -> None:
+    """Give ministack what it lacks; call `load` first."""
+    from ministack import app
+    from ministack.services import stepfunctions
+    from ministack.services.cloudformation import provisioners
+
+    app.SERVICE_HANDLERS["sagemaker"] = _sagemaker_handler(sagemaker, region)
+    stepfunctions._AWS_SDK_SERVICE_MAP["sagemaker"] = {"target_prefix": "SageMaker", "protocol": "json"}
+    stepfunctions._AWS_SDK_ERROR_PREFIX["sagemaker"] = "SageMaker"
+    stepfunctions._AWS_SDK_ERROR_CODE_OVERRIDES["sagemaker"] = _sdk_error_names()
+    for name, resource_type in resource_types.items():
+        provisioners._RESOURCE_HANDLERS[name] = _provisioner(name, resource_type)
+    _enforce_machine_roles(app, stepfunctions)
+
+
+def _sagemaker_handler(sagemaker: Http, region: str) -> Callable[..., Awaitable[Answer]]:
+    threads = ThreadPoolExecutor(SAGEMAKER_THREADS, thread_name_prefix="sagemaker")
+
+    async def handle(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query_params: Mapping[str, Any]
+    ) -> Answer:
+        context = contextvars.copy_context()
+        data = body.encode() if isinstance(body, str) else body
+        work = (sagemaker.handle, path, headers, data, _authorizer(headers, region))
+        status, answer_headers, answer = await asyncio.get_running_loop().run_in_executor(
+            threads, context.run, *work
+        )
+        # ministack rewrites a "Content-Type" to the control plane's; an endpoint's own has to pass.
+        return status, {name.lower(): value for name, value in answer_headers.items()}, answer
+
+    return handle
+
+
+def _authorizer(headers: Mapping[str, str], region: str) -> Callable[[Permission], None]:
+    from ministack.core.iam_evaluator import enforce
+    from ministack.core.router import extract_access_key_id
+
+    def authorize(permission: Permission) -> None:
+        if (role_arn := _machine_role.get()) is not None:
+            _authorize_role(role_arn, permission, region)
+            return
+        denied = enforce(
+            extract_access_key_id(headers, {}),
+            permission.action,
+            "sagemaker",
+            region,
+            resource_arn=permission.resource,
+            service_context=permission.context,
+        )
+        if denied is not None:
+            raise _access_denied(getattr(denied, "principal_arn", "anonymous"), permission)
+
+    return authorize
+
+
+def _authorize_role(role_arn: str, permission: Permission, region: str) -> None:
+    from ministack.core import iam_evaluator
+    from ministack.services import iam
+
+    role_name = role_arn.rsplit("/", 1)[-1]
+    principal = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role_name}/StepFunctions"
+    result = iam_evaluator.evaluate(
+        iam_evaluator.EvalContext(
+            principal_arn=principal,
+            principal_type="AssumedRole",
+            principal_account=ACCOUNT_ID,
+            action=permission.action,
+            resource_arn=permission.resource,
+            region=region,
+            service_context={key.lower(): value for key, value in permission.context.items()},
+        ),
+        iam_evaluator._gather_role_policies(role_name, ACCOUNT_ID),
+        *iam_evaluator._permissions_boundary(iam._roles, role_name, ACCOUNT_ID),
+    )
+    if result.decision != "Allow":
+        raise _access_denied(principal, permission)
+
+
+def _access_denied(principal: str, permission: Permission) -> AccessDeniedException:
+    return AccessDeniedException(
+        f"User: {principal} is not authorized to perform: {permission.action} on resource: "
+        f"{permission.resource} because no identity-based policy allows the {permission.action} action"
+    )
+
+
+def _sdk_error_names() -> dict[str, str]:
+    """Errors by Step Functions' names, the Java SDK's: the modelled exception, else SageMakerException."""
+    unmodelled = ("ValidationException", "AccessDeniedException", "ThrottlingException", "InternalFailure")
+    names = dict.fromkeys(unmodelled, "SageMakerException")
+    for shape in service_model("sagemaker").error_shapes:
+        names[shape.name] = shape.name if shape.name.endswith("Exception") else f"{shape.name}Exception"
+    return names
+
+
+def _provisioner(name: str, resource_type: ResourceType) -> dict[str, Any]:
+    """A resource type as ministack's CloudFormation calls it."""
+    from ministack.services.cloudformation import provisioners
+
+    def create(logical_id: str, properties: Document, stack_name: str) -> tuple[str, Document]:
+        generated = provisioners._physical_name(stack_name, logical_id)
+        return resource_type.create(properties, generated)
+
+    def update(physical_id: str, old: Document, new: Document, stack_name: str) -> tuple[str, Document]:
+        return resource_type.update(physical_id, old, new)
+
+    def delete(physical_id: str, properties: Document) -> None:
+        resource_type.delete(physical_id)
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def _enforce_machine_roles(app: Any, stepfunctions: Any) -> None:
+    execute_task, invoke_resource = stepfunctions._execute_task, stepfunctions._invoke_resource
+    call_handler = app.call_service_handler_sync
+
+    def execute_task_as_machine(
+        state: Document, raw_input: Any, execution: Document, context: Document
+    ) -> Any:
+        machine = stepfunctions._state_machines[context["StateMachine"]["Id"]]
+        token = _machine_role.set(machine["roleArn"])
+        try:
+            return execute_task(state, raw_input, execution, context)
+        finally:
+            _machine_role.reset(token)
+
+    def invoke_resource_as_machine(resource: str, parameters: Any) -> Any:
+        permission = _integration_permission(resource, parameters)
+        if permission is not None:
+            service = permission.action.partition(":")[0]
+            _authorize_task(stepfunctions, permission, service)
+        return invoke_resource(resource, parameters)
+
+    def call_handler_as_machine(
+        handler: Any, method: str, path: str, headers: Any, body: Any, query: Any, timeout: Any = None
+    ) -> Any:
+        service = headers["authorization"].split("/")[3] if _machine_role.get() else "sagemaker"
+        if service != "sagemaker":  # which checks for itself
+            permission = _api_permission(service, method, path, headers, body, query)
+            _authorize_task(stepfunctions, permission, service)
+        return call_handler(handler, method, path, headers, body, query, timeout)
+
+    stepfunctions._execute_task = execute_task_as_machine
+    stepfunctions._invoke_resource = invoke_resource_as_machine
+    app.call_service_handler_sync = call_handler_as_machine
+
+
+def _authorize_task(stepfunctions: Any, permission: Permission, service: str) -> None:
+    from ministack.core.responses import get_region
+
+    role_arn = _machine_role.get()
+    if role_arn is None:
+        return
+    try:
+        _authorize_role(role_arn, permission, get_region())
+    except AccessDeniedException as denied:
+        prefix = stepfunctions._AWS_SDK_ERROR_PREFIX.get(service, service.capitalize())
+        cause = f"{denied.message} (Service: {prefix}, Status Code: 403, Error Code: AccessDeniedException)"
+        raise stepfunctions._ExecutionError(f"{prefix}.{prefix}Exception", cause) from denied
+
+
+def _api_permission(service: str, method: str, path: str, headers: Any, body: Any, query: Any) -> Permission:
+    """What an `aws-sdk` task's call needs, as ministack finds it for a call from outside."""
+    from ministack.core.iam_actions import extract_iam_action, extract_resource_arn
+    from ministack.core.responses import get_region
+
+    data = body.encode() if isinstance(body, str) else body
+    # ministack reads a query protocol's members from the parameters, where its router puts them.
+    from ministack.app import _routing_params
+
+    parameters = _routing_params(method, path, headers, data, query)
+    action = extract_iam_action(service, method, path, headers, data, parameters)
+    resource = extract_resource_arn(
+        service, method, path, headers, data, parameters, get_region(), ACCOUNT_ID
+    )
+    return Permission(action or f"{service}:*", resource)
+
+
+# What ministack runs without its HTTP handlers: the action, and the parameter that names the resource.
+_OPTIMIZED = {
+    "lambda:invoke": ("lambda:InvokeFunction", "FunctionName"),
+    "sqs:sendMessage": ("sqs:SendMessage", "QueueUrl"),
+    "sns:publish": ("sns:Publish", "TopicArn"),
+    "events:putEvents": ("events:PutEvents", "EventBusName"),
+    "dynamodb:putItem": ("dynamodb:PutItem", "TableName"),
+    "dynamodb:getItem": ("dynamodb:GetItem", "TableName"),
+    "dynamodb:deleteItem": ("dynamodb:DeleteItem", "TableName"),
+    "dynamodb:updateItem": ("dynamodb:UpdateItem", "TableName"),
+    "states:startExecution": ("states:StartExecution", "StateMachineArn"),
+}
+
+
+def _integration_permission(resource: str, parameters: Any) -> Permission | None:
+    if ":lambda:" in resource and ":function:" in resource:
+        return Permission("lambda:InvokeFunction", resource)
+    integration = resource.removeprefix("arn:aws:states:::").partition(".")[0]
+    if integration not in _OPTIMIZED:
+        return None
+    action, member = _OPTIMIZED[integration]
+    return Permission(action, _resource_arn(action.partition(":")[0], str(parameters.get(member, "*"))))
+
+
+def _resource_arn(service: str, name: str) -> str:
+    from ministack.core.responses import get_region
+
+    if name.startswith("arn:") or name == "*":
+        return name
+    prefix = f"arn:aws:{service}:{get_region()}:{ACCOUNT_ID}:"
+    kinds = {"lambda": "function:", "dynamodb": "table/", "events": "event-bus/"}
+    return prefix + kinds.get(service, "") + name.rsplit("/", 1)[-1]

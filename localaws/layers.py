@@ -1,0 +1,93 @@
+"""An installed distribution as a Lambda layer, named by an SSM parameter, as AWS names its public layers."""
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+import boto3
+from packaging.requirements import Requirement
+
+# What the Lambda runtime has already.
+IN_RUNTIME = frozenset({"boto3", "botocore", "s3transfer", "urllib3", "python-dateutil", "six"})
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same content is the same file
+
+
+def publish(requirement: str, parameter: str) -> str:
+    """Publish a layer and set the parameter to its version's ARN; the same content is published once.
+
+    Args:
+        requirement: such as "aws-lambda-powertools[tracer]"; it has to be installed here.
+        parameter: the SSM parameter's name.
+
+    Returns:
+        The ARN of the layer's version.
+
+    Raises:
+        PackageNotFoundError: the distribution, or one that it needs, is not installed.
+    """
+    archive = build(requirement)
+    digest = hashlib.sha256(archive).hexdigest()
+    name = Requirement(requirement).name
+    client = boto3.client("lambda")
+    published = client.list_layer_versions(LayerName=name).get("LayerVersions", [])
+    arn = next((layer["LayerVersionArn"] for layer in published if layer.get("Description") == digest), None)
+    if arn is None:
+        arn = client.publish_layer_version(LayerName=name, Description=digest, Content={"ZipFile": archive})[
+            "LayerVersionArn"
+        ]
+    boto3.client("ssm").put_parameter(Name=parameter, Value=arn, Type="String", Overwrite=True)
+    return arn
+
+
+def build(requirement: str) -> bytes:
+    """The layer's zip: the distribution and what it needs, under python/.
+
+    Raises:
+        PackageNotFoundError: the distribution, or one that it needs, is not installed.
+    """
+    needed = sorted(closure(requirement).values(), key=lambda found: found.name)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for found in needed:
+            for member, source in _files(found):
+                entry = zipfile.ZipInfo(f"python/{member}", _EPOCH)
+                entry.external_attr = 0o644 << 16
+                archive.writestr(entry, source.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1)
+    return content.getvalue()
+
+
+def closure(requirement: str) -> dict[str, Distribution]:
+    """The distribution and all that it needs here, by normalised name, but for what the runtime has.
+
+    Raises:
+        PackageNotFoundError: one of them is not installed.
+    """
+    found: dict[str, Distribution] = {}
+    waiting = [Requirement(requirement)]
+    while waiting:
+        wanted = waiting.pop()
+        name = wanted.name.lower().replace("_", "-")
+        if name in found or name in IN_RUNTIME:
+            continue
+        found[name] = distribution(wanted.name)
+        waiting += _requirements(found[name], wanted.extras or {""})
+    return found
+
+
+def _requirements(found: Distribution, extras: set[str]) -> Iterator[Requirement]:
+    for line in found.requires or []:
+        needed = Requirement(line)
+        if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+            yield needed
+
+
+def _files(found: Distribution) -> Iterator[tuple[str, Path]]:
+    for file in sorted(found.files or [], key=str):
+        # Scripts lie outside the package folder, and bytecode is this Python's own.
+        if ".." not in file.parts and file.suffix != ".pyc":
+            source = Path(str(found.locate_file(file)))
+            if source.is_file():
+                yield file.as_posix(), source

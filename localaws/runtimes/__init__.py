@@ -1,0 +1,1 @@
+"""How a container runs: `process` runs an image's folder as a process of this machine, without Docker."""

@@ -1,0 +1,63 @@
+"""What SageMaker asks of whatever runs containers."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+OPT_ML = "/opt/ml"
+
+
+class ImageError(Exception):
+    """The image is not to be had, or its environment cannot be made; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """One container to run.
+
+    Attributes:
+        image: the image's URI, as in the request.
+        command: the entry point and its arguments: ("train",), ("serve",) or a job's own.
+        base_dir: the folder that the container sees as /opt/ml.
+        environment: its variables, AWS credentials among them.
+        on_line: called with each line that it prints, from a thread of the runtime's.
+    """
+
+    image: str
+    command: Sequence[str]
+    base_dir: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    on_line: Callable[[str], None] = lambda line: None
+
+
+class Container(Protocol):
+    """A container that was started."""
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """The exit code, as a shell tells it (137 for SIGKILL); None if `timeout` seconds were too few."""
+
+    def stop(self, grace: float) -> int:
+        """SIGTERM, then after `grace` seconds SIGKILL, for everything that it started; the exit code."""
+
+    @property
+    def pid(self) -> int:
+        """The process that `wait` waits for."""
+
+
+class Runtime(Protocol):
+    """Runs containers by their images' URIs."""
+
+    def prepare(self, image: str) -> None:
+        """Make the image ready to start; what a pull is elsewhere.
+
+        Raises:
+            ImageError: there is no such image, or it cannot be made ready.
+        """
+
+    def start(self, spec: ContainerSpec) -> Container:
+        """Start a container of a prepared image.
+
+        Raises:
+            ImageError: the command is not in the image.
+        """

@@ -1,0 +1,96 @@
+"""Which IAM permissions a request needs.
+
+Source: the Service Authorization Reference, "Actions, resources, and condition keys for Amazon SageMaker".
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from localaws.sagemaker.shapes import Document
+
+
+@dataclass(frozen=True)
+class Permission:
+    """One thing that the caller's policies have to allow.
+
+    Attributes:
+        action: such as "sagemaker:CreateEndpoint".
+        resource: the ARN that it acts on, "*" where the action knows no resource.
+        context: condition keys of the request, such as iam:PassedToService.
+    """
+
+    action: str
+    resource: str
+    context: dict[str, str] = field(default_factory=dict)
+
+
+Authorize = Callable[[Permission], None]
+"""Raises AccessDeniedException for what the caller may not do."""
+
+_KINDS = {
+    "ProcessingJob": "processing-job",
+    "TrainingJob": "training-job",
+    "TransformJob": "transform-job",
+    "Model": "model",
+    "EndpointConfig": "endpoint-config",
+    "Endpoint": "endpoint",
+    "Pipeline": "pipeline",
+    "ModelPackageGroup": "model-package-group",
+}
+# Operations that act on more than the resource whose name their own name ends in.
+_ALSO = {"CreateEndpoint": ("EndpointConfig",), "UpdateEndpoint": ("EndpointConfig",)}
+_INSTEAD = {
+    "StartPipelineExecution": "Pipeline",
+    "ListPipelineExecutions": "Pipeline",
+    "InvokeEndpointAsync": "Endpoint",
+}
+_VERB = re.compile(r"^(Create|Describe|Update|Delete|Stop|Start|Invoke|List|Retry)")
+
+
+def required_permissions(operation: str, request: Document, arn_prefix: str) -> Iterator[Permission]:
+    """The permissions that a caller of the operation needs.
+
+    Args:
+        operation: such as "CreateEndpoint".
+        request: its members.
+        arn_prefix: such as "arn:aws:sagemaker:us-east-1:000000000000:".
+    """
+    resources = list(_resources(operation, request, arn_prefix)) or ["*"]
+    for resource in resources:
+        yield Permission(f"sagemaker:{operation}", resource)
+    if request.get("Tags") and operation.startswith("Create"):
+        yield Permission("sagemaker:AddTags", resources[0])
+    for member in ("RoleArn", "ExecutionRoleArn"):
+        if request.get(member):
+            yield Permission(
+                "iam:PassRole", request[member], {"iam:PassedToService": "sagemaker.amazonaws.com"}
+            )
+
+
+def _resources(operation: str, request: Document, arn_prefix: str) -> Iterator[str]:
+    arn = request.get("PipelineExecutionArn") or request.get("ResourceArn")
+    if arn:
+        yield arn
+        return
+    if operation.endswith("ModelPackage"):
+        yield _model_package_arn(request, arn_prefix)
+        return
+    noun = _INSTEAD.get(operation, _VERB.sub("", operation))
+    for kind in (noun, *_ALSO.get(operation, ())):
+        name = request.get(f"{kind}Name")
+        if kind in _KINDS and name:
+            yield _arn(name, _KINDS[kind], arn_prefix)
+
+
+def _model_package_arn(request: Document, arn_prefix: str) -> str:
+    if "ModelPackageGroupName" in request:
+        # The version is not known yet; policies name a group's packages as group/*.
+        return _arn(request["ModelPackageGroupName"], "model-package", arn_prefix) + "/*"
+    return _arn(
+        request.get("ModelPackageName") or request.get("ModelPackageArn") or "*", "model-package", arn_prefix
+    )
+
+
+def _arn(name: str, kind: str, arn_prefix: str) -> str:
+    return name if name.startswith("arn:") else f"{arn_prefix}{kind}/{name.lower()}"

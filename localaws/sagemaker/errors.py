@@ -1,0 +1,100 @@
+"""What the local SageMaker answers when it cannot do what it was asked.
+
+SageMakerError
+├── ValidationException      the request, or what it names, is not right (400)
+│   └── NotSupportedLocally  SageMaker does it, this SageMaker does not
+├── AccessDeniedException    the caller's policies do not allow it (400)
+├── ResourceNotFound         what the request names is not there (400)
+├── ResourceInUse            the name is taken, or the resource is busy (400)
+├── ResourceLimitExceeded    a quota of SageMaker's, or of this machine (400)
+├── ConflictException        the resource is in a state that refuses the change (400)
+├── ServiceUnavailable       the endpoint's container is not ready (503)
+├── ModelError               the model's container answered with an error (424)
+└── UnknownOperation         botocore's model has no such operation (400)
+
+Codes are AWS's: botocore raises the exception class of the same name.
+"""
+
+from typing import Any
+
+
+class SageMakerError(Exception):
+    """An error answer in AWS's shape: the class's name is the code."""
+
+    code: str = ""
+    status: int = 400
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def body(self) -> dict[str, Any]:
+        """The members of the answer's JSON body."""
+        return {"__type": self.code or type(self).__name__, "message": self.message, "Message": self.message}
+
+
+class ValidationException(SageMakerError):  # noqa: N818
+    """The request, or what it names, is not right."""
+
+
+class NotSupportedLocally(ValidationException):
+    """SageMaker does it, this SageMaker does not."""
+
+    code = "ValidationException"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not supported locally")
+
+
+class AccessDeniedException(SageMakerError):  # noqa: N818
+    """The caller's policies do not allow it."""
+
+
+class ResourceNotFound(SageMakerError):  # noqa: N818
+    """What the request names is not there."""
+
+
+class ResourceInUse(SageMakerError):  # noqa: N818
+    """The name is taken, or the resource is busy."""
+
+
+class ResourceLimitExceeded(SageMakerError):  # noqa: N818
+    """A quota of SageMaker's, or of this machine, is reached."""
+
+
+class ConflictException(SageMakerError):  # noqa: N818
+    """The resource is in a state that refuses the change."""
+
+
+class ServiceUnavailable(SageMakerError):  # noqa: N818
+    """The endpoint's container is not ready."""
+
+    status = 503
+
+
+class UnknownOperation(SageMakerError):  # noqa: N818
+    """botocore's model has no such operation."""
+
+    code = "UnknownOperationException"
+
+
+class ModelError(SageMakerError):
+    """The model's container answered with an error."""
+
+    status = 424
+
+    def __init__(
+        self, message: str, original_status: int, original_message: str, log_stream_arn: str
+    ) -> None:
+        super().__init__(message)
+        self.original_status = original_status
+        self.original_message = original_message
+        self.log_stream_arn = log_stream_arn
+
+    def body(self) -> dict[str, Any]:
+        """The members of the answer's JSON body."""
+        return super().body() | {
+            "OriginalStatusCode": self.original_status,
+            "OriginalMessage": self.original_message,
+            "LogStreamArn": self.log_stream_arn,
+        }

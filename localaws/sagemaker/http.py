@@ -1,0 +1,110 @@
+"""SageMaker on the wire: JSON 1.1 for the control plane, REST for invocations."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from localaws.sagemaker.authorization import Authorize, required_permissions
+from localaws.sagemaker.errors import (
+    NotSupportedLocally,
+    SageMakerError,
+    UnknownOperation,
+    ValidationException,
+)
+from localaws.sagemaker.shapes import Document, operation_model, parse_request, render_answer
+
+Operation = Callable[[Document], Document]
+Answer = tuple[int, dict[str, str], bytes]
+
+JSON_TYPE = "application/x-amz-json-1.1"
+_TARGET = re.compile(r"SageMaker\.(\w+)")
+_INVOKE = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations)")
+
+logger = logging.getLogger("localaws.sagemaker")
+
+
+class Invocations(Protocol):
+    """What answers InvokeEndpoint and InvokeEndpointAsync; headers' names are in small letters."""
+
+    def invoke(self, endpoint: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Ask the endpoint's model."""
+
+    def invoke_async(self, endpoint: str, headers: Mapping[str, str]) -> Answer:
+        """Queue a request that lies in S3."""
+
+
+class Http:
+    """Turns HTTP requests into operations, and what they answer or raise into HTTP answers."""
+
+    def __init__(
+        self, operations: Mapping[str, Operation], invocations: Invocations, arn_prefix: str
+    ) -> None:
+        self._operations = operations
+        self._invocations = invocations
+        self._arn_prefix = arn_prefix
+
+    def handle(self, path: str, headers: Mapping[str, str], body: bytes, authorize: Authorize) -> Answer:
+        """Answer a request, always: an error that is nobody's fault here is an InternalFailure, and logged.
+
+        Args:
+            path: the URL's path.
+            headers: by names in small letters.
+            body: as sent.
+            authorize: raises what the caller may not do.
+        """
+        try:
+            if invocation := _INVOKE.fullmatch(path):
+                return self._invoke(invocation[1], invocation[2], headers, body, authorize)
+            operation, request = _json_request(headers, body)
+            self._authorize(operation, request, authorize)
+            return 200, {"Content-Type": JSON_TYPE}, json.dumps(self.call(operation, request)).encode()
+        except SageMakerError as error:
+            return _error_answer(error.status, error.body())
+        except Exception:
+            logger.exception("%s failed", headers.get("x-amz-target", path))
+            message = "An internal error occurred: see the log of localaws"
+            return _error_answer(500, {"__type": "InternalFailure", "message": message})
+
+    def call(self, operation: str, wire: Document) -> Document:
+        """Do an operation.
+
+        Raises:
+            SageMakerError: it cannot be done.
+        """
+        operation_model(operation)
+        if operation not in self._operations:
+            raise NotSupportedLocally(f"The operation {operation}")
+        return render_answer(operation, self._operations[operation](parse_request(operation, wire)))
+
+    def _authorize(self, operation: str, request: Document, authorize: Authorize) -> None:
+        for permission in required_permissions(operation, request, self._arn_prefix):
+            authorize(permission)
+
+    def _invoke(
+        self, endpoint: str, verb: str, headers: Mapping[str, str], body: bytes, authorize: Authorize
+    ) -> Answer:
+        operation = "InvokeEndpoint" if verb == "invocations" else "InvokeEndpointAsync"
+        self._authorize(operation, {"EndpointName": endpoint}, authorize)
+        if verb == "invocations":
+            return self._invocations.invoke(endpoint, headers, body)
+        return self._invocations.invoke_async(endpoint, headers)
+
+
+def _json_request(headers: Mapping[str, str], body: bytes) -> tuple[str, Document]:
+    target = _TARGET.fullmatch(headers.get("x-amz-target", ""))
+    if target is None:
+        raise UnknownOperation(f"No operation in the header X-Amz-Target: {headers.get('x-amz-target')!r}")
+    try:
+        request = json.loads(body or b"{}")
+    except (UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:
+        raise ValidationException(f"The request's body is not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise ValidationException("The request's body is not a JSON object")
+    return target[1], request
+
+
+def _error_answer(status: int, body: Document) -> Answer:
+    headers = {"Content-Type": JSON_TYPE, "x-amzn-ErrorType": str(body["__type"])}
+    return status, headers, json.dumps(body).encode()

@@ -1,0 +1,71 @@
+"""What a container prints, in its CloudWatch Logs group."""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from types import TracebackType
+
+from mypy_boto3_logs import CloudWatchLogsClient
+from mypy_boto3_logs.type_defs import InputLogEventTypeDef
+
+BATCH_EVENTS = 1_000  # AWS takes 10,000 events or 1 MiB in one call
+EVENT_CHARACTERS = 60_000  # 4 bytes a character at most keeps an event under AWS's 256 KiB
+FLUSH_SECONDS = 0.5
+
+
+class LogStream:
+    """One stream of one group: lines go in, a thread sends them in batches, in order.
+
+    Use it as a context manager: leaving it sends what is left.
+    """
+
+    def __init__(self, client: CloudWatchLogsClient, group: str, stream: str) -> None:
+        self.group = group
+        self.stream = stream
+        self._client = client
+        self._events: deque[InputLogEventTypeDef] = deque()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._send_until_closed, name=f"logs {stream}", daemon=True)
+
+    def __enter__(self) -> "LogStream":
+        with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
+            self._client.create_log_group(logGroupName=self.group)
+        with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
+            self._client.create_log_stream(logGroupName=self.group, logStreamName=self.stream)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        self._thread.join()
+
+    def write(self, line: str) -> None:
+        """Log a line, at the present moment; an empty one is left out, as CloudWatch refuses it."""
+        for start in range(0, len(line), EVENT_CHARACTERS):
+            self._events.append(
+                {"timestamp": int(time.time() * 1000), "message": line[start : start + EVENT_CHARACTERS]}
+            )
+
+    def _send_until_closed(self) -> None:
+        while not self._closing.wait(FLUSH_SECONDS):
+            self._send()
+        self._send()
+
+    def _send(self) -> None:
+        while self._events:
+            batch = [self._events.popleft() for _ in range(min(BATCH_EVENTS, len(self._events)))]
+            self._client.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=batch)
+
+
+class Logs:
+    """Opens the log streams of jobs and endpoints, as the platform."""
+
+    def __init__(self, client: CloudWatchLogsClient) -> None:
+        self._client = client
+
+    def open(self, group: str, stream: str) -> LogStream:
+        """A stream to write to, such as ("/aws/sagemaker/TrainingJobs", "my-job/algo-1-1700000000")."""
+        return LogStream(self._client, group, stream)

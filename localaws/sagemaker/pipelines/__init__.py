@@ -1,0 +1,1 @@
+"""SageMaker Pipelines: definitions, their references, and executions in dependency order."""

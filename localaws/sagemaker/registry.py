@@ -1,0 +1,160 @@
+"""The model registry: groups of model packages, and their versions."""
+
+from localaws.sagemaker.errors import ConflictException, ValidationException
+from localaws.sagemaker.http import Operation
+from localaws.sagemaker.platform import Platform
+from localaws.sagemaker.records import Records, list_page, now
+from localaws.sagemaker.shapes import Document
+
+_UPDATABLE = (
+    "ModelApprovalStatus",
+    "ApprovalDescription",
+    "InferenceSpecification",
+    "SourceUri",
+    "ModelCard",
+    "ModelLifeCycle",
+)
+
+
+class ModelRegistry:
+    """Model package groups and model packages."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._groups = Records()
+        self._packages = Records()
+
+    def operations(self) -> dict[str, Operation]:
+        """The operations that this noun answers."""
+        return {
+            "CreateModelPackageGroup": self.create_group,
+            "DescribeModelPackageGroup": self.describe_group,
+            "DeleteModelPackageGroup": self.delete_group,
+            "ListModelPackageGroups": self.list_groups,
+            "CreateModelPackage": self.create,
+            "DescribeModelPackage": self.describe,
+            "UpdateModelPackage": self.update,
+            "DeleteModelPackage": self.delete,
+            "ListModelPackages": self.list,
+        }
+
+    def get(self, name_or_arn: str) -> Document:
+        """A model package's description.
+
+        Raises:
+            ValidationException: there is none.
+        """
+        arn = name_or_arn
+        if not name_or_arn.startswith("arn:"):
+            arn = self._platform.arn("model-package", name_or_arn)
+        return self._packages.get(arn, ValidationException(f"ModelPackage {name_or_arn} does not exist."))
+
+    def create_group(self, request: Document) -> Document:
+        """Make an empty group."""
+        name = request["ModelPackageGroupName"]
+        arn = self._platform.arn("model-package-group", name)
+        record = {
+            "ModelPackageGroupName": name,
+            "ModelPackageGroupArn": arn,
+            "ModelPackageGroupDescription": request.get("ModelPackageGroupDescription"),
+            "CreationTime": now(),
+            "ModelPackageGroupStatus": "Completed",
+        }
+        self._groups.add(name, record, ValidationException(f"Model Package Group already exists: {arn}"))
+        return {"ModelPackageGroupArn": arn}
+
+    def describe_group(self, request: Document) -> Document:
+        """A group, by name or ARN."""
+        return self._group(request["ModelPackageGroupName"])
+
+    def delete_group(self, request: Document) -> Document:
+        """Forget an empty group."""
+        name = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
+        if any(package.get("ModelPackageGroupName") == name for package in self._packages):
+            raise ConflictException(f"Model Package Group {name} cannot be deleted: it has model packages")
+        self._groups.remove(name, _no_group(name))
+        return {}
+
+    def list_groups(self, request: Document) -> Document:
+        """Groups."""
+        return list_page("ListModelPackageGroups", iter(self._groups), request, "ModelPackageGroup")
+
+    def create(self, request: Document) -> Document:
+        """Register a version of a group, or a package with a name of its own."""
+        with self._packages.lock:
+            identity = self._identity(request)
+            arn = identity["ModelPackageArn"]
+            given = {member: value for member, value in request.items() if member != "Tags"}
+            details: Document = {"ModelPackageStatusDetails": {"ValidationStatuses": []}}
+            record = given | identity | details | {"ModelPackageStatus": "Completed", "CreationTime": now()}
+            self._packages.add(arn, record, ValidationException(f"ModelPackage {arn} already exists"))
+        return {"ModelPackageArn": arn}
+
+    def describe(self, request: Document) -> Document:
+        """A model package, by ARN or name."""
+        return self.get(request["ModelPackageName"])
+
+    def update(self, request: Document) -> Document:
+        """Change the approval, or what may be changed of the description."""
+        record = self.get(request["ModelPackageArn"])
+        changes = {member: request[member] for member in _UPDATABLE if member in request}
+        properties = record.get("CustomerMetadataProperties", {}) | request.get(
+            "CustomerMetadataProperties", {}
+        )
+        for name in request.get("CustomerMetadataPropertiesToRemove", []):
+            properties.pop(name, None)
+        if properties:
+            changes["CustomerMetadataProperties"] = properties
+        self._packages.update(record["ModelPackageArn"], **changes)
+        return {"ModelPackageArn": record["ModelPackageArn"]}
+
+    def delete(self, request: Document) -> Document:
+        """Forget a model package."""
+        arn = self.get(request["ModelPackageName"])["ModelPackageArn"]
+        self._packages.remove(arn, ValidationException(f"ModelPackage {arn} does not exist."))
+        return {}
+
+    def list(self, request: Document) -> Document:
+        """Model packages: of a group, or without one those that have a name of their own."""
+        group = request.get("ModelPackageGroupName")
+        name = self._group(group)["ModelPackageGroupName"] if group else None
+        approval = request.get("ModelApprovalStatus")
+        found = (
+            package
+            for package in self._packages
+            if package.get("ModelPackageGroupName") == name
+            and approval in (None, package.get("ModelApprovalStatus"))
+        )
+        return list_page("ListModelPackages", found, request, "ModelPackage")
+
+    def _identity(self, request: Document) -> Document:
+        if "ModelPackageName" in request:
+            return {"ModelPackageArn": self._platform.arn("model-package", request["ModelPackageName"])}
+        if "ModelPackageGroupName" not in request:
+            raise ValidationException("Either ModelPackageName or ModelPackageGroupName is needed")
+        group = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
+        versions = [
+            package["ModelPackageVersion"]
+            for package in self._packages
+            if package.get("ModelPackageGroupName") == group
+        ]
+        # A group's versions are never used again, also when the newest one is deleted.
+        last = max([*versions, self._groups.get(group, _no_group(group)).get("_last_version", 0)])
+        self._groups.update(group, _last_version=last + 1)
+        return {
+            "ModelPackageGroupName": group,
+            "ModelPackageVersion": last + 1,
+            "ModelPackageName": f"{group}/{last + 1}",
+            "ModelPackageArn": self._platform.arn("model-package", f"{group}/{last + 1}"),
+            "ModelApprovalStatus": request.get("ModelApprovalStatus", "PendingManualApproval"),
+        }
+
+    def _group(self, name_or_arn: str) -> Document:
+        for group in self._groups:
+            if name_or_arn in (group["ModelPackageGroupName"], group["ModelPackageGroupArn"]):
+                return group
+        raise _no_group(name_or_arn)
+
+
+def _no_group(name: str) -> ValidationException:
+    return ValidationException(f"Model Package Group {name} does not exist.")

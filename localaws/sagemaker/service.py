@@ -1,0 +1,46 @@
+"""SageMaker, put together: every noun on one platform."""
+
+from localaws.sagemaker.cloudformation import ResourceType, resource_types
+from localaws.sagemaker.endpoint_configs import EndpointConfigs
+from localaws.sagemaker.endpoints import Endpoints
+from localaws.sagemaker.http import Http, Operation
+from localaws.sagemaker.invocations import Invocations
+from localaws.sagemaker.models import Models
+from localaws.sagemaker.pipelines.api import Pipelines
+from localaws.sagemaker.platform import Platform
+from localaws.sagemaker.processing import ProcessingJobs
+from localaws.sagemaker.registry import ModelRegistry
+from localaws.sagemaker.tags import Tags
+from localaws.sagemaker.training import TrainingJobs
+from localaws.sagemaker.transform import TransformJobs
+
+
+class SageMaker:
+    """The service: what answers its requests, and what stops all that it runs."""
+
+    def __init__(self, platform: Platform) -> None:
+        registry = ModelRegistry(platform)
+        models = Models(platform, registry)
+        configs = EndpointConfigs(platform, models)
+        tags = Tags()
+        self._endpoints = Endpoints(platform, models, configs)
+        self._pipelines = Pipelines(platform)
+        self._jobs = (ProcessingJobs(platform), TrainingJobs(platform), TransformJobs(platform, models))
+        nouns = (*self._jobs, models, configs, self._endpoints, registry, self._pipelines, tags)
+        operations: dict[str, Operation] = {}
+        for noun in nouns:
+            operations |= noun.operations()
+        for name in [name for name in operations if name.startswith("Create")]:
+            operations[name] = tags.keeping(operations[name])
+        self.http = Http(operations, Invocations(self._endpoints), platform.arn("", "").rstrip("/"))
+
+    def resource_types(self) -> dict[str, ResourceType]:
+        """What CloudFormation can make of it."""
+        return resource_types(self.http.call)
+
+    def close(self) -> None:
+        """Stop pipelines, jobs and endpoints, with every process of theirs."""
+        self._pipelines.close()
+        for jobs in self._jobs:
+            jobs.close()
+        self._endpoints.close()

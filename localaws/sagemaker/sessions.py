@@ -1,0 +1,144 @@
+"""Clients of the account's other services, as a role that SageMaker was passed or as the platform itself."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, overload
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from mypy_boto3_logs import CloudWatchLogsClient
+from mypy_boto3_s3 import S3Client
+from mypy_boto3_sagemaker import SageMakerClient
+
+from localaws.sagemaker.errors import ValidationException
+
+Credentials = dict[str, str]
+
+SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
+RENEW_BEFORE = timedelta(minutes=15)
+# The other end is this process: what is slow is busy, not broken.
+CLIENT_CONFIG = Config(
+    connect_timeout=10,
+    read_timeout=300,
+    retries={"mode": "standard", "max_attempts": 4},
+    max_pool_connections=32,
+)
+
+
+class Sessions:
+    """Makes boto3 clients for one endpoint; a role's credentials are renewed before they end."""
+
+    def __init__(self, endpoint_url: str, region: str, root_key: str, root_secret: str) -> None:
+        self.endpoint_url = endpoint_url
+        self.region = region
+        self._root = boto3.Session(root_key, root_secret, region_name=region)
+        self._lock = threading.RLock()
+        self._credentials: dict[str, tuple[Credentials, datetime]] = {}
+        self._clients: dict[tuple[str, str | None], tuple[Any, datetime]] = {}
+
+    @overload
+    def client(self, service: Literal["s3"], role_arn: str | None = None) -> S3Client: ...
+    @overload
+    def client(self, service: Literal["logs"], role_arn: str | None = None) -> CloudWatchLogsClient: ...
+    @overload
+    def client(self, service: Literal["sagemaker"], role_arn: str | None = None) -> SageMakerClient: ...
+    @overload
+    def client(self, service: str, role_arn: str | None = None) -> Any: ...
+    def client(self, service: str, role_arn: str | None = None) -> Any:
+        """A client that acts as the role, or as the account's root where no role is given.
+
+        Raises:
+            ValidationException: SageMaker may not assume the role.
+        """
+        with self._lock:
+            client, expires = self._clients.get((service, role_arn), (None, _NEVER))
+            if client is None or expires < _now() + RENEW_BEFORE:
+                client, expires = self._new_client(service, role_arn)
+                self._clients[service, role_arn] = (client, expires)
+            return client
+
+    def environment(self, role_arn: str) -> Credentials:
+        """The variables that make any AWS SDK in a container act as the role, on this endpoint.
+
+        Raises:
+            ValidationException: SageMaker may not assume the role.
+        """
+        credentials, _ = self._assume(role_arn)
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": credentials["SessionToken"],
+        }
+
+    def check_role(self, role_arn: str) -> None:
+        """Make sure that SageMaker may act as the role.
+
+        Raises:
+            ValidationException: it may not, in SageMaker's words.
+        """
+        self._assume(role_arn)
+
+    def _new_client(self, service: str, role_arn: str | None) -> tuple[Any, datetime]:
+        if role_arn is None:
+            session, expires = self._root, _FOREVER
+        else:
+            credentials, expires = self._assume(role_arn)
+            session = boto3.Session(
+                credentials["AccessKeyId"],
+                credentials["SecretAccessKey"],
+                credentials["SessionToken"],
+                region_name=self.region,
+            )
+        make_client: Callable[..., Any] = session.client
+        return make_client(service, endpoint_url=self.endpoint_url, config=CLIENT_CONFIG), expires
+
+    def _assume(self, role_arn: str) -> tuple[Credentials, datetime]:
+        with self._lock:
+            held = self._credentials.get(role_arn)
+            if held is None or held[1] < _now() + RENEW_BEFORE:
+                held = self._assume_role(role_arn)
+                self._credentials[role_arn] = held
+            return held
+
+    def _assume_role(self, role_arn: str) -> tuple[Credentials, datetime]:
+        try:
+            role = self.client("iam").get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
+            if role["Arn"] != role_arn or not _trusts_sagemaker(role["AssumeRolePolicyDocument"]):
+                raise _not_assumable(role_arn)
+            answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")
+        except ClientError as error:
+            raise _not_assumable(role_arn) from error
+        credentials = answer["Credentials"]
+        return credentials, credentials["Expiration"]
+
+
+def _trusts_sagemaker(policy: dict[str, Any]) -> bool:
+    statements = policy.get("Statement", [])
+    for statement in [statements] if isinstance(statements, dict) else statements:
+        principal = statement.get("Principal", {})
+        services = principal.get("Service", []) if isinstance(principal, dict) else []
+        if statement.get("Effect") == "Allow" and SERVICE_PRINCIPAL in (
+            [services] if isinstance(services, str) else services
+        ):
+            return True
+    return False
+
+
+def _not_assumable(role_arn: str) -> ValidationException:
+    return ValidationException(
+        f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+        f"'{SERVICE_PRINCIPAL}' to assume the role."
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_FOREVER = datetime.max.replace(tzinfo=UTC)
