@@ -1,0 +1,226 @@
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+EXECUTION = "arn:aws:sagemaker:us-east-1:111122223333:pipeline/retrain-pipeline/execution/abcdefghijkl"
+JOB = "arn:aws:sagemaker:us-east-1:111122223333:processing-job/pipelines-abc-PrepareData-xyz"
+CAUGHT = {"Error": "PipelineFailed", "Cause": "The pipeline ended as Failed"}
+CONTEXT = SimpleNamespace(
+    function_name="explain_failure", memory_limit_in_mb=128, invoked_function_arn="arn:fn", aws_request_id="1"
+)
+
+
+@pytest.fixture
+def module(load_module: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
+    return load_module("functions/explain_failure/app.py")
+
+
+@pytest.fixture
+def sagemaker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    client = boto3.client(
+        "sagemaker", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    monkeypatch.setattr(boto3, "client", {"sagemaker": client}.__getitem__)
+    with Stubber(client) as stub:
+        yield stub
+        stub.assert_no_pending_responses()
+
+
+def explain(
+    module: ModuleType, failure: dict[str, str] = CAUGHT, arn: str | None = EXECUTION
+) -> dict[str, Any]:
+    event = {"failure": failure, "pipelineExecutionArn": arn}
+    answer: dict[str, Any] = module.lambda_handler(event, CONTEXT)
+    return answer
+
+
+def step(name: str, status: str, minute: int = 0, **fields: Any) -> dict[str, Any]:
+    ended = {"EndTime": datetime(2024, 1, 1, 0, minute, tzinfo=UTC)} if status != "Executing" else {}
+    return {"StepName": name, "StepStatus": status, **ended, **fields}
+
+
+def add_steps(sagemaker: Stubber, *pages: list[dict[str, Any]]) -> None:
+    expected = {"PipelineExecutionArn": EXECUTION}
+    for number, page in enumerate(pages, start=1):
+        more = {"NextToken": str(number)} if number < len(pages) else {}
+        sagemaker.add_response(
+            "list_pipeline_execution_steps", {"PipelineExecutionSteps": page, **more}, expected
+        )
+        expected = {**expected, **more}
+
+
+def add_execution(sagemaker: Stubber, status: str, **fields: str) -> None:
+    sagemaker.add_response(
+        "describe_pipeline_execution",
+        {"PipelineExecutionStatus": status, **fields},
+        {"PipelineExecutionArn": EXECUTION},
+    )
+
+
+def add_processing_failure(sagemaker: Stubber, **fields: str) -> None:
+    reason = "AlgorithmError: See job logs for more information, exit code: 1"
+    metadata = {"ProcessingJob": {"Arn": JOB}}
+    failed = step("PrepareData", "Failed", FailureReason=reason, Metadata=metadata)
+    add_steps(sagemaker, [failed])
+    job = {
+        "ProcessingJobName": "pipelines-abc-PrepareData-xyz",
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
+        },
+        "AppSpecification": {"ImageUri": "processing"},
+        "ProcessingJobArn": JOB,
+        "ProcessingJobStatus": "Failed",
+        "CreationTime": datetime(2024, 1, 1, tzinfo=UTC),
+        **fields,
+    }
+    expected = {"ProcessingJobName": "pipelines-abc-PrepareData-xyz"}
+    sagemaker.add_response("describe_processing_job", job, expected)
+
+
+def test_unreadable_files_are_named(module: ModuleType, sagemaker: Stubber) -> None:
+    rejected = [
+        {"file": "noise.csv", "reason": "not UTF-8 text: byte 0x89 at offset 0"},
+        {"file": "deep/empty.csv", "reason": "empty"},
+    ]
+    add_processing_failure(sagemaker, ExitMessage=json.dumps({"rejected": rejected}))
+    assert explain(module) == {
+        "error": "PrepareData.Failed",
+        "cause": "Pipeline step PrepareData failed: raw/noise.csv: not UTF-8 text: byte 0x89 at offset 0; "
+        "raw/deep/empty.csv: empty",
+        "rejected": [
+            {"key": "raw/noise.csv", "reason": "not UTF-8 text: byte 0x89 at offset 0"},
+            {"key": "raw/deep/empty.csv", "reason": "empty"},
+        ],
+    }
+
+
+def test_files_that_did_not_fit_are_counted(module: ModuleType, sagemaker: Stubber) -> None:
+    message = {"rejected": [{"file": "a.csv", "reason": "empty"}], "more": 41}
+    add_processing_failure(sagemaker, ExitMessage=json.dumps(message))
+    answer = explain(module)
+    assert answer["cause"] == "Pipeline step PrepareData failed: raw/a.csv: empty (and 41 more)"
+    assert len(answer["rejected"]) == 1
+
+
+@pytest.mark.parametrize("message", ["disk full", '{"rejected": []}', '["noise.csv"]'])
+def test_an_exit_message_without_files_is_the_reason(
+    module: ModuleType, sagemaker: Stubber, message: str
+) -> None:
+    add_processing_failure(sagemaker, ExitMessage=message)
+    assert explain(module) == {
+        "error": "PrepareData.Failed",
+        "cause": f"Pipeline step PrepareData failed: {message}",
+        "rejected": [],
+    }
+
+
+def test_a_processing_job_without_a_message_has_its_failure_reason(
+    module: ModuleType, sagemaker: Stubber
+) -> None:
+    add_processing_failure(sagemaker)
+    assert explain(module)["cause"] == (
+        "Pipeline step PrepareData failed: AlgorithmError: See job logs for more information, exit code: 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "reason"),
+    [
+        ("TrainModel", {"TrainingJob": {"Arn": "arn:training-job/t"}}, "AlgorithmError: exit code: 137"),
+        ("ScoreTestSplit", {"TransformJob": {"Arn": "arn:transform-job/t"}}, "ClientError: See job logs"),
+        ("RegisterModel", {}, "ClientError: ModelPackageGroup retrain-models does not exist"),
+        ("PrepareData", {}, "ClientError: Failed to invoke sagemaker:CreateProcessingJob"),
+    ],
+)
+def test_any_other_step_has_its_own_reason(
+    module: ModuleType, sagemaker: Stubber, name: str, metadata: dict[str, Any], reason: str
+) -> None:
+    add_steps(sagemaker, [step(name, "Failed", FailureReason=reason, Metadata=metadata)])
+    assert explain(module) == {
+        "error": f"{name}.Failed",
+        "cause": f"Pipeline step {name} failed: {reason}",
+        "rejected": [],
+    }
+
+
+def test_the_first_failed_step_is_told_wherever_it_is_listed(module: ModuleType, sagemaker: Stubber) -> None:
+    add_steps(
+        sagemaker,
+        [step("Running", "Executing"), step("Later", "Failed", 9, FailureReason="second")],
+        [step("Sooner", "Failed", 3, FailureReason="first"), step("PrepareData", "Succeeded", 1)],
+    )
+    assert explain(module)["cause"] == "Pipeline step Sooner failed: first"
+
+
+def test_a_step_without_any_reason_is_still_named(module: ModuleType, sagemaker: Stubber) -> None:
+    add_steps(sagemaker, [step("TrainModel", "Failed")])
+    assert explain(module)["cause"] == "Pipeline step TrainModel failed"
+
+
+def test_an_execution_that_failed_before_its_steps(module: ModuleType, sagemaker: Stubber) -> None:
+    add_steps(sagemaker, [])
+    add_execution(sagemaker, "Failed", FailureReason="Parameter OutputUri has no value")
+    answer = explain(module)
+    assert answer["error"] == "Pipeline.Failed"
+    assert answer["cause"] == f"Pipeline execution {EXECUTION} failed: Parameter OutputUri has no value"
+
+
+def test_a_stopped_execution(module: ModuleType, sagemaker: Stubber) -> None:
+    add_steps(sagemaker, [step("TrainModel", "Stopped")])
+    add_execution(sagemaker, "Stopped")
+    answer = explain(module)
+    assert answer["error"] == "Pipeline.Stopped"
+    assert answer["cause"] == f"Pipeline execution {EXECUTION} was stopped"
+
+
+def test_a_failure_after_the_pipeline_is_told_as_it_was_caught(
+    module: ModuleType, sagemaker: Stubber
+) -> None:
+    add_steps(sagemaker, [step("RegisterModel", "Succeeded")])
+    add_execution(sagemaker, "Succeeded")
+    failure = {"Error": "EndpointFailed", "Cause": "retrain-realtime: no capacity"}
+    assert explain(module, failure) == {
+        "error": "EndpointFailed",
+        "cause": "retrain-realtime: no capacity",
+        "rejected": [],
+    }
+
+
+def test_a_functions_error_is_told_without_its_stack_trace(module: ModuleType) -> None:
+    raised = {"errorMessage": "raw/ is empty", "errorType": "NoDataError", "stackTrace": ["  File …"]}
+    failure = {"Error": "NoDataError", "Cause": json.dumps(raised)}
+    assert explain(module, failure, arn=None) == {
+        "error": "NoDataError",
+        "cause": "NoDataError: raw/ is empty",
+        "rejected": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("failure", "error", "cause"),
+    [
+        ({"Error": "States.Timeout"}, "States.Timeout", "States.Timeout: no cause was given"),
+        ({"Error": "States.Timeout", "Cause": ""}, "States.Timeout", "States.Timeout: no cause was given"),
+        ({"Error": "SageMaker.X", "Cause": "Rate exceeded (429)"}, "SageMaker.X", "Rate exceeded (429)"),
+        ({"Error": "E", "Cause": '{"Status": "FAILED"}'}, "E", '{"Status": "FAILED"}'),
+        ({}, "Workflow.Failed", "Workflow.Failed: no cause was given"),
+    ],
+)
+def test_the_workflows_own_errors(
+    module: ModuleType, failure: dict[str, str], error: str, cause: str
+) -> None:
+    assert explain(module, failure, arn=None) == {"error": error, "cause": cause, "rejected": []}
+
+
+def test_a_long_cause_keeps_its_head(module: ModuleType) -> None:
+    cause = explain(module, {"Error": "E", "Cause": "head" + "x" * 40_000}, arn=None)["cause"]
+    assert len(cause) == module.MAX_CAUSE
+    assert cause.startswith("head")
+    assert cause.endswith("x…")
