@@ -5,27 +5,35 @@ version is pinned, and tests/local/test_gateway.py fails when one of them goes.
 
 - `app.SERVICE_HANDLERS` gets SageMaker, its runtime's paths included.
 - `stepfunctions._AWS_SDK_SERVICE_MAP` gets `aws-sdk:sagemaker:*` tasks.
-- `provisioners._RESOURCE_HANDLERS` gets CloudFormation's AWS::SageMaker types.
+- `provisioners._RESOURCE_HANDLERS` gets CloudFormation's AWS::SageMaker types, and
+  `stacks._runs_on_worker_thread` is told that they call back into this server.
+- `app.pin_request_origin` is told that a request came over TLS: what stays on loopback is not
+  overheard, and a bucket that denies plain HTTP has to work here with the same policy.
 - Tasks of a state machine run inside ministack, which does not check the machine's role:
   `_execute_task`, `_invoke_resource` and `call_service_handler_sync` are wrapped to do it.
 """
 
 import asyncio
 import contextvars
+import json
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from localaws.sagemaker.authorization import Permission
 from localaws.sagemaker.cloudformation import ResourceType
 from localaws.sagemaker.errors import AccessDeniedException
 from localaws.sagemaker.http import Answer, Http
+from localaws.sagemaker.sessions import SERVICE_PRINCIPAL, Credentials
 from localaws.sagemaker.shapes import Document, service_model
 from localaws.settings import ACCOUNT_ID, HOST, ROOT_KEY, ROOT_SECRET, Settings
 
 PINNED_VERSION = "1.5.33"
 SAGEMAKER_THREADS = 128  # an invocation holds one while the model answers
+# As long as a role's chained session may last on AWS with the longest MaxSessionDuration.
+SESSION_DURATION = timedelta(hours=12)
 
 AsgiApp = Callable[..., Awaitable[None]]
 
@@ -69,15 +77,75 @@ def install(sagemaker: Http, resource_types: Mapping[str, ResourceType], region:
     """Give ministack what it lacks; call `load` first."""
     from ministack import app
     from ministack.services import stepfunctions
-    from ministack.services.cloudformation import provisioners
+    from ministack.services.cloudformation import provisioners, stacks
 
     app.SERVICE_HANDLERS["sagemaker"] = _sagemaker_handler(sagemaker, region)
     stepfunctions._AWS_SDK_SERVICE_MAP["sagemaker"] = {"target_prefix": "SageMaker", "protocol": "json"}
     stepfunctions._AWS_SDK_ERROR_PREFIX["sagemaker"] = "SageMaker"
     stepfunctions._AWS_SDK_ERROR_CODE_OVERRIDES["sagemaker"] = _sdk_error_names()
     for name, resource_type in resource_types.items():
-        provisioners._RESOURCE_HANDLERS[name] = _provisioner(name, resource_type)
+        provisioners._RESOURCE_HANDLERS[name] = _provisioner(resource_type)
+    pin_request_origin = app.pin_request_origin
+    app.pin_request_origin = lambda address, secure: pin_request_origin(address, True)
+    off_the_loop = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda name: name in resource_types or off_the_loop(name)
     _enforce_machine_roles(app, stepfunctions)
+
+
+def assume_sagemaker_role(role_arn: str) -> Credentials | None:
+    """Credentials of a role that trusts SageMaker, with the condition keys that SageMaker brings; else None.
+
+    STS itself is not asked: its caller would be the root user, to whom a condition on a service's
+    request never applies.
+    """
+    from ministack.core import iam_evaluator
+    from ministack.core.responses import get_region
+    from ministack.services import iam, sts
+
+    name = role_arn.rsplit("/", 1)[-1]
+    role = iam._roles.get_scoped(ACCOUNT_ID, None, name)
+    if role is None or role["Arn"] != role_arn:
+        return None
+    context = iam_evaluator.EvalContext(
+        principal_arn=SERVICE_PRINCIPAL,
+        principal_type="Service",
+        principal_account=ACCOUNT_ID,
+        action="sts:AssumeRole",
+        resource_arn=role_arn,
+        region=get_region(),
+        service_context={"aws:sourceaccount": ACCOUNT_ID},
+    )
+    trust = role["AssumeRolePolicyDocument"]
+    statements = (json.loads(trust) if isinstance(trust, str) else trust)["Statement"]
+    if not any(
+        statement["Effect"] == "Allow"
+        and iam_evaluator._service_principal_matches(statement.get("Principal"), SERVICE_PRINCIPAL)
+        and iam_evaluator._conditions_met(statement.get("Condition", {}), context)
+        for statement in ([statements] if isinstance(statements, dict) else statements)
+    ):
+        return None
+    expiration = datetime.now(UTC) + SESSION_DURATION
+    credentials = {
+        "AccessKeyId": iam._gen_session_access_key(),
+        "SecretAccessKey": iam._gen_secret(),
+        "SessionToken": iam._gen_session_token(),
+        "Expiration": expiration.isoformat(),
+    }
+    session = {
+        "Arn": f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{name}/SageMaker",
+        "UserId": f"{role['RoleId']}:SageMaker",
+        "SecretAccessKey": credentials["SecretAccessKey"],
+        "SessionToken": credentials["SessionToken"],
+        "Expiration": expiration.timestamp(),
+        "AccountId": ACCOUNT_ID,
+        "PrincipalType": "AssumedRole",
+        "SourceAccessKeyId": ROOT_KEY,
+        "SourcePrincipalArn": f"arn:aws:iam::{ACCOUNT_ID}:root",
+        "SessionTags": [],
+        "SessionPolicies": None,
+    }
+    sts.register_session(credentials["AccessKeyId"], session)
+    return credentials
 
 
 def _sagemaker_handler(sagemaker: Http, region: str) -> Callable[..., Awaitable[Answer]]:
@@ -159,7 +227,7 @@ def _sdk_error_names() -> dict[str, str]:
     return names
 
 
-def _provisioner(name: str, resource_type: ResourceType) -> dict[str, Any]:
+def _provisioner(resource_type: ResourceType) -> dict[str, Any]:
     """A resource type as ministack's CloudFormation calls it."""
     from ministack.services.cloudformation import provisioners
 

@@ -38,7 +38,9 @@ def serve(settings: Settings) -> None:
 
 
 def _platform(settings: Settings) -> Platform:
-    sessions = Sessions(settings.endpoint_url, settings.region, ROOT_KEY, ROOT_SECRET)
+    sessions = Sessions(
+        settings.endpoint_url, settings.region, ROOT_KEY, ROOT_SECRET, gateway.assume_sagemaker_role
+    )
     return Platform(
         account_id=ACCOUNT_ID,
         region=settings.region,

@@ -8,9 +8,17 @@ SageMakerError
 ├── ResourceInUse            the name is taken, or the resource is busy (400)
 ├── ResourceLimitExceeded    a quota of SageMaker's, or of this machine (400)
 ├── ConflictException        the resource is in a state that refuses the change (400)
+├── ValidationError          what the runtime API says for ValidationException (400)
 ├── ServiceUnavailable       the endpoint's container is not ready (503)
 ├── ModelError               the model's container answered with an error (424)
 └── UnknownOperation         botocore's model has no such operation (400)
+
+HostingError                 a model's container cannot be made to serve; the message becomes a FailureReason
+└── PingHealthCheckFailed    it ended, or did not answer GET /ping with 200 in time
+
+JobFailure                   ends a job as Failed; the message is its FailureReason
+├── ClientFailure            what the request names is at fault: data, image, role ("ClientError: …")
+└── AlgorithmFailure         the container is at fault ("AlgorithmError: …")
 
 Codes are AWS's: botocore raises the exception class of the same name.
 """
@@ -66,6 +74,10 @@ class ConflictException(SageMakerError):  # noqa: N818
     """The resource is in a state that refuses the change."""
 
 
+class ValidationError(SageMakerError):
+    """What the runtime API says for ValidationException."""
+
+
 class ServiceUnavailable(SageMakerError):  # noqa: N818
     """The endpoint's container is not ready."""
 
@@ -98,3 +110,29 @@ class ModelError(SageMakerError):
             "OriginalMessage": self.original_message,
             "LogStreamArn": self.log_stream_arn,
         }
+
+
+class HostingError(Exception):
+    """A model's container cannot be made to serve; the message becomes a FailureReason."""
+
+
+class PingHealthCheckFailed(HostingError):  # noqa: N818
+    """The container ended, or did not answer GET /ping with 200 in time."""
+
+
+class JobFailure(Exception):  # noqa: N818
+    """Ends a job as Failed; the message is its FailureReason."""
+
+
+class ClientFailure(JobFailure):
+    """What the request names is at fault: data, image, role."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"ClientError: {message}")
+
+
+class AlgorithmFailure(JobFailure):
+    """The container is at fault."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(f"AlgorithmError: {message}")

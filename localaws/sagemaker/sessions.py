@@ -7,7 +7,6 @@ from typing import Any, Literal, overload
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
 from mypy_boto3_logs import CloudWatchLogsClient
 from mypy_boto3_s3 import S3Client
 from mypy_boto3_sagemaker import SageMakerClient
@@ -15,6 +14,10 @@ from mypy_boto3_sagemaker import SageMakerClient
 from localaws.sagemaker.errors import ValidationException
 
 Credentials = dict[str, str]
+"""STS's: AccessKeyId, SecretAccessKey, SessionToken, Expiration (ISO 8601)."""
+
+AssumeRole = Callable[[str], Credentials | None]
+"""A role's credentials, given its ARN; None when SageMaker may not assume it."""
 
 SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 RENEW_BEFORE = timedelta(minutes=15)
@@ -30,9 +33,12 @@ CLIENT_CONFIG = Config(
 class Sessions:
     """Makes boto3 clients for one endpoint; a role's credentials are renewed before they end."""
 
-    def __init__(self, endpoint_url: str, region: str, root_key: str, root_secret: str) -> None:
+    def __init__(
+        self, endpoint_url: str, region: str, root_key: str, root_secret: str, assume_role: AssumeRole
+    ) -> None:
         self.endpoint_url = endpoint_url
         self.region = region
+        self._assume_role = assume_role
         self._root = boto3.Session(root_key, root_secret, region_name=region)
         self._lock = threading.RLock()
         self._credentials: dict[str, tuple[Credentials, datetime]] = {}
@@ -101,32 +107,12 @@ class Sessions:
         with self._lock:
             held = self._credentials.get(role_arn)
             if held is None or held[1] < _now() + RENEW_BEFORE:
-                held = self._assume_role(role_arn)
+                assumed = self._assume_role(role_arn)
+                if assumed is None:
+                    raise _not_assumable(role_arn)
+                held = assumed, datetime.fromisoformat(assumed["Expiration"])
                 self._credentials[role_arn] = held
             return held
-
-    def _assume_role(self, role_arn: str) -> tuple[Credentials, datetime]:
-        try:
-            role = self.client("iam").get_role(RoleName=role_arn.rsplit("/", 1)[-1])["Role"]
-            if role["Arn"] != role_arn or not _trusts_sagemaker(role["AssumeRolePolicyDocument"]):
-                raise _not_assumable(role_arn)
-            answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")
-        except ClientError as error:
-            raise _not_assumable(role_arn) from error
-        credentials = answer["Credentials"]
-        return credentials, credentials["Expiration"]
-
-
-def _trusts_sagemaker(policy: dict[str, Any]) -> bool:
-    statements = policy.get("Statement", [])
-    for statement in [statements] if isinstance(statements, dict) else statements:
-        principal = statement.get("Principal", {})
-        services = principal.get("Service", []) if isinstance(principal, dict) else []
-        if statement.get("Effect") == "Allow" and SERVICE_PRINCIPAL in (
-            [services] if isinstance(services, str) else services
-        ):
-            return True
-    return False
 
 
 def _not_assumable(role_arn: str) -> ValidationException:

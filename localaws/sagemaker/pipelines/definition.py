@@ -22,7 +22,12 @@ EXECUTION_VARIABLES = (
     "StartDateTime",
     "CurrentDateTime",
 )
-_PARAMETER_TYPES: dict[str, Callable[[Any], Any]] = {"String": str, "Integer": int, "Float": float, "Boolean": lambda value: str(value).lower() == "true"}
+_PARAMETER_TYPES: dict[str, Callable[[Any], Any]] = {
+    "String": str,
+    "Integer": int,
+    "Float": float,
+    "Boolean": lambda value: str(value).lower() == "true",
+}
 
 _SCHEMA: Document = {
     "type": "object",

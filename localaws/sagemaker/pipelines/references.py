@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
-from localaws.sagemaker.shapes import Document
 
 _SEGMENT = re.compile(r"\.?([A-Za-z]\w*)|\['([^']+)'\]|\[(\d+)\]")
 # Lists that a definition indexes by the name of an item, not by its place.
@@ -86,12 +85,6 @@ def _look_up(path: str, scope: Mapping[str, Any]) -> Any:
 
 def _item(value: Any, part: str | int) -> Any:
     if isinstance(value, list) and isinstance(part, str):
-        return next(item for item in value if part in _names(item))
+        named = {item[name]: item for item in value for name in _ITEM_NAMES if name in item}
+        return named[part]
     return value[part]
-
-
-def _names(item: Document) -> Iterator[Any]:
-    found = [item[name] for name in _ITEM_NAMES if name in item]
-    if not found:
-        raise KeyError
-    yield from found

@@ -1,0 +1,136 @@
+"""What is known of a run: the workflow's states, the pipeline's steps, both endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from demo.history import History, new_events, utc_now
+from demo.stack import Clients, Stack
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
+
+
+class Outcome(StrEnum):
+    """How an execution ended, beyond SUCCEEDED and FAILED."""
+
+    RUNNING = "running"
+    DEPLOYED = "deployed"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    ALREADY_RUNNING = "already running"
+    NOTHING_NEW = "nothing new"
+
+
+# The workflow's Succeed states.
+ENDS = {
+    "Deployed": Outcome.DEPLOYED,
+    "Rejected": Outcome.REJECTED,
+    "NothingNew": Outcome.NOTHING_NEW,
+    "AlreadyRunning": Outcome.ALREADY_RUNNING,
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the pipeline."""
+
+    name: str
+    kind: str
+    status: str
+    started: datetime | None
+    ended: datetime | None
+    reason: str
+
+    def duration(self, now: datetime) -> float:
+        """Return its seconds so far."""
+        return max(0.0, ((self.ended or now) - self.started).total_seconds()) if self.started else 0.0
+
+
+@dataclass
+class Progress:
+    """One execution, as of the last look."""
+
+    execution: str
+    status: str = "RUNNING"
+    started: datetime | None = None
+    stopped: datetime | None = None
+    error: str = ""
+    cause: str = ""
+    history: History = field(default_factory=History)
+    steps: list[Step] = field(default_factory=list)
+    endpoints: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The execution's own name, the last part of its ARN."""
+        return self.execution.rpartition(":")[2]
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start, or from start to stop."""
+        return ((self.stopped or utc_now()) - self.started).total_seconds() if self.started else 0.0
+
+    @property
+    def outcome(self) -> Outcome:
+        """The branch that the execution took."""
+        return outcome(self.status, self.history.states)
+
+
+def outcome(status: str, states: Mapping[str, object]) -> Outcome:
+    """Name the branch: an execution that SUCCEEDED may have deployed, rejected, or had nothing to do."""
+    if status == "RUNNING":
+        return Outcome.RUNNING
+    ends = [end for name, end in ENDS.items() if name in states]
+    return ends[0] if status == "SUCCEEDED" and ends else Outcome.FAILED
+
+
+def look(clients: Clients, stack: Stack, progress: Progress) -> None:
+    """Bring the progress up to date: the status first, so that an ended run is read whole."""
+    found = clients.sfn.describe_execution(executionArn=progress.execution)
+    progress.started, progress.stopped = found["startDate"], found.get("stopDate")
+    progress.error, progress.cause = found.get("error", ""), found.get("cause", "")
+    progress.history.add(new_events(clients.sfn, progress.execution, progress.history.last_id))
+    if pipeline := progress.history.pipeline_execution:
+        progress.steps = steps(clients, pipeline)
+    progress.endpoints = {
+        name: endpoint_status(clients, name) for name in (stack.real_time, stack.asynchronous)
+    }
+    if found["status"] != "RUNNING":
+        progress.history.end(progress.stopped or utc_now(), found["status"] == "SUCCEEDED")
+    progress.status = found["status"]
+
+
+def steps(clients: Clients, pipeline_execution: str) -> list[Step]:
+    """List the pipeline execution's steps, in the order of their start."""
+    pages = clients.sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+        PipelineExecutionArn=pipeline_execution, SortOrder="Ascending"
+    )
+    return [_step(each) for page in pages for each in page["PipelineExecutionSteps"]]
+
+
+def endpoint_status(clients: Clients, name: str) -> str:
+    """Return the endpoint's status; `none` while it does not exist."""
+    try:
+        return clients.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationException":
+            return "none"
+        raise
+
+
+def _step(found: PipelineExecutionStepTypeDef) -> Step:
+    return Step(
+        name=found["StepName"],
+        kind=next(iter(found.get("Metadata") or {}), "").removesuffix("Job"),
+        status=found["StepStatus"],
+        started=found.get("StartTime"),
+        ended=found.get("EndTime"),
+        reason=found.get("FailureReason", ""),
+    )

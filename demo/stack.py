@@ -1,0 +1,91 @@
+"""The deployed stack: its outputs, and the clients that reach it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from demo.errors import SetupError
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+    from mypy_boto3_stepfunctions import SFNClient
+
+RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
+
+
+@dataclass(frozen=True)
+class Clients:
+    """One client a service, from the standard AWS environment."""
+
+    s3: S3Client
+    sfn: SFNClient
+    sagemaker: SageMakerClient
+    runtime: SageMakerRuntimeClient
+    cloudformation: CloudFormationClient
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The outputs of template.yaml that the demo needs."""
+
+    name: str
+    bucket: str
+    state_machine: str
+    pipeline: str
+    real_time: str
+    asynchronous: str
+
+
+def connect() -> Clients:
+    """Return clients; region, credentials and endpoint come from the environment."""
+    return Clients(
+        s3=boto3.client("s3", config=RETRIES),
+        sfn=boto3.client("stepfunctions", config=RETRIES),
+        sagemaker=boto3.client("sagemaker", config=RETRIES),
+        runtime=boto3.client("sagemaker-runtime", config=RETRIES),
+        cloudformation=boto3.client("cloudformation", config=RETRIES),
+    )
+
+
+def where() -> str:
+    """Say which AWS the environment points at."""
+    return os.environ.get("AWS_ENDPOINT_URL") or "AWS"
+
+
+def describe(clients: Clients, name: str) -> Stack:
+    """Read the stack's outputs.
+
+    Raises:
+        SetupError: There is no such stack, or it is not fully deployed.
+    """
+    try:
+        found = clients.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+    except ClientError as error:
+        if "does not exist" not in str(error):
+            raise
+        raise SetupError(
+            f"There is no stack {name!r} at {where()}. Deploy it (sam deploy), or name another with --stack."
+        ) from error
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
+    try:
+        return Stack(
+            name=name,
+            bucket=outputs["DataBucketName"],
+            state_machine=outputs["StateMachineArn"],
+            pipeline=outputs["PipelineName"],
+            real_time=outputs["RealTimeEndpointName"],
+            asynchronous=outputs["AsyncEndpointName"],
+        )
+    except KeyError as missing:
+        raise SetupError(
+            f"Stack {name!r} is {found['StackStatus']} and has no output {missing}. Deploy it (sam deploy)."
+        ) from missing

@@ -1,0 +1,141 @@
+"""Find the execution that an upload started, and follow it to its end."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+from rich.console import Console
+
+from demo.errors import RunError
+from demo.progress import Outcome, Progress, look
+from demo.stack import Clients, Stack
+from demo.upload import Dropped
+from demo.view import View, open_view
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
+
+START_SECONDS = 120
+FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 1.0, 15.0
+POLLS_A_RUN = 300
+FORCED_ATTEMPTS = 3
+IDLE = (Outcome.ALREADY_RUNNING, Outcome.NOTHING_NEW)
+
+
+class Watch:
+    """Follows the state machine's executions; knows which ones stood before the upload."""
+
+    def __init__(self, clients: Clients, stack: Stack, console: Console) -> None:
+        self._clients, self._stack, self._console = clients, stack, console
+        listed = self._listed()
+        self._running_before = {each["executionArn"] for each in listed if each["status"] == "RUNNING"}
+        self._seen = {each["executionArn"] for each in listed} - self._running_before
+        self.current: str | None = None
+
+    def dropped(self, objects: tuple[Dropped, ...]) -> Progress:
+        """Follow executions until one has ended that planned with all these objects."""
+        while True:
+            execution = self._next()
+            early = execution in self._running_before
+            if early:
+                self._say("A run was in progress already: following it first.")
+            progress = self.follow(execution)
+            if progress.outcome is Outcome.NOTHING_NEW:
+                self._say("The ledger lists this content already.")
+                return self.forced()
+            if progress.outcome is Outcome.ALREADY_RUNNING:
+                self._say("Another run held the lock; when it ends it looks for new data.")
+            elif self._planned(progress.name, objects) or (progress.outcome is Outcome.FAILED and not early):
+                return progress
+            else:
+                self._say("That run had planned before the upload: following the one after it.")
+
+    def forced(self) -> Progress:
+        """Run although nothing is new, or follow the run that is in progress."""
+        for _ in range(FORCED_ATTEMPTS):
+            if running := [each for each in self._listed() if each["status"] == "RUNNING"]:
+                self._say("A run is in progress: following it instead of starting another.")
+                progress = self.follow(running[-1]["executionArn"])
+            else:
+                self._say('Starting a run with {"force": true}.')
+                progress = self.follow(self._start())
+            if progress.outcome not in IDLE:
+                return progress
+        raise RunError(
+            f"{FORCED_ATTEMPTS} forced executions found the lock held or nothing to do. "
+            f"The last one, {progress.execution}, says why in its output."
+        )
+
+    def latest(self) -> Progress:
+        """Return the newest execution that did something, followed to its end."""
+        for each in self._listed():
+            progress = self.follow(each["executionArn"])
+            if progress.outcome not in IDLE:
+                return progress
+        raise RunError("No execution has run yet, and --no-force starts none. Run again without --no-force.")
+
+    def follow(self, execution: str) -> Progress:
+        """Show an execution's progress until it ends."""
+        self.current = execution
+        self._seen.add(execution)
+        progress = Progress(execution)
+        with open_view(self._console) as view:
+            self._poll(progress, view)
+        if progress.outcome not in IDLE:
+            view.finish(progress)
+        return progress
+
+    def _poll(self, progress: Progress, view: View) -> None:
+        pause = FIRST_POLL_SECONDS
+        while True:
+            look(self._clients, self._stack, progress)
+            view.show(progress)
+            if progress.status != "RUNNING":
+                return
+            time.sleep(pause)
+            pause = min(LAST_POLL_SECONDS, max(FIRST_POLL_SECONDS, progress.elapsed / POLLS_A_RUN))
+
+    def _next(self) -> str:
+        """Wait for the oldest execution that was not followed yet."""
+        deadline = time.monotonic() + START_SECONDS
+        with self._console.status("Waiting for the workflow to start …"):
+            while time.monotonic() < deadline:
+                fresh = [
+                    each["executionArn"] for each in self._listed() if each["executionArn"] not in self._seen
+                ]
+                if fresh:
+                    return fresh[-1]
+                time.sleep(FIRST_POLL_SECONDS)
+        raise RunError(
+            f"No execution started within {START_SECONDS} s of the upload. "
+            f"Look at the EventBridge rule of stack {self._stack.name!r}, or start one: "
+            f"aws stepfunctions start-execution --state-machine-arn {self._stack.state_machine}"
+        )
+
+    def _start(self) -> str:
+        started = self._clients.sfn.start_execution(
+            stateMachineArn=self._stack.state_machine, input=json.dumps({"force": True})
+        )
+        return started["executionArn"]
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
+    def _listed(self) -> list[ExecutionListItemTypeDef]:
+        """List the newest executions, newest first."""
+        return self._clients.sfn.list_executions(stateMachineArn=self._stack.state_machine)["executions"]
+
+    def _planned(self, execution_name: str, objects: tuple[Dropped, ...]) -> bool:
+        """Tell whether the run's plan holds every object, as it was uploaded."""
+        key = f"runs/{execution_name}/plan/plan.json"
+        try:
+            body = self._clients.s3.get_object(Bucket=self._stack.bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchKey":
+                return False
+            raise
+        planned = {(each["key"], each["etag"].strip('"')) for each in json.loads(body)["objects"]}
+        return all((each.key, each.etag) in planned for each in objects)

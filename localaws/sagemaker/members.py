@@ -1,0 +1,49 @@
+"""Members of a request: which of them are asked for what is not done here."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from localaws.sagemaker.errors import NotSupportedLocally
+from localaws.sagemaker.shapes import Document
+
+
+def values(request: Document, path: str) -> Iterator[Any]:
+    """What stands at a path such as "InputDataConfig.DataSource.S3DataSource", in every item of a list."""
+    found: list[Any] = [request]
+    for name in path.split("."):
+        found = [item[name] for item in found if isinstance(item, dict) and name in item]
+        found = [item for value in found for item in (value if isinstance(value, list) else [value])]
+    yield from found
+
+
+def refuse(request: Document, *paths: str) -> None:
+    """Make sure that none of the members is there and says anything.
+
+    Raises:
+        NotSupportedLocally: one is, and does.
+    """
+    for path in paths:
+        if any(values(request, path)):
+            raise NotSupportedLocally(f"The member {path}")
+
+
+def refuse_values(request: Document, path: str, *refused: str) -> None:
+    """Make sure that a member has none of these values.
+
+    Raises:
+        NotSupportedLocally: it has.
+    """
+    for value in values(request, path):
+        if value in refused:
+            raise NotSupportedLocally(f"The value {value} of {path}")
+
+
+def refuse_clusters(request: Document, path: str) -> None:
+    """Make sure that the job is one container's: `path` leads to its InstanceCount.
+
+    Raises:
+        NotSupportedLocally: it is more.
+    """
+    for count in values(request, path):
+        if count > 1:
+            raise NotSupportedLocally(f"{path} of more than 1 (here {count})")

@@ -1,0 +1,49 @@
+"""A training job's metrics, found in what it prints."""
+
+import contextlib
+import math
+from collections.abc import Sequence
+
+import regex
+
+from localaws.sagemaker.errors import ValidationException
+from localaws.sagemaker.records import now
+from localaws.sagemaker.shapes import Document
+
+SEARCH_SECONDS = 0.2  # a pattern that takes longer on one line is left alone there
+
+
+class Metrics:
+    """The last value of each of the job's MetricDefinitions."""
+
+    def __init__(self, definitions: Sequence[Document]) -> None:
+        self._patterns = {item["Name"]: compiled(item["Regex"]) for item in definitions}
+        self._last: dict[str, Document] = {}
+
+    def read(self, line: str) -> None:
+        """Take in a line: where a pattern matches, its first group is the value."""
+        for name, pattern in self._patterns.items():
+            with contextlib.suppress(TimeoutError, ValueError, TypeError):
+                for match in pattern.finditer(line, timeout=SEARCH_SECONDS):
+                    value = float(match[1])
+                    if math.isfinite(value):
+                        self._last[name] = {"MetricName": name, "Value": value, "Timestamp": now()}
+
+    def final(self) -> list[Document]:
+        """What FinalMetricDataList tells."""
+        return [self._last[name] for name in self._patterns if name in self._last]
+
+
+def compiled(pattern: str) -> regex.Pattern[str]:
+    """A definition's pattern.
+
+    Raises:
+        ValidationException: it is none, or has no group.
+    """
+    try:
+        found = regex.compile(pattern)
+    except regex.error as error:
+        raise ValidationException(f"Invalid metric regex {pattern!r}: {error}") from error
+    if not found.groups:
+        raise ValidationException(f"Invalid metric regex {pattern!r}: it has no group for the value")
+    return found

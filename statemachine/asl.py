@@ -1,0 +1,209 @@
+"""The Data Science SDK's blocks, widened by the fields that it predates, and the calls made of them."""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any
+
+from stepfunctions import steps
+from stepfunctions.steps.choice_rule import BaseRule, ChoiceRule
+from stepfunctions.steps.states import State
+
+Fields = dict[str, Any]
+
+FIRST_PAUSE = 5  # seconds; each further pause of a poll is as much longer
+FAILURE = "$.failure"  # where a caught error lies: {"Error", "Cause"}
+
+# Step Functions names an error that the service's model lists after its SDK for Java, and every other one
+# `<Service>.<Service>Exception`. So SageMaker's throttling, its missing endpoint and its AccessDenied all
+# arrive under one name, and only their cause tells them apart.
+SAGEMAKER_OTHER = ["SageMaker.SageMakerException"]
+THROTTLED = ["*Rate exceeded*", "*Throttling*"]
+MISSING = ["*Could not find*"]
+
+# What passes by itself. `Lambda.AWSLambdaException`, which AWS's examples list, is refused: a missing
+# permission arrives under it too, and that should be told at once.
+TRANSIENT = {
+    "lambda": [
+        "Lambda.ServiceException",
+        "Lambda.TooManyRequestsException",
+        "Lambda.ClientExecutionTimeoutException",
+        "Lambda.SdkClientException",
+    ],
+    "sagemaker": [
+        "SageMaker.ThrottlingException",
+        "SageMaker.ConflictException",
+        "SageMaker.InternalFailureException",
+        "SageMaker.ServiceUnavailableException",
+        "SageMaker.SdkClientException",
+    ],
+    "dynamodb": [
+        "DynamoDb.ThrottlingException",
+        "DynamoDb.ProvisionedThroughputExceededException",
+        "DynamoDb.RequestLimitExceededException",
+        "DynamoDb.InternalServerErrorException",
+        "DynamoDb.SdkClientException",
+    ],
+    "sns": [
+        "Sns.ThrottledException",
+        "Sns.KmsThrottlingException",
+        "Sns.InternalErrorException",
+        "Sns.SdkClientException",
+    ],
+    "sfn": ["Sfn.ThrottlingException", "Sfn.KmsThrottlingException", "Sfn.SdkClientException"],
+}
+
+
+class Newer(Enum):
+    """Fields of the Amazon States Language that the SDK does not know."""
+
+    ResultSelector = "result_selector"
+    MaxDelaySeconds = "max_delay_seconds"
+    JitterStrategy = "jitter_strategy"
+    ErrorPath = "error_path"
+    CausePath = "cause_path"
+
+
+class Task(steps.Task):  # type: ignore[misc]
+    """A Task that selects from its result."""
+
+    def allowed_fields(self) -> list[Enum]:
+        """The SDK's fields and the newer ones."""
+        return [*super().allowed_fields(), Newer.ResultSelector]
+
+
+class Retry(steps.Retry):  # type: ignore[misc]
+    """A Retry with a longest delay and jitter."""
+
+    def allowed_fields(self) -> list[Enum]:
+        """The SDK's fields and the newer ones."""
+        return [*super().allowed_fields(), Newer.MaxDelaySeconds, Newer.JitterStrategy]
+
+
+class Fail(steps.Fail):  # type: ignore[misc]
+    """A Fail that takes its error and cause from the data."""
+
+    def allowed_fields(self) -> list[Enum]:
+        """The SDK's fields and the newer ones."""
+        return [*super().allowed_fields(), Newer.ErrorPath, Newer.CausePath]
+
+
+class Map(steps.Map):  # type: ignore[misc]
+    """A Map under today's name of its loop."""
+
+    def to_dict(self) -> Fields:
+        """The SDK's fields, with `ItemProcessor` in place of the deprecated `Iterator`."""
+        fields: Fields = super().to_dict()
+        loop = fields.pop("Iterator")
+        return {**fields, "ItemProcessor": loop}
+
+
+def caught(then: State, *errors: str, at: str = FAILURE) -> steps.Catch:
+    """Goes to `then` on these errors (on all, when none is named) and keeps the error `at` a path."""
+    return steps.Catch(error_equals=list(errors) or ["States.ALL"], result_path=at, next_step=then)
+
+
+def call(
+    name: str,
+    action: str,
+    parameters: Fields,
+    catch: Iterable[steps.Catch] = (),
+    *,
+    keep: Fields | None = None,
+    at: str | None = None,
+    comment: str | None = None,
+) -> Task:
+    """A direct call of an AWS API, `service:action`; `keep` selects what of its answer lies `at` a path."""
+    service = action.partition(":")[0]
+    return _task(name, f"aws-sdk:{action}", service, parameters, catch, keep, at, comment)
+
+
+def invoke(
+    name: str,
+    payload: Fields,
+    catch: Iterable[steps.Catch] = (),
+    *,
+    keep: Fields | None = None,
+    at: str | None = None,
+    function: str = "",
+    comment: str | None = None,
+) -> Task:
+    """A Lambda function, named as its state unless said otherwise; `keep` selects from its payload."""
+    parameters = {"FunctionName": f"${{{function or name}Arn}}", "Payload": payload}
+    return _task(name, "lambda:invoke", "lambda", parameters, catch, keep, at, comment)
+
+
+def _task(
+    name: str,
+    resource: str,
+    service: str,
+    parameters: Fields,
+    catch: Iterable[steps.Catch],
+    keep: Fields | None,
+    at: str | None,
+    comment: str | None,
+) -> Task:
+    retry = Retry(
+        error_equals=TRANSIENT[service],
+        interval_seconds=2,
+        max_attempts=6,
+        backoff_rate=2.0,
+        max_delay_seconds=60,
+        jitter_strategy="FULL",
+    )
+    return Task(
+        name,
+        comment=comment,
+        resource=f"arn:aws:states:::{resource}",
+        parameters=parameters,
+        result_selector=keep,
+        result_path=at,
+        retry=retry,
+        catch=list(catch),
+    )
+
+
+def poll(
+    subject: str,
+    describe: Task,
+    finished: steps.Choice,
+    pause: str,
+    otherwise: State,
+    missing: State | None = None,
+) -> steps.Wait:
+    """A loop that waits, describes and asks, each time a little longer; returns its first state.
+
+    Args:
+        subject: what is waited for, as it stands in the states' names.
+        describe: asks SageMaker; its errors are looked into here.
+        finished: has its rules already; by default the loop goes on.
+        pause: the path of the loop's `{"seconds"}`.
+        otherwise: where an error leads that the loop does not outlast.
+        missing: where it leads that there is no such thing, if not there too.
+    """
+    wait = steps.Wait(f"WaitFor{subject}", seconds_path=f"{pause}.seconds")
+    longer = steps.Pass(
+        f"WaitLongerFor{subject}",
+        parameters={"seconds.$": f"States.MathAdd({pause}.seconds, {FIRST_PAUSE})"},
+        result_path=pause,
+    )
+    unanswered = steps.Choice(f"WhyNoAnswerAbout{subject}?")
+    unanswered.add_choice(cause_like(*THROTTLED), longer)
+    if missing is not None:
+        unanswered.add_choice(cause_like(*MISSING), missing)
+    unanswered.default_choice(otherwise)
+    describe.add_catch([caught(unanswered, *SAGEMAKER_OTHER), caught(otherwise)])
+    wait.next(describe)
+    describe.next(finished)
+    finished.default_choice(longer)
+    longer.next(wait)
+    return wait
+
+
+def cause_like(*patterns: str) -> BaseRule:
+    """Whether the caught error's cause matches one of the patterns."""
+    return any_of(*(ChoiceRule.StringMatches(f"{FAILURE}.Cause", pattern) for pattern in patterns))
+
+
+def any_of(*rules: BaseRule) -> BaseRule:
+    """One rule that holds when one of these does; a single rule stays as it is."""
+    return rules[0] if len(rules) == 1 else ChoiceRule.Or(list(rules))

@@ -1,0 +1,206 @@
+"""The real template, deployed by the real SAM CLI to a laptop's AWS of the tests' own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.local.conftest import REGION, free_port, localaws, wait_until
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT / "demo/sample.csv"
+LAYER = "/powertools/python/layer"
+RUN_SECONDS = 240
+
+
+@dataclass
+class Stack:
+    """A deployed stack, and how a user works with it."""
+
+    name: str
+    endpoint_url: str
+    environment: dict[str, str]
+    template: Path = ROOT / "template.yaml"
+
+    def client(self, service: str) -> Any:
+        """A client as the account's root."""
+        make: Callable[..., Any] = boto3.client
+        return make(
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name=REGION,
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def deploy(self, template: Path | None = None) -> None:
+        """`sam deploy` the template, or a changed one that lies beside it."""
+        command = ["sam", "deploy", "--config-env", "local", "--stack-name", self.name]
+        if template is not None:
+            command += ["--template-file", str(template)]
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name("sam")), *command[1:]],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def output(self, key: str) -> str:
+        """An output of the stack."""
+        stack = self.client("cloudformation").describe_stacks(StackName=self.name)["Stacks"][0]
+        return str({item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}[key])
+
+    def drop(self, key: str, body: bytes) -> None:
+        """Put data under raw/."""
+        self.client("s3").put_object(Bucket=self.output("DataBucketName"), Key=f"raw/{key}", Body=body)
+
+    def executions(self) -> list[dict[str, Any]]:
+        """Every execution, the oldest first."""
+        listed = self.client("stepfunctions").list_executions(stateMachineArn=self.output("StateMachineArn"))
+        found: list[dict[str, Any]] = sorted(
+            listed["executions"], key=lambda execution: execution["startDate"]
+        )
+        return found
+
+    def start(self, document: dict[str, Any]) -> str:
+        """Start an execution, as the console does; its ARN."""
+        arn: str = self.client("stepfunctions").start_execution(
+            stateMachineArn=self.output("StateMachineArn"), input=json.dumps(document)
+        )["executionArn"]
+        return arn
+
+    def ended(self, arn: str) -> dict[str, Any]:
+        """The execution, when it has ended."""
+        states = self.client("stepfunctions")
+
+        def described() -> dict[str, Any] | None:
+            found: dict[str, Any] = states.describe_execution(executionArn=arn)
+            return found if found["status"] != "RUNNING" else None
+
+        execution: dict[str, Any] = wait_until(described, RUN_SECONDS)
+        return execution
+
+    def entered(self, arn: str) -> list[str]:
+        """The states that an execution entered, in order."""
+        pages = self.client("stepfunctions").get_paginator("get_execution_history")
+        return [
+            event["stateEnteredEventDetails"]["name"]
+            for page in pages.paginate(executionArn=arn)
+            for event in page["events"]
+            if "stateEnteredEventDetails" in event
+        ]
+
+    def quiet(self) -> list[dict[str, Any]]:
+        """Every execution, once none has been running for a while."""
+        states = {execution["executionArn"] for execution in self.executions()}
+
+        def settled() -> list[dict[str, Any]] | None:
+            nonlocal states
+            found = self.executions()
+            now = {execution["executionArn"] for execution in found}
+            same, states = now == states, now
+            return found if same and all(item["status"] != "RUNNING" for item in found) else None
+
+        found: list[dict[str, Any]] = wait_until(settled, RUN_SECONDS)
+        return found
+
+    def run_after(self, act: Callable[[], Any]) -> list[dict[str, Any]]:
+        """The executions that an act starts, once all have ended; echoes that found the lock taken are left out."""
+        before = {execution["executionArn"] for execution in self.quiet()}
+        act()
+        wait_until(lambda: len(self.executions()) > len(before))
+        arns = [item["executionArn"] for item in self.quiet() if item["executionArn"] not in before]
+        return [self.ended(arn) for arn in arns if "AlreadyRunning" not in self.entered(arn)]
+
+    def lock(self) -> dict[str, Any] | None:
+        """Who holds the lock."""
+        answer = self.client("dynamodb").get_item(
+            TableName=self.output("TableName"), Key={"pk": {"S": "LOCK"}, "sk": {"S": "LOCK"}}
+        )
+        held: dict[str, Any] | None = answer.get("Item")
+        return held
+
+    def ask(self, text: str) -> dict[str, Any]:
+        """What the real-time endpoint answers."""
+        answer = self.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName=self.output("RealTimeEndpointName"),
+            ContentType="application/jsonlines",
+            Accept="application/jsonlines",
+            Body=json.dumps({"text": text}).encode(),
+        )
+        found: dict[str, Any] = json.loads(answer["Body"].read())
+        return found
+
+    def ask_later(self, text: str) -> dict[str, Any]:
+        """What the asynchronous endpoint answers."""
+        s3, bucket = self.client("s3"), self.output("DataBucketName")
+        s3.put_object(Bucket=bucket, Key="async/input/test.jsonl", Body=json.dumps({"text": text}).encode())
+        location = self.client("sagemaker-runtime").invoke_endpoint_async(
+            EndpointName=self.output("AsyncEndpointName"),
+            InputLocation=f"s3://{bucket}/async/input/test.jsonl",
+            ContentType="application/jsonlines",
+            Accept="application/jsonlines",
+        )["OutputLocation"]
+        key = location.removeprefix(f"s3://{bucket}/")
+
+        def written() -> dict[str, Any] | None:
+            if s3.list_objects_v2(Bucket=bucket, Prefix=key).get("KeyCount", 0) == 0:
+                return None
+            found: dict[str, Any] = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+            return found
+
+        answer: dict[str, Any] = wait_until(written)
+        return answer
+
+    def serving(self) -> dict[str, str]:
+        """The configuration that each endpoint serves; only endpoints in service count."""
+        sagemaker = self.client("sagemaker")
+        return {
+            endpoint["EndpointName"]: sagemaker.describe_endpoint(EndpointName=endpoint["EndpointName"])[
+                "EndpointConfigName"
+            ]
+            for endpoint in sagemaker.list_endpoints(StatusEquals="InService")["Endpoints"]
+        }
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The stack, deployed once; the images' environments are kept where `make run` keeps them."""
+    port = free_port()
+    options = (f"--port={port}", f"--workdir={ROOT / '.localaws'}", f"--images={ROOT / 'containers'}")
+    started = localaws("up", *options, "--wait-scale=0.05")
+    assert started.returncode == 0, started.stderr
+    endpoint_url = f"http://127.0.0.1:{port}"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    layer = [
+        sys.executable,
+        "-m",
+        "localaws",
+        "layer",
+        "aws-lambda-powertools[tracer,parser]",
+        f"--parameter={LAYER}",
+    ]
+    try:
+        subprocess.run(layer, env=environment, check=True, capture_output=True)
+        deployed = Stack("retrain", endpoint_url, environment)
+        deployed.deploy()
+        yield deployed
+    finally:
+        localaws("down", *options)

@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import pytest
+
+from localaws.runtimes.container import ImageError
+from localaws.runtimes.images import Images
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "linear",
+        "linear:latest",
+        "000000000000.dkr.ecr.us-east-1.amazonaws.com/retrain/linear:1.2",
+        "000000000000.dkr.ecr.us-east-1.amazonaws.com/linear@sha256:abc",
+        "localhost:5000/linear:1@sha256:abc",
+        "localhost:5000/linear",
+    ],
+)
+def test_the_repositorys_last_part_is_the_folder(tmp_path: Path, image: str) -> None:
+    (tmp_path / "linear").mkdir()
+    assert Images(tmp_path).folder(image) == tmp_path / "linear"
+
+
+@pytest.mark.parametrize("image", ["a/linaer:latest", "a/..", "a/.", "a/", ":latest"])
+def test_an_unknown_image_says_what_there_is(tmp_path: Path, image: str) -> None:
+    for name in ("linear", "processing", ".hidden"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(ImageError) as caught:
+        Images(tmp_path).folder(image)
+    message = str(caught.value)
+    assert image in message
+    assert str(tmp_path) in message
+    assert "it has linear, processing." in message

@@ -1,0 +1,124 @@
+"""Jobs in the tests' own process, on the S3, IAM and logs of a running localaws."""
+
+import json
+import uuid
+
+import pytest
+
+from localaws.runtimes.images import Images
+from localaws.runtimes.process import ProcessRuntime
+from localaws.sagemaker.logs import Logs
+from localaws.sagemaker.platform import Platform
+from localaws.sagemaker.sessions import Sessions
+from tests.local.conftest import ACCOUNT, REGION, Laptop, allow
+
+IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/tests/obedient:latest"
+# An image that does what the variable CODE tells it.
+PRELUDE = """#!/usr/bin/env python3
+import json, os, signal, sys, time
+from pathlib import Path
+base = Path(os.environ["SAGEMAKER_BASE_DIR"])
+"""
+SCRIPTS = {
+    "train": 'exec(os.environ["CODE"])',
+    "work": 'exec(os.environ["CODE"])',
+    "serve": """
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        parameters = os.environ.get("PARAMETERS")
+        if self.path == "/ping":
+            self.answer(200, b"")
+        else:
+            self.answer(200 if parameters else 404, (parameters or "").encode())
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        asked = len(body.splitlines()), self.headers["Content-Type"], self.headers["Accept"]
+        print("asked", *asked, flush=True)
+        scope = {"body": body, "status": 200}
+        exec(os.environ.get("CODE", "answer = body.upper()"), globals(), scope)
+        self.answer(scope["status"], scope["answer"])
+    def answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words):
+        pass
+address = os.environ["SAGEMAKER_BIND_TO_HOST"], int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+ThreadingHTTPServer(address, Handler).serve_forever()
+""",
+}
+
+
+@pytest.fixture(scope="session")
+def platform(laptop: Laptop, tmp_path_factory: pytest.TempPathFactory) -> Platform:
+    """A platform with the one image "obedient"."""
+    root = tmp_path_factory.mktemp("platform")
+    folder = root / "images" / "obedient"
+    folder.mkdir(parents=True)
+    for name, script in SCRIPTS.items():
+        (folder / name).write_text(PRELUDE + script)
+        (folder / name).chmod(0o755)
+    sessions = Sessions(laptop.endpoint_url, REGION, "test", "test", laptop.assume_role)
+    runtime = ProcessRuntime(Images(folder.parent), root / "environments")
+    return Platform(ACCOUNT, REGION, root / "work", runtime, sessions, Logs(sessions.client("logs")))
+
+
+class Bucket:
+    """A bucket of the test's own."""
+
+    def __init__(self, laptop: Laptop) -> None:
+        self.name = f"jobs-{uuid.uuid4().hex[:12]}"
+        self._s3 = laptop.client("s3")
+        self._s3.create_bucket(Bucket=self.name)
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.name}/{key}"
+
+    def put(self, key: str, content: bytes | str) -> str:
+        body = content.encode() if isinstance(content, str) else content
+        self._s3.put_object(Bucket=self.name, Key=key, Body=body)
+        return self.uri(key)
+
+    def put_manifest(self, key: str, prefix: str, *names: str) -> str:
+        return self.put(key, json.dumps([{"prefix": prefix}, *names]))
+
+    def get(self, key: str) -> bytes:
+        content: bytes = self._s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+        return content
+
+    def keys(self, prefix: str = "") -> list[str]:
+        found = self._s3.list_objects_v2(Bucket=self.name, Prefix=prefix).get("Contents", [])
+        return [item["Key"] for item in found]
+
+
+@pytest.fixture
+def bucket(laptop: Laptop) -> Bucket:
+    return Bucket(laptop)
+
+
+@pytest.fixture
+def role_arn(laptop: Laptop, bucket: Bucket) -> str:
+    """A role that may use the test's bucket."""
+    name = f"role-{uuid.uuid4().hex[:12]}"
+    return laptop.role(name, allow("s3:*", resource=f"arn:aws:s3:::{bucket.name}*"))
+
+
+@pytest.fixture
+def job_name() -> str:
+    return f"job-{uuid.uuid4().hex[:12]}"
+
+
+def logged(laptop: Laptop, group: str, job_name: str) -> list[str]:
+    """What stands in a job's log streams."""
+    logs = laptop.client("logs")
+    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job_name}/")["logStreams"]
+    return [
+        event["message"]
+        for stream in streams
+        for event in logs.get_log_events(
+            logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True
+        )["events"]
+    ]

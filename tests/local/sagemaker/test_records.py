@@ -1,0 +1,68 @@
+"""Lists: filtered, sorted, paged."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from localaws.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
+from localaws.sagemaker.records import Records, list_page
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def jobs() -> Records:
+    records = Records()
+    for day, name in enumerate(["alpha", "beta", "gamma"]):
+        record = {
+            "TrainingJobName": name,
+            "TrainingJobStatus": "Failed" if name == "beta" else "Completed",
+            "CreationTime": START + timedelta(days=day),
+            "FailureReason": "not a member of the summary",
+        }
+        records.add(name, record, ResourceInUse(name))
+    return records
+
+
+def names(jobs: Records, **request: Any) -> list[str]:
+    page = list_page("ListTrainingJobs", iter(jobs), request, "TrainingJob")
+    return [job["TrainingJobName"] for job in page["TrainingJobSummaries"]]
+
+
+def test_the_newest_comes_first_and_filters_hold(jobs: Records) -> None:
+    assert names(jobs) == ["gamma", "beta", "alpha"]
+    assert names(jobs, SortOrder="Ascending") == ["alpha", "beta", "gamma"]
+    assert names(jobs, SortBy="Name", SortOrder="Ascending") == ["alpha", "beta", "gamma"]
+    assert names(jobs, SortBy="Status", SortOrder="Descending")[0] == "beta"
+    assert names(jobs, NameContains="ET") == ["beta"]
+    assert names(jobs, StatusEquals="Completed") == ["gamma", "alpha"]
+    assert names(jobs, CreationTimeAfter=START) == ["gamma", "beta"]
+    assert names(jobs, CreationTimeBefore=START + timedelta(days=1)) == ["alpha"]
+
+
+def test_a_summary_has_the_model_s_members_only(jobs: Records) -> None:
+    page = list_page("ListTrainingJobs", iter(jobs), {}, "TrainingJob")
+    assert set(page["TrainingJobSummaries"][0]) == {"TrainingJobName", "TrainingJobStatus", "CreationTime"}
+
+
+def test_pages_follow_each_other(jobs: Records) -> None:
+    first = list_page("ListTrainingJobs", iter(jobs), {"MaxResults": 2}, "TrainingJob")
+    assert len(first["TrainingJobSummaries"]) == 2
+    assert names(jobs, MaxResults=2, NextToken=first["NextToken"]) == ["alpha"]
+    with pytest.raises(ValidationException, match="pagination token"):
+        names(jobs, NextToken="%%")
+
+
+def test_records_are_changed_only_through_update(jobs: Records) -> None:
+    missing = ResourceNotFound("beta")
+    jobs.get("beta", missing)["TrainingJobStatus"] = "Completed"
+    assert jobs.get("beta", missing)["TrainingJobStatus"] == "Failed"
+    jobs.update("beta", TrainingJobStatus="Completed", FailureReason=None)
+    assert "FailureReason" not in jobs.get("beta", missing)
+    assert jobs.remove("beta", missing)["TrainingJobStatus"] == "Completed"
+    assert jobs.update("beta", TrainingJobStatus="Failed") == {}
+    with pytest.raises(ResourceNotFound):
+        jobs.get("beta", missing)
+    with pytest.raises(ResourceInUse):
+        jobs.add("alpha", {}, ResourceInUse("alpha"))

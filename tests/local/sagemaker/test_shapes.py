@@ -1,0 +1,57 @@
+"""Requests against botocore's model: every constraint, in SageMaker's words."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from localaws.sagemaker.errors import UnknownOperation, ValidationException
+from localaws.sagemaker.shapes import parse_request, render_answer
+
+WRONG = {
+    "missing": ({}, "Value null at 'modelName' failed to satisfy constraint: Member must not be null"),
+    "pattern": ({"ModelName": "-a"}, "Value '-a' at 'modelName' .* regular expression pattern"),
+    "length": ({"ModelName": "a" * 64}, "Member must have length less than or equal to 63"),
+    "type": ({"ModelName": 1}, "Value '1' at 'modelName' must be a string"),
+    "unknown": ({"ModelName": "a", "Modell": "b"}, "Unknown member 'Modell'"),
+    "boolean": (
+        {"ModelName": "a", "EnableNetworkIsolation": "yes"},
+        "at 'enableNetworkIsolation' must be a boolean",
+    ),
+    "enum": (
+        {"ModelName": "a", "PrimaryContainer": {"Mode": "Triple"}},
+        r"'primaryContainer.mode' .* enum value set: \[SingleModel, MultiModel\]",
+    ),
+    "list": ({"ModelName": "a", "Containers": {}}, "'containers' must be a list"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_broken_constraint_is_named(case: str) -> None:
+    request, words = WRONG[case]
+    with pytest.raises(ValidationException, match=words):
+        parse_request("CreateModel", request)
+
+
+def test_all_violations_are_told_at_once() -> None:
+    with pytest.raises(ValidationException, match="3 validation errors detected"):
+        parse_request("CreateModel", {"ModelName": "-", "ExecutionRoleArn": "nobody"})
+
+
+def test_numbers_keep_their_bounds() -> None:
+    with pytest.raises(ValidationException, match="Member must have value less than or equal to 100"):
+        parse_request("ListModels", {"MaxResults": 101})
+    with pytest.raises(ValidationException, match="must be a integer"):
+        parse_request("ListModels", {"MaxResults": True})
+
+
+def test_an_operation_that_sagemaker_does_not_have_is_unknown() -> None:
+    with pytest.raises(UnknownOperation, match="'CreateUnicorn'"):
+        parse_request("CreateUnicorn", {})
+
+
+def test_timestamps_are_moments_inside_and_seconds_on_the_wire() -> None:
+    moment = datetime(2026, 1, 2, tzinfo=UTC)
+    request = parse_request("ListModels", {"CreationTimeAfter": moment.timestamp()})
+    assert request == {"CreationTimeAfter": moment}
+    answer = {"ModelName": "m", "CreationTime": moment, "_private": 1, "DeploymentRecommendation": None}
+    assert render_answer("DescribeModel", answer) == {"ModelName": "m", "CreationTime": moment.timestamp()}

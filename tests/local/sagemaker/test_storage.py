@@ -1,0 +1,208 @@
+import gzip
+import io
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localaws.sagemaker.errors import ClientFailure, ValidationException
+from localaws.sagemaker.platform import Platform
+from localaws.sagemaker.storage import (
+    ContinuousUpload,
+    S3Uri,
+    Storage,
+    fetch_archive,
+    files,
+    relative_name,
+    unpack,
+)
+from tests.local.conftest import Laptop, allow
+from tests.local.sagemaker.conftest import Bucket
+
+
+@pytest.fixture
+def storage(platform: Platform, role_arn: str) -> Storage:
+    return Storage(platform.sessions, role_arn)
+
+
+def archive(path: Path, *members: tuple[tarfile.TarInfo, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for info, content in members:
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type = tarfile.SYMTYPE
+    info.linkname = target
+    return info
+
+
+@pytest.mark.parametrize("uri", ["", "s3://", "s3:///key", "http://b/k", "/opt/ml"])
+def test_what_is_no_s3_uri_is_refused(uri: str) -> None:
+    with pytest.raises(ValidationException, match="not a valid S3 URI"):
+        S3Uri.parse(uri)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "key", "relative"),
+    [
+        ("raw/", "raw/a.csv", "a.csv"),
+        ("raw", "raw/sub/a.csv", "sub/a.csv"),
+        ("raw/a.csv", "raw/a.csv", "a.csv"),
+        ("a.csv", "a.csv", "a.csv"),
+        ("raw/part-", "raw/part-1/x", "part-1/x"),
+        ("", "raw/a.csv", "raw/a.csv"),
+    ],
+)
+def test_names_below_a_prefix(prefix: str, key: str, relative: str) -> None:
+    assert relative_name(prefix, key) == relative
+
+
+def test_a_prefix_is_downloaded_and_uploaded_again(storage: Storage, bucket: Bucket, tmp_path: Path) -> None:
+    for key in ("in/a.csv", "in/sub/b.csv", "in/empty/", "other/c.csv"):
+        bucket.put(key, "" if key.endswith("/") else key)
+    storage.download(storage.objects("S3Prefix", bucket.uri("in/")), tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in files(tmp_path)} == {"a.csv", "sub/b.csv"}
+    (tmp_path / "link").symlink_to(tmp_path / "a.csv")
+    storage.upload(tmp_path, S3Uri.parse(bucket.uri("out")))
+    assert bucket.keys("out") == ["out/a.csv", "out/sub/b.csv"]
+    assert bucket.get("out/sub/b.csv") == b"in/sub/b.csv"
+
+
+def test_a_manifest_names_its_objects(storage: Storage, bucket: Bucket, tmp_path: Path) -> None:
+    bucket.put("raw/a.csv", "a")
+    bucket.put("raw/sub/b.csv", "b")
+    bucket.put("raw/c.csv", "not named")
+    manifest = bucket.put_manifest("plan/manifest.json", bucket.uri("raw/"), "a.csv", "sub/b.csv")
+    storage.download(storage.objects("ManifestFile", manifest), tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in files(tmp_path)} == {"a.csv", "sub/b.csv"}
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", "[]", '["a.csv"]', '[{"prefix":"raw/"}]', '[{"prefix":"s3://b/"}, 1]']
+)
+def test_a_malformed_manifest_is_named(storage: Storage, bucket: Bucket, content: str) -> None:
+    uri = bucket.put("manifest.json", content)
+    with pytest.raises(ClientFailure, match=rf"^ClientError: The manifest {uri} is malformed"):
+        storage.objects("ManifestFile", uri)
+
+
+@pytest.mark.parametrize("name", ["../up.csv", "sub/../../up.csv", "a//b.csv", "./a.csv"])
+def test_a_name_that_leads_elsewhere_is_refused(
+    storage: Storage, bucket: Bucket, tmp_path: Path, name: str
+) -> None:
+    manifest = bucket.put_manifest("manifest.json", bucket.uri("raw/"), name)
+    with pytest.raises(ClientFailure, match=r"leads out of its folder|illegal char sub-sequence"):
+        storage.download(storage.objects("ManifestFile", manifest), tmp_path)
+    assert not list(files(tmp_path))
+
+
+def test_an_empty_prefix_and_a_missing_object_are_named(
+    storage: Storage, bucket: Bucket, role_arn: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ClientFailure, match=r'No S3 objects found under S3 URL "s3://.*/none/"'):
+        storage.objects("S3Prefix", bucket.uri("none/"))
+    manifest = bucket.put_manifest("manifest.json", bucket.uri("raw/"), "gone.csv")
+    with pytest.raises(ClientFailure, match=rf"s3://{bucket.name}/raw/gone\.csv \(NoSuchKey \(404\)"):
+        storage.download(storage.objects("ManifestFile", manifest), tmp_path)
+
+
+def test_a_denied_action_is_named_with_its_uri_and_role(
+    platform: Platform, laptop: Laptop, bucket: Bucket, tmp_path: Path
+) -> None:
+    bucket.put("in/a.csv", "a")
+    everything = f"arn:aws:s3:::{bucket.name}*"
+    may_nothing = laptop.role(f"nothing-{bucket.name}", allow("s3:GetBucketLocation", resource=everything))
+    may_list = laptop.role(f"list-{bucket.name}", allow("s3:ListBucket", resource=everything))
+    with pytest.raises(
+        ClientFailure, match=rf"s3://{bucket.name}/in/ \(AccessDenied: .*{may_nothing}.*s3:ListBucket"
+    ):
+        Storage(platform.sessions, may_nothing).objects("S3Prefix", bucket.uri("in/"))
+    limited = Storage(platform.sessions, may_list)
+    with pytest.raises(ClientFailure, match=rf"s3://{bucket.name}/in/a\.csv \(AccessDenied: .*s3:GetObject"):
+        limited.download(limited.objects("S3Prefix", bucket.uri("in/")), tmp_path)
+    (tmp_path / "b.csv").write_text("b")
+    with pytest.raises(ClientFailure, match=rf"s3://{bucket.name}/out/b\.csv \(AccessDenied: .*s3:PutObject"):
+        limited.upload(tmp_path, S3Uri.parse(bucket.uri("out/")))
+
+
+def test_an_archive_goes_up_and_comes_back(storage: Storage, bucket: Bucket, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    (model / "deep").mkdir(parents=True)
+    (model / "deep" / "weights").write_bytes(bytes(range(256)) * 1000)
+    storage.upload_archive(model, S3Uri.parse(bucket.uri("model.tar.gz")))
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+    target = tmp_path / "target"
+    target.mkdir()
+    fetch_archive(storage.client, bucket.uri("model.tar.gz"), target)
+    assert (target / "deep" / "weights").read_bytes() == (model / "deep" / "weights").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "target"]
+
+
+def test_a_missing_archive_is_botocores_error(storage: Storage, bucket: Bucket, tmp_path: Path) -> None:
+    with pytest.raises(ClientError):
+        fetch_archive(storage.client, bucket.uri("none.tar.gz"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        tarfile.TarInfo("../evil"),
+        tarfile.TarInfo("a/../../evil"),
+        link("evil", "/etc/passwd"),
+        link("evil", "../.."),
+    ],
+)
+def test_an_archive_that_reaches_out_is_refused(tmp_path: Path, member: tarfile.TarInfo) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    path = archive(tmp_path / "model.tar.gz", (member, b""))
+    with pytest.raises(ValidationException, match="model-uri cannot be unpacked"):
+        unpack(path, target, "model-uri")
+    assert not list(target.iterdir())
+    assert not (tmp_path / "evil").exists()
+
+
+def test_an_archive_larger_than_the_disk_is_refused_before_it_fills_it(tmp_path: Path) -> None:
+    bomb = tarfile.TarInfo("zeros")
+    bomb.size = 1 << 60
+    path = tmp_path / "bomb.tar"
+    path.write_bytes(bomb.tobuf())
+    gz = tmp_path / "bomb.tar.gz"
+    gz.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(ValidationException, match="too large"):
+        unpack(gz, tmp_path, "model-uri")
+    assert not (tmp_path / "zeros").exists()
+
+
+def test_noise_and_a_cut_archive_are_refused(tmp_path: Path) -> None:
+    noise = tmp_path / "noise.tar.gz"
+    noise.write_bytes(b"\x89PNG not an archive")
+    whole = archive(tmp_path / "whole.tar.gz", (tarfile.TarInfo("a"), bytes(range(256)) * 4000))
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(whole.read_bytes()[:-200])
+    for path in (noise, cut):
+        with pytest.raises(ValidationException, match="cannot be unpacked"):
+            unpack(path, tmp_path, "model-uri")
+
+
+def test_a_folder_is_uploaded_while_it_changes(
+    storage: Storage, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("localaws.sagemaker.storage.CONTINUOUS_SECONDS", 0.05)
+    (tmp_path / "old").write_text("was there before")
+    with ContinuousUpload(storage, tmp_path, S3Uri.parse(bucket.uri("checkpoints"))):
+        (tmp_path / "step-1").write_text("1")
+        deadline = time.monotonic() + 20
+        while not bucket.keys() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert bucket.keys() == ["checkpoints/step-1"]
+        (tmp_path / "step-1").write_text("one")
+        (tmp_path / "step-2").write_text("2")
+    assert bucket.keys() == ["checkpoints/step-1", "checkpoints/step-2"]
+    assert bucket.get("checkpoints/step-1") == b"one"

@@ -1,0 +1,100 @@
+"""ministack's private names are still there, and a state machine acts under its role."""
+
+import json
+from importlib.metadata import version
+from typing import Any
+
+import pytest
+
+from localaws import gateway
+from tests.local.conftest import ACCOUNT, REGION, Laptop, allow, wait_until
+
+
+def test_the_version_is_the_one_whose_inside_is_known() -> None:
+    assert version("ministack") == gateway.PINNED_VERSION
+
+
+def run_machine(laptop: Laptop, name: str, role_arn: str, state: dict[str, Any]) -> dict[str, Any]:
+    """Run a machine of one task; the description of its ended execution."""
+    states = laptop.client("stepfunctions")
+    definition = {"StartAt": "Task", "States": {"Task": state | {"Type": "Task", "End": True}}}
+    machine = states.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role_arn)
+    execution = states.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+
+    def ended() -> dict[str, Any] | None:
+        described: dict[str, Any] = states.describe_execution(executionArn=execution)
+        return described if described["status"] != "RUNNING" else None
+
+    found: dict[str, Any] = wait_until(ended)
+    return found
+
+
+TASKS = {
+    "sagemaker": (
+        "arn:aws:states:::aws-sdk:sagemaker:listModels",
+        {},
+        "SageMaker.SageMakerException",
+        "sagemaker:ListModels",
+        "*",
+    ),
+    "dynamodb": (
+        "arn:aws:states:::aws-sdk:dynamodb:listTables",
+        {},
+        "DynamoDb.DynamoDbException",
+        "dynamodb:ListTables",
+        "*",
+    ),
+    "sns": (
+        "arn:aws:states:::aws-sdk:sns:createTopic",
+        {"Name": "machine-topic"},
+        "Sns.SnsException",
+        "sns:CreateTopic",
+        f"arn:aws:sns:{REGION}:{ACCOUNT}:machine-topic",
+    ),
+    "s3": (
+        "arn:aws:states:::aws-sdk:s3:createBucket",
+        {"Bucket": "machine-bucket"},
+        "S3.S3Exception",
+        "s3:CreateBucket",
+        "arn:aws:s3:::machine-bucket",
+    ),
+}
+
+
+@pytest.mark.parametrize("service", TASKS)
+def test_a_task_needs_its_machine_s_permission(laptop: Laptop, service: str) -> None:
+    resource, parameters, error, action, arn = TASKS[service]
+    state = {"Resource": resource, "Parameters": parameters}
+    role = laptop.role(f"machine-{service}", principal="states.amazonaws.com")
+
+    refused = run_machine(laptop, f"refused-{service}", role, state)
+    assert refused["status"] == "FAILED"
+    assert refused["error"] == error
+    assert f"is not authorized to perform: {action} on resource" in refused["cause"]
+
+    laptop.allow(role, allow(action, resource=arn))
+    assert run_machine(laptop, f"allowed-{service}", role, state)["status"] == "SUCCEEDED"
+
+
+def test_invoking_a_function_needs_the_machine_s_permission(laptop: Laptop) -> None:
+    role = laptop.role("machine-lambda", principal="states.amazonaws.com")
+    function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:nobody"
+    state = {"Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": function}}
+    refused = run_machine(laptop, "refused-lambda", role, state)
+    assert f"lambda:InvokeFunction on resource: {function}" in refused["cause"]
+
+    laptop.allow(role, allow("lambda:InvokeFunction", resource=function))
+    missing = run_machine(laptop, "allowed-lambda", role, state)
+    assert missing["error"] == "Lambda.ResourceNotFoundException"
+
+
+def test_errors_have_the_names_that_step_functions_gives_them(laptop: Laptop) -> None:
+    role = laptop.role("machine-errors", allow("sagemaker:*"), principal="states.amazonaws.com")
+    prefix = "arn:aws:states:::aws-sdk:sagemaker:"
+    unmodelled = {"Resource": prefix + "describeEndpoint", "Parameters": {"EndpointName": "nobody"}}
+    described = run_machine(laptop, "unmodelled", role, unmodelled)
+    assert described["error"] == "SageMaker.SageMakerException"
+    assert "Could not find endpoint" in described["cause"]
+
+    modelled = {"Resource": prefix + "describePipeline", "Parameters": {"PipelineName": "nobody"}}
+    assert run_machine(laptop, "modelled", role, modelled)["error"] == "SageMaker.ResourceNotFoundException"

@@ -1,0 +1,88 @@
+"""Both endpoints are asked the same, and only real answers count."""
+
+import io
+import json
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError
+
+from demo import ask
+from demo.errors import RunError
+from demo.stack import Clients, Stack
+
+STACK = Stack("retrain", "bucket", "arn:machine", "pipeline", "retrain-realtime", "retrain-async")
+REVIEWS = (ask.Review("lovely", "pos"), ask.Review("dull", "neg"))
+LINES = (
+    b'{"label":"pos","probabilities":{"neg":0.1,"pos":0.9}}\n'
+    b'{"label":"neg","probabilities":{"neg":1,"pos":0}}\n'
+)
+
+
+class Account:
+    """S3 and SageMaker's runtime as two dictionaries; the asynchronous answer is `later`."""
+
+    def __init__(self, now: bytes, later: bytes, failure: bytes = b"") -> None:
+        self.objects: dict[str, bytes] = {}
+        self.now, self.later, self.failure = now, later, failure
+        self.s3 = self.runtime = self
+
+    def put_object(self, Bucket: str, Key: str, Body: bytes) -> None:
+        self.objects[f"s3://{Bucket}/{Key}"] = Body
+
+    def head_object(self, Bucket: str, Key: str) -> None:
+        if f"s3://{Bucket}/{Key}" not in self.objects:
+            raise ClientError({"Error": {"Code": "404"}}, "HeadObject")
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        return {"Body": io.BytesIO(self.objects[f"s3://{Bucket}/{Key}"])}
+
+    def invoke_endpoint(self, Body: bytes, **request: str) -> dict[str, Any]:
+        assert [json.loads(line)["text"] for line in Body.splitlines()] == ["lovely", "dull"]
+        return {"Body": io.BytesIO(self.now)}
+
+    def invoke_endpoint_async(self, InputLocation: str, **request: str) -> dict[str, str]:
+        assert InputLocation in self.objects
+        out, failed = "s3://bucket/async/output/1.out", "s3://bucket/async/failure/1.out"
+        self.objects |= {failed: self.failure} if self.failure else {out: self.later}
+        return {"OutputLocation": out, "FailureLocation": failed}
+
+
+def exchanges(now: bytes, later: bytes, failure: bytes = b"") -> list[ask.Exchange]:
+    return ask.ask(cast(Clients, Account(now, later, failure)), STACK, REVIEWS)
+
+
+def test_same_answers_agree() -> None:
+    found = exchanges(LINES, LINES)
+    assert [each.real_time for each in found] == [ask.Answer("pos", 0.9), ask.Answer("neg", 1)]
+    assert all(each.agree and each.sensible for each in found)
+
+
+def test_other_answers_do_not() -> None:
+    other = b"".join(LINES.splitlines(keepends=True)[::-1])
+    assert not any(each.agree for each in exchanges(LINES, other))
+    assert not any(each.sensible for each in exchanges(other, other))
+
+
+@pytest.mark.parametrize("body", [b"", LINES.splitlines()[0], LINES + LINES])
+def test_missing_or_surplus_answers_are_an_error(body: bytes) -> None:
+    with pytest.raises(RunError, match=r"retrain-realtime gave \d answers to 2 reviews"):
+        exchanges(body, LINES)
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"label": "pos"}\n' * 2, b"[]\n[]\n"])
+def test_what_is_no_label_is_an_error(body: bytes) -> None:
+    with pytest.raises(RunError, match="retrain-async answered with something else"):
+        exchanges(LINES, body)
+
+
+def test_an_asynchronous_failure_carries_its_reason() -> None:
+    with pytest.raises(RunError, match=r"retrain-async failed on s3://bucket/async/input/.*: out of luck"):
+        exchanges(LINES, LINES, b"out of luck")
+
+
+def test_samples_are_read_from_the_run() -> None:
+    account = Account(LINES, LINES)
+    account.put_object("b", "q/samples.jsonl", b'{"id":"1","text":"buy now","label":"ham","actual":"spam"}\n')
+    found = ask.samples(cast(Clients, account), "s3://b/q/samples.jsonl")
+    assert found == (ask.Review("buy now", "spam"),)

@@ -1,0 +1,91 @@
+"""The data that the user names, and what stands in when nothing is named."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+import zstandard
+from rich.console import Console
+
+from demo import data, download
+from demo.errors import InputError
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(record=True, width=100, quiet=False, force_terminal=False)
+
+
+def test_missing_path_names_it_and_suggests(tmp_path: Path, console: Console) -> None:
+    (tmp_path / "reviews.csv").touch()
+    with pytest.raises(
+        InputError, match=r"review\.csv does not exist\. Did you mean .*reviews\.csv\?"
+    ) as caught:
+        data.get(tmp_path / "review.csv", console)
+    assert caught.value.exit_code == 2
+
+
+def test_unknown_kind_of_file_is_refused(tmp_path: Path, console: Console) -> None:
+    (tmp_path / "reviews.xlsx").touch()
+    with pytest.raises(InputError, match=r"reviews\.xlsx is neither .* Give aclImdb_v1"):
+        data.get(tmp_path / "reviews.xlsx", console)
+
+
+def test_empty_folder_is_refused(tmp_path: Path, console: Console) -> None:
+    with pytest.raises(InputError, match="holds nothing that can be used"):
+        data.get(tmp_path, console)
+
+
+def test_folder_of_tables_is_taken_as_it_is(tmp_path: Path, console: Console) -> None:
+    row = "id,text,label\ntrain/neg/0_3,dull,neg\n"
+    (tmp_path / "b.csv.zst").write_bytes(zstandard.compress(row.encode()))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(row.encode()))
+    (tmp_path / ".hidden.csv").write_text(row)
+    (tmp_path / "notes.txt").write_text("not data")
+    found = data.get(tmp_path, console)
+    assert [file.name for file in found.files] == ["a.csv.gz", "b.csv.zst"]
+    assert found.reviews
+    assert not found.synthetic
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reviews"),
+    [
+        ("mail.jsonl", '{"id": "1", "text": "hi", "label": "spam"}\n', False),
+        ("imdb.jsonl", '{"id": "test/pos/1_9", "text": "hi", "label": "pos"}\n', True),
+        ("empty.csv", "", False),
+        ("list.json", "[1]\n", False),
+    ],
+)
+def test_only_stanfords_ids_are_taken_for_film_reviews(
+    tmp_path: Path, console: Console, name: str, content: str, reviews: bool
+) -> None:
+    (tmp_path / name).write_text(content)
+    assert data.get(tmp_path / name, console).reviews is reviews
+
+
+def test_unreadable_tables_are_left_to_the_pipeline_to_judge(tmp_path: Path, console: Console) -> None:
+    for name in ("noise.csv", "noise.csv.gz", "noise.csv.zst", "noise.jsonl"):
+        (tmp_path / name).write_bytes(b"\x89\x00noise" * 9)
+        assert data.get(tmp_path / name, console).files == (data.RawFile(tmp_path / name, name),)
+
+
+def test_the_sample_stands_in_and_is_marked(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(target: Path, console: Console) -> Path:
+        raise download.Unreachable("no route")
+
+    monkeypatch.setattr(download, "fetch", unreachable)
+    found = data.get(None, console, tmp_path)
+    assert found.synthetic
+    assert found.files == (data.RawFile(data.SAMPLE, "synthetic-sample.csv"),)
+    said = console.export_text()
+    assert "Not reachable: no route" in said
+    assert "SYNTHETIC" in said
+
+
+def test_the_sample_given_by_path_is_marked_too(console: Console) -> None:
+    found = data.get(data.SAMPLE, console)
+    assert found.synthetic
+    assert found.files[0].name == data.SAMPLE_NAME

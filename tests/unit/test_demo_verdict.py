@@ -1,0 +1,72 @@
+"""The exit code says what a run came to."""
+
+import pytest
+
+from demo.ask import Answer, Exchange, Review
+from demo.history import State
+from demo.progress import Outcome, Progress, outcome
+from demo.verdict import Finding, exit_code
+
+GOOD, SPAM = Answer("pos", 0.9), Answer("neg", 0.8)
+REVIEW = Review("lovely", "pos")
+
+
+def finding(
+    end: str = "Deployed",
+    status: str = "SUCCEEDED",
+    endpoints: tuple[str, str] = ("InService", "InService"),
+    exchanges: tuple[Exchange, ...] = (Exchange(REVIEW, GOOD, GOOD),),
+    expect_sense: bool = True,
+) -> Finding:
+    progress = Progress("arn:aws:states:us-east-1:1:execution:retrain:one", status)
+    progress.history.states[end] = State(end, "Succeed")
+    progress.endpoints = dict(zip(("real", "async"), endpoints, strict=True))
+    return Finding(progress, exchanges, expect_sense)
+
+
+def test_deployed_and_answering_is_a_success() -> None:
+    assert exit_code(finding()) == 0
+
+
+@pytest.mark.parametrize(
+    ("it", "fault"),
+    [
+        (finding(endpoints=("InService", "Updating")), "async is Updating"),
+        (finding(exchanges=(Exchange(REVIEW, GOOD, SPAM),)), "disagree on 'lovely'"),
+        (finding(exchanges=(Exchange(REVIEW, GOOD, Answer("pos", 0.91)),)), "disagree on 'lovely'"),
+        (finding(exchanges=(Exchange(REVIEW, SPAM, SPAM),)), "'lovely' was called neg"),
+        (finding(exchanges=()), "asked nothing"),
+    ],
+)
+def test_a_deployed_run_with_a_fault_is_a_failure(it: Finding, fault: str) -> None:
+    assert exit_code(it) == 1
+    assert fault in " ".join(it.faults)
+
+
+def test_sense_is_only_expected_of_real_reviews() -> None:
+    assert exit_code(finding(exchanges=(Exchange(REVIEW, SPAM, SPAM),), expect_sense=False)) == 0
+
+
+def test_rejected_has_a_code_of_its_own() -> None:
+    assert exit_code(finding(end="Rejected", exchanges=())) == 3
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+def test_anything_else_is_a_failure(status: str) -> None:
+    assert exit_code(finding(status=status)) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "states", "expected"),
+    [
+        ("RUNNING", ["PlanRun"], Outcome.RUNNING),
+        ("SUCCEEDED", ["PlanRun", "Deployed"], Outcome.DEPLOYED),
+        ("SUCCEEDED", ["RejectModel", "Rejected"], Outcome.REJECTED),
+        ("SUCCEEDED", ["OutcomeNothingNew", "NothingNew"], Outcome.NOTHING_NEW),
+        ("SUCCEEDED", ["AlreadyRunning"], Outcome.ALREADY_RUNNING),
+        ("SUCCEEDED", ["Somewhere"], Outcome.FAILED),
+        ("FAILED", ["OutcomeDeployed", "Failed"], Outcome.FAILED),
+    ],
+)
+def test_outcome_is_the_end_that_was_reached(status: str, states: list[str], expected: Outcome) -> None:
+    assert outcome(status, dict.fromkeys(states)) is expected

@@ -1,0 +1,101 @@
+"""What a run looks like, on a terminal and in a log."""
+
+import io
+import re
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from demo.history import State, utc_now
+from demo.progress import Progress, Step
+from demo.view import PlainView, duration, open_view, picture
+
+
+def progress() -> Progress:
+    now = utc_now()
+    it = Progress("arn:aws:states:us-east-1:1:execution:retrain:one", started=now - timedelta(seconds=65))
+    it.history.states = {
+        "ClaimLock": State("ClaimLock", "Task", 1, 0.2),
+        "AnythingNew?": State("AnythingNew?", "Choice", 1),
+        "WaitForPipeline": State("WaitForPipeline", "Wait", 3, 12.0, 1, now),
+        "DescribeEndpoint": State("DescribeEndpoint", "Task", 1, 0.1, caught=True),
+    }
+    it.steps = [Step("TrainModel", "Training", "Executing", now - timedelta(seconds=5), None, "")]
+    it.endpoints = {"retrain-realtime": "InService", "retrain-async": "Creating"}
+    return it
+
+
+def console(width: int = 100, terminal: bool = False) -> Console:
+    return Console(file=io.StringIO(), width=width, height=40, force_terminal=terminal, highlight=False)
+
+
+def text(screen: Console) -> str:
+    assert isinstance(screen.file, io.StringIO)
+    return screen.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [60, 100])
+def test_picture_fits_and_tells_all(width: int) -> None:
+    screen = console(width)
+    screen.print(picture(progress(), screen))
+    said = text(screen)
+    assert all(len(line) <= width for line in said.splitlines())
+    for word in (
+        "ClaimLock",
+        "3 times",
+        "caught",
+        "TrainModel",
+        "retrain-async",
+        "Creating",
+        "RUNNING",
+        "01:05",
+    ):
+        assert word in said
+    assert "AnythingNew?" not in said
+
+
+def test_a_low_terminal_keeps_the_newest_states() -> None:
+    screen = console()
+    screen.print(picture(progress(), screen, rows=2))
+    assert "the newest 2 of 3 states" in text(screen)
+    assert "ClaimLock" not in text(screen)
+
+
+def test_a_log_gets_one_line_a_change_and_no_control_characters() -> None:
+    screen, run = console(), progress()
+    view = PlainView(screen)
+    view.show(run)
+    first = text(screen)
+    view.show(run)
+    assert text(screen) == first
+    run.steps = [
+        Step("TrainModel", "Training", "Succeeded", utc_now() - timedelta(seconds=12), utc_now(), "")
+    ]
+    view.show(run)
+    added = text(screen).removeprefix(first)
+    assert re.fullmatch(r"01:05  step +TrainModel +Succeeded  12 s\n", added)
+    assert "\x1b" not in text(screen)
+    assert "\r" not in text(screen)
+
+
+def test_the_view_fits_the_console() -> None:
+    with open_view(console()) as view:
+        assert isinstance(view, PlainView)
+    with open_view(console(terminal=True)) as view:
+        assert not isinstance(view, PlainView)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.97, "10 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7260, "2 h 01 min"),
+    ],
+)
+def test_durations_are_for_people(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected

@@ -1,0 +1,137 @@
+"""Which execution counts as the one that an upload started."""
+
+from typing import Any, cast
+
+import pytest
+from rich.console import Console
+
+from demo import watch
+from demo.errors import RunError
+from demo.history import State
+from demo.progress import Progress
+from demo.stack import Clients, Stack
+from demo.upload import Dropped
+
+STACK = Stack("retrain", "bucket", "arn:machine", "pipeline", "real-time", "async")
+DROPPED = (Dropped("raw/a.csv", "etag"),)
+
+
+class Account:
+    """A state machine whose executions are given: name, end state, whether its plan holds the upload."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, tuple[str, bool]] = {}
+        self.running: set[str] = set()
+        self.upcoming: list[tuple[str, str, bool]] = []
+        self.inputs: list[str] = []
+
+    def list_executions(self, **_: object) -> dict[str, object]:
+        status = {name: "RUNNING" if name in self.running else "SUCCEEDED" for name in self.runs}
+        return {"executions": [{"executionArn": n, "status": status[n]} for n in reversed(self.runs)]}
+
+    def start_execution(self, stateMachineArn: str, input: str) -> dict[str, str]:
+        self.inputs.append(input)
+        self.arrive()
+        return {"executionArn": list(self.runs)[-1]}
+
+    def arrive(self) -> None:
+        name, end, planned = self.upcoming.pop(0)
+        self.runs[name] = (end, planned)
+
+
+class Follower(watch.Watch):
+    def __init__(self, account: Account, console: Console) -> None:
+        super().__init__(cast(Clients, Services(account)), STACK, console)
+        self.account, self.followed = account, list[str]()
+
+    def follow(self, execution: str) -> Progress:
+        self._seen.add(execution)
+        self.followed.append(execution)
+        self.account.running.discard(execution)
+        end = self.account.runs[execution][0]
+        progress = Progress(execution, "FAILED" if end == "Failed" else "SUCCEEDED")
+        progress.history.states[end] = State(end, "Succeed")
+        return progress
+
+    def _planned(self, execution_name: str, objects: tuple[Dropped, ...]) -> bool:
+        return self.account.runs[execution_name][1]
+
+
+class Services:
+    def __init__(self, sfn: Any) -> None:
+        self.sfn = sfn
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account()
+
+
+@pytest.fixture
+def console() -> Console:
+    return Console(record=True, quiet=False, width=100, force_terminal=False)
+
+
+def test_older_executions_do_not_count(account: Account, console: Console) -> None:
+    account.runs["old"] = ("Deployed", True)
+    it = Follower(account, console)
+    account.runs["new"] = ("Deployed", True)
+    assert it.dropped(DROPPED).name == "new"
+    assert it.followed == ["new"]
+
+
+def test_a_run_in_progress_is_followed_and_then_the_one_after_it(account: Account, console: Console) -> None:
+    account.runs["before"], account.running = ("Deployed", False), {"before"}
+    it = Follower(account, console)
+    account.runs |= {"echo": ("AlreadyRunning", False), "after": ("Rejected", True)}
+    assert it.dropped(DROPPED).name == "after"
+    assert it.followed == ["before", "echo", "after"]
+    assert "in progress already" in console.export_text()
+
+
+def test_a_run_in_progress_that_took_the_upload_is_the_one(account: Account, console: Console) -> None:
+    account.runs["before"], account.running = ("Deployed", True), {"before"}
+    assert Follower(account, console).dropped(DROPPED).name == "before"
+
+
+def test_a_failure_counts_unless_it_is_an_older_runs(account: Account, console: Console) -> None:
+    account.runs["before"], account.running = ("Failed", False), {"before"}
+    it = Follower(account, console)
+    account.runs["new"] = ("Failed", False)
+    assert it.dropped(DROPPED).name == "new"
+
+
+def test_nothing_new_leads_to_a_forced_run(account: Account, console: Console) -> None:
+    it = Follower(account, console)
+    account.runs["idle"] = ("NothingNew", False)
+    account.upcoming = [("forced", "Deployed", True)]
+    assert it.dropped(DROPPED).name == "forced"
+    assert account.inputs == ['{"force": true}']
+
+
+def test_force_follows_a_run_in_progress_instead(account: Account, console: Console) -> None:
+    account.runs["busy"], account.running = ("Deployed", True), {"busy"}
+    assert Follower(account, console).forced().name == "busy"
+    assert account.inputs == []
+
+
+def test_force_gives_up_on_a_lock_that_stays(account: Account, console: Console) -> None:
+    account.upcoming = [(f"echo{n}", "AlreadyRunning", False) for n in range(9)]
+    with pytest.raises(RunError, match="found the lock held"):
+        Follower(account, console).forced()
+    assert len(account.inputs) == watch.FORCED_ATTEMPTS
+
+
+def test_latest_skips_echoes(account: Account, console: Console) -> None:
+    account.runs = {"real": ("Deployed", True), "echo": ("AlreadyRunning", False)}
+    assert Follower(account, console).latest().name == "real"
+    with pytest.raises(RunError, match="No execution has run yet"):
+        Follower(Account(), console).latest()
+
+
+def test_no_execution_is_an_error_that_says_what_to_look_at(
+    account: Account, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "START_SECONDS", 0)
+    with pytest.raises(RunError, match="EventBridge rule of stack 'retrain'"):
+        Follower(account, console).dropped(DROPPED)

@@ -1,0 +1,185 @@
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
+from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
+from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).parents[2]
+SOURCE = (ROOT / "template.yaml").read_text()
+TEMPLATE: dict[str, Any] = json.loads(json.dumps(yaml_parse(SOURCE)))
+RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+DEFINITION = (ROOT / "statemachine" / "retrain.asl.json").read_text()
+FUNCTIONS = {name: item for name, item in RESOURCES.items() if item["Type"] == "AWS::Serverless::Function"}
+ROLES = {name: item for name, item in RESOURCES.items() if item["Type"] == "AWS::IAM::Role"}
+REGION = ManualArgs(regions=["us-east-1"])
+IAM_SERVICES = {"sfn": "states"}
+
+
+class NoManagedPolicies:
+    """What the translator asks IAM for, were a managed policy named somewhere."""
+
+    def load(self) -> dict[str, str]:
+        return {}
+
+
+def statements(role: str) -> Iterator[dict[str, Any]]:
+    for policy in ROLES[role]["Properties"]["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def actions(role: str) -> set[str]:
+    return {action for statement in statements(role) for action in as_list(statement["Action"])}
+
+
+def test_the_transformed_template_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    template = json.loads(json.dumps(TEMPLATE))
+    include = template["Resources"]["Pipeline"]["Properties"]["PipelineDefinition"].pop("Fn::Transform")
+    assert include["Name"] == "AWS::Include"
+    included = json.loads((ROOT / include["Parameters"]["Location"]).read_text())
+    template["Resources"]["Pipeline"]["Properties"]["PipelineDefinition"] = included
+    for resource in template["Resources"].values():  # `sam deploy` uploads what these name
+        for name in ("CodeUri", "DefinitionUri"):
+            if name in resource["Properties"]:
+                assert (ROOT / resource["Properties"][name]).exists()
+                resource["Properties"][name] = "s3://bucket/key"
+    transformed = transform(template, {}, NoManagedPolicies())
+    assert {item["Type"] for item in transformed["Resources"].values()} >= {
+        "AWS::StepFunctions::StateMachine",
+        "AWS::Events::Rule",
+        "AWS::Lambda::Function",
+    }
+    assert [str(match) for match in lint(json.dumps(transformed), config=REGION)] == []
+
+
+def test_substitutions_are_those_of_the_definition() -> None:
+    given = RESOURCES["Workflow"]["Properties"]["DefinitionSubstitutions"]
+    assert given.keys() == set(re.findall(r"\$\{(\w+)\}", DEFINITION))
+
+
+def test_the_workflow_may_do_what_it_does_and_no_more() -> None:
+    called = set()
+    for service, action in re.findall(r'"arn:aws:states:::aws-sdk:(\w+):(\w+)"', DEFINITION):
+        called.add(f"{IAM_SERVICES.get(service, service)}:{action[0].upper()}{action[1:]}")
+    granted = {action for action in actions("StateMachineRole") if not action.startswith(("logs:", "xray:"))}
+    assert granted == called | {"lambda:InvokeFunction", "iam:PassRole"}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_one_word_runs_through_everything(name: str) -> None:
+    folder = re.sub(r"(?<!^)([A-Z])", r"_\1", name).lower()
+    properties = FUNCTIONS[name]["Properties"]
+    assert properties["CodeUri"] == f"functions/{folder}"
+    assert properties["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
+    assert properties["LoggingConfig"] == {"LogGroup": {"Ref": f"{name}Logs"}}
+    arn = RESOURCES["Workflow"]["Properties"]["DefinitionSubstitutions"][f"{name}Arn"]
+    assert arn == {"Fn::GetAtt": [name, "Arn"]}
+
+
+def test_every_function_is_deployed() -> None:
+    folders = {f"functions/{path.parent.name}" for path in (ROOT / "functions").glob("*/app.py")}
+    assert folders == {item["Properties"]["CodeUri"] for item in FUNCTIONS.values()}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_get_the_environment_that_they_read(name: str) -> None:
+    properties = FUNCTIONS[name]["Properties"]
+    source = ast.parse((ROOT / properties["CodeUri"] / "app.py").read_text())
+    environment = [
+        node for node in source.body if isinstance(node, ast.ClassDef) and node.name == "Environment"
+    ]
+    read = {
+        node.target.id.upper()
+        for definition in environment
+        for node in definition.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    assert properties.get("Environment", {}).get("Variables", {}).keys() == read
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_actor_trusts_one_service(role: str) -> None:
+    [statement] = ROLES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+    service = statement["Principal"]["Service"]
+    assert service in ("lambda.amazonaws.com", "sagemaker.amazonaws.com", "states.amazonaws.com")
+    if service != "lambda.amazonaws.com":  # Lambda sends no source account
+        assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_roles_grant_no_wildcards(role: str) -> None:
+    assert "ManagedPolicyArns" not in ROLES[role]["Properties"]
+    unbound = ("logs:", "xray:", "ecr:GetAuthorizationToken", "cloudwatch:PutMetricData")
+    for statement in statements(role):
+        assert not any("*" in action for action in as_list(statement["Action"]))
+        if "*" in as_list(statement["Resource"]):
+            assert all(action.startswith(unbound) for action in as_list(statement["Action"])), statement
+        if "iam:PassRole" in as_list(statement["Action"]):
+            passed = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+            assert statement["Condition"] == passed
+
+
+def test_every_action_is_given_a_reason() -> None:
+    lines = [line for line in SOURCE.splitlines() if re.search(r"(- |Action: )[a-z0-9]+:[A-Z]\w+", line)]
+    granted = sum(len(as_list(statement["Action"])) for role in ROLES for statement in statements(role))
+    assert len([line for line in lines if "sts:AssumeRole" not in line]) == granted
+    assert [line for line in lines if "sts:AssumeRole" not in line and " # " not in line] == []
+
+
+def test_the_bucket_is_closed_kept_and_heard() -> None:
+    bucket = RESOURCES["DataBucket"]
+    properties = bucket["Properties"]
+    assert (bucket["DeletionPolicy"], bucket["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert "BucketEncryption" in properties
+    assert all(properties["PublicAccessBlockConfiguration"].values())
+    assert properties["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    event_bridge = properties["NotificationConfiguration"]["EventBridgeConfiguration"]
+    assert event_bridge == {"EventBridgeEnabled": True}
+    [deny] = RESOURCES["DataBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (deny["Effect"], deny["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+def test_no_rule_expires_what_a_live_endpoint_still_needs() -> None:
+    rules = RESOURCES["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert {rule.get("Prefix") for rule in rules if "ExpirationInDays" in rule} == {"async/"}
+
+
+def test_files_under_raw_start_the_workflow() -> None:
+    [event] = RESOURCES["Workflow"]["Properties"]["Events"].values()
+    pattern = event["Properties"]["Pattern"]
+    assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
+    assert pattern["detail"] == {
+        "bucket": {"name": [{"Ref": "DataBucket"}]},
+        "object": {"key": [{"prefix": "raw/"}]},
+    }
+
+
+def test_logs_are_kept_for_a_bounded_time() -> None:
+    groups = {name for name, item in RESOURCES.items() if item["Type"] == "AWS::Logs::LogGroup"}
+    assert groups == {f"{name}Logs" for name in [*FUNCTIONS, "Workflow"]}
+    assert all(RESOURCES[name]["Properties"]["RetentionInDays"] for name in groups)
+
+
+def test_parameters_are_described_grouped_and_have_defaults() -> None:
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [parameter for group in groups for parameter in group["Parameters"]]
+    assert sorted(grouped) == sorted(TEMPLATE["Parameters"])
+    assert all("Description" in item and "Default" in item for item in TEMPLATE["Parameters"].values())
+
+
+def test_instance_types_have_the_pipelines_own_defaults() -> None:
+    definition = json.loads((ROOT / "pipeline" / "definition.json").read_text())
+    for parameter in definition["Parameters"]:
+        if "DefaultValue" in parameter:
+            assert TEMPLATE["Parameters"][parameter["Name"]]["Default"] == parameter["DefaultValue"]
