@@ -3,7 +3,7 @@
 The only file that knows ministack's inside. The names used here are private to it, so the exact
 version is pinned, and tests/local/test_gateway.py fails when one of them goes.
 
-- `app.SERVICE_HANDLERS` gets SageMaker, its runtime's paths included.
+- `app.SERVICE_HANDLERS` and `router.SERVICE_PATTERNS` get SageMaker, its runtime's paths included.
 - `stepfunctions._AWS_SDK_SERVICE_MAP` gets `aws-sdk:sagemaker:*` tasks.
 - `provisioners._RESOURCE_HANDLERS` gets CloudFormation's AWS::SageMaker types, and
   `stacks._runs_on_worker_thread` is told that they call back into this server.
@@ -76,10 +76,12 @@ def load(settings: Settings) -> AsgiApp:
 def install(sagemaker: Http, resource_types: Mapping[str, ResourceType], region: str) -> None:
     """Give ministack what it lacks; call `load` first."""
     from ministack import app
+    from ministack.core import router
     from ministack.services import stepfunctions
     from ministack.services.cloudformation import provisioners, stacks
 
     app.SERVICE_HANDLERS["sagemaker"] = _sagemaker_handler(sagemaker, region)
+    router.SERVICE_PATTERNS["sagemaker"] = {"target_prefixes": ["SageMaker."]}
     stepfunctions._AWS_SDK_SERVICE_MAP["sagemaker"] = {"target_prefix": "SageMaker", "protocol": "json"}
     stepfunctions._AWS_SDK_ERROR_PREFIX["sagemaker"] = "SageMaker"
     stepfunctions._AWS_SDK_ERROR_CODE_OVERRIDES["sagemaker"] = _sdk_error_names()

@@ -55,6 +55,8 @@ def up(settings: Settings, arguments: list[str]) -> bool:
     """
     if is_up(settings):
         return False
+    if not settings.images.is_dir():
+        raise LifecycleError(f"There is no folder {settings.images}: name the images' folder by --images")
     with socket.socket() as probe:
         if probe.connect_ex((HOST, settings.port)) == 0:
             raise LifecycleError(

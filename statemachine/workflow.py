@@ -343,9 +343,9 @@ def fail(then: State) -> State:
             "status": "FAILED",
             "subject": "${StackName}: run failed",
             "error.$": f"{FAILURE}.Error",
-            "cause.$": f"{FAILURE}.Cause",
+            "cause.$": then_failed("ExplainFailure", f"{FAILURE}.Cause"),
             "rejected": [],
-            "details.$": f"States.Format('ExplainFailure failed: {{}}', {TROUBLE}.Cause)",
+            "details.$": f"{FAILURE}.Error",
         },
         result_path="$.outcome",
     )
@@ -502,7 +502,7 @@ def complain(task: str, then: State, **instead: Any) -> steps.Catch:
             "status": "FAILED",
             "subject.$": "$.outcome.subject",
             "error.$": "$.outcome.error",
-            "cause.$": f"States.Format('{{}} Then {task} failed: {{}}', $.outcome.cause, {TROUBLE}.Cause)",
+            "cause.$": then_failed(task, "$.outcome.cause"),
             "details.$": "$.outcome.details",
             **(instead or {"rejected.$": "$.outcome.rejected"}),
         },
@@ -510,6 +510,11 @@ def complain(task: str, then: State, **instead: Any) -> steps.Catch:
     )
     complaint.next(then)
     return caught(complaint, at=TROUBLE)
+
+
+def then_failed(task: str, cause: str) -> str:
+    """An intrinsic function that adds a later trouble to a cause."""
+    return f"States.Format('{{}} Then {task} failed: {{}}', {cause}, {TROUBLE}.Cause)"
 
 
 def approval(name: str, status: str, why: str, catch: steps.Catch) -> State:

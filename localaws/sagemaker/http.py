@@ -31,8 +31,8 @@ class Invocations(Protocol):
     def invoke(self, endpoint: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Ask the endpoint's model."""
 
-    def invoke_async(self, endpoint: str, headers: Mapping[str, str]) -> Answer:
-        """Queue a request that lies in S3."""
+    def invoke_async(self, endpoint: str, headers: Mapping[str, str], body: bytes) -> Answer:
+        """Queue a request that lies in S3, or comes as the body."""
 
 
 class Http:
@@ -89,7 +89,7 @@ class Http:
         self._authorize(operation, {"EndpointName": endpoint}, authorize)
         if verb == "invocations":
             return self._invocations.invoke(endpoint, headers, body)
-        return self._invocations.invoke_async(endpoint, headers)
+        return self._invocations.invoke_async(endpoint, headers, body)
 
 
 def _json_request(headers: Mapping[str, str], body: bytes) -> tuple[str, Document]:

@@ -22,7 +22,7 @@ def now() -> datetime:
 
 
 class Records:
-    """A kind's records by name, oldest first.
+    """A kind's records by name, oldest first; as in SageMaker, case makes no other name.
 
     A record is the document that Describe answers; members that the service model does not know
     (by custom they start with "_") stay inside. Change one only through `update`.
@@ -33,7 +33,7 @@ class Records:
         self.lock = threading.RLock()
 
     def __contains__(self, name: str) -> bool:
-        return name in self._by_name
+        return name.lower() in self._by_name
 
     def __iter__(self) -> Iterator[Document]:
         with self.lock:
@@ -46,9 +46,9 @@ class Records:
             SageMakerError: `taken`, when the name is in use.
         """
         with self.lock:
-            if name in self._by_name:
+            if name.lower() in self._by_name:
                 raise taken
-            self._by_name[name] = dict(record)
+            self._by_name[name.lower()] = dict(record)
 
     def get(self, name: str, missing: SageMakerError) -> Document:
         """A copy of the record.
@@ -57,14 +57,14 @@ class Records:
             SageMakerError: `missing`, when there is none.
         """
         with self.lock:
-            if name not in self._by_name:
+            if name.lower() not in self._by_name:
                 raise missing
-            return dict(self._by_name[name])
+            return dict(self._by_name[name.lower()])
 
     def update(self, name: str, **members: Any) -> Document:
         """Set members (None removes one) and LastModifiedTime; a record that is gone stays gone."""
         with self.lock:
-            record = self._by_name.get(name)
+            record = self._by_name.get(name.lower())
             if record is None:
                 return {}
             record.update(members, LastModifiedTime=now())
@@ -79,9 +79,9 @@ class Records:
             SageMakerError: `missing`, when there is none.
         """
         with self.lock:
-            if name not in self._by_name:
+            if name.lower() not in self._by_name:
                 raise missing
-            return self._by_name.pop(name)
+            return self._by_name.pop(name.lower())
 
 
 _SORT_KEYS = ("CreationTime", "StartTime", "ModelPackageVersion")

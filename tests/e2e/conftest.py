@@ -116,7 +116,7 @@ class Stack:
         return found
 
     def run_after(self, act: Callable[[], Any]) -> list[dict[str, Any]]:
-        """The executions that an act starts, once all have ended; echoes that found the lock taken are left out."""
+        """The executions that an act starts, ended; those that only found the lock taken are left out."""
         before = {execution["executionArn"] for execution in self.quiet()}
         act()
         wait_until(lambda: len(self.executions()) > len(before))

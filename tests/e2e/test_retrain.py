@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
-import yaml
+from samcli.yamlhelper import yaml_parse
 
 from tests.e2e.conftest import ROOT, SAMPLE, Stack
 from tests.local.conftest import wait_until
@@ -176,22 +176,7 @@ def test_a_missing_permission_fails_the_run_with_its_action(stack: Stack, live: 
 
 def without_action(template: Path, role: str, action: str) -> str:
     """The template's text without a role's statements on one action."""
-    text = template.read_text()
-
-    class Loader(yaml.SafeLoader):
-        pass
-
-    def keep(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
-        name = "Ref" if suffix == "Ref" else f"Fn::{suffix}"
-        if isinstance(node, yaml.ScalarNode):
-            value: Any = loader.construct_scalar(node)
-            return {name: value.split(".", 1) if suffix == "GetAtt" else value}
-        if isinstance(node, yaml.SequenceNode):
-            return {name: loader.construct_sequence(node, deep=True)}
-        return {name: loader.construct_mapping(node, deep=True)}  # type: ignore[arg-type]
-
-    Loader.add_multi_constructor("!", keep)  # type: ignore[no-untyped-call]
-    document = yaml.load(text, Loader)
+    document = yaml_parse(template.read_text())
     removed = 0
     for policy in document["Resources"][role]["Properties"]["Policies"]:
         statements = policy["PolicyDocument"]["Statement"]

@@ -42,11 +42,11 @@ class Laptop:
     endpoint_url: str
     workdir: Path
 
-    def client(self, service: str, **credentials: str) -> Any:
-        """A client as the account's root, or with other credentials."""
-        keys = credentials or {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    def client(self, service: str, **options: Any) -> Any:
+        """A client as the account's root, or with other credentials and options."""
+        root = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         make: Callable[..., Any] = boto3.client
-        return make(service, endpoint_url=self.endpoint_url, region_name=REGION, **keys)
+        return make(service, endpoint_url=self.endpoint_url, region_name=REGION, **root | options)
 
     def role(self, name: str, *statements: dict[str, Any], principal: str = "sagemaker.amazonaws.com") -> str:
         """The ARN of a new role that may do what the statements say."""
@@ -65,7 +65,7 @@ class Laptop:
         except sts.exceptions.ClientError:
             return None
         credentials = answer["Credentials"]
-        return credentials | {"Expiration": credentials["Expiration"].isoformat()}
+        return {**credentials, "Expiration": credentials["Expiration"].isoformat()}
 
     def allow(self, role_arn: str, *statements: dict[str, Any]) -> None:
         """Replace what a role may do."""

@@ -31,8 +31,16 @@ def test_a_port_in_use_by_another_program_is_named(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port} is in use by another program" in refused.stderr
 
 
-def test_what_cannot_come_up_shows_the_end_of_its_log(tmp_path: Path) -> None:
+def test_images_that_are_not_there_are_named(tmp_path: Path) -> None:
     refused = localaws("up", f"--port={free_port()}", f"--workdir={tmp_path}", "--images=/nowhere")
     assert refused.returncode == 1
+    assert "There is no folder /nowhere" in refused.stderr
+
+
+def test_what_cannot_come_up_shows_the_end_of_its_log(tmp_path: Path) -> None:
+    port = free_port()
+    (tmp_path / f"data-{port}").write_text("a file where a folder has to be")
+    refused = localaws("up", f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
+    assert refused.returncode == 1
     assert "did not come up" in refused.stderr
-    assert "/nowhere" in refused.stderr
+    assert "FileExistsError" in refused.stderr

@@ -184,13 +184,7 @@ class Pipelines:
         return answer["Body"].read().decode()
 
     def _pipeline(self, name_or_arn: str) -> Document:
-        name = name_or_arn.rsplit("/", 1)[-1]
-        if name in self._pipelines or not name_or_arn.startswith("arn:"):
-            return self._pipelines.get(name, _no_pipeline(name_or_arn))
-        for record in self._pipelines:
-            if record["PipelineArn"] == name_or_arn:
-                return record
-        raise _no_pipeline(name_or_arn)
+        return self._pipelines.get(name_or_arn.rsplit("/", 1)[-1], _no_pipeline(name_or_arn))
 
     def _execution(self, request: Document) -> Document:
         arn = request["PipelineExecutionArn"]

@@ -1,5 +1,7 @@
 """Which permissions a request needs."""
 
+from typing import Any
+
 import pytest
 
 from localaws.sagemaker.authorization import Permission, required_permissions
@@ -7,7 +9,7 @@ from localaws.sagemaker.authorization import Permission, required_permissions
 PREFIX = "arn:aws:sagemaker:us-east-1:000000000000:"
 ROLE = "arn:aws:iam::000000000000:role/r"
 
-CASES = {
+CASES: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]]]] = {
     "job": (
         "CreateTrainingJob",
         {"TrainingJobName": "Job", "RoleArn": ROLE},

@@ -4,8 +4,8 @@ import json
 import urllib.error
 import urllib.request
 
-import boto3
 import pytest
+from botocore.config import Config
 
 from tests.local.conftest import REGION, Laptop, allow
 
@@ -21,14 +21,7 @@ def test_what_only_aws_does_says_so(laptop: Laptop) -> None:
 
 
 def test_a_request_that_breaks_the_model_is_refused_by_the_server_too(laptop: Laptop) -> None:
-    unchecked = boto3.client(
-        "sagemaker",
-        endpoint_url=laptop.endpoint_url,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=boto3.session.Config(parameter_validation=False),
-    )
+    unchecked = laptop.client("sagemaker", config=Config(parameter_validation=False))
     with pytest.raises(unchecked.exceptions.ClientError, match="Value null at 'modelName'"):
         unchecked.create_model()
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from localaws.sagemaker.errors import (
     NotSupportedLocally,
@@ -221,11 +222,14 @@ def test_names_are_unique_and_jobs_can_be_listed_and_deleted(
 
 
 def test_a_role_that_sagemaker_may_not_assume_is_refused_at_once(
-    jobs: ProcessingJobs, request_of: Request, laptop: Laptop, job_name: str
+    request_of: Request, laptop: Laptop, job_name: str
 ) -> None:
     other = laptop.role(f"lambda-{job_name}", principal="lambda.amazonaws.com")
-    with pytest.raises(ValidationException, match="Could not assume role"):
-        jobs.create(request_of("", RoleArn=other))
+    sagemaker = laptop.client("sagemaker")
+    with pytest.raises(ClientError, match="Could not assume role"):
+        sagemaker.create_processing_job(**request_of("", RoleArn=other))
+    with pytest.raises(ClientError, match="Requested resource not found"):
+        sagemaker.describe_processing_job(ProcessingJobName=job_name)
 
 
 CLUSTER = {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}

@@ -57,7 +57,7 @@ def test_pages_follow_each_other(jobs: Records) -> None:
 def test_records_are_changed_only_through_update(jobs: Records) -> None:
     missing = ResourceNotFound("beta")
     jobs.get("beta", missing)["TrainingJobStatus"] = "Completed"
-    assert jobs.get("beta", missing)["TrainingJobStatus"] == "Failed"
+    assert jobs.get("BETA", missing)["TrainingJobStatus"] == "Failed"
     jobs.update("beta", TrainingJobStatus="Completed", FailureReason=None)
     assert "FailureReason" not in jobs.get("beta", missing)
     assert jobs.remove("beta", missing)["TrainingJobStatus"] == "Completed"

@@ -1,13 +1,14 @@
 """Requests against botocore's model: every constraint, in SageMaker's words."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from localaws.sagemaker.errors import UnknownOperation, ValidationException
 from localaws.sagemaker.shapes import parse_request, render_answer
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({}, "Value null at 'modelName' failed to satisfy constraint: Member must not be null"),
     "pattern": ({"ModelName": "-a"}, "Value '-a' at 'modelName' .* regular expression pattern"),
     "length": ({"ModelName": "a" * 64}, "Member must have length less than or equal to 63"),
