@@ -7,6 +7,7 @@ version is pinned, and tests/local/test_gateway.py fails when one of them goes.
 - `stepfunctions._AWS_SDK_SERVICE_MAP` gets `aws-sdk:sagemaker:*` tasks.
 - `provisioners._RESOURCE_HANDLERS` gets CloudFormation's AWS::SageMaker types, and
   `stacks._runs_on_worker_thread` is told that they call back into this server.
+- `lambda_svc._execute_function` is wrapped to name a function's error as Lambda does, by its class.
 - `app.pin_request_origin` is told that a request came over TLS: what stays on loopback is not
   overheard, and a bucket that denies plain HTTP has to work here with the same policy.
 - Tasks of a state machine run inside ministack, which does not check the machine's role:
@@ -17,6 +18,7 @@ import asyncio
 import contextvars
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -77,7 +79,7 @@ def install(sagemaker: Http, resource_types: Mapping[str, ResourceType], region:
     """Give ministack what it lacks; call `load` first."""
     from ministack import app
     from ministack.core import router
-    from ministack.services import stepfunctions
+    from ministack.services import lambda_svc, stepfunctions
     from ministack.services.cloudformation import provisioners, stacks
 
     app.SERVICE_HANDLERS["sagemaker"] = _sagemaker_handler(sagemaker, region)
@@ -91,6 +93,8 @@ def install(sagemaker: Http, resource_types: Mapping[str, ResourceType], region:
     app.pin_request_origin = lambda address, secure: pin_request_origin(address, True)
     off_the_loop = stacks._runs_on_worker_thread
     stacks._runs_on_worker_thread = lambda name: name in resource_types or off_the_loop(name)
+    execute_function = lambda_svc._execute_function
+    lambda_svc._execute_function = lambda function, event: _with_error_type(execute_function(function, event))
     _enforce_machine_roles(app, stepfunctions)
 
 
@@ -218,6 +222,17 @@ def _access_denied(principal: str, permission: Permission) -> AccessDeniedExcept
         f"User: {principal} is not authorized to perform: {permission.action} on resource: "
         f"{permission.resource} because no identity-based policy allows the {permission.action} action"
     )
+
+
+def _with_error_type(result: Document) -> Document:
+    """A function's result, its error named by the exception's class: the last line of its traceback."""
+    body = result.get("body")
+    if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
+        message = re.escape(str(body.get("errorMessage")))
+        raised = re.search(rf"^([\w.]+): {message}\s*\Z", str(result.get("log")), re.MULTILINE)
+        if raised:
+            body["errorType"] = raised[1].rpartition(".")[2]
+    return result
 
 
 def _sdk_error_names() -> dict[str, str]:

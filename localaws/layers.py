@@ -2,9 +2,12 @@
 
 import hashlib
 import io
+import py_compile
+import tempfile
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import boto3
@@ -53,10 +56,29 @@ def build(requirement: str) -> bytes:
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for found in needed:
             for member, source in _files(found):
-                entry = zipfile.ZipInfo(f"python/{member}", _EPOCH)
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, source.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=1)
+                _add(archive, f"python/{member}", source.read_bytes())
+                if source.suffix == ".py":
+                    _add(archive, cache_from_source(f"python/{member}"), _bytecode(source, member))
     return content.getvalue()
+
+
+def _add(archive: zipfile.ZipFile, member: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(member, _EPOCH)
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=1)
+
+
+def _bytecode(source: Path, member: str) -> bytes:
+    """The module, compiled: every function's process unpacks the layer anew, and would compile it anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = py_compile.compile(
+            str(source),
+            cfile=f"{folder}/module.pyc",
+            dfile=f"/opt/python/{member}",
+            doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+        return Path(str(compiled)).read_bytes()
 
 
 def closure(requirement: str) -> dict[str, Distribution]:

@@ -105,15 +105,15 @@ class Stack:
         """Every execution, once none has been running for a while."""
         states = {execution["executionArn"] for execution in self.executions()}
 
-        def settled() -> list[dict[str, Any]] | None:
+        def settled() -> bool:
             nonlocal states
             found = self.executions()
             now = {execution["executionArn"] for execution in found}
             same, states = now == states, now
-            return found if same and all(item["status"] != "RUNNING" for item in found) else None
+            return same and all(execution["status"] != "RUNNING" for execution in found)
 
-        found: list[dict[str, Any]] = wait_until(settled, RUN_SECONDS)
-        return found
+        wait_until(settled, RUN_SECONDS)
+        return self.executions()
 
     def run_after(self, act: Callable[[], Any]) -> list[dict[str, Any]]:
         """The executions that an act starts, ended; those that only found the lock taken are left out."""

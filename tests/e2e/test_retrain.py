@@ -99,7 +99,8 @@ def test_an_unreadable_file_is_named_and_a_good_one_afterwards_succeeds(
     assert stack.serving() == serving
     assert stack.lock() is None
 
-    (succeeded,) = stack.run_after(lambda: stack.drop("sample.csv", SAMPLE.read_bytes() + b"\n" * len(name)))
+    changed = SAMPLE.read_bytes() + b"\n" * (1 + list(UNREADABLE).index(name))
+    (succeeded,) = stack.run_after(lambda: stack.drop("sample.csv", changed))
     assert stack.entered(succeeded["executionArn"])[-1] == "Deployed", succeeded
     assert stack.ask(GOOD)["label"] == "pos"
 

@@ -1,6 +1,8 @@
 """ministack's private names are still there, and a state machine acts under its role."""
 
+import io
 import json
+import zipfile
 from importlib.metadata import version
 from typing import Any
 
@@ -98,3 +100,30 @@ def test_errors_have_the_names_that_step_functions_gives_them(laptop: Laptop) ->
 
     modelled = {"Resource": prefix + "describePipeline", "Parameters": {"PipelineName": "nobody"}}
     assert run_machine(laptop, "modelled", role, modelled)["error"] == "SageMaker.ResourceNotFoundException"
+
+
+FUNCTION = """
+class OutOfPaper(Exception):
+    pass
+
+def handler(event, context):
+    raise OutOfPaper("no paper in tray 2\\nnor in tray 3")
+"""
+
+
+def test_a_function_s_error_has_its_class_s_name(laptop: Laptop) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("app.py", FUNCTION)
+    function = laptop.client("lambda").create_function(
+        FunctionName="printer",
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role=laptop.role("printer", principal="lambda.amazonaws.com"),
+        Code={"ZipFile": content.getvalue()},
+    )["FunctionArn"]
+    machine = laptop.role("prints", allow("lambda:InvokeFunction"), principal="states.amazonaws.com")
+    task = {"Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": function}}
+    failed = run_machine(laptop, "prints", machine, task)
+    assert failed["error"] == "OutOfPaper"
+    assert json.loads(failed["cause"])["errorMessage"] == "no paper in tray 2\nnor in tray 3"
