@@ -97,7 +97,10 @@ def prepare_data() -> RequestStep:
         "PrepareData",
         "Read the raw files of the manifest and split them into training and test data",
         command="prepare",
-        inputs=[processing_input("raw", MANIFEST_URI, data_type="ManifestFile")],
+        inputs=[
+            processing_input("raw", MANIFEST_URI, data_type="ManifestFile"),
+            processing_input("plan", MANIFEST_URI),  # its order is the files' order of arrival
+        ],
         outputs=[processing_output(name, "dataset", name) for name in ("train", "test", "labels", "report")],
     )
 

@@ -43,12 +43,15 @@ class Index:
 def prepare(base: Path) -> None:
     """Read processing/input/raw and write processing/output/{train,test,labels,report}.
 
+    Where processing/input/plan holds the manifest that the files came by, they are read in its order,
+    which is that of their arrival: a row replaces those of its id that arrived before it.
+
     Raises:
         RejectedFilesError: Some files cannot be read; all were looked at.
         DatasetError: The rows make no dataset.
     """
     source, target = base / "processing/input/raw", base / "processing/output"
-    files = sorted(path for path in source.rglob("*") if path.is_file())
+    files = in_order(source, base / "processing/input/plan/manifest.json")
     if not files:
         raise DatasetError("there is no raw file")
     with TemporaryFile("w+", encoding="utf-8") as spool:
@@ -58,6 +61,14 @@ def prepare(base: Path) -> None:
         spool.seek(0)
         write(target, index, kept, spool)
     report(target / "report/dataset.json", index, kept, counts)
+
+
+def in_order(source: Path, manifest: Path) -> list[Path]:
+    """Every file below the source: first what a SageMaker manifest lists, then the others by name."""
+    _, *listed = json.loads(manifest.read_text()) if manifest.exists() else [{}]
+    place = {name: i for i, name in enumerate(listed)}
+    files = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
+    return [files[name] for name in sorted(files, key=lambda name: (place.get(name, len(place)), name))]
 
 
 def ingest(source: Path, files: list[Path], spool: IO[str]) -> tuple[Index, dict[str, int]]:

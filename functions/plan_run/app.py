@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -92,6 +93,7 @@ class RawObject(BaseModel):
     key: str
     etag: str
     size: int
+    modified: datetime
     new: bool
 
 
@@ -103,7 +105,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     request = parse(event=event, model=Request)
     environment = Environment.read()
     s3 = boto3.client("s3")
-    objects = list(readable_objects(s3, boto3.client("dynamodb"), environment))
+    found = readable_objects(s3, boto3.client("dynamodb"), environment)
+    objects = sorted(found, key=lambda item: (item.modified, item.key))  # the later row of an id wins
     if request.look_again is not None:
         answer = look_again(s3, objects, request.look_again)
     elif request.execution is not None:
@@ -128,7 +131,7 @@ def plan(s3: S3Client, bucket: str, objects: list[RawObject], execution: Executi
         return result(run=False, new=new, objects=len(objects))
     run = f"runs/{execution.name}"
     manifest = [{"prefix": f"s3://{bucket}/{RAW}"}, *(item.key.removeprefix(RAW) for item in objects)]
-    planned = {"objects": [item.model_dump() for item in objects], "forced": forced}
+    planned = {"objects": [item.model_dump(mode="json") for item in objects], "forced": forced}
     return {
         **result(run=True, new=new, objects=len(objects)),
         "forced": forced,
@@ -173,7 +176,8 @@ def readable_objects(s3: S3Client, dynamodb: DynamoDBClient, environment: Enviro
             is_folder = key.endswith("/") and size == 0
             if is_folder or (status == "REJECTED" and known_etag == etag):
                 continue
-            yield RawObject(key=key, etag=etag, size=size, new=known_etag != etag)
+            modified = entry["LastModified"]
+            yield RawObject(key=key, etag=etag, size=size, modified=modified, new=known_etag != etag)
 
 
 def read_ledger(dynamodb: DynamoDBClient, table: str) -> dict[str, tuple[str, str]]:

@@ -159,11 +159,14 @@ def test_the_checks_refuse_what_aws_would_refuse() -> None:
 
 def test_prepare_reads_the_manifest_and_writes_the_dataset() -> None:
     request = request_of("PrepareData")
-    [source] = request["ProcessingInputs"]
+    source, plan = request["ProcessingInputs"]
     assert request["AppSpecification"]["ContainerEntrypoint"] == ["prepare"]
     assert source["S3Input"]["S3DataType"] == "ManifestFile"
     assert source["S3Input"]["S3Uri"] == PARAMETERS["ManifestUri"]
     assert source["S3Input"]["LocalPath"] == "/opt/ml/processing/input/raw"
+    assert plan["S3Input"]["S3DataType"] == "S3Prefix"
+    assert plan["S3Input"]["S3Uri"] == PARAMETERS["ManifestUri"]
+    assert plan["S3Input"]["LocalPath"] == "/opt/ml/processing/input/plan"
     assert outputs(request) == {
         f"/opt/ml/processing/output/{name}": f"s3://data/runs/one/dataset/{name}"
         for name in ("train", "test", "labels", "report")

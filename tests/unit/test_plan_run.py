@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -133,13 +134,35 @@ def test_new_object_is_planned_with_everything_known(
         "outputUri": "s3://data/runs/one",
     }
     assert read(s3, answer["manifestUri"]) == [{"prefix": "s3://data/raw/"}, "a.csv", "deep/b.jsonl.gz"]
-    assert read(s3, answer["planUri"]) == {
+    plan = read(s3, answer["planUri"])
+    assert all(item.pop("modified") for item in plan["objects"])
+    assert plan == {
         "forced": False,
         "objects": [
             {"key": "raw/a.csv", "etag": old, "size": 25, "new": False},
             {"key": "raw/deep/b.jsonl.gz", "etag": new, "size": 7, "new": True},
         ],
     }
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_objects_are_planned_in_the_order_of_their_arrival(
+    module: ModuleType, s3: "S3Client", drop: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("raw/z.csv", "raw/b.csv", "raw/a.csv"):
+        drop(key)
+        drop(key + ".later", key)
+    arrived = {"raw/b.csv": 3, "raw/z.csv": 1}
+    readable = module.readable_objects
+
+    def timed(*arguments: Any) -> Iterator[Any]:
+        for item in readable(*arguments):
+            moment = datetime(2026, 1, 1 + arrived.get(item.key, 2), tzinfo=UTC)
+            yield item.model_copy(update={"modified": moment})
+
+    monkeypatch.setattr(module, "readable_objects", timed)
+    _, *names = read(s3, start(module)["manifestUri"])
+    assert names == ["z.csv", "a.csv", "a.csv.later", "b.csv.later", "z.csv.later", "b.csv"]
 
 
 def test_overwritten_object_is_new(

@@ -47,6 +47,12 @@ class Job:
         (self.raw / name).parent.mkdir(parents=True, exist_ok=True)
         (self.raw / name).write_bytes(content)
 
+    def plan(self, *names: str) -> None:
+        """The manifest that the files came by."""
+        manifest = self.base / "processing/input/plan/manifest.json"
+        manifest.parent.mkdir(parents=True)
+        manifest.write_text(json.dumps([{"prefix": "s3://data/raw/"}, *names]))
+
     def run(self) -> None:
         self.dataset.prepare(self.base)
 
@@ -160,6 +166,17 @@ def test_later_row_and_later_file_replace_earlier_ones(job: Job) -> None:
         {"id": "train/1", "text": "corrected twice", "label": "pos"}
     ]
     assert job.report()["replacedById"] == 2
+
+
+def test_order_of_arrival_wins_over_the_order_of_names(job: Job) -> None:
+    job.put("b.csv", to_csv(GOOD))
+    job.put("a.jsonl", to_json_lines([record("train/1", text="arrived first")]))
+    job.put("c.jsonl", to_json_lines([record("train/2", "neg", text="not in the manifest")]))
+    job.plan("a.jsonl", "b.csv")
+    job.run()
+    texts = {row["id"]: row["text"] for row in job.rows("train")}
+    assert texts["train/1"] == "text of train/1"
+    assert texts["train/2"] == "not in the manifest"
 
 
 def test_text_of_a_test_row_never_stays_in_train(job: Job) -> None:
