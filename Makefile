@@ -15,9 +15,19 @@ LAYER  := /powertools/python/layer
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 # The laptop's account, for the targets that use it: the variables that every AWS tool reads.
-LAPTOP := AWS_ENDPOINT_URL=http://127.0.0.1:$(PORT) AWS_DEFAULT_REGION=us-east-1 AWS_REGION=us-east-1 \
-          AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_SESSION_TOKEN= AWS_PROFILE= AWS_PAGER= \
-          SAM_CLI_TELEMETRY=0
+ACCOUNT := AWS_ENDPOINT_URL=http://127.0.0.1:$(PORT) AWS_DEFAULT_REGION=us-east-1 \
+           AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+LAPTOP := env -u AWS_PROFILE -u AWS_SESSION_TOKEN -u AWS_REGION $(ACCOUNT) AWS_PAGER= SAM_CLI_TELEMETRY=0
+AT_PORT := $(if $(filter-out 4566,$(PORT)), PORT=$(PORT))
+
+# What `make run` prints last.
+define FOOTER
+  # in a new shell, first: this account's variables, and the tools in $(VENV)
+  eval "$$(make -s env$(AT_PORT))"
+  # stop the laptop's AWS and forget what it held
+  make down$(AT_PORT)
+endef
+export FOOTER
 
 .PHONY: help
 help: ## list the targets
@@ -25,7 +35,7 @@ help: ## list the targets
 
 .PHONY: run
 run: up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PORT=4566
-	@$(LAPTOP) python -m demo --stack $(STACK) $(if $(DATA),--data "$(DATA)") --footer "make down$(if $(filter-out 4566,$(PORT)), PORT=$(PORT))"
+	@$(LAPTOP) python -m demo --stack $(STACK) $(if $(DATA),--data "$(DATA)") --footer "$$FOOTER"
 
 .PHONY: up
 up: install ## start the laptop's AWS
@@ -34,6 +44,10 @@ up: install ## start the laptop's AWS
 .PHONY: down
 down: ## stop the laptop's AWS; what it held is forgotten
 	@test ! -x $(PYTHON) || python -m localaws down --port $(PORT)
+
+.PHONY: env
+env: ## print the variables that point every AWS tool at the laptop: eval "$(make -s env)"
+	@echo 'export $(ACCOUNT) PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; unset AWS_PROFILE AWS_SESSION_TOKEN'
 
 .PHONY: deploy-local
 deploy-local: install ## sam deploy to the laptop's AWS

@@ -21,7 +21,7 @@ def print_next(console: Console, stack: Stack, footer: str) -> None:
         console.print(f"  [dim]# {title}[/]")
         console.print(Text(f"  {command}"), soft_wrap=True)
     if footer:
-        console.print(Text("\n" + footer), soft_wrap=True)
+        console.print(Text(footer), soft_wrap=True)
 
 
 def exports(environ: Mapping[str, str] = os.environ) -> list[str]:
