@@ -1,4 +1,7 @@
 # Machine learning that retrains and deploys itself. `make` lists the targets.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+
 PORT  ?= 4566
 STACK ?= retrain
 DATA  ?=
@@ -18,16 +21,10 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 ACCOUNT := AWS_ENDPOINT_URL=http://127.0.0.1:$(PORT) AWS_DEFAULT_REGION=us-east-1 \
            AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
 LAPTOP := env -u AWS_PROFILE -u AWS_SESSION_TOKEN -u AWS_REGION $(ACCOUNT) AWS_PAGER= SAM_CLI_TELEMETRY=0
+DEPLOY_LOG := .localaws/sam-deploy.log
+# Of sam's tables, what is done and what went wrong.
+BRIEFLY := { grep --line-buffered -E '^(CREATE|UPDATE|DELETE)_(COMPLETE|FAILED)|^Error|^Successfully|No changes' || true; }
 AT_PORT := $(if $(filter-out 4566,$(PORT)), PORT=$(PORT))
-
-# What `make run` prints last.
-define FOOTER
-  # in a new shell, first: this account's variables, and the tools in $(VENV)
-  eval "$$(make -s env$(AT_PORT))"
-  # stop the laptop's AWS and forget what it held
-  make down$(AT_PORT)
-endef
-export FOOTER
 
 .PHONY: help
 help: ## list the targets
@@ -35,7 +32,8 @@ help: ## list the targets
 
 .PHONY: run
 run: up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PORT=4566
-	@$(LAPTOP) python -m demo --stack $(STACK) $(if $(DATA),--data "$(DATA)") --footer "$$FOOTER"
+	@$(LAPTOP) python -m demo --stack $(STACK) $(if $(DATA),--data "$(DATA)") \
+	    --setup 'eval "$$(make -s env$(AT_PORT))"' --stop 'make down$(AT_PORT)'
 
 .PHONY: up
 up: install ## start the laptop's AWS
@@ -52,8 +50,8 @@ env: ## print the variables that point every AWS tool at the laptop: eval "$(mak
 .PHONY: deploy-local
 deploy-local: install ## sam deploy to the laptop's AWS
 	@$(LAPTOP) python -m localaws layer 'aws-lambda-powertools[tracer,parser]' --parameter $(LAYER)
-	@echo "sam deploy --config-env local --stack-name $(STACK)"
-	@$(LAPTOP) sam deploy --config-env local --stack-name $(STACK)
+	@echo "sam deploy --config-env local --stack-name $(STACK)   (all it says: $(DEPLOY_LOG))"
+	@$(LAPTOP) sam deploy --config-env local --stack-name $(STACK) 2>&1 | tee $(DEPLOY_LOG) | $(BRIEFLY)
 
 .PHONY: deploy
 deploy: install ## sam deploy to your AWS account; asks before it changes anything

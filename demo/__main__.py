@@ -45,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         watch = Watch(clients, target, console)
         progress = run(clients, target, dataset, watch, console, options.force)
         code = conclude(clients, target, dataset, progress, console)
-        guide.print_next(console, target, options.footer)
+        guide.print_next(console, target, options.setup, options.stop)
         return code
     except KeyboardInterrupt:
         return interrupted(console, watch)
@@ -154,7 +154,8 @@ def parser() -> argparse.ArgumentParser:
         help="when the bucket holds this data already, show the newest run instead of starting one",
     )
     it.add_argument("--only-data", action="store_true", help="prepare the data, print its path, touch no AWS")
-    it.add_argument("--footer", default="", metavar="TEXT", help="a last line to print")
+    it.add_argument("--setup", default="", metavar="COMMAND", help="shown as what prepares a new shell")
+    it.add_argument("--stop", default="", metavar="COMMAND", help="shown as what ends everything")
     return it
 
 

@@ -12,16 +12,22 @@ from demo.upload import PREFIX
 ENVIRONMENT = ("AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION")
 
 
-def print_next(console: Console, stack: Stack, footer: str) -> None:
-    """Print what can be done with the stack now."""
+def print_next(console: Console, stack: Stack, setup: str, stop: str) -> None:
+    """Print what can be done with the stack now.
+
+    Args:
+        console: where to.
+        stack: with what.
+        setup: a command that prepares a new shell; without it, the variables to export.
+        stop: a command that ends everything; without it, nothing is said of that.
+    """
     console.print("\n[bold]Go on[/]")
-    for line in exports():
-        console.print(Text(f"  {line}"), soft_wrap=True)
-    for title, command in commands(stack):
-        console.print(f"  [dim]# {title}[/]")
-        console.print(Text(f"  {command}"), soft_wrap=True)
-    if footer:
-        console.print(Text(footer), soft_wrap=True)
+    before = [("in a new shell, first", setup or "\n  ".join(exports()))]
+    after = [("stop everything, and forget what it held", stop)]
+    for title, command in [*before, *commands(stack), *after]:
+        if command:
+            console.print(f"  [dim]# {title}[/]")
+            console.print(Text(f"  {command}"), soft_wrap=True)
 
 
 def exports(environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -17,6 +17,7 @@ version is pinned, and tests/local/test_gateway.py fails when one of them goes.
 import asyncio
 import contextvars
 import json
+import logging
 import os
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -71,6 +72,8 @@ def load(settings: Settings) -> AsgiApp:
     os.environ.update(environment(settings))
     import ministack.app
 
+    # It warns of metrics about templates that it would send to its makers.
+    logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
     application: AsgiApp = ministack.app.app
     return application
 
