@@ -20,7 +20,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 # The laptop's account, for the targets that use it: the variables that every AWS tool reads.
 ACCOUNT := AWS_ENDPOINT_URL=http://127.0.0.1:$(PORT) AWS_DEFAULT_REGION=us-east-1 \
            AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-LAPTOP := env -u AWS_PROFILE -u AWS_SESSION_TOKEN -u AWS_REGION $(ACCOUNT) AWS_PAGER= SAM_CLI_TELEMETRY=0
+LAPTOP := env -u AWS_PROFILE -u AWS_SESSION_TOKEN -u AWS_REGION $(ACCOUNT) AWS_PAGER= SAM_CLI_TELEMETRY=0 \
+          NO_PROXY="127.0.0.1,$$NO_PROXY"
 DEPLOY_LOG := .localaws/sam-deploy.log
 # Of sam's tables, what is done and what went wrong.
 BRIEFLY := { grep --line-buffered -E '^(CREATE|UPDATE|DELETE)_(COMPLETE|FAILED)|^Error|^Successfully|No changes' || true; }
@@ -45,7 +46,7 @@ down: ## stop the laptop's AWS; what it held is forgotten
 
 .PHONY: env
 env: ## print the variables that point every AWS tool at the laptop: eval "$(make -s env)"
-	@echo 'export $(ACCOUNT) PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; unset AWS_PROFILE AWS_SESSION_TOKEN'
+	@echo 'export $(ACCOUNT) NO_PROXY="127.0.0.1,$$NO_PROXY" PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; unset AWS_PROFILE AWS_SESSION_TOKEN'
 
 .PHONY: deploy-local
 deploy-local: install ## sam deploy to the laptop's AWS

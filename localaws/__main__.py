@@ -93,9 +93,13 @@ def _status(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from localaws.server import serve  # takes a second that the other commands need not wait
+    from localaws.server import PortInUseError, serve  # takes a second that the others need not wait
 
-    serve(_settings(arguments))
+    try:
+        serve(_settings(arguments))
+    except PortInUseError as error:
+        print(f"localaws: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -11,7 +11,8 @@ version is pinned, and tests/local/test_gateway.py fails when one of them goes.
 - `app.pin_request_origin` is told that a request came over TLS: what stays on loopback is not
   overheard, and a bucket that denies plain HTTP has to work here with the same policy.
 - Tasks of a state machine run inside ministack, which does not check the machine's role:
-  `_execute_task`, `_invoke_resource` and `call_service_handler_sync` are wrapped to do it.
+  `_execute_task`, `_invoke_resource`, `_invoke_with_callback` and `call_service_handler_sync` are
+  wrapped to do it.
 """
 
 import asyncio
@@ -20,11 +21,12 @@ import json
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from localaws.doorkeeper import AsgiApp
 from localaws.sagemaker.authorization import Permission
 from localaws.sagemaker.cloudformation import ResourceType
 from localaws.sagemaker.errors import AccessDeniedException
@@ -37,8 +39,6 @@ PINNED_VERSION = "1.5.33"
 SAGEMAKER_THREADS = 128  # an invocation holds one while the model answers
 # As long as a role's chained session may last on AWS with the longest MaxSessionDuration.
 SESSION_DURATION = timedelta(hours=12)
-
-AsgiApp = Callable[..., Awaitable[None]]
 
 _machine_role: contextvars.ContextVar[str | None] = contextvars.ContextVar("machine_role", default=None)
 """The role of the state machine on whose behalf this thread works."""
@@ -69,6 +69,10 @@ def environment(settings: Settings) -> dict[str, str]:
 
 def load(settings: Settings) -> AsgiApp:
     """Import ministack, configured; the ASGI application that serves everything."""
+    for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
+        os.environ.pop(name, None)
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), HOST)))
     os.environ.update(environment(settings))
     import ministack.app
 
@@ -124,14 +128,7 @@ def assume_sagemaker_role(role_arn: str) -> Credentials | None:
         region=get_region(),
         service_context={"aws:sourceaccount": ACCOUNT_ID},
     )
-    trust = role["AssumeRolePolicyDocument"]
-    statements = (json.loads(trust) if isinstance(trust, str) else trust)["Statement"]
-    if not any(
-        statement["Effect"] == "Allow"
-        and iam_evaluator._service_principal_matches(statement.get("Principal"), SERVICE_PRINCIPAL)
-        and iam_evaluator._conditions_met(statement.get("Condition", {}), context)
-        for statement in ([statements] if isinstance(statements, dict) else statements)
-    ):
+    if not _trusts(role["AssumeRolePolicyDocument"], context):
         return None
     expiration = datetime.now(UTC) + SESSION_DURATION
     credentials = {
@@ -155,6 +152,25 @@ def assume_sagemaker_role(role_arn: str) -> Credentials | None:
     }
     sts.register_session(credentials["AccessKeyId"], session)
     return credentials
+
+
+def _trusts(policy: str | Document, context: Any) -> bool:
+    """Whether a trust policy lets the service of the context assume the role; a Deny wins."""
+    from ministack.core import iam_evaluator
+
+    document = json.loads(policy) if isinstance(policy, str) else policy
+    parsed = iam_evaluator.parse_policy_document(document)
+    statements = document["Statement"]
+    effects = {
+        rule.effect
+        for rule, statement in zip(
+            parsed, [statements] if isinstance(statements, dict) else statements, strict=True
+        )
+        if iam_evaluator._service_principal_matches(statement.get("Principal"), context.principal_arn)
+        and iam_evaluator._action_matches(context.action, rule.actions, rule.not_actions)
+        and iam_evaluator._conditions_met(rule.conditions, context)
+    }
+    return effects == {"Allow"}
 
 
 def _sagemaker_handler(sagemaker: Http, region: str) -> Callable[..., Awaitable[Answer]]:
@@ -266,6 +282,7 @@ def _provisioner(resource_type: ResourceType) -> dict[str, Any]:
 
 def _enforce_machine_roles(app: Any, stepfunctions: Any) -> None:
     execute_task, invoke_resource = stepfunctions._execute_task, stepfunctions._invoke_resource
+    invoke_with_callback = stepfunctions._invoke_with_callback
     call_handler = app.call_service_handler_sync
 
     def execute_task_as_machine(
@@ -279,11 +296,12 @@ def _enforce_machine_roles(app: Any, stepfunctions: Any) -> None:
             _machine_role.reset(token)
 
     def invoke_resource_as_machine(resource: str, parameters: Any) -> Any:
-        permission = _integration_permission(resource, parameters)
-        if permission is not None:
-            service = permission.action.partition(":")[0]
-            _authorize_task(stepfunctions, permission, service)
+        _authorize_integration(stepfunctions, resource, parameters)
         return invoke_resource(resource, parameters)
+
+    def invoke_with_callback_as_machine(resource: str, parameters: Any, token: str, state: Document) -> Any:
+        _authorize_integration(stepfunctions, resource, parameters)
+        return invoke_with_callback(resource, parameters, token, state)
 
     def call_handler_as_machine(
         handler: Any, method: str, path: str, headers: Any, body: Any, query: Any, timeout: Any = None
@@ -296,6 +314,7 @@ def _enforce_machine_roles(app: Any, stepfunctions: Any) -> None:
 
     stepfunctions._execute_task = execute_task_as_machine
     stepfunctions._invoke_resource = invoke_resource_as_machine
+    stepfunctions._invoke_with_callback = invoke_with_callback_as_machine
     app.call_service_handler_sync = call_handler_as_machine
 
 
@@ -335,7 +354,6 @@ _OPTIMIZED = {
     "lambda:invoke": ("lambda:InvokeFunction", "FunctionName"),
     "sqs:sendMessage": ("sqs:SendMessage", "QueueUrl"),
     "sns:publish": ("sns:Publish", "TopicArn"),
-    "events:putEvents": ("events:PutEvents", "EventBusName"),
     "dynamodb:putItem": ("dynamodb:PutItem", "TableName"),
     "dynamodb:getItem": ("dynamodb:GetItem", "TableName"),
     "dynamodb:deleteItem": ("dynamodb:DeleteItem", "TableName"),
@@ -344,14 +362,27 @@ _OPTIMIZED = {
 }
 
 
-def _integration_permission(resource: str, parameters: Any) -> Permission | None:
-    if ":lambda:" in resource and ":function:" in resource:
-        return Permission("lambda:InvokeFunction", resource)
+def _authorize_integration(stepfunctions: Any, resource: str, parameters: Any) -> None:
+    for permission in _integration_permissions(stepfunctions, resource, parameters):
+        _authorize_task(stepfunctions, permission, permission.action.partition(":")[0])
+
+
+def _integration_permissions(stepfunctions: Any, resource: str, parameters: Any) -> Iterator[Permission]:
+    """What a task needs that ministack runs itself: nothing for an activity; an API call is checked later."""
     integration = resource.removeprefix("arn:aws:states:::").partition(".")[0]
-    if integration not in _OPTIMIZED:
-        return None
-    action, member = _OPTIMIZED[integration]
-    return Permission(action, _resource_arn(action.partition(":")[0], str(parameters.get(member, "*"))))
+    if ":lambda:" in resource and ":function:" in resource:
+        yield Permission("lambda:InvokeFunction", resource)
+    elif integration == "events:putEvents":
+        for entry in parameters.get("Entries", []):
+            yield Permission(
+                "events:PutEvents", _resource_arn("events", entry.get("EventBusName", "default"))
+            )
+    elif integration in _OPTIMIZED:
+        action, member = _OPTIMIZED[integration]
+        service = action.partition(":")[0]
+        yield Permission(action, _resource_arn(service, str(parameters.get(member, "*"))))
+    elif ":activity:" not in resource and not integration.startswith("aws-sdk:"):
+        raise stepfunctions._ExecutionError("States.Runtime", f"{resource} is not supported locally")
 
 
 def _resource_arn(service: str, name: str) -> str:

@@ -4,11 +4,12 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 
 from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.config import Config
 
-from localaws import gateway
+from localaws import doorkeeper, gateway
 from localaws.runtimes.images import Images
 from localaws.runtimes.process import ProcessRuntime
 from localaws.sagemaker.logs import Logs
@@ -19,22 +20,45 @@ from localaws.settings import ACCOUNT_ID, HOST, ROOT_KEY, ROOT_SECRET, Settings
 
 KEEP_ALIVE_SECONDS = 75.0
 GRACE_SECONDS = 3.0
+BACKLOG = 512
+
+
+class PortInUseError(Exception):
+    """Another process serves the port, or is about to."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then stop everything that runs and forget what it held."""
-    shutil.rmtree(settings.data_dir, ignore_errors=True)
-    settings.data_dir.mkdir(parents=True)
-    settings.pid_file.write_text(str(os.getpid()))
-    application = gateway.load(settings)
-    sagemaker = SageMaker(_platform(settings))
-    gateway.install(sagemaker.http, sagemaker.resource_types(), settings.region)
-    try:
-        asyncio.run(_serve_until_signal(application, settings))
-    finally:
-        sagemaker.close()
-        settings.pid_file.unlink(missing_ok=True)
+    """Serve until SIGTERM or SIGINT, then stop everything that runs and forget what it held.
+
+    Raises:
+        PortInUseError: nothing was touched.
+    """
+    settings.workdir.mkdir(parents=True, exist_ok=True)
+    with _listening(settings) as listener:
         shutil.rmtree(settings.data_dir, ignore_errors=True)
+        settings.data_dir.mkdir(parents=True)
+        settings.pid_file.write_text(str(os.getpid()))
+        try:
+            application = gateway.load(settings)
+            sagemaker = SageMaker(_platform(settings))
+            gateway.install(sagemaker.http, sagemaker.resource_types(), settings.region)
+            asyncio.run(_serve_until_signal(doorkeeper.guarded(application), sagemaker, listener))
+        finally:
+            settings.pid_file.unlink(missing_ok=True)
+            shutil.rmtree(settings.data_dir, ignore_errors=True)
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """The port, taken before anything of a process that may have it already is touched."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, settings.port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise PortInUseError(f"{HOST}:{settings.port} is in use: {error.strerror}") from error
+    return listener
 
 
 def _platform(settings: Settings) -> Platform:
@@ -51,13 +75,21 @@ def _platform(settings: Settings) -> Platform:
     )
 
 
-async def _serve_until_signal(application: gateway.AsgiApp, settings: Settings) -> None:
+async def _serve_until_signal(
+    application: doorkeeper.AsgiApp, sagemaker: SageMaker, listener: socket.socket
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    async def stopped() -> None:
+        await stop.wait()
+        # While the API still answers: what ends writes its last lines, files and statuses.
+        await asyncio.to_thread(sagemaker.close)
+
     config = Config()
-    config.bind = [f"{HOST}:{settings.port}"]
+    config.bind = [f"fd://{listener.fileno()}"]
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.graceful_timeout = GRACE_SECONDS
     config.loglevel = "WARNING"
-    await serve_asgi(application, config, shutdown_trigger=stop.wait)
+    await serve_asgi(application, config, shutdown_trigger=stopped)

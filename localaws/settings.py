@@ -8,7 +8,7 @@ DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 DEFAULT_WAIT_SCALE = 0.1
 ACCOUNT_ID = "000000000000"
-# The account's root; whoever reaches the loopback port is the laptop's owner.
+# The account's root, as local AWS tools expect it; the doorkeeper lets no web page use it.
 ROOT_KEY = "test"
 ROOT_SECRET = "test"  # noqa: S105
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from localaws import gateway
-from tests.local.conftest import ACCOUNT, REGION, Laptop, allow, wait_until
+from tests.local.conftest import ACCOUNT, REGION, Laptop, allow, policy, wait_until
 
 
 def test_the_version_is_the_one_whose_inside_is_known() -> None:
@@ -88,6 +88,76 @@ def test_invoking_a_function_needs_the_machine_s_permission(laptop: Laptop) -> N
     laptop.allow(role, allow("lambda:InvokeFunction", resource=function))
     missing = run_machine(laptop, "allowed-lambda", role, state)
     assert missing["error"] == "Lambda.ResourceNotFoundException"
+
+
+def test_waiting_for_a_token_needs_the_machine_s_permission_too(laptop: Laptop) -> None:
+    queue = laptop.client("sqs").create_queue(QueueName="tokens")["QueueUrl"]
+    role = laptop.role("machine-token", principal="states.amazonaws.com")
+    state = {
+        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
+        "Parameters": {"QueueUrl": queue, "MessageBody": {"token.$": "$$.Task.Token"}},
+    }
+    refused = run_machine(laptop, "refused-token", role, state)
+    assert f"sqs:SendMessage on resource: arn:aws:sqs:{REGION}:{ACCOUNT}:tokens" in refused["cause"]
+
+
+def test_an_integration_whose_permissions_are_not_known_is_refused(laptop: Laptop) -> None:
+    role = laptop.role("machine-ecs", allow("*"), principal="states.amazonaws.com")
+    refused = run_machine(laptop, "refused-ecs", role, {"Resource": "arn:aws:states:::ecs:runTask"})
+    assert refused["cause"] == "arn:aws:states:::ecs:runTask is not supported locally"
+
+
+TRUSTS: dict[str, tuple[dict[str, Any], bool]] = {
+    "the service": ({}, True),
+    "the account": ({"Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT}}}, True),
+    "another account": ({"Condition": {"StringEquals": {"aws:SourceAccount": "111122223333"}}}, False),
+    "another action": ({"Action": "sts:TagSession"}, False),
+    "another service": ({"Principal": {"Service": "ec2.amazonaws.com"}}, False),
+}
+
+
+@pytest.mark.parametrize("case", TRUSTS)
+def test_sagemaker_acts_only_as_a_role_that_trusts_it(laptop: Laptop, case: str) -> None:
+    changes, trusted = TRUSTS[case]
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    name = "trusts-" + case.replace(" ", "-")
+    role = laptop.role(name)
+    laptop.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=policy(statement | changes))
+    body = {"Version": "2020-12-01", "Steps": [{"Name": "A", "Type": "RegisterModel", "Arguments": {}}]}
+    sagemaker = laptop.client("sagemaker")
+
+    def create() -> None:
+        sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=json.dumps(body), RoleArn=role)
+
+    if trusted:
+        create()
+    else:
+        with pytest.raises(sagemaker.exceptions.ClientError, match=f"Could not assume role {role}"):
+            create()
+
+
+def test_a_deny_in_a_trust_policy_wins_and_a_deleted_role_is_gone(laptop: Laptop) -> None:
+    role = laptop.role("distrusts")
+    iam, sagemaker = laptop.client("iam"), laptop.client("sagemaker")
+    body = {"Version": "2020-12-01", "Steps": [{"Name": "A", "Type": "RegisterModel", "Arguments": {}}]}
+    request = {"PipelineDefinition": json.dumps(body), "RoleArn": role}
+    sagemaker.create_pipeline(PipelineName="distrusts-1", **request)
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sagemaker.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    document = policy(trust, trust | {"Effect": "Deny"})
+    iam.update_assume_role_policy(RoleName="distrusts", PolicyDocument=document)
+    with pytest.raises(sagemaker.exceptions.ClientError, match="Could not assume role"):
+        sagemaker.create_pipeline(PipelineName="distrusts-2", **request)
+    iam.delete_role(RoleName="distrusts")
+    with pytest.raises(sagemaker.exceptions.ClientError, match="Could not assume role"):
+        sagemaker.create_pipeline(PipelineName="distrusts-3", **request)
 
 
 def test_errors_have_the_names_that_step_functions_gives_them(laptop: Laptop) -> None:

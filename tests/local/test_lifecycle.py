@@ -4,6 +4,8 @@ import socket
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.local.conftest import IMAGES, free_port, localaws
 
 
@@ -29,6 +31,31 @@ def test_a_port_in_use_by_another_program_is_named(tmp_path: Path) -> None:
         refused = localaws("up", f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
     assert refused.returncode == 1
     assert f"127.0.0.1:{port} is in use by another program" in refused.stderr
+
+
+def test_a_second_one_leaves_the_first_as_it_is(tmp_path: Path) -> None:
+    port = free_port()
+    options = (f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
+    assert localaws("up", *options).returncode == 0
+    try:
+        second = localaws("serve", *options)
+        assert second.returncode == 1
+        assert f"127.0.0.1:{port} is in use" in second.stderr
+        assert localaws("status", *options).returncode == 0
+        assert list(tmp_path.glob("data-*"))
+    finally:
+        assert "is down" in localaws("down", *options).stdout
+
+
+def test_a_proxy_or_a_profile_of_the_user_s_is_not_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    options = (f"--port={free_port()}", f"--workdir={tmp_path}", f"--images={IMAGES}")
+    assert localaws("up", *options).returncode == 0
+    assert "is down" in localaws("down", *options).stdout
 
 
 def test_images_that_are_not_there_are_named(tmp_path: Path) -> None:
