@@ -17,11 +17,12 @@ FAILURE = "$.failure"  # where a caught error lies: {"Error", "Cause"}
 # `<Service>.<Service>Exception`. So SageMaker's throttling, its missing endpoint and its AccessDenied all
 # arrive under one name, and only their cause tells them apart.
 SAGEMAKER_OTHER = ["SageMaker.SageMakerException"]
-THROTTLED = ["*Rate exceeded*", "*Throttling*"]
+PASSING = ["*Rate exceeded*", "*Throttling*", "*Status Code: 5*"]
 MISSING = ["*Could not find*"]
+ARRIVED = ["*already exist*", "*in-progress*"]  # what a request is answered the second time
 
-# What passes by itself. `Lambda.AWSLambdaException`, which AWS's examples list, is refused: a missing
-# permission arrives under it too, and that should be told at once.
+# What passes by itself, of what the service's model lists. `Lambda.AWSLambdaException`, which AWS's examples
+# list, is refused: a missing permission arrives under it too, and that should be told at once.
 TRANSIENT = {
     "lambda": [
         "Lambda.ServiceException",
@@ -29,13 +30,7 @@ TRANSIENT = {
         "Lambda.ClientExecutionTimeoutException",
         "Lambda.SdkClientException",
     ],
-    "sagemaker": [
-        "SageMaker.ThrottlingException",
-        "SageMaker.ConflictException",
-        "SageMaker.InternalFailureException",
-        "SageMaker.ServiceUnavailableException",
-        "SageMaker.SdkClientException",
-    ],
+    "sagemaker": ["SageMaker.ConflictException", "SageMaker.SdkClientException"],
     "dynamodb": [
         "DynamoDb.ThrottlingException",
         "DynamoDb.ProvisionedThroughputExceededException",
@@ -44,12 +39,11 @@ TRANSIENT = {
         "DynamoDb.SdkClientException",
     ],
     "sns": [
-        "Sns.ThrottledException",
         "Sns.KmsThrottlingException",
         "Sns.InternalErrorException",
         "Sns.SdkClientException",
     ],
-    "sfn": ["Sfn.ThrottlingException", "Sfn.KmsThrottlingException", "Sfn.SdkClientException"],
+    "sfn": ["Sfn.KmsThrottlingException", "Sfn.SdkClientException"],
 }
 
 
@@ -77,6 +71,16 @@ class Retry(steps.Retry):  # type: ignore[misc]
     def allowed_fields(self) -> list[Enum]:
         """The SDK's fields and the newer ones."""
         return [*super().allowed_fields(), Newer.MaxDelaySeconds, Newer.JitterStrategy]
+
+
+BACK_OFF: Fields = {"backoff_rate": 2.0, "max_delay_seconds": 60, "jitter_strategy": "FULL"}
+# Throttling that the service's model does not list. AccessDenied waits with it: half a minute for SageMaker
+# and SNS, some minutes for Step Functions, where a burst of uploads is as many executions asking at once.
+UNMODELLED = {
+    "sagemaker": Retry(error_equals=SAGEMAKER_OTHER, interval_seconds=5, max_attempts=3, **BACK_OFF),
+    "sns": Retry(error_equals=["Sns.SnsException"], interval_seconds=5, max_attempts=3, **BACK_OFF),
+    "sfn": Retry(error_equals=["Sfn.SfnException"], interval_seconds=2, max_attempts=20, **BACK_OFF),
+}
 
 
 class Fail(steps.Fail):  # type: ignore[misc]
@@ -111,10 +115,17 @@ def call(
     keep: Fields | None = None,
     at: str | None = None,
     comment: str | None = None,
+    polled: bool = False,
 ) -> Task:
-    """A direct call of an AWS API, `service:action`; `keep` selects what of its answer lies `at` a path."""
+    """A direct call of an AWS API, `service:action`; `keep` selects what of its answer lies `at` a path.
+
+    If it is `polled`, a poll looks into the errors that the service's model does not list.
+    """
     service = action.partition(":")[0]
-    return _task(name, f"aws-sdk:{action}", service, parameters, catch, keep, at, comment)
+    task = _task(name, f"aws-sdk:{action}", service, parameters, catch, keep, at, comment)
+    if service in UNMODELLED and not polled:
+        task.add_retry(UNMODELLED[service])
+    return task
 
 
 def invoke(
@@ -142,24 +153,27 @@ def _task(
     at: str | None,
     comment: str | None,
 ) -> Task:
-    retry = Retry(
-        error_equals=TRANSIENT[service],
-        interval_seconds=2,
-        max_attempts=6,
-        backoff_rate=2.0,
-        max_delay_seconds=60,
-        jitter_strategy="FULL",
-    )
+    retry = Retry(error_equals=TRANSIENT[service], interval_seconds=2, max_attempts=6, **BACK_OFF)
     return Task(
         name,
         comment=comment,
-        resource=f"arn:aws:states:::{resource}",
+        resource=f"arn:${{Partition}}:states:::{resource}",
         parameters=parameters,
         result_selector=keep,
         result_path=at,
-        retry=retry,
+        retry=[retry],
         catch=list(catch),
     )
+
+
+def sent_once(task: Task, then: State, otherwise: State) -> Task:
+    """Goes on to `then` even if SageMaker says that the request, retried, had arrived the first time."""
+    arrived = steps.Choice(f"{task.state_id}Arrived?")
+    arrived.add_choice(cause_like(*ARRIVED), then)
+    arrived.default_choice(otherwise)
+    task.add_catch([caught(arrived, *SAGEMAKER_OTHER), caught(otherwise)])
+    task.next(then)
+    return task
 
 
 def poll(
@@ -174,7 +188,7 @@ def poll(
 
     Args:
         subject: what is waited for, as it stands in the states' names.
-        describe: asks SageMaker; its errors are looked into here.
+        describe: asks SageMaker, `polled`; its errors are looked into here.
         finished: has its rules already; by default the loop goes on.
         pause: the path of the loop's `{"seconds"}`.
         otherwise: where an error leads that the loop does not outlast.
@@ -187,7 +201,7 @@ def poll(
         result_path=pause,
     )
     unanswered = steps.Choice(f"WhyNoAnswerAbout{subject}?")
-    unanswered.add_choice(cause_like(*THROTTLED), longer)
+    unanswered.add_choice(cause_like(*PASSING), longer)
     if missing is not None:
         unanswered.add_choice(cause_like(*MISSING), missing)
     unanswered.default_choice(otherwise)

@@ -6,7 +6,7 @@ endpoint's name, the configuration that it should serve and the one that it serv
 
 from typing import Any
 
-from asl import FIRST_PAUSE, Fail, Task, any_of, call, poll
+from asl import FAILURE, FIRST_PAUSE, Fail, Task, any_of, call, poll, sent_once
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import BaseRule, ChoiceRule
 from stepfunctions.steps.states import State
@@ -62,8 +62,9 @@ def serve(wanted: str, suffix: str, endpoint: str, change: str) -> State:
     done.add_choice(serves(wanted), served)
     done.default_choice(not_served(wanted, change))
     _, wait = watch(change, at_rest=done)
-    create.next(wait)
-    update.next(wait)
+    refused = Fail(f"{change}Refused", **caught_error())
+    sent_once(create, wait, refused)
+    sent_once(update, wait, refused)
 
     found = steps.Choice(f"{endpoint}Usable?")
     found.add_choice(serves(wanted), served)
@@ -84,12 +85,17 @@ def remove(endpoint: str) -> State:
 
 def watch(subject: str, at_rest: State, missing: State | None = None) -> tuple[Task, steps.Wait]:
     """Describes the endpoint until no change is in progress; returns that loop's two entrances."""
-    describe = call(f"Describe{subject}", "sagemaker:describeEndpoint", NAME, at="$.endpoint")
-    unknown = Fail(f"{subject}Unknown", error_path="$.failure.Error", cause_path="$.failure.Cause")
+    describe = call(f"Describe{subject}", "sagemaker:describeEndpoint", NAME, at="$.endpoint", polled=True)
+    unknown = Fail(f"{subject}Unknown", **caught_error())
     resting = steps.Choice(f"{subject}AtRest?")
     resting.add_choice(ChoiceRule.Not(status_is(*IN_PROGRESS)), at_rest)
     wait = poll(subject, describe, resting, "$.pause", otherwise=unknown, missing=missing)
     return describe, wait
+
+
+def caught_error() -> dict[str, str]:
+    """What makes a Fail state fail with the error that was caught."""
+    return {"error_path": f"{FAILURE}.Error", "cause_path": f"{FAILURE}.Cause"}
 
 
 def not_served(wanted: str, change: str) -> steps.Choice:

@@ -6,7 +6,8 @@ with 1 when that file is stale.
 The functions below stand in the order of the flow. The data that flows: `settle` and `pause` (seconds),
 `plan`, `pipeline`, `evaluation`, `deployment`, `smokeTest`, and `outcome`, which every path comes to:
 `{"status", "error", "cause", "rejected", "subject", "details"}`. `error` and `cause` stand there even after
-a success, since a run that then cannot be recorded or told of ends in `Failed` all the same.
+a success, since a run that then cannot be recorded or told of ends in `Failed` all the same. The data may
+not exceed 256 KiB: what grows with the files lies in S3, and here only its URI.
 
 An execution's history holds 25,000 events. A poll's pauses grow by 5 s a turn, so after T seconds it is
 sqrt(10 T) late at most and has turned sqrt(2 T / 5) times. SageMaker lets a job run for 28 days: 984 turns of
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import endpoints
-from asl import FAILURE, FIRST_PAUSE, Fail, Map, call, caught, invoke, poll
+from asl import FAILURE, FIRST_PAUSE, Fail, Map, Task, call, caught, invoke, poll, sent_once
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
@@ -28,8 +29,14 @@ RENDERED = Path(__file__).resolve().parent / "retrain.asl.json"
 COMMENT = "Retrains a model on what was dropped under raw/; if it is good enough, two endpoints serve it"
 EXECUTION = "$$.Execution.Id"
 TROUBLE = "$.trouble"  # where an error of the last steps lies, apart from the failure that led there
+PIPELINE_STATUS = "$.pipeline.progress.status"  # from the start on
 REMEMBERED = "$.deployment.remembered"  # the endpoints, once it is known what they served before
 LOCK = {"pk": {"S": "LOCK"}, "sk": {"S": "LOCK"}}
+MINE = {":mine": {"S.$": EXECUTION}}
+CLAIM = {**LOCK, "execution": {"S.$": EXECUTION}, "claimedAt": {"S.$": "$$.State.EnteredTime"}}
+HOLDER = "$.lock.Item.execution.S"
+LEFT_PIPELINE = "$.lock.Item.pipelineExecution.S"
+VISIBLE_AFTER = 15  # seconds; DescribeExecution may not know an execution that has just started
 LOST = "DynamoDb.ConditionalCheckFailedException"
 # The states' names and their API's differ in the ending that the SDK for Java adds.
 STALE = ["ExecutionDoesNotExistException", "ExecutionDoesNotExist", "InvalidArnException", "InvalidArn"]
@@ -52,7 +59,8 @@ ASYNC_OUTPUT = {
 
 def author() -> State:
     """The whole flow, put together from its end, because a state names its successor."""
-    release = release_lock(look_once_more(end()))
+    failure = Fail("Failed", error_path="$.outcome.error", cause_path="$.outcome.cause")
+    release = release_lock(look_once_more(end(failure)))
     record = update_ledger(notify(release))
     failed = fail(record)
     deployed = deploy(record, failed)
@@ -60,7 +68,7 @@ def author() -> State:
     judged = evaluate(deployed, rejected, failed)
     piped = run_pipeline(judged, failed)
     planned = plan(piped, nothing_new(release), failed)
-    return begin(claim_lock(planned, failed))
+    return begin(claim_lock(planned, without_lock(failure)))
 
 
 def begin(then: State) -> State:
@@ -83,13 +91,10 @@ def begin(then: State) -> State:
 
 def claim_lock(then: State, failed: State) -> State:
     """One run at a time: a holder that no longer runs is superseded, a running one is left to it."""
-    table = {"TableName": "${TableName}"}
-    mine = {":mine": {"S.$": EXECUTION}}
-    item = {**LOCK, "execution": {"S.$": EXECUTION}, "claimedAt": {"S.$": "$$.State.EnteredTime"}}
     read = call(
         "ReadLock",
         "dynamodb:getItem",
-        {**table, "Key": LOCK, "ConsistentRead": True},
+        {"TableName": "${TableName}", "Key": LOCK, "ConsistentRead": True},
         [caught(failed)],
         at="$.lock",
     )
@@ -97,50 +102,82 @@ def claim_lock(then: State, failed: State) -> State:
         "ClaimLock",
         "dynamodb:putItem",
         {
-            **table,
-            "Item": item,
+            "TableName": "${TableName}",
+            "Item": CLAIM,
             # Its own lock is no obstacle: a retried request may find that the first one arrived.
             "ConditionExpression": "attribute_not_exists(pk) OR execution = :mine",
-            "ExpressionAttributeValues": mine,
+            "ExpressionAttributeValues": MINE,
         },
         [caught(read, LOST, at="$.lost"), caught(failed)],
     )
-    supersede = call(
-        "SupersedeLock",
-        "dynamodb:putItem",
-        {
-            **table,
-            "Item": item,
-            "ConditionExpression": "execution = :stale OR execution = :mine",
-            "ExpressionAttributeValues": {**mine, ":stale": {"S.$": "$.lock.Item.execution.S"}},
-        },
-        [caught(read, LOST, at="$.lost"), caught(failed)],
-        comment="The holder ended without releasing: it was stopped. If another was quicker, look again",
-    )
-    describe = call(
-        "DescribeHolder",
-        "sfn:describeExecution",
-        {"ExecutionArn.$": "$.lock.Item.execution.S"},
-        [caught(supersede, *(f"Sfn.{error}" for error in STALE), at="$.gone"), caught(failed)],
-        keep={"execution.$": "$.ExecutionArn", "status.$": "$.Status"},
-        at="$.holder",
-    )
+    held = steps.Choice("StillHeld?")
+    supersede = supersede_lock(then, read, failed)
+    held.add_choice(ChoiceRule.IsPresent("$.lock.Item", True), describe_holder(supersede, read, failed))
+    held.default_choice(claim)
+    claim.next(then)
+    read.next(held)
+    return claim
+
+
+def describe_holder(stale: State, read: State, failed: State) -> State:
+    """Asks whether the holder runs; only one that is unknown twice, a while apart, is taken for gone."""
     already = steps.Succeed(
         "AlreadyRunning",
         comment="Nothing is lost: the execution that holds the lock looks for new data when it is done",
         output_path="$.holder",
     )
-    held = steps.Choice("StillHeld?")
-    held.add_choice(ChoiceRule.IsPresent("$.lock.Item", True), describe)
-    held.default_choice(claim)
     running = steps.Choice("HolderRunning?")
     running.add_choice(ChoiceRule.StringEquals("$.holder.status", "RUNNING"), already)
-    running.default_choice(supersede)
-    claim.next(then)
-    read.next(held)
+    running.default_choice(stale)
+    doubt = steps.Pass("DoubtHolder", input_path=HOLDER, result_path="$.doubted")
+    doubt.next(steps.Wait("WaitForHolder", seconds=VISIBLE_AFTER)).next(read)
+    twice = [ChoiceRule.IsPresent("$.doubted", True), ChoiceRule.StringEqualsPath("$.doubted", HOLDER)]
+    doubted = steps.Choice("DoubtedBefore?")
+    doubted.add_choice(ChoiceRule.And(twice), stale)
+    doubted.default_choice(doubt)
+    describe = call(
+        "DescribeHolder",
+        "sfn:describeExecution",
+        {"ExecutionArn.$": HOLDER},
+        [caught(doubted, *(f"Sfn.{error}" for error in STALE), at="$.gone"), caught(failed)],
+        keep={"execution.$": "$.ExecutionArn", "status.$": "$.Status"},
+        at="$.holder",
+    )
     describe.next(running)
+    return describe
+
+
+def supersede_lock(then: State, read: State, failed: State) -> State:
+    """Takes a stale lock over, and stops the pipeline that its holder left."""
+    supersede = call(
+        "SupersedeLock",
+        "dynamodb:putItem",
+        {
+            "TableName": "${TableName}",
+            "Item": CLAIM,
+            "ConditionExpression": "execution = :stale OR execution = :mine",
+            "ExpressionAttributeValues": {**MINE, ":stale": {"S.$": HOLDER}},
+        },
+        [caught(read, LOST, at="$.lost"), caught(failed)],
+        at="$.lock",
+        comment="The holder ended without releasing: it was stopped. If another was quicker, look again",
+    )
+    # It may have ended long since, which is no trouble.
+    stop = stop_pipeline("StopLeftPipeline", LEFT_PIPELINE, caught(supersede, at="$.gone"))
+    left = steps.Choice("PipelineLeft?")
+    left.add_choice(ChoiceRule.IsPresent(LEFT_PIPELINE, True), stop)
+    left.default_choice(supersede)
+    stop.next(supersede)
     supersede.next(then)
-    return claim
+    return left
+
+
+def without_lock(then: State) -> State:
+    """A failure before the lock is owned: it concerns no data, and every uploaded file may meet it."""
+    outcome = {"error.$": f"{FAILURE}.Error", "cause.$": f"{FAILURE}.Cause"}
+    failed = steps.Pass("LockNotClaimed", parameters=outcome, result_path="$.outcome")
+    failed.next(then)
+    return failed
 
 
 def plan(then: State, nothing: State, failed: State) -> State:
@@ -183,8 +220,25 @@ def run_pipeline(then: State, failed: State) -> State:
             ],
         },
         [caught(failed)],
-        keep={"executionArn.$": "$.PipelineExecutionArn", "pause": {"seconds": FIRST_PAUSE}},
+        keep={
+            "executionArn.$": "$.PipelineExecutionArn",
+            "pause": {"seconds": FIRST_PAUSE},
+            "progress": {"status": "Executing"},
+        },
         at="$.pipeline",
+    )
+    remember = call(
+        "RememberPipeline",
+        "dynamodb:updateItem",
+        {
+            "TableName": "${TableName}",
+            "Key": LOCK,
+            "UpdateExpression": "SET pipelineExecution = :pipeline",
+            "ConditionExpression": "execution = :mine",
+            "ExpressionAttributeValues": {**MINE, ":pipeline": {"S.$": "$.pipeline.executionArn"}},
+        },
+        [caught(failed)],
+        comment="Should this execution be stopped, whoever supersedes its lock stops its pipeline",
     )
     describe = call(
         "DescribePipeline",
@@ -192,21 +246,21 @@ def run_pipeline(then: State, failed: State) -> State:
         {"PipelineExecutionArn.$": "$.pipeline.executionArn"},
         keep={"status.$": "$.PipelineExecutionStatus"},
         at="$.pipeline.progress",
+        polled=True,
     )
     broken = steps.Pass(
         "PipelineFailed",
         parameters={
-            "Error.$": "States.Format('Pipeline.{}', $.pipeline.progress.status)",
-            "Cause.$": "States.Format('{} is {}', $.pipeline.executionArn, $.pipeline.progress.status)",
+            "Error.$": f"States.Format('Pipeline.{{}}', {PIPELINE_STATUS})",
+            "Cause.$": f"States.Format('{{}} is {{}}', $.pipeline.executionArn, {PIPELINE_STATUS})",
         },
         result_path=FAILURE,
     )
     finished = steps.Choice("PipelineFinished?")
-    status = "$.pipeline.progress.status"
-    finished.add_choice(ChoiceRule.StringEquals(status, "Succeeded"), then)
-    finished.add_choice(ChoiceRule.StringEquals(status, "Failed"), broken)
-    finished.add_choice(ChoiceRule.StringEquals(status, "Stopped"), broken)
-    start.next(poll("Pipeline", describe, finished, "$.pipeline.pause", otherwise=failed))
+    finished.add_choice(ChoiceRule.StringEquals(PIPELINE_STATUS, "Succeeded"), then)
+    finished.add_choice(ChoiceRule.StringEquals(PIPELINE_STATUS, "Failed"), broken)
+    finished.add_choice(ChoiceRule.StringEquals(PIPELINE_STATUS, "Stopped"), broken)
+    start.next(remember).next(poll("Pipeline", describe, finished, "$.pipeline.pause", otherwise=failed))
     broken.next(failed)
     return start
 
@@ -264,7 +318,6 @@ def deploy(then: State, failed: State) -> State:
             "PrimaryContainer": {"ModelPackageName.$": "$.evaluation.modelPackageArn"},
             "ExecutionRoleArn": "${ModelRoleArn}",
         },
-        [caught(failed)],
     )
     live = each_endpoint("DeployEndpoints", REMEMBERED, endpoints.deploy(), caught(failed))
     smoke = invoke(
@@ -278,24 +331,18 @@ def deploy(then: State, failed: State) -> State:
         keep=of_payload("answers"),
         at="$.smokeTest",
     )
-    steps.Chain(
-        [
-            name,
-            remember,
-            approve,
-            create,
-            configure("RealTime", failed),
-            configure("Async", failed, AsyncInferenceConfig={"OutputConfig": ASYNC_OUTPUT}),
-            live,
-            smoke,
-            outcome("DEPLOYED", "model deployed", "$.evaluation.summary", verdict()),
-            then,
-        ]
-    )
+    real_time = configure("RealTime")
+    asynchronous = configure("Async", AsyncInferenceConfig={"OutputConfig": ASYNC_OUTPUT})
+    steps.Chain([name, remember, approve, create])
+    sent_once(create, real_time, failed)
+    sent_once(real_time, asynchronous, failed)
+    sent_once(asynchronous, live, failed)
+    deployed = outcome("DEPLOYED", "model deployed", "$.evaluation.summary", verdict())
+    steps.Chain([live, smoke, deployed, then])
     return name
 
 
-def configure(kind: str, failed: State, **more: Any) -> State:
+def configure(kind: str, **more: Any) -> Task:
     """An endpoint's configuration: one instance that serves the new model."""
     variant = {
         "VariantName": "AllTraffic",
@@ -311,7 +358,6 @@ def configure(kind: str, failed: State, **more: Any) -> State:
             "ProductionVariants": [variant],
             **more,
         },
-        [caught(failed)],
     )
 
 
@@ -322,7 +368,8 @@ def config_name(kind: str) -> str:
 
 def fail(then: State) -> State:
     """Says why, then undoes what the run had begun: what was live before it is live after it."""
-    undo = undo_deployment(then)
+    # Stopped first, the pipeline would be the explanation.
+    undo = undo_pipeline(undo_deployment(then))
     explain = invoke(
         "ExplainFailure",
         {"failure.$": FAILURE, "pipelineExecutionArn.$": "$.pipeline.executionArn"},
@@ -353,6 +400,28 @@ def fail(then: State) -> State:
     explain.next(undo)
     unexplained.next(undo)
     return explain
+
+
+def undo_pipeline(then: State) -> State:
+    """Stops the pipeline if it still executes: nobody waits for it any more."""
+    stop = stop_pipeline("StopPipeline", "$.pipeline.executionArn", complain("StopPipeline", then))
+    stop.next(then)
+    started = ChoiceRule.IsPresent(PIPELINE_STATUS, True)
+    unfinished = ChoiceRule.StringEquals(PIPELINE_STATUS, "Executing")
+    executing = steps.Choice("PipelineStillExecuting?")
+    executing.add_choice(ChoiceRule.And([started, unfinished]), stop)
+    executing.default_choice(then)
+    return executing
+
+
+def stop_pipeline(name: str, arn: str, catch: steps.Catch) -> Task:
+    """Stops the pipeline execution whose ARN lies at a path."""
+    return call(
+        name,
+        "sagemaker:stopPipelineExecution",
+        {"PipelineExecutionArn.$": arn, "ClientRequestToken.$": f"States.Hash({arn}, 'SHA-256')"},
+        [catch],
+    )
 
 
 def undo_deployment(then: State) -> State:
@@ -468,13 +537,12 @@ def look_once_more(then: State) -> State:
     return sensible
 
 
-def end() -> State:
+def end(failure: State) -> State:
     """Ends as the outcome says."""
     ended = steps.Choice("HowDidItEnd?")
     for status, name in (("DEPLOYED", "Deployed"), ("REJECTED", "Rejected"), ("NOTHING_NEW", "NothingNew")):
         ended.add_choice(ChoiceRule.StringEquals("$.outcome.status", status), steps.Succeed(name))
-    failed = Fail("Failed", error_path="$.outcome.error", cause_path="$.outcome.cause")
-    ended.default_choice(failed)
+    ended.default_choice(failure)
     return ended
 
 

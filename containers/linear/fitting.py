@@ -67,7 +67,7 @@ def fit_one(features: csr_array, positive: Chosen, settings: Hyperparameters) ->
     ratio = log_ratio(features, positive, settings.smoothing)
     data = features.data * ratio[features.indices]
     scaled = csr_array((data, features.indices, features.indptr), shape=features.shape)
-    # liblinear's dual is several times faster here than lbfgs: far more n-grams than texts.
+    # The dual has a variable a text, the primal one an n-gram, of which there are far more.
     regression = LogisticRegression(
         C=settings.inverse_regularization,
         solver="liblinear",

@@ -50,7 +50,7 @@ def load(file: Path) -> Hyperparameters:
     if not file.exists():
         return Hyperparameters()
     try:
-        values = json.loads(file.read_text())
+        values = json.loads(file.read_text("utf-8"))
     except ValueError as error:
         raise HyperparameterError(f"{file.name} is not JSON: {error}") from error
     if not isinstance(values, dict):

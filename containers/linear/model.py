@@ -85,7 +85,7 @@ class Model:
             "ngrams": self.ngrams,
             "hash_bits": self.hash_bits,
         }
-        (folder / "model.json").write_text(json.dumps(content, indent=2) + "\n")
+        (folder / "model.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 def load(folder: Path) -> Model:
@@ -95,7 +95,7 @@ def load(folder: Path) -> Model:
         ModelError: The files are missing or damaged, or of another version.
     """
     try:
-        content = json.loads((folder / "model.json").read_text())
+        content = json.loads((folder / "model.json").read_text("utf-8"))
         if content["format"] != FORMAT:
             raise ModelError(f"the model has format {content['format']}, this image reads {FORMAT}")
         with np.load(folder / "weights.npz", allow_pickle=False) as arrays:

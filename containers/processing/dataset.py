@@ -65,7 +65,7 @@ def prepare(base: Path) -> None:
 
 def in_order(source: Path, manifest: Path) -> list[Path]:
     """Every file below the source: first what a SageMaker manifest lists, then the others by name."""
-    _, *listed = json.loads(manifest.read_text()) if manifest.exists() else [{}]
+    _, *listed = json.loads(manifest.read_text("utf-8")) if manifest.exists() else [{}]
     place = {name: i for i, name in enumerate(listed)}
     files = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
     return [files[name] for name in sorted(files, key=lambda name: (place.get(name, len(place)), name))]
@@ -80,7 +80,7 @@ def ingest(source: Path, files: list[Path], spool: IO[str]) -> tuple[Index, dict
         try:
             for row in read_rows(path):
                 index.add(row)
-                spool.write(json.dumps([row.id, row.text]) + "\n")
+                spool.write(to_line([row.id, row.text]))
         except FileError as error:
             rejected.append((name, str(error)))
             print(f"{name}: rejected: {error}", flush=True)
@@ -110,17 +110,22 @@ def write(target: Path, index: Index, kept: list[int], spool: IO[str]) -> None:
     for name in ("train", "test", "labels"):
         (target / name).mkdir(parents=True, exist_ok=True)
     with (
-        (target / "train/train.jsonl").open("w") as train,
-        (target / "test/test.jsonl").open("w") as test,
-        (target / "labels/labels.jsonl").open("w") as labels,
+        (target / "train/train.jsonl").open("w", encoding="utf-8") as train,
+        (target / "test/test.jsonl").open("w", encoding="utf-8") as test,
+        (target / "labels/labels.jsonl").open("w", encoding="utf-8") as labels,
     ):
         for i, key, text in spooled(spool, kept):
             row = {"id": key, "text": text}
             if index.is_test[i]:
-                test.write(json.dumps(row) + "\n")
-                labels.write(json.dumps({"id": key, "label": index.labels[i]}) + "\n")
+                test.write(to_line(row))
+                labels.write(to_line({"id": key, "label": index.labels[i]}))
             else:
-                train.write(json.dumps(row | {"label": index.labels[i]}) + "\n")
+                train.write(to_line(row | {"label": index.labels[i]}))
+
+
+def to_line(record: object) -> str:
+    """A line of JSON in as few bytes as there are: escapes would triple other scripts' texts."""
+    return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 def spooled(spool: IO[str], kept: list[int]) -> Iterator[tuple[int, str, str]]:
@@ -146,7 +151,7 @@ def report(file: Path, index: Index, kept: list[int], counts: dict[str, int]) ->
         "trainTextsAlsoInTest": len(index.position) - len(kept),
     }
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=2) + "\n")
+    file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     print(f"{content['train']:,} rows to train with, {test:,} to test with", flush=True)
 
 

@@ -8,9 +8,10 @@ ProcessingError
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 MESSAGE_BYTES = 1024  # SageMaker keeps this much of a processing job's exit message
+ENTRY_BYTES = 28  # of a rejected file in it, at least
 
 
 class ProcessingError(Exception):
@@ -41,20 +42,46 @@ class RejectedFilesError(ProcessingError):
         self.rejected = rejected
 
     def message(self) -> str:
-        """As many files as fit, and how many more there are."""
-        fitting = [{"file": file, "reason": reason} for file, reason in self.rejected]
-        while True:
-            more = len(self.rejected) - len(fitting)
-            content: dict[str, object] = {"rejected": fitting} | ({"more": more} if more else {})
-            message = json.dumps(content)
-            if len(message) <= MESSAGE_BYTES:
+        """As many files as fit, and how many more there are.
+
+        The first one always stands there, its name whole, or each later run would fail on it unseen;
+        only its reason is cut. The workflow plans no file whose name is too long for that.
+        """
+        for count in range(min(len(self.rejected), MESSAGE_BYTES // ENTRY_BYTES), 1, -1):
+            message = to_json(self.content(self.rejected[:count]))
+            if fits(message):
                 return message
-            fitting.pop()
+        file, reason = self.rejected[0]
+        message = cut(reason, lambda part: self.content([(file, part)]))
+        return message if fits(message) else super().message()
+
+    def content(self, told: Sequence[tuple[str, str]]) -> dict[str, object]:
+        """An exit message that tells of these files."""
+        rejected = [{"file": file, "reason": reason} for file, reason in told]
+        more = len(self.rejected) - len(told)
+        return {"rejected": rejected} | ({"more": more} if more else {})
 
 
 def error_message(text: str) -> str:
     """One JSON object that holds as much of a text as fits in MESSAGE_BYTES."""
-    while len(message := json.dumps({"error": text})) > MESSAGE_BYTES:
-        excess = max(1, (len(message) - MESSAGE_BYTES) // 12)  # a character takes up to 12 bytes
-        text = text[: -excess - 1] + "…"
+    return cut(text, lambda part: {"error": part})
+
+
+def cut(text: str, content: Callable[[str], dict[str, object]]) -> str:
+    """Return a message whose content holds the text, or as much of its head as fits."""
+    message = to_json(content(text))
+    kept = min(len(text), MESSAGE_BYTES)
+    while kept and not fits(message):
+        kept -= 1
+        message = to_json(content(text[:kept] + "…"))
     return message
+
+
+def to_json(content: dict[str, object]) -> str:
+    """JSON in as few bytes as there are; half a surrogate pair, which UTF-8 has no bytes for, is escaped."""
+    return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+
+
+def fits(message: str) -> bool:
+    """Whether SageMaker keeps the whole message."""
+    return len(message.encode()) <= MESSAGE_BYTES

@@ -31,5 +31,5 @@ def fail(base: Path, message: str) -> None:
     """Leave the exit message and exit."""
     file = base / "output" / "message"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(message, "ascii")
+    file.write_text(message, "utf-8")
     sys.exit(1)

@@ -14,6 +14,7 @@ from errors import QualityError
 from metrics import Matrix, constant_classifier, deviations, metrics
 
 SAMPLES = 4
+SAMPLE_CHARACTERS = 2000  # of a sample's text, wherever there is one as short
 VERSION = 0.0  # of Model Monitor's schema
 
 
@@ -33,7 +34,7 @@ def evaluate(base: Path) -> None:
     target.mkdir(parents=True, exist_ok=True)
     write(target / "statistics.json", statistics(names, confusion, values))
     write(target / "constraints.json", constraints(values))
-    with (target / "samples.jsonl").open("w") as file:
+    with (target / "samples.jsonl").open("w", encoding="utf-8") as file:
         for sample in samples(source / "predictions", candidates, actual):
             file.write(json.dumps(sample) + "\n")
     print(f"{len(actual):,} rows; " + "; ".join(f"{name}={value:.4f}" for name, value in values.items()))
@@ -88,7 +89,7 @@ def confusion_matrix(actual: Mapping[str, str], predicted: Mapping[str, str]) ->
 
 
 def shortest_texts(folder: Path, actual: Mapping[str, str]) -> dict[str, str]:
-    """The shortest test rows by id, taking the labels by turns.
+    """The shortest test rows by id, taking the labels by turns; long ones only if all are long.
 
     Raises:
         QualityError: The test rows are not the labelled ones.
@@ -103,7 +104,9 @@ def shortest_texts(folder: Path, actual: Mapping[str, str]) -> dict[str, str]:
             lengths[actual[row["id"]]].append((len(row["text"]), row["id"]))
     require_same(actual, seen, "test row")
     turns = zip_longest(*(nsmallest(SAMPLES, lengths[label]) for label in sorted(lengths)))
-    chosen = [item[1] for item in chain.from_iterable(turns) if item is not None][:SAMPLES]
+    candidates = [item for item in chain.from_iterable(turns) if item is not None]
+    short = [item for item in candidates if item[0] <= SAMPLE_CHARACTERS]
+    chosen = [key for _, key in (short or candidates)[:SAMPLES]]
     texts = {row["id"]: row["text"] for _, row in read(folder, "text") if row["id"] in set(chosen)}
     return {key: texts[key] for key in chosen}
 
@@ -170,4 +173,4 @@ def parse(where: str, line: str, column: str) -> dict[str, Any]:
 
 def write(file: Path, content: dict[str, Any]) -> None:
     """Write one JSON document."""
-    file.write_text(json.dumps(content, indent=2) + "\n")
+    file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")

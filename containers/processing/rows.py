@@ -14,6 +14,7 @@ from lines import read_lines
 REQUIRED = ("id", "text", "label")
 SPLITS = ("train", "test")
 TEXT_CHARACTERS = 1 << 20
+TEXT_BYTES = 5_000_000  # as JSON; with its id and label under 5 MiB, and Batch Transform sends at most 6
 NAME_CHARACTERS = 256  # of an id or a label
 SHOWN_CHARACTERS = 60  # of a value in a reason
 
@@ -119,6 +120,9 @@ def check(line: int, values: dict[str, Any]) -> Row:
             raise FileError(f"line {line}: empty {name}")
         if len(value) > limit:
             raise FileError(f"line {line}: {name} of {len(value):,} characters; at most {limit:,}")
+    size = len(json.dumps(row.text, ensure_ascii=False).encode())
+    if size > TEXT_BYTES:
+        raise FileError(f"line {line}: text of {size:,} bytes as JSON; at most {TEXT_BYTES:,}")
     if row.split and row.split not in SPLITS:
         raise FileError(f"line {line}: unknown split '{shown(row.split)}'; use train or test")
     return row

@@ -55,11 +55,13 @@ class RejectedFile(BaseModel):
 class ExitMessage(BaseModel):
     """What the command `prepare` leaves when files cannot be read; `more` did not fit in."""
 
-    rejected: list[RejectedFile] = Field(min_length=1)
+    rejected: list[RejectedFile]
     more: int = 0
 
     def __str__(self) -> str:
         files = "; ".join(f"{RAW}{item.file}: {item.reason}" for item in self.rejected)
+        if not files:
+            return f"unreadable files under {RAW}: {self.more}; the job's log names them"
         return f"{files} (and {self.more} more)" if self.more else files
 
 
@@ -111,6 +113,8 @@ def explain_step(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef)
     try:
         message = ExitMessage.model_validate_json(exit_message)
     except ValidationError:
+        message = ExitMessage(rejected=[])
+    if not (message.rejected or message.more):
         return Explanation(error, join(failed, exit_message or reason), [])
     rejected = [{"key": RAW + item.file, "reason": item.reason} for item in message.rejected]
     return Explanation(error, join(failed, str(message)), rejected)

@@ -24,6 +24,8 @@ tracer = Tracer(service="plan_run")
 metrics = Metrics(namespace="Retrain", service="plan_run")
 
 RAW = "raw/"
+NAME_BYTES = 800  # of a name as JSON: what a processing job's exit message can name, with a reason
+PART_BYTES = 255  # of a name between slashes: what a file system takes
 
 
 class UnclearRequestError(Exception):
@@ -176,8 +178,22 @@ def readable_objects(s3: S3Client, dynamodb: DynamoDBClient, environment: Enviro
             is_folder = key.endswith("/") and size == 0
             if is_folder or (status == "REJECTED" and known_etag == etag):
                 continue
+            if not is_file_name(key.removeprefix(RAW)):
+                logger.warning("skipped: no job can take a file of this name; rename it", extra={"key": key})
+                metrics.add_metric("SkippedObjects", MetricUnit.Count, 1)
+                continue
             modified = entry["LastModified"]
             yield RawObject(key=key, etag=etag, size=size, modified=modified, new=known_etag != etag)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a job can download the object as a file, and name it when it is rejected."""
+    parts = name.split("/")
+    return (
+        not {"", ".", ".."} & set(parts)
+        and all(len(part.encode()) <= PART_BYTES for part in parts)
+        and len(json.dumps(name, ensure_ascii=False).encode()) <= NAME_BYTES
+    )
 
 
 def read_ledger(dynamodb: DynamoDBClient, table: str) -> dict[str, tuple[str, str]]:

@@ -27,6 +27,7 @@ metrics = Metrics(namespace="Retrain", service="smoke_test")
 
 JSON_LINES = "application/jsonlines"
 TOLERANCE = 1e-4  # of a probability
+SHOWN_CHARACTERS = 200  # of a text in the answer: Step Functions takes 256 KiB of a state's output
 POLL_PAUSE = 1.0  # seconds
 MARGIN = 5.0  # seconds kept of the function's time, to tell what went wrong
 
@@ -83,6 +84,14 @@ class Sample(Prediction):
     id: str
     text: str
 
+    def question(self) -> str:
+        """The row that an endpoint is asked."""
+        return json.dumps({"id": self.id, "text": self.text}, ensure_ascii=False)
+
+    def shown(self) -> str:
+        """As much of the text as an answer may hold."""
+        return self.text if len(self.text) <= SHOWN_CHARACTERS else self.text[: SHOWN_CHARACTERS - 1] + "…"
+
 
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
@@ -94,7 +103,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN
     s3, runtime = boto3.client("s3"), boto3.client("sagemaker-runtime")
     samples = read_samples(s3, request.samples_uri)
-    question = "".join(json.dumps({"id": sample.id, "text": sample.text}) + "\n" for sample in samples)
+    question = "".join(sample.question() + "\n" for sample in samples)
 
     live = ask_now(runtime, request.real_time_endpoint_name, question)
     queued = ask_async(
@@ -111,7 +120,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def check(endpoint: str, samples: list[Sample], body: str) -> list[dict[str, Any]]:
     """Compares an endpoint's answers with the samples, row by row."""
     try:
-        predictions = [Prediction.model_validate_json(line) for line in body.splitlines() if line.strip()]
+        predictions = [Prediction.model_validate_json(line) for line in body.split("\n") if line.strip()]
     except ValidationError as error:
         raise SmokeTestFailed(endpoint, "a label and probabilities a line", repr(body[:200])) from error
     if len(predictions) != len(samples):
@@ -123,7 +132,7 @@ def check(endpoint: str, samples: list[Sample], body: str) -> list[dict[str, Any
         {
             "endpoint": endpoint,
             "id": sample.id,
-            "text": sample.text,
+            "text": sample.shown(),
             "label": prediction.label,
             "probability": prediction.probability,
         }

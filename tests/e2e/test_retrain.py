@@ -72,7 +72,9 @@ def test_random_labels_are_rejected_and_what_was_live_stays_live(stack: Stack, l
 
     group = stack.output("ModelPackageGroupName")
     sagemaker = stack.client("sagemaker")
-    newest = sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"][0]
+    newest = sagemaker.list_model_packages(ModelPackageGroupName=group, SortOrder="Descending")[
+        "ModelPackageSummaryList"
+    ][0]
     assert newest["ModelApprovalStatus"] == "Rejected"
     package = sagemaker.describe_model_package(ModelPackageName=newest["ModelPackageArn"])
     assert "accuracy" in package["ApprovalDescription"]
@@ -149,7 +151,9 @@ def test_a_killed_training_fails_with_its_step_and_frees_the_lock(stack: Stack, 
     assert execution["error"] == "TrainModel.Failed"
     assert "TrainModel" in execution["cause"]
     assert "137" in execution["cause"]
-    jobs = stack.client("sagemaker").list_training_jobs(StatusEquals="Failed")["TrainingJobSummaries"]
+    jobs = stack.client("sagemaker").list_training_jobs(StatusEquals="Failed", SortOrder="Descending")[
+        "TrainingJobSummaries"
+    ]
     job = stack.client("sagemaker").describe_training_job(TrainingJobName=jobs[0]["TrainingJobName"])
     assert "exit code: 137" in job["FailureReason"]
     assert stack.serving() == serving

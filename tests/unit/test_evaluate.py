@@ -145,6 +145,19 @@ def test_samples_are_the_shortest_texts_of_each_label(job: Job) -> None:
         assert sample["probabilities"] == {sample["label"]: 0.75}
 
 
+def test_a_long_text_is_a_sample_only_if_all_are_long(job: Job) -> None:
+    labels = ["neg", "neg", "pos", "pos"]
+    answers = [{"id": str(i), "label": label, "probabilities": {}} for i, label in enumerate(labels)]
+    job.put("labels", answers)
+    job.put("predictions", answers)
+    job.put("test", [{"id": str(i), "text": "x" * n} for i, n in enumerate([2000, 2001, 9000, 8000])])
+    job.run()
+    assert [sample["id"] for sample in job.samples()] == ["0"]
+    job.put("test", [{"id": str(i), "text": "x" * n} for i, n in enumerate([3000, 2001, 9000, 8000])])
+    job.run()
+    assert [sample["id"] for sample in job.samples()] == ["1", "3", "0", "2"]
+
+
 ROW = {"id": "a", "text": "t"}
 LABEL = {"id": "a", "label": "pos"}
 ANSWER = LABEL | {"probabilities": {"pos": 1.0}}
@@ -208,3 +221,13 @@ def test_executable_leaves_the_exit_message(job: Job) -> None:
     assert execute(job.base) == 1
     message = json.loads((job.base / "output/message").read_text())
     assert message["error"].startswith("predictions/predictions.jsonl, line 1: not JSON")
+
+
+def test_executable_leaves_the_exit_message_even_if_an_id_is_half_a_character(job: Job) -> None:
+    job.put_labels(["pos", "neg"], ["pos", "neg"])
+    predictions = job.base / "processing/input/predictions/predictions.jsonl"
+    with predictions.open("a") as file:
+        file.write('{"id": "\\ud83d", "label": "pos"}\n')
+    assert execute(job.base) == 1
+    message = json.loads((job.base / "output/message").read_text("utf-8"))
+    assert message["error"] == "predictions without a label: 1, for example '\ud83d'"

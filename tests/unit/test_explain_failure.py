@@ -109,6 +109,15 @@ def test_files_that_did_not_fit_are_counted(module: ModuleType, sagemaker: Stubb
     assert len(answer["rejected"]) == 1
 
 
+def test_files_of_which_none_is_named_are_counted(module: ModuleType, sagemaker: Stubber) -> None:
+    add_processing_failure(sagemaker, ExitMessage='{"rejected": [], "more": 2}')
+    assert explain(module) == {
+        "error": "PrepareData.Failed",
+        "cause": "Pipeline step PrepareData failed: unreadable files under raw/: 2; the job's log names them",
+        "rejected": [],
+    }
+
+
 @pytest.mark.parametrize("message", ["disk full", '{"rejected": []}', '["noise.csv"]'])
 def test_an_exit_message_without_files_is_the_reason(
     module: ModuleType, sagemaker: Stubber, message: str

@@ -165,6 +165,30 @@ def test_objects_are_planned_in_the_order_of_their_arrival(
     assert names == ["z.csv", "a.csv", "a.csv.later", "b.csv.later", "z.csv.later", "b.csv"]
 
 
+LONG = "評" * 90
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize(
+    "name",
+    ["a//b.csv", "../b.csv", "./b.csv", f"{LONG}.csv", f"{LONG[:80]}/{LONG[:80]}/{LONG[:80]}/{LONG[:80]}"],
+)
+def test_a_name_that_no_job_can_take_holds_up_nothing(
+    module: ModuleType,
+    s3: "S3Client",
+    drop: Callable[..., str],
+    name: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    drop(f"raw/{name}")
+    assert start(module)["run"] is False
+    drop("raw/good.csv")
+    answer = start(module)
+    assert (answer["objects"], answer["newObjects"]) == (1, 1)
+    assert read(s3, answer["manifestUri"])[1:] == ["good.csv"]
+    assert f"raw/{name}" in [vars(record).get("key") for record in caplog.records]
+
+
 def test_overwritten_object_is_new(
     module: ModuleType, drop: Callable[..., str], record: Callable[..., None]
 ) -> None:

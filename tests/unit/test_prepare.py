@@ -57,8 +57,8 @@ class Job:
         self.dataset.prepare(self.base)
 
     def rows(self, name: str) -> list[Record]:
-        text = (self.base / f"processing/output/{name}/{name}.jsonl").read_text()
-        return [json.loads(line) for line in text.splitlines()]
+        content = (self.base / f"processing/output/{name}/{name}.jsonl").read_bytes()
+        return [json.loads(line) for line in content.splitlines()]
 
     def report(self) -> Record:
         content: Record = json.loads((self.base / "processing/output/report/dataset.json").read_text())
@@ -286,12 +286,56 @@ def test_message_holds_as_many_files_as_fit(load_module: LoadModule) -> None:
     errors = load_module(FOLDER / "errors.py")
     message = errors.RejectedFilesError([(f"{i}.csv", "é" * 30) for i in range(50)]).message()
     content = json.loads(message)
-    assert len(message) <= 1024
+    assert len(message.encode()) <= 1024
     assert len(content["rejected"]) + content["more"] == 50
+    assert len(content["rejected"]) == 10
     assert content["rejected"][0] == {"file": "0.csv", "reason": "é" * 30}
     long = errors.error_message("é" * 5000)
-    assert 1000 < len(long) <= 1024
+    assert 1000 < len(long.encode()) <= 1024
     assert json.loads(long)["error"].endswith("é…")
+
+
+@pytest.mark.parametrize("name", ["评" * 160 + ".csv", "/".join(["评" * 66] * 4), '"' * 399])
+@pytest.mark.parametrize("others", [0, 1, 100_000])
+def test_message_names_one_file_however_long_its_name_and_reason(
+    load_module: LoadModule, name: str, others: int
+) -> None:
+    errors = load_module(FOLDER / "errors.py")
+    rejected = [(name, "not UTF-8 text, " * 40), *[("b" * 700 + ".csv", "empty file")] * others]
+    message = errors.RejectedFilesError(rejected).message()
+    content = json.loads(message)
+    assert len(message.encode()) <= 1024
+    assert [entry["file"] for entry in content["rejected"]] == [name]
+    assert len(content["rejected"][0]["reason"]) > 100
+    assert content.get("more", 0) == others
+
+
+def test_message_tells_of_a_name_that_no_message_holds(load_module: LoadModule) -> None:
+    errors = load_module(FOLDER / "errors.py")
+    message = errors.RejectedFilesError([("a/" * 505 + ".csv", "empty file")]).message()
+    assert len(message.encode()) <= 1024
+    assert json.loads(message)["error"].startswith("a/a/")
+
+
+def test_largest_text_of_any_script_fits_in_a_request_of_batch_transform(job: Job) -> None:
+    largest = record("test/5", text="🎬" * (1 << 20), label="🎬" * 256)
+    job.put("a.jsonl", to_json_lines(GOOD) + json.dumps(largest, ensure_ascii=False).encode())
+    job.run()
+    assert job.rows("test")[-1] == {"id": "test/5", "text": largest["text"]}
+    lines = (job.base / "processing/output/test/test.jsonl").read_bytes().splitlines()
+    assert max(map(len, lines)) < 5 << 20
+
+
+def test_text_that_json_makes_too_large_is_refused(job: Job) -> None:
+    content = to_json_lines([record("test/5", text="\x01" * 900_000)])
+    assert job.reason(content) == "line 1: text of 5,400,002 bytes as JSON; at most 5,000,000"
+
+
+def test_line_separators_in_a_text_end_no_line(job: Job) -> None:
+    text = "one\u2028two\u2029three\x85four\x0bfive"
+    job.put("a.csv", to_csv([*GOOD, record("train/5", text=text)]))
+    job.run()
+    assert job.rows("train")[-1]["text"] == text
 
 
 def execute(base: Path) -> subprocess.CompletedProcess[str]:
@@ -315,6 +359,15 @@ def test_executable_leaves_the_exit_message(job: Job) -> None:
         "rejected": [{"file": "noise.csv", "reason": "not UTF-8 text: byte 0x89 at offset 0"}]
     }
     assert "noise.csv: not UTF-8 text" in done.stderr
+
+
+def test_executable_names_a_file_of_another_script(job: Job) -> None:
+    name = "/".join(["评" * 80] * 3) + ".csv"
+    job.put(name, b"")
+    assert execute(job.base).returncode == 1
+    message = (job.base / "output/message").read_bytes()
+    assert json.loads(message) == {"rejected": [{"file": name, "reason": "empty file"}]}
+    assert len(message) <= 1024
 
 
 def test_executable_says_so_when_there_is_no_file(job: Job) -> None:

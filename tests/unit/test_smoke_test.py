@@ -82,8 +82,7 @@ def clock(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Clock:
 def s3(module: ModuleType) -> "S3Client":
     client = boto3.client("s3")
     client.create_bucket(Bucket="data")
-    rows = [row(sample) | {"text": sample["text"], "actual": sample["actual"]} for sample in SAMPLES]
-    client.put_object(Bucket="data", Key="runs/one/quality/samples.jsonl", Body=lines(*rows).encode())
+    put_samples(client, SAMPLES)
     return client
 
 
@@ -98,8 +97,9 @@ def runtime(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber
         stub.assert_no_pending_responses()
 
 
-def live_answers(runtime: Stubber, body: str) -> None:
-    question = lines(*({"id": sample["id"], "text": sample["text"]} for sample in SAMPLES))
+def live_answers(runtime: Stubber, body: str, samples: list[dict[str, Any]] = SAMPLES) -> None:
+    rows = ({"id": sample["id"], "text": sample["text"]} for sample in samples)
+    question = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     runtime.add_response(
         "invoke_endpoint",
         {"Body": io.BytesIO(body.encode()), "ContentType": "application/jsonlines"},
@@ -127,6 +127,11 @@ def queue_takes(runtime: Stubber) -> None:
 
 def put(s3: "S3Client", key: str, body: str) -> None:
     s3.put_object(Bucket="data", Key=key, Body=body.encode())
+
+
+def put_samples(s3: "S3Client", samples: list[dict[str, Any]]) -> None:
+    rows = [row(sample) | {"text": sample["text"], "actual": sample["actual"]} for sample in samples]
+    put(s3, "runs/one/quality/samples.jsonl", lines(*rows))
 
 
 def run(module: ModuleType, seconds: float = 60) -> list[dict[str, Any]]:
@@ -162,6 +167,32 @@ def test_both_endpoints_answer_as_batch_transform_did(
         "probability": 0.9,
     }
     assert clock.now == 2.0
+
+
+def test_the_answer_passes_between_states_however_long_the_texts_are(
+    module: ModuleType, s3: "S3Client", runtime: Stubber, clock: Clock
+) -> None:
+    samples = [SAMPLES[0] | {"id": f"test/{i}", "text": "🎬" * 100_000} for i in range(4)]
+    put_samples(s3, samples)
+    body = lines(*map(row, samples))
+    live_answers(runtime, body, samples)
+    queue_takes(runtime)
+    put(s3, OUTPUT, body)
+    answers = run(module)
+    assert len(json.dumps({"answers": answers})) < 262_144
+    assert {answer["text"] for answer in answers} == {"🎬" * 199 + "…"}
+
+
+def test_a_label_may_hold_a_line_separator(
+    module: ModuleType, s3: "S3Client", runtime: Stubber, clock: Clock
+) -> None:
+    samples = [SAMPLES[0] | {"label": "a\u2028b"}]
+    put_samples(s3, samples)
+    body = json.dumps(row(samples[0]), ensure_ascii=False) + "\n"
+    live_answers(runtime, body, samples)
+    queue_takes(runtime)
+    put(s3, OUTPUT, body)
+    assert [answer["label"] for answer in run(module)] == ["a\u2028b"] * 2
 
 
 def test_the_asynchronous_question_lies_under_its_prefix(

@@ -69,10 +69,45 @@ def test_substitutions_are_those_of_the_definition() -> None:
 
 def test_the_workflow_may_do_what_it_does_and_no_more() -> None:
     called = set()
-    for service, action in re.findall(r'"arn:aws:states:::aws-sdk:(\w+):(\w+)"', DEFINITION):
+    for service, action in re.findall(r'"arn:\${Partition}:states:::aws-sdk:(\w+):(\w+)"', DEFINITION):
         called.add(f"{IAM_SERVICES.get(service, service)}:{action[0].upper()}{action[1:]}")
     granted = {action for action in actions("StateMachineRole") if not action.startswith(("logs:", "xray:"))}
-    assert granted == called | {"lambda:InvokeFunction", "iam:PassRole"}
+    needed = {"lambda:InvokeFunction", "iam:PassRole", "sagemaker:DescribeModelPackage"}
+    assert granted == called | needed
+
+
+def test_the_registration_may_look_up_the_image_and_what_is_missing() -> None:
+    [images] = [item for item in statements("PipelineRole") if "ecr:BatchGetImage" in as_list(item["Action"])]
+    repositories = "arn:${AWS::Partition}:ecr:${AWS::Region}:${AWS::AccountId}:repository/*"
+    assert images["Action"] == ["ecr:BatchGetImage", "ecr:DescribeImages"]
+    assert images["Resource"] == {"Fn::Sub": repositories}
+    [listed] = [item for item in statements("PipelineRole") if item["Action"] == "s3:ListBucket"]
+    assert listed["Condition"] == {"StringLike": {"s3:prefix": ["runs/*"]}}
+
+
+def test_a_model_may_be_created_from_its_package() -> None:
+    package = "model-package/${AWS::StackName}-models/*"
+    allowed = {
+        action
+        for statement in statements("StateMachineRole")
+        for action in as_list(statement["Action"])
+        if package in json.dumps(statement["Resource"])
+    }
+    assert allowed >= {"sagemaker:CreateModel", "sagemaker:DescribeModelPackage"}
+
+
+def test_every_partition_is_left_to_the_account() -> None:
+    assert "arn:aws" not in SOURCE + DEFINITION
+
+
+@pytest.mark.parametrize("seconds", ["0", "2", "30", "9999", "030", "00", "", "-1", "10000"])
+def test_the_settle_time_is_a_number_as_json_writes_it(seconds: str) -> None:
+    allowed = re.fullmatch(TEMPLATE["Parameters"]["SettleSeconds"]["AllowedPattern"], seconds)
+    try:
+        number = json.loads(seconds)
+    except ValueError:
+        number = -1
+    assert bool(allowed) == (0 <= number <= 9999)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -153,6 +188,13 @@ def test_the_bucket_is_closed_kept_and_heard() -> None:
 def test_no_rule_expires_what_a_live_endpoint_still_needs() -> None:
     rules = RESOURCES["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     assert {rule.get("Prefix") for rule in rules if "ExpirationInDays" in rule} == {"async/"}
+
+
+def test_delete_markers_go_with_the_versions_that_they_hid() -> None:
+    rules = RESOURCES["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    [rule] = [rule for rule in rules if rule.get("ExpiredObjectDeleteMarker")]
+    assert "NoncurrentVersionExpiration" in rule
+    assert not {"ExpirationInDays", "ExpirationDate", "TagFilters"} & rule.keys()  # S3 refuses these with it
 
 
 def test_files_under_raw_start_the_workflow() -> None:

@@ -21,7 +21,8 @@ MAPS = {name: state["ItemProcessor"] for name, state in STATES.items() if state[
 FUNCTIONS = ["PlanRun", "EvaluateModel", "SmokeTest", "ExplainFailure", "UpdateLedger"]
 # After these the run only ends, so their failures must not lead back to where the failure is explained.
 TAIL = {
-    "ExplainFailure": "DeploymentBegun?",
+    "ExplainFailure": "PipelineStillExecuting?",
+    "StopPipeline": "DeploymentBegun?",
     "RestoreEndpoints": "TakeApprovalBack",
     "TakeApprovalBack": "UpdateLedger",
     "UpdateLedger": "Notify",
@@ -30,6 +31,19 @@ TAIL = {
     "LookOnceMore": "HowDidItEnd?",
     "StartNextRun": "HowDidItEnd?",
 }
+
+# Before these end, the execution owns no lock, so it may touch none and concerns no data.
+WITHOUT_LOCK = ["ClaimLock", "ReadLock", "DescribeHolder", "SupersedeLock"]
+POLLED = ["Pipeline", "Endpoint", "LiveEndpoint", "Deployment"]
+POLLED += ["DisturbedEndpoint", "Restoration", "UnwantedEndpoint"]
+PREFIXES = {"dynamodb": "DynamoDb", "sagemaker": "SageMaker", "sfn": "Sfn", "sns": "Sns"}
+# The optimized integration's, as AWS's page on it lists them; TooManyRequestsException is in Lambda's model.
+LAMBDA_ERRORS = [
+    "Lambda.ServiceException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.SdkClientException",
+]
 
 MAX_EVENTS = 25_000
 DAY = 86_400  # seconds
@@ -107,15 +121,38 @@ def test_the_states_end_where_the_issue_says() -> None:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_every_task_is_retried_on_what_passes_and_only_on_that(name: str) -> None:
-    [retry] = TASKS[name]["Retry"]
-    assert retry["JitterStrategy"] == "FULL"
-    assert retry["MaxDelaySeconds"] == 60
-    assert any("Thrott" in error or "TooManyRequests" in error for error in retry["ErrorEquals"])
-    # AccessDenied arrives under these names.
-    unmodelled = {"States.ALL", "States.TaskFailed", "Lambda.AWSLambdaException"}
-    service = retry["ErrorEquals"][0].partition(".")[0]
-    assert not {*unmodelled, f"{service}.{service}Exception"} & set(retry["ErrorEquals"])
+def test_every_retry_is_of_an_error_that_can_occur(name: str) -> None:
+    listed = LAMBDA_ERRORS
+    if name in CALLS:
+        service, _ = operation(CALLS[name])
+        prefix = PREFIXES[service]
+        shapes = [shape.name.removesuffix("Exception") for shape in model(service).error_shapes]
+        names = [*shapes, prefix, "SdkClient"]
+        listed = [f"{prefix}.{name.replace('KMS', 'Kms')}Exception" for name in names]
+    retries = TASKS[name]["Retry"]
+    assert {error for retry in retries for error in retry["ErrorEquals"]} <= set(listed)
+    assert {(retry["JitterStrategy"], retry["MaxDelaySeconds"]) for retry in retries} == {("FULL", 60)}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_throttling_that_the_model_does_not_list_is_retried_or_polled_over(name: str) -> None:
+    prefix = PREFIXES[operation(CALLS[name])[0]]
+    attempts = {
+        error: retry["MaxAttempts"] for retry in CALLS[name]["Retry"] for error in retry["ErrorEquals"]
+    }
+    if prefix == "DynamoDb":
+        assert "DynamoDb.ThrottlingException" in attempts
+    elif name.removeprefix("Describe") in POLLED:
+        assert "SageMaker.SageMakerException" not in attempts
+        assert CALLS[name]["Catch"][0]["ErrorEquals"] == ["SageMaker.SageMakerException"]
+    else:
+        assert attempts[f"{prefix}.{prefix}Exception"] == {"SageMaker": 3, "Sns": 3, "Sfn": 20}[prefix]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_that_may_not_or_that_raises_is_not_retried(name: str) -> None:
+    retried = {error for retry in TASKS[name]["Retry"] for error in retry["ErrorEquals"]}
+    assert not {"States.ALL", "States.TaskFailed", "Lambda.AWSLambdaException"} & retried
 
 
 @pytest.mark.parametrize("name", [name for name in STATES if STATES[name]["Type"] in ("Task", "Map")])
@@ -127,6 +164,11 @@ def test_every_error_is_caught(name: str) -> None:
         assert STATES[target]["Type"] == "Pass"
         assert STATES[target]["Next"] == TAIL[name]
         assert STATES[target]["ResultPath"] == "$.outcome"
+    elif name in WITHOUT_LOCK:
+        assert (target, last["ResultPath"]) == ("LockNotClaimed", "$.failure")
+        assert STATES[target]["Next"] == "Failed"
+    elif name == "StopLeftPipeline":
+        assert target == "SupersedeLock"
     else:
         assert (target, last["ResultPath"]) == ("ExplainFailure", "$.failure")
 
@@ -237,7 +279,13 @@ def test_the_history_of_the_longest_run_stays_below_its_limit() -> None:
     endpoints = sum(2 * turns(ENDPOINT_LIMIT, step) * turn(loop, wait) for loop, wait in waits)
     assert endpoints == 8_184
 
-    once = 12 * (len(STATES) + 2 * sum(len(loop["States"]) for loop in MAPS.values()))  # each with retries
+    def longest(states: dict[str, dict[str, Any]]) -> int:
+        retried: list[int] = [
+            retry["MaxAttempts"] for state in states.values() for retry in state.get("Retry", [])
+        ]
+        return 5 * len(states) + 3 * sum(retried)  # scheduled, started, failed
+
+    once = longest(STATES) + 2 * sum(longest(loop["States"]) for loop in MAPS.values())
     assert pipeline + endpoints + once < MAX_EVENTS
 
 

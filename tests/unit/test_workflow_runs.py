@@ -34,9 +34,11 @@ RENDERED = Path(__file__).parents[2] / "statemachine" / "retrain.asl.json"
 REALTIME, ASYNC = "retrain-realtime", "retrain-async"
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/retrain-models/7"
 PIPELINE = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/retrain-pipeline/execution/abc"
+LEFT_PIPELINE = PIPELINE.replace("abc", "old")
 ROLE = "arn:aws:iam::123456789012:role/retrain-Role"
 OTHER = "arn:aws:states:us-east-1:123456789012:execution:retrain:other"
 SUBSTITUTIONS = {
+    "Partition": "aws",
     "StackName": "retrain",
     "SettleSeconds": "2",
     "TableName": "table",
@@ -77,6 +79,8 @@ class Aws:
         self.pauses: list[int] = []
         self.me = ""
         self.lock: str | None = None
+        self.lock_pipeline: str | None = None
+        self.stopped: list[str] = []
         self.executions: dict[str, str] = {}
         self.pipeline = ["Executing", "Executing", "Succeeded"]
         self.endpoints: dict[str, Endpoint] = {}
@@ -136,11 +140,18 @@ class Aws:
             value["S"] for value in ExpressionAttributeValues.values()
         ]:
             raise error("ConditionalCheckFailedException", "The conditional request failed")
-        self.lock = Item["execution"]["S"]
+        self.lock, self.lock_pipeline = Item["execution"]["S"], None
         return {}
 
     def GetItem(self, **_: Any) -> dict[str, Any]:
-        return {"Item": {"execution": {"S": self.lock}}} if self.lock else {}
+        pipeline = {"pipelineExecution": {"S": self.lock_pipeline}} if self.lock_pipeline else {}
+        return {"Item": {"execution": {"S": self.lock}, **pipeline}} if self.lock else {}
+
+    def UpdateItem(self, ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:
+        if self.lock != ExpressionAttributeValues[":mine"]["S"]:
+            raise error("ConditionalCheckFailedException", "The conditional request failed")
+        self.lock_pipeline = ExpressionAttributeValues[":pipeline"]["S"]
+        return {}
 
     def DeleteItem(self, ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:
         if self.lock != ExpressionAttributeValues[":mine"]["S"]:
@@ -164,6 +175,10 @@ class Aws:
 
     def DescribePipelineExecution(self, **_: Any) -> dict[str, Any]:
         return {"PipelineExecutionArn": PIPELINE, "PipelineExecutionStatus": self.pipeline.pop(0)}
+
+    def StopPipelineExecution(self, PipelineExecutionArn: str, **_: Any) -> dict[str, Any]:
+        self.stopped.append(PipelineExecutionArn)
+        return {"PipelineExecutionArn": PipelineExecutionArn}
 
     def UpdateModelPackage(self, **_: Any) -> dict[str, Any]:
         return {"ModelPackageArn": PACKAGE}
@@ -206,10 +221,16 @@ class Aws:
         return {}
 
 
-def error(code: str, message: str) -> Exception:
+def error(code: str, message: str, status: int = 400) -> Exception:
     """As boto3 raises it: of the modelled error's class, or a plain ClientError for any other."""
     kind = type(code, (ClientError,), {}) if code else ClientError
-    metadata = {"HTTPStatusCode": 400, "RequestId": "1", "HTTPHeaders": {}, "HostId": "", "RetryAttempts": 0}
+    metadata = {
+        "HTTPStatusCode": status,
+        "RequestId": "1",
+        "HTTPHeaders": {},
+        "HostId": "",
+        "RetryAttempts": 0,
+    }
     response = {
         "Error": {"Code": code or "ValidationException", "Message": message},
         "ResponseMetadata": metadata,
@@ -460,9 +481,10 @@ def test_an_endpoint_that_does_not_come_up_restores_the_other(
 
 def test_a_model_that_cannot_be_created_is_not_left_approved(aws: Aws, run: Run) -> None:
     aws.endpoints = {REALTIME: Endpoint("old"), ASYNC: Endpoint("old")}
-    aws.errors["CreateModel"] = [error("", "User: x is not authorized to perform: sagemaker:CreateModel")]
+    denied = error("", "User: x is not authorized to perform: sagemaker:CreateModel")
+    aws.errors["CreateModel"] = [denied] * 9
     assert run()["status"] == "FAILED"
-    assert len(aws.asked("CreateModel")) == 1, "AccessDenied was retried"
+    assert len(aws.asked("CreateModel")) == 4
     assert aws.asked("UpdateModelPackage")[-1]["ModelApprovalStatus"] == "Rejected"
     assert live(aws) == {REALTIME: "old", ASYNC: "old"}
     assert not aws.asked("UpdateEndpoint")
@@ -482,6 +504,76 @@ def test_a_holder_that_no_longer_runs_is_superseded(aws: Aws, run: Run, executio
     aws.lock, aws.executions = OTHER, executions
     assert run()["status"] == "SUCCEEDED"
     assert aws.lock is None
+
+
+def test_a_holder_that_has_just_started_is_not_superseded(aws: Aws, run: Run) -> None:
+    """DescribeExecution is eventually consistent: a holder milliseconds old may not exist yet."""
+    aws.lock, aws.executions = OTHER, {OTHER: "RUNNING"}
+    aws.errors["DescribeExecution"] = [error("ExecutionDoesNotExist", "Execution Does Not Exist")]
+    assert json.loads(run()["output"]) == {"execution": OTHER, "status": "RUNNING"}
+    assert aws.lock == OTHER
+    assert aws.pauses == [15]
+
+
+def test_a_holder_is_doubted_twice_before_another_is_superseded(aws: Aws, run: Run) -> None:
+    aws.lock, aws.executions = OTHER, {"second": "RUNNING"}
+    unknown = error("ExecutionDoesNotExist", "Execution Does Not Exist")
+    describe = aws.DescribeExecution
+
+    def hand_over(executionArn: str) -> dict[str, Any]:
+        if executionArn == OTHER:
+            aws.lock, aws.errors["DescribeExecution"] = "second", [unknown]
+        return describe(executionArn)
+
+    aws.DescribeExecution = hand_over  # type: ignore[method-assign]
+    assert json.loads(run()["output"])["execution"] == "second"
+    assert aws.pauses == [15, 15]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_pipeline_of_a_stopped_holder_is_stopped(aws: Aws, run: Run, ended: bool) -> None:
+    aws.lock, aws.lock_pipeline, aws.executions = OTHER, LEFT_PIPELINE, {OTHER: "ABORTED"}
+    if ended:
+        aws.errors["StopPipelineExecution"] = [error("", "Pipeline execution has ended")] * 4
+    answer = run()
+    assert answer["status"] == "SUCCEEDED"
+    assert aws.stopped == ([] if ended else [LEFT_PIPELINE])
+    assert LEFT_PIPELINE not in answer["output"]
+
+
+def test_a_stopped_owner_leaves_its_pipelines_name_in_the_lock(aws: Aws, run: Run) -> None:
+    left: list[str | None] = []
+    describe = aws.DescribePipelineExecution
+
+    def look(**request: Any) -> dict[str, Any]:
+        left.append(aws.lock_pipeline)
+        return describe(**request)
+
+    aws.DescribePipelineExecution = look  # type: ignore[method-assign]
+    assert run()["status"] == "SUCCEEDED"
+    assert set(left) == {PIPELINE}
+    assert aws.stopped == []
+
+
+@pytest.mark.parametrize("operation", ["PutItem", "GetItem", "DescribeExecution"])
+def test_a_failure_before_the_lock_is_owned_fails_and_touches_nothing(
+    aws: Aws, run: Run, operation: str
+) -> None:
+    aws.lock, aws.executions = OTHER, {OTHER: "RUNNING"}
+    denied = {"DescribeExecution": "KmsAccessDeniedException"}.get(operation, "ResourceNotFoundException")
+    aws.errors[operation] = [error(denied, "no such thing")]
+    answer = run()
+    assert answer["status"] == "FAILED"
+    assert answer["cause"].startswith("no such thing")
+    assert denied in answer["error"]
+    assert aws.lock == OTHER
+    assert {name for name, _ in aws.calls} <= {"PutItem", "GetItem", "DescribeExecution"}
+
+
+def test_throttled_descriptions_of_the_holder_are_waited_out(aws: Aws, run: Run) -> None:
+    aws.lock, aws.executions = OTHER, {OTHER: "RUNNING"}
+    aws.errors["DescribeExecution"] = [error("", "Rate exceeded")] * 20
+    assert json.loads(run()["output"]) == {"execution": OTHER, "status": "RUNNING"}
 
 
 def test_a_race_for_a_stale_lock_is_lost_to_the_quicker(aws: Aws, run: Run) -> None:
@@ -505,10 +597,52 @@ def test_a_lock_claimed_by_a_request_that_was_sent_twice_is_its_own(aws: Aws, ru
 
 
 def test_throttled_polls_go_on(aws: Aws, run: Run) -> None:
-    throttled = error("", "Rate exceeded")
-    aws.errors = {"DescribePipelineExecution": [throttled] * 2, "DescribeEndpoint": [throttled] * 3}
+    throttled, broken = error("", "Rate exceeded"), error("", "Internal failure", 500)
+    errors = [throttled, broken, error("", "Service unavailable", 503)]
+    aws.errors = {"DescribePipelineExecution": [*errors], "DescribeEndpoint": [*errors]}
     assert run()["status"] == "SUCCEEDED"
     assert Counter(name for name, _ in aws.calls)["StartPipelineExecution"] == 1
+
+
+@pytest.mark.parametrize("before", [{}, {REALTIME: "old", ASYNC: "older"}])
+def test_throttled_changes_are_made_later(aws: Aws, run: Run, before: dict[str, str]) -> None:
+    aws.endpoints = {name: Endpoint(config) for name, config in before.items()}
+    changes = ["StartPipelineExecution", "UpdateModelPackage", "CreateModel", "CreateEndpointConfig"]
+    changes += ["UpdateEndpoint" if before else "CreateEndpoint", "Publish"]
+    throttled = [error("", "Rate exceeded"), error("", "Internal failure", 500)]
+    aws.errors = {operation: [*throttled] for operation in changes}
+    assert run()["status"] == "SUCCEEDED"
+    assert not any(aws.errors.values())
+
+
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [
+        ("CreateModel", 'Cannot create already existing model "arn".'),
+        ("CreateEndpointConfig", 'Cannot create already existing endpoint configuration "arn".'),
+        ("CreateEndpoint", 'Cannot create already existing endpoint "arn".'),
+        ("UpdateEndpoint", 'Cannot update in-progress endpoint "arn".'),
+    ],
+)
+def test_a_change_whose_answer_was_lost_is_not_a_failure(
+    aws: Aws, run: Run, operation: str, answer: str
+) -> None:
+    if operation == "UpdateEndpoint":
+        aws.endpoints = {REALTIME: Endpoint("old"), ASYNC: Endpoint("older")}
+    change, sent = getattr(aws, operation), []
+
+    def change_once(**request: Any) -> dict[str, Any]:
+        if request in sent:
+            raise error("", answer)
+        sent.append(request)
+        change(**request)
+        raise error("", "Internal failure", 500)
+
+    setattr(aws, operation, change_once)
+    assert run()["status"] == "SUCCEEDED"
+    assert len(live(aws)) == 2
+    assert not {"old", "older"} & set(live(aws).values())
+    assert not aws.invoked("ExplainFailure")
 
 
 def test_a_denied_poll_fails_at_once(aws: Aws, run: Run) -> None:
@@ -517,6 +651,30 @@ def test_a_denied_poll_fails_at_once(aws: Aws, run: Run) -> None:
     assert run()["status"] == "FAILED"
     assert len(aws.asked("DescribePipelineExecution")) == 1
     assert "is not authorized" in aws.invoked("ExplainFailure")[0]["failure"]["Cause"]
+
+
+def test_a_pipeline_that_nobody_waits_for_is_stopped_after_the_explanation(aws: Aws, run: Run) -> None:
+    aws.errors["DescribePipelineExecution"] = [error("", "not authorized")]
+    assert run()["cause"] == "the reason"
+    assert aws.stopped == [PIPELINE]
+    names = [name for name, _ in aws.calls]
+    assert names.index("Invoke", names.index("UpdateItem")) < names.index("StopPipelineExecution")
+
+
+def test_a_pipeline_that_cannot_be_stopped_is_told(aws: Aws, run: Run) -> None:
+    aws.errors["UpdateItem"] = [error("ConditionalCheckFailedException", "superseded")]
+    aws.errors["StopPipelineExecution"] = [error("", "not authorized")] * 4
+    answer = run()
+    assert re.match("the reason Then StopPipeline failed: not authorized", answer["cause"])
+    assert aws.invoked("UpdateLedger")
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped", "Succeeded"])
+def test_a_pipeline_that_has_finished_is_not_stopped(aws: Aws, run: Run, status: str) -> None:
+    aws.pipeline = [status]
+    aws.functions["EvaluateModel"] = {"errorType": "NoModelPackageError", "errorMessage": "no model"}
+    assert run()["status"] == "FAILED"
+    assert not aws.asked("StopPipelineExecution")
 
 
 @pytest.mark.parametrize("status", ["DEPLOYED", "FAILED"])
@@ -530,7 +688,7 @@ def test_a_last_step_that_fails_stops_no_other_and_is_told(
     aws.functions["LookAgain"] = {"run": True}
     if status == "FAILED":
         aws.pipeline = ["Failed"]
-    aws.errors[operation] = [error("", "not authorized")]
+    aws.errors[operation] = [error("NotRetriedException", "not authorized")]
     answer = run()
     first = "Approved: accuracy" if status == "DEPLOYED" else "the reason"
     assert answer["status"] == "FAILED"
