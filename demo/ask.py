@@ -63,7 +63,7 @@ FILM_REVIEWS = (
 
 def samples(clients: Clients, uri: str) -> tuple[Review, ...]:
     """Read the test rows that the run itself put aside, with their true labels."""
-    rows = [json.loads(line) for line in _read(clients, uri).split("\n") if line.strip()]
+    rows = [json.loads(line) for line in _read(clients, uri).split(b"\n") if line.strip()]
     return tuple(Review(str(row["text"]), str(row.get("actual", ""))) for row in rows)
 
 

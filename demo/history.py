@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import HistoryEventTypeDef
 
 PAGE_EVENTS = 100
-PIPELINE_EXECUTION = re.compile(r"arn:[\w-]+:sagemaker:[^:]*:\d*:pipeline/[^/]+/execution/\w+")
 ATTEMPT_FAILED = re.compile(r"(Task|LambdaFunction)\w*(Failed|TimedOut)$")
 ATTEMPT_SUCCEEDED = ("TaskSucceeded", "LambdaFunctionSucceeded")
 
@@ -74,11 +73,9 @@ class History:
 
     @property
     def pipeline_execution(self) -> str | None:
-        """The ARN of the pipeline execution, once a state's output names it."""
-        for state in reversed(self.states.values()):
-            if match := PIPELINE_EXECUTION.search(json.dumps(state.output)):
-                return match[0]
-        return None
+        """The ARN of the run's own pipeline execution, once a state's output names it."""
+        pipeline = (self.find("pipeline") or {}).get("pipeline")
+        return pipeline.get("executionArn") if isinstance(pipeline, dict) else None
 
     def find(self, *keys: str) -> dict[str, Any] | None:
         """Return the newest object among the states' outputs that has all these keys."""

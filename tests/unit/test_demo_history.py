@@ -116,6 +116,11 @@ def test_outputs_are_searched_newest_first() -> None:
     assert history(entered(1, "A", 0), left(2, "A", 1, "text")).pipeline_execution is None
 
 
+def test_another_run_s_pipeline_is_not_this_one_s() -> None:
+    left_over = {"holder": {"pipelineExecution": PIPELINE}, "pipeline": {"executionArn": None}}
+    assert history(entered(1, "ReadLock", 0), left(2, "ReadLock", 1, left_over)).pipeline_execution is None
+
+
 def test_only_pages_with_new_events_are_read() -> None:
     sfn = boto3.client(
         "stepfunctions", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
