@@ -40,10 +40,6 @@ class Container(Protocol):
     def stop(self, grace: float) -> int:
         """SIGTERM, then after `grace` seconds SIGKILL, for everything that it started; the exit code."""
 
-    @property
-    def pid(self) -> int:
-        """The process that `wait` waits for."""
-
 
 class Runtime(Protocol):
     """Runs containers by their images' URIs."""

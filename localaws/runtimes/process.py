@@ -11,15 +11,15 @@ import signal
 import subprocess
 import sys
 import threading
+import uuid
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
-
 from localaws.runtimes.container import OPT_ML, ContainerSpec, ImageError
 from localaws.runtimes.environments import Environments
+from localaws.runtimes.guard import MARK, kill_marked
 from localaws.runtimes.images import Images
 from localaws.runtimes.output import Lines
 
@@ -69,7 +69,11 @@ class ProcessRuntime:
         folder = self._images.folder(spec.image)
         bin_dir = self._environments.make(folder) / "bin"
         base_dir = spec.base_dir.resolve()
-        environment = _environment(spec.environment, base_dir, f"{folder}:{bin_dir}:{SYSTEM_PATH}")
+        mark = self._guard.new_mark()
+        environment = {
+            **_environment(spec.environment, base_dir, f"{folder}:{bin_dir}:{SYSTEM_PATH}"),
+            MARK: mark,
+        }
         words = [_translated(word, base_dir) for word in spec.command]
         self._guard.start()
         try:
@@ -86,27 +90,25 @@ class ProcessRuntime:
             raise ImageError(
                 f"{spec.command[0]!r} of image {spec.image} cannot be started: {error}"
             ) from error
-        return ProcessContainer(process, spec, self._guard)
+        return ProcessContainer(process, mark, spec.on_line, self._guard)
 
 
 class ProcessContainer:
-    """A process, its group and its output."""
+    """A process that leads a group, all that inherits its mark, and their output."""
 
-    def __init__(self, process: subprocess.Popen[bytes], spec: ContainerSpec, guard: "Guard") -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], mark: str, on_line: Callable[[str], None], guard: "Guard"
+    ) -> None:
         self._process = process
+        self._mark = mark
         self._guard = guard
-        self._lines = Lines(spec.on_line)
+        self._lines = Lines(on_line)
         self._ended = threading.Event()
         guard.add(process.pid)
         name = f"container {process.pid}"
         self._reader = threading.Thread(target=self._read, name=f"{name} output", daemon=True)
         self._reader.start()
         threading.Thread(target=self._reap, name=name, daemon=True).start()
-
-    @property
-    def pid(self) -> int:
-        """The process that `wait` waits for; it leads the group of what it starts."""
-        return self._process.pid
 
     def wait(self, timeout: float | None = None) -> int | None:
         """The exit code, as a shell tells it, once all output is told; None if `timeout` was too short."""
@@ -117,23 +119,14 @@ class ProcessContainer:
 
     def stop(self, grace: float) -> int:
         """SIGTERM, then after `grace` seconds SIGKILL, for everything that it started; the exit code."""
-        tree = self._tree()
-        if not self._ended.is_set():
-            _signal_group(self.pid, signal.SIGTERM)
-        self._ended.wait(grace)
-        if not self._ended.is_set():
-            tree += self._tree()
-            _signal_group(self.pid, signal.SIGKILL)
-        for process in tree:  # also what left the group
-            with suppress(psutil.Error):
-                process.kill()
-        self._ended.wait()
+        self._signal(signal.SIGTERM)
+        if not self._ended.wait(grace):
+            self._signal(signal.SIGKILL)
         return self.wait() or 0
 
-    def _tree(self) -> list[psutil.Process]:
-        with suppress(psutil.Error):
-            return psutil.Process(self.pid).children(recursive=True)
-        return []
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:  # afterwards the group's number may be another's
+            _signal_group(self._process.pid, number)
 
     def _read(self) -> None:
         stdout = self._process.stdout
@@ -148,15 +141,18 @@ class ProcessContainer:
 
     def _reap(self) -> None:
         # As in a container, nothing outlives the first process. The group is ended before the process is
-        # reaped where the system allows it, since its number is free afterwards.
+        # reaped where the system allows it, since its number is free afterwards; what left the group is
+        # found by the mark.
+        pid = self._process.pid
         if hasattr(os, "waitid"):
-            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
-            _signal_group(self.pid, signal.SIGKILL)
+            os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+            _signal_group(pid, signal.SIGKILL)
             self._process.wait()
         else:
             self._process.wait()
-            _signal_group(self.pid, signal.SIGKILL)
-        self._guard.remove(self.pid)
+            _signal_group(pid, signal.SIGKILL)
+        kill_marked(self._mark)
+        self._guard.remove(pid)
         self._reader.join(LAST_WORDS_SECONDS)
         self._ended.set()
 
@@ -166,14 +162,19 @@ class Guard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._mark = uuid.uuid4().hex
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Be there before the first container, so that none is unguarded for longer than a blink."""
         with self._lock:
             if self._process is None:
-                self._process = _start_guard()
+                self._process = _start_guard(self._mark)
                 weakref.finalize(self, _end_guard, self._process)
+
+    def new_mark(self) -> str:
+        """A container's mark, which starts with the owner's."""
+        return f"{self._mark}-{uuid.uuid4().hex}"
 
     def add(self, group: int) -> None:
         """Watch over a process group."""
@@ -190,11 +191,11 @@ class Guard:
                 self._process.stdin.flush()
 
 
-def _start_guard() -> subprocess.Popen[bytes]:
+def _start_guard(mark: str) -> subprocess.Popen[bytes]:
     script = Path(__file__).with_name("guard.py")
     # A session of its own: the terminal's Ctrl-C must not end the guard before the guarded.
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", str(script)],
+        [sys.executable, "-I", str(script), mark],
         cwd="/",
         env={},
         stdin=subprocess.PIPE,

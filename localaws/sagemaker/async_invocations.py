@@ -146,8 +146,10 @@ class AsyncQueue:
             except ServiceUnavailable:
                 raise
             except ModelError as error:
-                side = error.message.partition(" with message ")[0].replace("primary", "model")
-                reason = f"{side}. See the SageMaker Endpoint logs in your account for more information."
+                reason = (
+                    f"{error.summary} from model. "
+                    "See the SageMaker Endpoint logs in your account for more information."
+                )
                 self._fail(request, variant.role_arn, error.message, reason)
             except SageMakerError as error:
                 self._fail(request, variant.role_arn, error.message, error.message)

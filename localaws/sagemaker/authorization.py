@@ -56,7 +56,7 @@ def required_permissions(operation: str, request: Document, arn_prefix: str) -> 
         request: its members.
         arn_prefix: such as "arn:aws:sagemaker:us-east-1:000000000000:".
     """
-    resources = list(_resources(operation, request, arn_prefix)) or ["*"]
+    resources = list(resource_arns(operation, request, arn_prefix)) or ["*"]
     for resource in resources:
         yield Permission(f"sagemaker:{operation}", resource)
     if request.get("Tags") and operation.startswith("Create"):
@@ -68,7 +68,8 @@ def required_permissions(operation: str, request: Document, arn_prefix: str) -> 
             )
 
 
-def _resources(operation: str, request: Document, arn_prefix: str) -> Iterator[str]:
+def resource_arns(operation: str, request: Document, arn_prefix: str) -> Iterator[str]:
+    """The ARNs of the resources that a request acts on; none where its operation names no resource."""
     arn = request.get("PipelineExecutionArn") or request.get("ResourceArn")
     if arn:
         yield arn
@@ -86,7 +87,8 @@ def _resources(operation: str, request: Document, arn_prefix: str) -> Iterator[s
 def _model_package_arn(request: Document, arn_prefix: str) -> str:
     if "ModelPackageGroupName" in request:
         # The version is not known yet; policies name a group's packages as group/*.
-        return _arn(request["ModelPackageGroupName"], "model-package", arn_prefix) + "/*"
+        group = request["ModelPackageGroupName"].rsplit("/", 1)[-1]
+        return _arn(group, "model-package", arn_prefix) + "/*"
     return _arn(
         request.get("ModelPackageName") or request.get("ModelPackageArn") or "*", "model-package", arn_prefix
     )

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Protocol
 
+from localaws.sagemaker.members import refuse
 from localaws.sagemaker.shapes import Document
 
 Call = Callable[[str, Document], Document]
@@ -42,7 +43,8 @@ class PipelineType:
         """Change everything but the name, whose change CloudFormation makes a replacement."""
         request = _pipeline_request(new)
         request.pop("Tags", None)
-        self._call("UpdatePipeline", request)
+        arn = self._call("UpdatePipeline", request)["PipelineArn"]
+        _retag(self._call, arn, old, new)
         return physical_id, {}
 
     def delete(self, physical_id: str) -> None:
@@ -63,8 +65,8 @@ class ModelPackageGroupType:
 
     def update(self, physical_id: str, old: Document, new: Document) -> tuple[str, Document]:
         """Nothing of a group changes in place but its tags and policy."""
-        if new.get("Tags"):
-            self._call("AddTags", {"ResourceArn": physical_id, "Tags": new["Tags"]})
+        refuse(new, "ModelPackageGroupPolicy")
+        _retag(self._call, physical_id, old, new)
         return physical_id, {"ModelPackageGroupArn": physical_id}
 
     def delete(self, physical_id: str) -> None:
@@ -78,6 +80,16 @@ def resource_types(call: Call) -> dict[str, ResourceType]:
         "AWS::SageMaker::Pipeline": PipelineType(call),
         "AWS::SageMaker::ModelPackageGroup": ModelPackageGroupType(call),
     }
+
+
+def _retag(call: Call, arn: str, old: Document, new: Document) -> None:
+    """Make a resource's tags the new ones; those that the stack did not set stay."""
+    tags = new.get("Tags", [])
+    gone = {tag["Key"] for tag in old.get("Tags", [])} - {tag["Key"] for tag in tags}
+    if gone:
+        call("DeleteTags", {"ResourceArn": arn, "TagKeys": sorted(gone)})
+    if tags:
+        call("AddTags", {"ResourceArn": arn, "Tags": tags})
 
 
 def _pipeline_request(properties: Document) -> Document:

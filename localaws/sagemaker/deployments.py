@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from localaws.sagemaker.errors import (
     HostingError,
@@ -21,6 +22,7 @@ from localaws.sagemaker.logs import LogStream
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import now
 from localaws.sagemaker.shapes import Document
+from localaws.sagemaker.threads import at_once
 
 RESTART_SECONDS = 1.0  # before the first restart; doubles with each that fails
 RESTART_SECONDS_MAX = 60.0
@@ -186,8 +188,10 @@ class Variant:
         region, account = self._platform.region, self._platform.account_id
         shown = original[:MESSAGE_CHARACTERS]
         side = "client" if 400 <= status < 500 else "server"
+        summary = f"Received {side} error ({status})"
         return ModelError(
-            f'Received {side} error ({status}) from primary with message "{shown}". '
+            summary,
+            f'{summary} from primary with message "{shown}". '
             f"See https://{region}.console.aws.amazon.com/cloudwatch/home?region={region}"
             f"#logEventViewer:group={self.log_group} in account {account} for more information.",
             status,
@@ -261,13 +265,7 @@ class Deployment:
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """End all servers, at once."""
-        threads = [
-            threading.Thread(target=variant.stop, args=(grace,), daemon=True) for variant in self._variants
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(partial(variant.stop, grace) for variant in self._variants)
 
 
 class Traffic:

@@ -2,12 +2,15 @@
 
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
 from localaws.sagemaker.http import Operation
+from localaws.sagemaker.members import refuse
 from localaws.sagemaker.models import Models
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records, list_page, now
 from localaws.sagemaker.shapes import Document
 
-_REFUSED_OF_CONFIG = (
+VARIANT = "ProductionVariants"
+OUTPUT = "AsyncInferenceConfig.OutputConfig"
+REFUSED = (
     "DataCaptureConfig",
     "ExplainerConfig",
     "ShadowProductionVariants",
@@ -15,16 +18,24 @@ _REFUSED_OF_CONFIG = (
     "VpcConfig",
     "EnableNetworkIsolation",
     "MetricsConfig",
+    f"{VARIANT}.ServerlessConfig",
+    f"{VARIANT}.ManagedInstanceScaling",
+    f"{VARIANT}.InstancePools",
+    f"{VARIANT}.AcceleratorType",
+    f"{VARIANT}.CoreDumpConfig",
+    f"{VARIANT}.RoutingConfig",
+    f"{VARIANT}.CapacityReservationConfig",
+    f"{VARIANT}.EnableSSMAccess",
+    f"{OUTPUT}.NotificationConfig.IncludeInferenceResponseIn",
 )
-_REFUSED_OF_VARIANT = (
-    "ServerlessConfig",
-    "ManagedInstanceScaling",
-    "InstancePools",
-    "AcceleratorType",
-    "CoreDumpConfig",
-    "RoutingConfig",
-    "CapacityReservationConfig",
-    "EnableSSMAccess",
+# Accepted, since they only say something about AWS's machines and keys; the model's data lies here already.
+WITHOUT_EFFECT = (
+    "KmsKeyId",
+    f"{VARIANT}.VolumeSizeInGB",
+    f"{VARIANT}.InferenceAmiVersion",
+    f"{VARIANT}.ModelDataDownloadTimeoutInSeconds",
+    f"{VARIANT}.VariantInstanceProvisionTimeoutInSeconds",
+    f"{OUTPUT}.KmsKeyId",
 )
 
 
@@ -58,9 +69,7 @@ class EndpointConfigs:
 
     def create(self, request: Document) -> Document:
         """Keep a configuration whose models exist."""
-        for member in _REFUSED_OF_CONFIG:
-            if request.get(member):
-                raise NotSupportedLocally(f"The member {member} of CreateEndpointConfig")
+        refuse(request, *REFUSED)
         name = request["EndpointConfigName"]
         variants = [self._checked(variant) for variant in request["ProductionVariants"]]
         if len({variant["VariantName"] for variant in variants}) < len(variants):
@@ -98,9 +107,6 @@ class EndpointConfigs:
         return ValidationException(f'Could not find endpoint configuration "{arn}".')
 
     def _checked(self, variant: Document) -> Document:
-        for member in _REFUSED_OF_VARIANT:
-            if variant.get(member):
-                raise NotSupportedLocally(f"The member {member} of a production variant")
         for member in ("ModelName", "InstanceType", "InitialInstanceCount"):
             if member not in variant:
                 raise ValidationException(f"The variant {variant['VariantName']} needs {member}")
@@ -116,5 +122,3 @@ def _check_async(config: Document, variants: list[Document]) -> None:
         raise NotSupportedLocally("An AsyncInferenceConfig without an S3OutputPath of the form s3://…")
     if not output.get("S3FailurePath", "s3://").startswith("s3://"):
         raise NotSupportedLocally("An S3FailurePath that is not of the form s3://…")
-    if output.get("NotificationConfig", {}).get("IncludeInferenceResponseIn"):
-        raise NotSupportedLocally("The member IncludeInferenceResponseIn of a NotificationConfig")

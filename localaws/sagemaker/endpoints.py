@@ -4,28 +4,47 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from localaws.sagemaker.async_invocations import AsyncQueue
 from localaws.sagemaker.deployments import Deployment, Traffic
 from localaws.sagemaker.endpoint_configs import EndpointConfigs
 from localaws.sagemaker.errors import (
+    FAILURE_REASON_CHARACTERS,
     HostingError,
-    NotSupportedLocally,
     ValidationError,
     ValidationException,
 )
 from localaws.sagemaker.http import Operation
+from localaws.sagemaker.members import refuse, refuse_values
 from localaws.sagemaker.models import Models
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records, list_page, now
 from localaws.sagemaker.shapes import Document
+from localaws.sagemaker.threads import at_once
 
 DRAIN_SECONDS = 60.0  # a real-time request may take so long
 ASYNC_DRAIN_SECONDS = 3600.0  # the longest InvocationTimeoutSeconds
-CLOSE_GRACE_SECONDS = 5.0
-FAILURE_REASON_CHARACTERS = 1024
+CLOSING_GRACE_SECONDS = 3.0
+CLOSING_SECONDS = 5.0  # how long the service's end waits for all servers together
 # An endpoint keeps answering in these; in the others it has nothing to answer with.
 _ANSWERING = ("InService", "Updating")
+
+ROUTING = "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration"
+REFUSED = (
+    "RetainAllVariantProperties",
+    "ExcludeRetainedVariantProperties",
+    "DeploymentConfig.RollingUpdatePolicy",
+    "DeploymentConfig.AutoRollbackConfiguration",
+    f"{ROUTING}.CanarySize",
+    f"{ROUTING}.LinearStepSize",
+)
+# Accepted, since all traffic goes to the new servers at once, and the old ones end when they have answered.
+WITHOUT_EFFECT = (
+    f"{ROUTING}.WaitIntervalInSeconds",
+    "DeploymentConfig.BlueGreenUpdatePolicy.TerminationWaitInSeconds",
+    "DeploymentConfig.BlueGreenUpdatePolicy.MaximumExecutionTimeoutInSeconds",
+)
 
 logger = logging.getLogger("localaws.sagemaker")
 
@@ -42,8 +61,7 @@ class Endpoints:
     """Endpoints by name. A record's `_serving` answers its requests.
 
     One process serves a variant, whatever its instance count. An update starts the new configuration's
-    servers beside the old ones, and leads the requests to them when all are healthy; the waits of a
-    blue/green policy (TerminationWaitInSeconds and the like) are not waited for.
+    servers beside the old ones, and leads the requests to them when all are healthy.
     """
 
     def __init__(self, platform: Platform, models: Models, configs: EndpointConfigs) -> None:
@@ -79,7 +97,7 @@ class Endpoints:
 
     def create(self, request: Document) -> Document:
         """Start to deploy a configuration under a new name."""
-        _check_policy(request)
+        _refuse_members(request)
         name = request["EndpointName"]
         arn = self._platform.arn("endpoint", name)
         deployment = self._new_deployment(name, request["EndpointConfigName"])
@@ -90,7 +108,7 @@ class Endpoints:
         record = {
             "EndpointName": name,
             "EndpointArn": arn,
-            "EndpointConfigName": request["EndpointConfigName"],
+            "EndpointConfigName": deployment.config["EndpointConfigName"],
             "EndpointStatus": "Creating",
             "CreationTime": started,
             "LastModifiedTime": started,
@@ -115,12 +133,10 @@ class Endpoints:
 
     def update(self, request: Document) -> Document:
         """Start to deploy another configuration in place of the present one."""
-        if request.get("RetainAllVariantProperties"):
-            raise NotSupportedLocally("RetainAllVariantProperties of UpdateEndpoint")
-        _check_policy(request)
-        name, config_name = request["EndpointName"], request["EndpointConfigName"]
-        arn = self._get(name)["EndpointArn"]
-        deployment = self._new_deployment(name, config_name)
+        _refuse_members(request)
+        before = self._get(request["EndpointName"])
+        name, arn = before["EndpointName"], before["EndpointArn"]
+        deployment = self._new_deployment(name, request["EndpointConfigName"])
         with self._records.lock:
             record = self._get(name)
             self._check_settled(record)
@@ -153,21 +169,15 @@ class Endpoints:
         return {}
 
     def close(self) -> None:
-        """Stop all servers; requests under way are not waited for."""
+        """Stop all servers, in CLOSING_SECONDS at most; requests under way are not waited for."""
         with self._records.lock:
             self._closed = True
             deployments = list(self._deployments)
         for record in self._records:
             if record["_serving"].queue is not None:
                 record["_serving"].queue.stop()
-        threads = [
-            threading.Thread(target=deployment.stop, args=(CLOSE_GRACE_SECONDS,), daemon=True)
-            for deployment in deployments
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        stops = (partial(deployment.stop, CLOSING_GRACE_SECONDS) for deployment in deployments)
+        at_once(stops, CLOSING_SECONDS)
 
     def _get(self, name: str) -> Document:
         missing = f'Could not find endpoint "{self._platform.arn("endpoint", name)}".'
@@ -269,11 +279,6 @@ def _check_update(record: Document, config: Document) -> None:
         )
 
 
-def _check_policy(request: Document) -> None:
-    config = request.get("DeploymentConfig", {})
-    for member in ("RollingUpdatePolicy", "AutoRollbackConfiguration"):
-        if config.get(member):
-            raise NotSupportedLocally(f"{member} of a DeploymentConfig")
-    routing = config.get("BlueGreenUpdatePolicy", {}).get("TrafficRoutingConfiguration", {})
-    if routing.get("Type", "ALL_AT_ONCE") != "ALL_AT_ONCE":
-        raise NotSupportedLocally(f"Traffic routing of type {routing['Type']}")
+def _refuse_members(request: Document) -> None:
+    refuse_values(request, f"{ROUTING}.Type", "CANARY", "LINEAR")
+    refuse(request, *REFUSED)

@@ -9,7 +9,7 @@ SageMakerError
 ├── ResourceLimitExceeded    a quota of SageMaker's, or of this machine (400)
 ├── ConflictException        the resource is in a state that refuses the change (400)
 ├── ValidationError          what the runtime API says for ValidationException (400)
-├── ServiceUnavailable       the endpoint's container is not ready (503)
+├── ServiceUnavailable       the endpoint's container is not ready, or the server is closing (503)
 ├── ModelError               the model's container answered with an error (424)
 └── UnknownOperation         botocore's model has no such operation (400)
 
@@ -24,6 +24,8 @@ Codes are AWS's: botocore raises the exception class of the same name.
 """
 
 from typing import Any
+
+FAILURE_REASON_CHARACTERS = 1024  # what a FailureReason holds
 
 
 class SageMakerError(Exception):
@@ -79,7 +81,7 @@ class ValidationError(SageMakerError):
 
 
 class ServiceUnavailable(SageMakerError):  # noqa: N818
-    """The endpoint's container is not ready."""
+    """The endpoint's container is not ready, or the server is closing."""
 
     status = 503
 
@@ -91,14 +93,15 @@ class UnknownOperation(SageMakerError):  # noqa: N818
 
 
 class ModelError(SageMakerError):
-    """The model's container answered with an error."""
+    """The model's container answered with an error; the summary says so without the container's words."""
 
     status = 424
 
     def __init__(
-        self, message: str, original_status: int, original_message: str, log_stream_arn: str
+        self, summary: str, message: str, original_status: int, original_message: str, log_stream_arn: str
     ) -> None:
         super().__init__(message)
+        self.summary = summary
         self.original_status = original_status
         self.original_message = original_message
         self.log_stream_arn = log_stream_arn

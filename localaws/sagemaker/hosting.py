@@ -14,12 +14,12 @@ from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
 from localaws.runtimes.container import Container, ContainerSpec, ImageError
+from localaws.sagemaker.archives import fetch_archive
 from localaws.sagemaker.errors import HostingError, PingHealthCheckFailed, SageMakerError
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.shapes import Document
-from localaws.sagemaker.storage import fetch_archive
+from localaws.settings import HOST
 
-HOST = "127.0.0.1"
 # Below the ports that kernels give to outgoing connections, which could take one meanwhile.
 PORTS = range(20_000, 32_000)
 HEALTHY_SECONDS = 480.0  # how long SageMaker waits for the first 200 from GET /ping
@@ -195,11 +195,6 @@ class ModelServer:
         self._base_dir = platform.new_base_dir(kind, model["ModelName"])
         self._port = _ports.take()
         self._connections = Connections(self._port)
-
-    @property
-    def pid(self) -> int:
-        """The process of the started container."""
-        return self._started.pid
 
     def start(self) -> None:
         """Fetch the image and the model, and start the container; it is not healthy yet.

@@ -57,9 +57,10 @@ class Http:
         try:
             if invocation := _INVOKE.fullmatch(path):
                 return self._invoke(invocation[1], invocation[2], headers, body, authorize)
-            operation, request = _json_request(headers, body)
+            operation, wire = _json_request(headers, body)
+            request = self._parsed(operation, wire)
             self._authorize(operation, request, authorize)
-            return 200, {"Content-Type": JSON_TYPE}, json.dumps(self.call(operation, request)).encode()
+            return 200, {"Content-Type": JSON_TYPE}, json.dumps(self._answer(operation, request)).encode()
         except SageMakerError as error:
             return _error_answer(error.status, error.body())
         except Exception:
@@ -73,10 +74,16 @@ class Http:
         Raises:
             SageMakerError: it cannot be done.
         """
+        return self._answer(operation, self._parsed(operation, wire))
+
+    def _parsed(self, operation: str, wire: Document) -> Document:
         operation_model(operation)
         if operation not in self._operations:
             raise NotSupportedLocally(f"The operation {operation}")
-        return render_answer(operation, self._operations[operation](parse_request(operation, wire)))
+        return parse_request(operation, wire)
+
+    def _answer(self, operation: str, request: Document) -> Document:
+        return render_answer(operation, self._operations[operation](request))
 
     def _authorize(self, operation: str, request: Document, authorize: Authorize) -> None:
         for permission in required_permissions(operation, request, self._arn_prefix):

@@ -59,7 +59,7 @@ class Invocations:
             answer = variant.ask(_container_headers(headers, sent), body, INVOKE_SECONDS)
             if len(answer.body) > BODY_BYTES:
                 message = f"The model's answer is longer than {BODY_BYTES} bytes"
-                raise ModelError(message, answer.status, message, variant.log_stream_arn)
+                raise ModelError(message, message, answer.status, message, variant.log_stream_arn)
         returned = {
             "Content-Type": answer.headers.get("content-type"),
             "x-Amzn-Invoked-Production-Variant": variant.name,

@@ -4,19 +4,22 @@ import logging
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from localaws.runtimes.container import ContainerSpec, ImageError
+from localaws.runtimes.container import OPT_ML, ContainerSpec, ImageError
 from localaws.sagemaker.errors import (
+    FAILURE_REASON_CHARACTERS,
     AlgorithmFailure,
     ClientFailure,
     JobFailure,
     ResourceInUse,
     ResourceNotFound,
     SageMakerError,
+    ServiceUnavailable,
     ValidationException,
 )
 from localaws.sagemaker.http import Operation
@@ -26,10 +29,11 @@ from localaws.sagemaker.records import Records, list_page, now
 from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.storage import Storage
 
-HOST = "algo-1"  # the one instance's name, in the container's configuration and in the log stream's
-REASON_CHARACTERS = 1024  # of FailureReason
+ALGO_HOST = "algo-1"  # the one instance's name, in the container's configuration and in the log stream's
+MAX_RUNTIME_SECONDS = 86_400  # SageMaker's default for processing and training
 GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
 CLOSING_GRACE_SECONDS = 3.0  # the same when the whole service ends
+CLOSING_SECONDS = 5.0  # how long the service's end waits for all jobs together
 POLL_SECONDS = 0.2
 ENDED = ("Completed", "Failed", "Stopped")
 
@@ -50,7 +54,8 @@ class Job:
         request: what created it.
         role_arn: whom it acts as.
         platform: what it runs on.
-        base_dir: what its container sees as /opt/ml.
+        stream: its log stream's name.
+        base_dir: what its container sees as /opt/ml, while it works.
         stopping: set when it has to end.
         grace: seconds that its container gets to end by itself.
         timed_out: whether it ran longer than it was allowed to.
@@ -61,8 +66,8 @@ class Job:
     request: Document
     role_arn: str
     platform: Platform
-    base_dir: Path
     stream: str
+    base_dir: Path = field(init=False)
     stopping: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     grace: float = GRACE_SECONDS
@@ -72,6 +77,12 @@ class Job:
     def storage(self) -> Storage:
         """S3, as the job's role."""
         return Storage(self.platform.sessions, self.role_arn)
+
+    @property
+    def max_runtime(self) -> int:
+        """Seconds that its container may run."""
+        condition: Document = self.request.get("StoppingCondition", {})
+        return int(condition.get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS))
 
     def go_on(self) -> None:
         """Come here between pieces of work.
@@ -104,7 +115,6 @@ class Job:
         command: Sequence[str],
         environment: Mapping[str, str],
         on_line: Callable[[str], None],
-        max_runtime: float,
     ) -> int | None:
         """Run a container to its end: its exit code, None if it was stopped or ran out of time.
 
@@ -112,7 +122,7 @@ class Job:
             ClientFailure: it cannot be started.
         """
         self.go_on()
-        deadline = time.monotonic() + max_runtime
+        deadline = time.monotonic() + self.max_runtime
         try:
             container = self.platform.runtime.start(
                 ContainerSpec(image, command, self.base_dir, environment, on_line)
@@ -139,6 +149,7 @@ class Jobs(ABC):
         self.platform = platform
         self.records = Records()
         self._living: dict[str, Job] = {}
+        self._closed = False
 
     def operations(self) -> dict[str, Operation]:
         """The operations that this noun answers."""
@@ -164,19 +175,24 @@ class Jobs(ABC):
             f"already exists ({arn})"
         )
         created = now()
-        stream = f"{name}/{HOST}-{int(created.timestamp())}"
+        record = {key: value for key, value in request.items() if key != "Tags"} | {
+            f"{self.noun}Arn": arn,
+            "CreationTime": created,
+            "LastModifiedTime": created,
+            **self._status("InProgress", {}),
+        }
+        stream = f"{name}/{ALGO_HOST}-{int(created.timestamp())}"
+        job = Job(name, arn, request, role_arn, self.platform, stream)
         with self.records.lock:
-            record = {key: value for key, value in request.items() if key != "Tags"} | {
-                f"{self.noun}Arn": arn,
-                "CreationTime": created,
-                "LastModifiedTime": created,
-                **self._status("InProgress", {}),
-            }
+            if self._closed:
+                raise ServiceUnavailable("The server is shutting down")
+            if name in self.records:
+                raise taken
+            # First, since a record whose thread cannot be started would be in progress for ever; the job
+            # itself waits for the lock before it touches its record.
+            threading.Thread(target=self._live, args=(job,), name=arn, daemon=True).start()
             self.records.add(name, record, taken)
-            base_dir = self.platform.new_base_dir(self.arn_kind, name)
-            job = Job(name, arn, request, role_arn, self.platform, base_dir, stream)
             self._living[name] = job
-        threading.Thread(target=self._live, args=(job,), name=arn, daemon=True).start()
         return {f"{self.noun}Arn": arn}
 
     def describe(self, request: Document) -> Document:
@@ -193,17 +209,16 @@ class Jobs(ABC):
         Raises:
             ValidationException: it has ended.
         """
-        name = request[f"{self.noun}Name"]
         with self.records.lock:
-            record = self.records.get(name, self._missing(request))
-            status = record[f"{self.noun}Status"]
+            record = self.describe(request)
+            name, status = record[f"{self.noun}Name"], record[f"{self.noun}Status"]
             if status in ENDED:
                 raise ValidationException(
                     f"The request was rejected because the {self._spoken} is in status {status}."
                 )
+            self._living[name].stopping.set()
             if status != "Stopping":
                 self.records.update(name, **self._status("Stopping", record))
-            self._living[name].stopping.set()
         return {}
 
     def delete(self, request: Document) -> Document:
@@ -220,21 +235,17 @@ class Jobs(ABC):
             self.records.remove(name, self._missing(request))
         return {}
 
-    def wait(self, name: str, timeout: float | None = None) -> Document:
-        """A job's record once it has ended, or after `timeout` seconds."""
-        job = self._living.get(name)
-        if job is not None:
-            job.ended.wait(timeout)
-        return self.describe({f"{self.noun}Name": name})
-
     def close(self) -> None:
-        """Stop every job, soon."""
-        living = list(self._living.values())
+        """Start no more jobs and stop all that live; wait CLOSING_SECONDS at most until they have ended."""
+        with self.records.lock:
+            self._closed = True
+            living = list(self._living.values())
         for job in living:
             job.grace = CLOSING_GRACE_SECONDS
             job.stopping.set()
+        deadline = time.monotonic() + CLOSING_SECONDS
         for job in living:
-            job.ended.wait(2 * CLOSING_GRACE_SECONDS)
+            job.ended.wait(max(0.0, deadline - time.monotonic()))
 
     @abstractmethod
     def check(self, request: Document) -> str:
@@ -262,11 +273,10 @@ class Jobs(ABC):
 
     def _live(self, job: Job) -> None:
         status, reason = self._outcome(job)
-        self.platform.discard(job.base_dir)
         with self.records.lock:
             record = self.records.get(job.name, self._missing({f"{self.noun}Name": job.name}))
             if reason:
-                record |= {"FailureReason": reason[:REASON_CHARACTERS]}
+                record |= {"FailureReason": reason[:FAILURE_REASON_CHARACTERS]}
                 self.records.update(job.name, FailureReason=record["FailureReason"])
             self.records.update(job.name, **self._status(status, record | {"_TimedOut": job.timed_out}))
             del self._living[job.name]
@@ -274,7 +284,10 @@ class Jobs(ABC):
 
     def _outcome(self, job: Job) -> tuple[str, str]:
         try:
-            with self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", job.stream) as log:
+            with (
+                self._base_dir(job),
+                self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", job.stream) as log,
+            ):
                 self.work(job, log)
             return ("Stopped" if job.stopping.is_set() or job.timed_out else "Completed"), ""
         except JobStopped:
@@ -287,8 +300,17 @@ class Jobs(ABC):
             logger.exception("%s failed", job.arn)
             return (
                 "Failed",
-                f"InternalServerError: We encountered an internal error. Please try again. ({error!r})",
+                "InternalServerError: We encountered an internal error. Please try again. "
+                f"({type(error).__name__}: {error})",
             )
+
+    @contextmanager
+    def _base_dir(self, job: Job) -> Iterator[None]:
+        job.base_dir = self.platform.new_base_dir(self.arn_kind, job.name)
+        try:
+            yield
+        finally:
+            self.platform.discard(job.base_dir)
 
     def _missing(self, request: Document) -> SageMakerError:
         name = request[f"{self.noun}Name"]
@@ -304,5 +326,17 @@ def algorithm_failure(told: str, code: int) -> AlgorithmFailure:
     end = f", exit code: {code}"
     if code == 137:
         end += ". The process was killed (SIGKILL), which is what happens when memory runs out"
-    room = REASON_CHARACTERS - len(str(AlgorithmFailure(end)))
+    room = FAILURE_REASON_CHARACTERS - len(str(AlgorithmFailure(end)))
     return AlgorithmFailure(told[:room] + end)
+
+
+def local_path(path: str, folder: str) -> PurePosixPath:
+    """A request's LocalPath, relative to /opt/ml.
+
+    Raises:
+        ValidationException: it is not below the folder.
+    """
+    local = PurePosixPath(path)
+    if PurePosixPath(folder) not in local.parents or ".." in local.parts:
+        raise ValidationException(f"LocalPath {path!r} has to be an absolute path under {folder}/")
+    return local.relative_to(OPT_ML)

@@ -1,30 +1,39 @@
 """What a container prints, in its CloudWatch Logs group."""
 
 import contextlib
+import logging
 import threading
 import time
 from collections import deque
 from types import TracebackType
 
+from botocore.exceptions import BotoCoreError, ClientError
 from mypy_boto3_logs import CloudWatchLogsClient
 from mypy_boto3_logs.type_defs import InputLogEventTypeDef
 
 BATCH_EVENTS = 1_000  # AWS takes 10,000 events or 1 MiB in one call
 EVENT_CHARACTERS = 60_000  # 4 bytes a character at most keeps an event under AWS's 256 KiB
+QUEUE_EVENTS = 20_000
 FLUSH_SECONDS = 0.5
+
+logger = logging.getLogger("localaws.sagemaker")
 
 
 class LogStream:
     """One stream of one group: lines go in, a thread sends them in batches, in order.
 
-    Use it as a context manager: leaving it sends what is left.
+    Use it as a context manager: leaving it sends what is left. The queue is bounded: who writes faster than
+    is sent waits; while nothing can be sent, the oldest lines are lost instead.
     """
 
     def __init__(self, client: CloudWatchLogsClient, group: str, stream: str) -> None:
         self.group = group
         self.stream = stream
         self._client = client
-        self._events: deque[InputLogEventTypeDef] = deque()
+        self._events: deque[InputLogEventTypeDef] = deque(maxlen=QUEUE_EVENTS)
+        self._unsent: list[InputLogEventTypeDef] = []
+        self._sending = True
+        self._changed = threading.Condition()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._send_until_closed, name=f"logs {stream}", daemon=True)
 
@@ -44,20 +53,50 @@ class LogStream:
 
     def write(self, line: str) -> None:
         """Log a line, at the present moment; an empty one is left out, as CloudWatch refuses it."""
-        for start in range(0, len(line), EVENT_CHARACTERS):
-            self._events.append(
-                {"timestamp": int(time.time() * 1000), "message": line[start : start + EVENT_CHARACTERS]}
-            )
+        with self._changed:
+            for start in range(0, len(line), EVENT_CHARACTERS):
+                self._changed.wait_for(lambda: not self._sending or len(self._events) < QUEUE_EVENTS)
+                self._events.append(
+                    {"timestamp": int(time.time() * 1000), "message": line[start : start + EVENT_CHARACTERS]}
+                )
 
     def _send_until_closed(self) -> None:
-        while not self._closing.wait(FLUSH_SECONDS):
-            self._send()
-        self._send()
+        try:
+            while not self._closing.wait(FLUSH_SECONDS):
+                self._send()
+            self._send(final=True)
+        finally:
+            self._tell_writers(sending=False)
 
-    def _send(self) -> None:
-        while self._events:
-            batch = [self._events.popleft() for _ in range(min(BATCH_EVENTS, len(self._events)))]
-            self._client.put_log_events(logGroupName=self.group, logStreamName=self.stream, logEvents=batch)
+    def _send(self, final: bool = False) -> None:
+        while batch := self._next_batch():
+            try:
+                self._client.put_log_events(
+                    logGroupName=self.group, logStreamName=self.stream, logEvents=batch
+                )
+            except (ClientError, BotoCoreError) as error:
+                if final:
+                    lost = len(batch) + len(self._events)
+                    logger.warning(
+                        "%s/%s: the last %d lines are lost: %s", self.group, self.stream, lost, error
+                    )
+                elif self._sending:
+                    logger.warning("%s/%s: cannot be written to now: %s", self.group, self.stream, error)
+                self._tell_writers(sending=False)
+                return
+            self._unsent = []
+            self._tell_writers(sending=True)
+
+    def _next_batch(self) -> list[InputLogEventTypeDef]:
+        with self._changed:
+            while self._events and len(self._unsent) < BATCH_EVENTS:
+                self._unsent.append(self._events.popleft())
+            return self._unsent
+
+    def _tell_writers(self, sending: bool) -> None:
+        with self._changed:
+            self._sending = sending
+            self._changed.notify_all()
 
 
 class Logs:

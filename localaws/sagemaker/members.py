@@ -1,9 +1,10 @@
 """Members of a request: which of them are asked for what is not done here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from localaws.sagemaker.errors import NotSupportedLocally
+from localaws.sagemaker.http import Operation
 from localaws.sagemaker.shapes import Document
 
 
@@ -47,3 +48,23 @@ def refuse_clusters(request: Document, path: str) -> None:
     for count in values(request, path):
         if count > 1:
             raise NotSupportedLocally(f"{path} of more than 1 (here {count})")
+
+
+def refusing_others(
+    operations: Mapping[str, Operation],
+    handled: Mapping[str, tuple[str, ...]],
+    without_effect: Mapping[str, tuple[str, ...]],
+) -> dict[str, Operation]:
+    """The operations, each of which refuses what is neither handled nor known to be without effect."""
+
+    def guarded(operation: Operation, known: tuple[str, ...]) -> Operation:
+        def checked(request: Document) -> Document:
+            refuse(request, *(member for member in request if member not in known))
+            return operation(request)
+
+        return checked
+
+    return {
+        name: guarded(operation, (*handled[name], *without_effect.get(name, ())))
+        for name, operation in operations.items()
+    }

@@ -6,20 +6,29 @@ from botocore.exceptions import ClientError
 
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
 from localaws.sagemaker.http import Operation
+from localaws.sagemaker.members import refuse, refuse_values
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records, list_page, now
 from localaws.sagemaker.registry import ModelRegistry
 from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.storage import S3Uri
 
-_REFUSED_OF_MODEL = ("VpcConfig", "EnableNetworkIsolation", "InferenceExecutionConfig")
-_REFUSED_OF_CONTAINER = (
+S3_SOURCE = "ModelDataSource.S3DataSource"
+REFUSED = ("VpcConfig", "EnableNetworkIsolation", "InferenceExecutionConfig")
+REFUSED_OF_CONTAINER = (
     "ImageConfig",
     "AdditionalModelDataSources",
     "InferenceSpecificationName",
     "MultiModelConfig",
     "ContainerMetricsConfig",
+    f"{S3_SOURCE}.ModelAccessConfig",
+    f"{S3_SOURCE}.HubAccessConfig",
+    f"{S3_SOURCE}.ManifestS3Uri",
+    f"{S3_SOURCE}.ETag",
+    f"{S3_SOURCE}.ManifestEtag",
 )
+# Accepted, since it only tells apart the containers of a model that has several.
+WITHOUT_EFFECT_OF_CONTAINER = ("ContainerHostname",)
 
 
 class Models:
@@ -49,9 +58,7 @@ class Models:
 
     def create(self, request: Document) -> Document:
         """Keep a model whose role may read its data."""
-        for member in _REFUSED_OF_MODEL:
-            if request.get(member):
-                raise NotSupportedLocally(f"The member {member} of CreateModel")
+        refuse(request, *REFUSED)
         name = request["ModelName"]
         container = self._resolved(_only_container(request))
         self._check_data(container, _role(request))
@@ -87,6 +94,7 @@ class Models:
         package_name = container.get("ModelPackageName")
         if package_name is None:
             return _checked(container)
+        _refuse_members(container)
         if "Image" in container or "ModelDataUrl" in container:
             raise ValidationException("A container has either ModelPackageName, or Image and ModelDataUrl")
         package = self._registry.get(package_name)
@@ -142,11 +150,7 @@ def _one(containers: list[Document], owner: str) -> Document:
 
 
 def _checked(container: Document) -> Document:
-    for member in _REFUSED_OF_CONTAINER:
-        if container.get(member):
-            raise NotSupportedLocally(f"The member {member} of a container")
-    if container.get("Mode") == "MultiModel":
-        raise NotSupportedLocally("A container of Mode MultiModel")
+    _refuse_members(container)
     if "Image" not in container:
         raise ValidationException("A container needs an Image or a ModelPackageName")
     checked: Document = {"Image": container["Image"], "Environment": container.get("Environment", {})}
@@ -156,6 +160,11 @@ def _checked(container: Document) -> Document:
             raise ValidationException(f"Could not find model data at {uri}.")
         checked["ModelDataUrl"] = uri
     return checked
+
+
+def _refuse_members(container: Document) -> None:
+    refuse(container, *REFUSED_OF_CONTAINER)
+    refuse_values(container, "Mode", "MultiModel")
 
 
 def _archive_of(source: Any) -> str | None:

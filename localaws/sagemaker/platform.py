@@ -30,9 +30,14 @@ class Platform:
     sessions: Sessions
     logs: Logs
 
+    @property
+    def arn_prefix(self) -> str:
+        """What every ARN of the account begins with."""
+        return f"arn:aws:sagemaker:{self.region}:{self.account_id}:"
+
     def arn(self, kind: str, name: str) -> str:
         """The ARN of a resource, such as "training-job" and a name; SageMaker writes the name small."""
-        return f"arn:aws:sagemaker:{self.region}:{self.account_id}:{kind}/{name.lower()}"
+        return f"{self.arn_prefix}{kind}/{name.lower()}"
 
     def new_base_dir(self, kind: str, name: str) -> Path:
         """A new, empty folder that a container will see as /opt/ml."""

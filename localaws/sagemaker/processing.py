@@ -3,20 +3,28 @@
 import codecs
 import json
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from localaws.runtimes.container import OPT_ML
+from localaws.sagemaker.continuous_upload import ContinuousUpload
 from localaws.sagemaker.errors import ClientFailure, NotSupportedLocally, ValidationException
 from localaws.sagemaker.http import Operation
-from localaws.sagemaker.jobs import HOST, Job, Jobs, algorithm_failure
+from localaws.sagemaker.jobs import (
+    ALGO_HOST,
+    ENDED,
+    MAX_RUNTIME_SECONDS,
+    Job,
+    Jobs,
+    algorithm_failure,
+    local_path,
+)
 from localaws.sagemaker.logs import LogStream
 from localaws.sagemaker.members import refuse, refuse_clusters, refuse_values, values
 from localaws.sagemaker.records import now
 from localaws.sagemaker.shapes import Document
-from localaws.sagemaker.storage import ContinuousUpload, S3Uri
+from localaws.sagemaker.storage import S3Uri
 
-PROCESSING_DIR = PurePosixPath(OPT_ML, "processing")
-MAX_RUNTIME_SECONDS = 86_400  # SageMaker's default
+PROCESSING_DIR = f"{OPT_ML}/processing"
 MESSAGE_BYTES = 1024  # of ExitMessage
 
 CLUSTER = "ProcessingResources.ClusterConfig"
@@ -26,6 +34,8 @@ REFUSED = (
     "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
     "ProcessingOutputConfig.Outputs.AppManaged",
     f"{CLUSTER}.InstancePreferences",
+    f"{CLUSTER}.SelectedInstanceType",
+    f"{CLUSTER}.SelectedInstanceCount",
 )
 # Accepted, since they only say something about AWS's machines, networks, keys and bookkeeping. A job with
 # EnableNetworkIsolation gets no credentials, but its process is not cut off from the network.
@@ -61,13 +71,13 @@ class ProcessingJobs(Jobs):
         if not request["AppSpecification"].get("ContainerEntrypoint"):
             raise NotSupportedLocally("An AppSpecification without ContainerEntrypoint")
         for item in (*_inputs(request), *_outputs(request)):
-            _check_local_path(item.get("LocalPath", ""))
+            local_path(item.get("LocalPath", ""), PROCESSING_DIR)
             S3Uri.parse(item["S3Uri"])
         return str(request["RoleArn"])
 
     def status_members(self, status: str, record: Document) -> Document:
         """The end has its time."""
-        return {"ProcessingEndTime": now()} if status in ("Completed", "Failed", "Stopped") else {}
+        return {"ProcessingEndTime": now()} if status in ENDED else {}
 
     def work(self, job: Job, log: LogStream) -> None:
         """Download, run the container, upload; what fails or is stopped uploads no EndOfJob output."""
@@ -87,7 +97,6 @@ class ProcessingJobs(Jobs):
                 (*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])),
                 job.credentials(isolated) | job.request.get("Environment", {}),
                 log.write,
-                job.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS),
             )
             self._keep_message(job)
         if code:
@@ -101,7 +110,7 @@ class ProcessingJobs(Jobs):
         config = job.base_dir / "config"
         config.mkdir()
         (config / "processingjobconfig.json").write_text(json.dumps(_job_config(job)))
-        hosts = {"current_host": HOST, "hosts": [HOST]}
+        hosts = {"current_host": ALGO_HOST, "hosts": [ALGO_HOST]}
         (config / "resourceconfig.json").write_text(json.dumps(hosts))
         (job.base_dir / "output").mkdir()
         for output in _outputs(job.request):
@@ -134,14 +143,8 @@ def _outputs(request: Document) -> list[Document]:
     return list(values(request, "ProcessingOutputConfig.Outputs.S3Output"))
 
 
-def _check_local_path(path: str) -> None:
-    local = PurePosixPath(path)
-    if PROCESSING_DIR not in local.parents or ".." in local.parts:
-        raise ValidationException(f"LocalPath {path!r} has to be an absolute path under {PROCESSING_DIR}/")
-
-
 def _local(job: Job, item: Document) -> Path:
-    return job.base_dir / PurePosixPath(item["LocalPath"]).relative_to(OPT_ML)
+    return job.base_dir / local_path(item["LocalPath"], PROCESSING_DIR)
 
 
 def _job_config(job: Job) -> Document:

@@ -84,7 +84,16 @@ class Records:
             return self._by_name.pop(name.lower())
 
 
-_SORT_KEYS = ("CreationTime", "StartTime", "ModelPackageVersion")
+_SORT_KEYS = ("CreationTime", "StartTime")
+# What SageMaker's API reference says of SortOrder's default. All others that are answered here are listed
+# in descending order, also those whose default it does not tell (pipelines and their executions).
+_ASCENDING = (
+    "ListProcessingJobs",
+    "ListTrainingJobs",
+    "ListModelPackages",
+    "ListModelPackageGroups",
+    "ListPipelineExecutionSteps",  # not told either: the order of their start
+)
 
 
 def list_page(operation: str, records: Iterator[Document], request: Document, noun: str) -> Document:
@@ -98,26 +107,32 @@ def list_page(operation: str, records: Iterator[Document], request: Document, no
     """
     member, summary = _summary_shape(operation)
     found = [record for record in records if _matches(record, request, noun)]
-    found.sort(key=lambda record: _sort_key(record, request, noun), reverse=_descending(operation, request))
+    found.sort(key=lambda record: _sort_key(record, request, noun))
+    if request.get("SortOrder", default_order(operation)) == "Descending":
+        found.reverse()
+    summaries = [{key: record[key] for key in summary.members if key in record} for record in found]
+    return page(member, summaries, request)
+
+
+def page(member: str, items: list[Document], request: Document, size: int = PAGE_SIZE) -> Document:
+    """One page of what there is, as the answer's `member`, with the token of the next page."""
     start = _offset(request.get("NextToken"))
-    end = start + request.get("MaxResults", PAGE_SIZE)
-    page = [{key: record[key] for key in summary.members if key in record} for record in found[start:end]]
-    answer: Document = {member: page}
-    if end < len(found):
+    end = start + request.get("MaxResults", size)
+    answer: Document = {member: items[start:end]}
+    if end < len(items):
         answer["NextToken"] = base64.urlsafe_b64encode(str(end).encode()).decode()
     return answer
+
+
+def default_order(operation: str) -> str:
+    """In which order a List operation sorts when its request does not say."""
+    return "Ascending" if operation in _ASCENDING else "Descending"
 
 
 def _summary_shape(operation: str) -> tuple[str, StructureShape]:
     members = cast(StructureShape, operation_model(operation).output_shape).members
     member, shape = next((name, shape) for name, shape in members.items() if isinstance(shape, ListShape))
     return member, cast(StructureShape, shape.member)
-
-
-def _descending(operation: str, request: Document) -> bool:
-    # SageMaker lists pipeline steps, and what it sorts by name, in ascending order unless told otherwise.
-    default = "Ascending" if operation == "ListPipelineExecutionSteps" else "Descending"
-    return str(request.get("SortOrder", default)) == "Descending"
 
 
 def _sort_key(record: Document, request: Document, noun: str) -> Any:

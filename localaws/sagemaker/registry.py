@@ -2,18 +2,72 @@
 
 from localaws.sagemaker.errors import ConflictException, ValidationException
 from localaws.sagemaker.http import Operation
+from localaws.sagemaker.members import refuse_values, refusing_others
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records, list_page, now
 from localaws.sagemaker.shapes import Document
 
+_PAGE = ("SortBy", "SortOrder", "NextToken", "MaxResults")
+_CREATED = ("CreationTimeAfter", "CreationTimeBefore", "NameContains")
 _UPDATABLE = (
     "ModelApprovalStatus",
+    "ModelPackageRegistrationType",
     "ApprovalDescription",
     "InferenceSpecification",
     "SourceUri",
     "ModelCard",
     "ModelLifeCycle",
 )
+# The members that each operation acts on, or keeps and shows; any other is refused.
+HANDLED = {
+    "CreateModelPackageGroup": ("ModelPackageGroupName", "ModelPackageGroupDescription", "Tags"),
+    "DescribeModelPackageGroup": ("ModelPackageGroupName",),
+    "DeleteModelPackageGroup": ("ModelPackageGroupName",),
+    "ListModelPackageGroups": (*_PAGE, *_CREATED, "CrossAccountFilterOption"),
+    "CreateModelPackage": (
+        "ModelPackageName",
+        "ModelPackageGroupName",
+        "ModelPackageDescription",
+        "ModelPackageRegistrationType",
+        "InferenceSpecification",
+        "Tags",
+        "ModelApprovalStatus",
+        "MetadataProperties",
+        "ModelMetrics",
+        "ClientToken",
+        "Domain",
+        "Task",
+        "SamplePayloadUrl",
+        "CustomerMetadataProperties",
+        "DriftCheckBaselines",
+        "AdditionalInferenceSpecifications",
+        "SourceUri",
+        "ModelCard",
+        "ModelLifeCycle",
+    ),
+    "DescribeModelPackage": ("ModelPackageName", "IncludedData"),
+    "UpdateModelPackage": (
+        "ModelPackageArn",
+        *_UPDATABLE,
+        "CustomerMetadataProperties",
+        "CustomerMetadataPropertiesToRemove",
+        "AdditionalInferenceSpecificationsToAdd",
+    ),
+    "DeleteModelPackage": ("ModelPackageName",),
+    "ListModelPackages": (
+        *_PAGE,
+        *_CREATED,
+        "ModelApprovalStatus",
+        "ModelPackageGroupName",
+        "ModelPackageType",
+    ),
+}
+# Accepted: nothing is encrypted or validated here, and an update done twice is an update done once.
+WITHOUT_EFFECT = {
+    "CreateModelPackage": ("SecurityConfig", "SkipModelValidation"),
+    "UpdateModelPackage": ("ClientToken",),
+}
+MAX_ADDITIONAL_SPECIFICATIONS = 15  # SageMaker's quota for one model package
 
 
 class ModelRegistry:
@@ -26,7 +80,7 @@ class ModelRegistry:
 
     def operations(self) -> dict[str, Operation]:
         """The operations that this noun answers."""
-        return {
+        operations: dict[str, Operation] = {
             "CreateModelPackageGroup": self.create_group,
             "DescribeModelPackageGroup": self.describe_group,
             "DeleteModelPackageGroup": self.delete_group,
@@ -37,6 +91,7 @@ class ModelRegistry:
             "DeleteModelPackage": self.delete,
             "ListModelPackages": self.list,
         }
+        return refusing_others(operations, HANDLED, WITHOUT_EFFECT)
 
     def get(self, name_or_arn: str) -> Document:
         """A model package's description.
@@ -69,19 +124,27 @@ class ModelRegistry:
 
     def delete_group(self, request: Document) -> Document:
         """Forget an empty group."""
-        name = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
-        if any(package.get("ModelPackageGroupName") == name for package in self._packages):
-            raise ConflictException(f"Model Package Group {name} cannot be deleted: it has model packages")
-        self._groups.remove(name, _no_group(name))
+        with self._packages.lock:
+            name = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
+            if any(package.get("ModelPackageGroupName") == name for package in self._packages):
+                raise ConflictException(
+                    f"Model Package Group {name} cannot be deleted: it has model packages"
+                )
+            self._groups.remove(name, _no_group(name))
         return {}
 
     def list_groups(self, request: Document) -> Document:
-        """Groups."""
+        """Groups, all of this account."""
+        refuse_values(request, "CrossAccountFilterOption", "CrossAccount")
         return list_page("ListModelPackageGroups", iter(self._groups), request, "ModelPackageGroup")
 
     def create(self, request: Document) -> Document:
-        """Register a version of a group, or a package with a name of its own."""
+        """Register a version of a group, or a package with a name of its own; once for each ClientToken."""
+        token = request.get("ClientToken")
         with self._packages.lock:
+            for package in self._packages:
+                if token is not None and package.get("ClientToken") == token:
+                    return {"ModelPackageArn": package["ModelPackageArn"]}
             identity = self._identity(request)
             arn = identity["ModelPackageArn"]
             given = {member: value for member, value in request.items() if member != "Tags"}
@@ -92,20 +155,17 @@ class ModelRegistry:
 
     def describe(self, request: Document) -> Document:
         """A model package, by ARN or name."""
+        refuse_values(request, "IncludedData", "MetadataOnly")
         return self.get(request["ModelPackageName"])
 
     def update(self, request: Document) -> Document:
         """Change the approval, or what may be changed of the description."""
-        record = self.get(request["ModelPackageArn"])
-        changes = {member: request[member] for member in _UPDATABLE if member in request}
-        properties = record.get("CustomerMetadataProperties", {}) | request.get(
-            "CustomerMetadataProperties", {}
-        )
-        for name in request.get("CustomerMetadataPropertiesToRemove", []):
-            properties.pop(name, None)
-        if properties:
-            changes["CustomerMetadataProperties"] = properties
-        self._packages.update(record["ModelPackageArn"], **changes)
+        with self._packages.lock:
+            record = self.get(request["ModelPackageArn"])
+            changes = {member: request[member] for member in _UPDATABLE if member in request}
+            changes["CustomerMetadataProperties"] = _metadata(record, request) or None
+            changes["AdditionalInferenceSpecifications"] = _specifications(record, request) or None
+            self._packages.update(record["ModelPackageArn"], **changes)
         return {"ModelPackageArn": record["ModelPackageArn"]}
 
     def delete(self, request: Document) -> Document:
@@ -118,20 +178,24 @@ class ModelRegistry:
         """Model packages: of a group, or without one those that have a name of their own."""
         group = request.get("ModelPackageGroupName")
         name = self._group(group)["ModelPackageGroupName"] if group else None
+        kind = request.get("ModelPackageType", "Versioned" if group else "Unversioned")
         approval = request.get("ModelApprovalStatus")
         found = (
             package
             for package in self._packages
-            if package.get("ModelPackageGroupName") == name
+            if name in (None, package.get("ModelPackageGroupName"))
+            and kind in ("Both", "Versioned" if "ModelPackageVersion" in package else "Unversioned")
             and approval in (None, package.get("ModelApprovalStatus"))
         )
         return list_page("ListModelPackages", found, request, "ModelPackage")
 
     def _identity(self, request: Document) -> Document:
+        if ("ModelPackageName" in request) == ("ModelPackageGroupName" in request):
+            raise ValidationException(
+                "Either ModelPackageName or ModelPackageGroupName is needed, and not both"
+            )
         if "ModelPackageName" in request:
             return {"ModelPackageArn": self._platform.arn("model-package", request["ModelPackageName"])}
-        if "ModelPackageGroupName" not in request:
-            raise ValidationException("Either ModelPackageName or ModelPackageGroupName is needed")
         group = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
         versions = [
             package["ModelPackageVersion"]
@@ -154,6 +218,23 @@ class ModelRegistry:
             if name_or_arn in (group["ModelPackageGroupName"], group["ModelPackageGroupArn"]):
                 return group
         raise _no_group(name_or_arn)
+
+
+def _metadata(record: Document, request: Document) -> Document:
+    removed = request.get("CustomerMetadataPropertiesToRemove", [])
+    properties = record.get("CustomerMetadataProperties", {}) | request.get("CustomerMetadataProperties", {})
+    return {name: value for name, value in properties.items() if name not in removed}
+
+
+def _specifications(record: Document, request: Document) -> list[Document]:
+    added = request.get("AdditionalInferenceSpecificationsToAdd", [])
+    specifications: list[Document] = [*record.get("AdditionalInferenceSpecifications", []), *added]
+    if len(specifications) > MAX_ADDITIONAL_SPECIFICATIONS:
+        raise ValidationException(
+            f"A model package has at most {MAX_ADDITIONAL_SPECIFICATIONS} additional inference "
+            f"specifications, not {len(specifications)}"
+        )
+    return specifications
 
 
 def _no_group(name: str) -> ValidationException:

@@ -11,6 +11,7 @@ from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.processing import ProcessingJobs
 from localaws.sagemaker.registry import ModelRegistry
 from localaws.sagemaker.tags import Tags
+from localaws.sagemaker.threads import at_once
 from localaws.sagemaker.training import TrainingJobs
 from localaws.sagemaker.transform import TransformJobs
 
@@ -22,17 +23,16 @@ class SageMaker:
         registry = ModelRegistry(platform)
         models = Models(platform, registry)
         configs = EndpointConfigs(platform, models)
-        tags = Tags()
+        tags = Tags(platform)
         self._endpoints = Endpoints(platform, models, configs)
         self._pipelines = Pipelines(platform)
         self._jobs = (ProcessingJobs(platform), TrainingJobs(platform), TransformJobs(platform, models))
-        nouns = (*self._jobs, models, configs, self._endpoints, registry, self._pipelines, tags)
+        nouns = (*self._jobs, models, configs, self._endpoints, registry, self._pipelines)
         operations: dict[str, Operation] = {}
         for noun in nouns:
             operations |= noun.operations()
-        for name in [name for name in operations if name.startswith("Create")]:
-            operations[name] = tags.keeping(operations[name])
-        self.http = Http(operations, Invocations(self._endpoints), platform.arn("", "").rstrip("/"))
+        operations = tags.following(operations) | tags.operations()
+        self.http = Http(operations, Invocations(self._endpoints), platform.arn_prefix)
 
     def resource_types(self) -> dict[str, ResourceType]:
         """What CloudFormation can make of it."""
@@ -41,6 +41,4 @@ class SageMaker:
     def close(self) -> None:
         """Stop pipelines, jobs and endpoints, with every process of theirs."""
         self._pipelines.close()
-        for jobs in self._jobs:
-            jobs.close()
-        self._endpoints.close()
+        at_once([self._endpoints.close, *(jobs.close for jobs in self._jobs)])

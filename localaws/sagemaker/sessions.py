@@ -41,7 +41,6 @@ class Sessions:
         self._assume_role = assume_role
         self._root = boto3.Session(root_key, root_secret, region_name=region)
         self._lock = threading.RLock()
-        self._credentials: dict[str, tuple[Credentials, datetime]] = {}
         self._clients: dict[tuple[str, str | None], tuple[Any, datetime]] = {}
 
     @overload
@@ -104,15 +103,10 @@ class Sessions:
         return make_client(service, endpoint_url=self.endpoint_url, config=CLIENT_CONFIG), expires
 
     def _assume(self, role_arn: str) -> tuple[Credentials, datetime]:
-        with self._lock:
-            held = self._credentials.get(role_arn)
-            if held is None or held[1] < _now() + RENEW_BEFORE:
-                assumed = self._assume_role(role_arn)
-                if assumed is None:
-                    raise _not_assumable(role_arn)
-                held = assumed, datetime.fromisoformat(assumed["Expiration"])
-                self._credentials[role_arn] = held
-            return held
+        credentials = self._assume_role(role_arn)
+        if credentials is None:
+            raise _not_assumable(role_arn)
+        return credentials, datetime.fromisoformat(credentials["Expiration"])
 
 
 def _not_assumable(role_arn: str) -> ValidationException:

@@ -131,7 +131,9 @@ def _scalar_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
         yield f"Value '{value}' at '{path}' must be a {shape.type_name}"
         return
     failed = f"Value '{value}' at '{path}' failed to satisfy constraint: "
-    if isinstance(shape, StringShape):
+    if shape.type_name == "timestamp":
+        yield from _timestamp_violations(value, path)
+    elif isinstance(shape, StringShape):
         yield from _length_violations(value, shape, path)
         if shape.enum and value not in shape.enum:
             yield f"{failed}Member must satisfy enum value set: [{', '.join(shape.enum)}]"
@@ -144,6 +146,13 @@ def _scalar_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
             yield f"{failed}Member must have value greater than or equal to {low}"
         if high is not None and value > high:
             yield f"{failed}Member must have value less than or equal to {high}"
+
+
+def _timestamp_violations(value: float | str | datetime, path: str) -> Iterator[str]:
+    try:
+        _timestamp(value)
+    except (ValueError, OverflowError, OSError):
+        yield f"Value '{value}' at '{path}' must be a timestamp: seconds since the epoch, or ISO 8601"
 
 
 def _length_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
@@ -185,11 +194,10 @@ def _converted(value: Any, shape: Shape) -> Any:
 
 
 def _timestamp(value: float | str | datetime) -> datetime:
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, str):
-        return datetime.fromisoformat(value)
-    return datetime.fromtimestamp(value, UTC)
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _rendered(value: Any, shape: Shape) -> Any:

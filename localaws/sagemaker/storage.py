@@ -2,17 +2,11 @@
 
 import json
 import os
-import shutil
-import tarfile
-import threading
-import uuid
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TypeVar
 
 from boto3.exceptions import Boto3Error
@@ -26,10 +20,6 @@ from localaws.sagemaker.sessions import Sessions
 PARALLEL_FILES = 8
 # One thread a file: files travel side by side, and a part is all that is held in memory.
 TRANSFER = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=16 << 20, use_threads=False)
-CONTINUOUS_SECONDS = 2.0  # between two looks at a folder that is uploaded continuously
-GZIP_LEVEL = 6
-ARCHIVE_MEMBERS = 100_000
-SPARE_BYTES = 1 << 30  # what an unpacked archive has to leave free on the disk
 MANIFEST_BYTES = 256 << 20
 
 _S3_ERRORS = (ClientError, BotoCoreError, Boto3Error)
@@ -154,21 +144,6 @@ class Storage:
         ):
             (client or self.client).upload_fileobj(file, uri.bucket, uri.key, Config=TRANSFER)
 
-    def upload_archive(self, folder: Path, uri: S3Uri) -> None:
-        """Upload what is in a folder as one .tar.gz.
-
-        Raises:
-            ClientFailure: it cannot be written.
-        """
-        archive = folder.parent / f".{uuid.uuid4().hex}.tar.gz"
-        try:
-            with tarfile.open(archive, "w:gz", compresslevel=GZIP_LEVEL) as tar:
-                for path in sorted(folder.iterdir()):
-                    tar.add(path, arcname=path.name)
-            self.upload_file(archive, uri)
-        finally:
-            archive.unlink(missing_ok=True)
-
     def listed(self, prefix: S3Uri) -> list[S3Object]:
         """The objects under a prefix, none perhaps.
 
@@ -214,89 +189,6 @@ class Storage:
             raise ClientFailure(f"{what} {uri} ({error})") from error
 
 
-class ContinuousUpload:
-    """Uploads a folder's files when they change, for as long as the context lasts and once at its end."""
-
-    def __init__(self, storage: Storage, folder: Path, uri: S3Uri) -> None:
-        self._storage = storage
-        self._folder = folder
-        self._uri = uri
-        self._uploaded: dict[Path, tuple[int, int]] = {}
-        self._closing = threading.Event()
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._follow, name=f"upload {folder}", daemon=True)
-
-    def __enter__(self) -> "ContinuousUpload":
-        self._uploaded = {path: _state(path) for path in files(self._folder)}
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._closing.set()
-        self._thread.join()
-        if error is None and self._failure is not None:
-            raise self._failure
-
-    def _follow(self) -> None:
-        try:
-            while not self._closing.wait(CONTINUOUS_SECONDS):
-                self._upload_changes()
-            self._upload_changes()
-        except BaseException as failure:
-            self._failure = failure
-
-    def _upload_changes(self) -> None:
-        for path in files(self._folder):
-            try:
-                state = _state(path)
-                if self._uploaded.get(path) == state:
-                    continue
-                self._storage.upload_file(path, self._uri / path.relative_to(self._folder).as_posix())
-                self._uploaded[path] = state
-            except (FileNotFoundError, ClientFailure):
-                if path.exists():
-                    raise  # a file that is gone again is not missed
-
-
-def fetch_archive(client: S3Client, uri: str, folder: Path) -> None:
-    """Download a .tar.gz and unpack it into a folder.
-
-    Raises:
-        ClientError: it cannot be had.
-        ValidationException: it is no such archive, reaches out of the folder, or is too large.
-    """
-    location = S3Uri.parse(uri)
-    archive = folder.parent / f".{uuid.uuid4().hex}.tar.gz"
-    try:
-        client.download_file(location.bucket, location.key, str(archive), Config=TRANSFER)
-        unpack(archive, folder, uri)
-    finally:
-        archive.unlink(missing_ok=True)
-
-
-def unpack(archive: Path, folder: Path, name: str) -> None:
-    """Unpack a .tar.gz into a folder, and nothing outside it.
-
-    Raises:
-        ValidationException: it is no such archive, reaches out of the folder, or is too large.
-    """
-    room = shutil.disk_usage(folder).free - SPARE_BYTES
-    try:
-        with tarfile.open(archive, "r:gz") as tar:
-            for count, member in enumerate(tar, start=1):
-                room -= member.size
-                if room < 0 or count > ARCHIVE_MEMBERS:
-                    raise ValidationException(
-                        f"The archive {name} is too large: it may hold {ARCHIVE_MEMBERS} members, and has to "
-                        f"leave {SPARE_BYTES} bytes free on the disk"
-                    )
-                tar.extract(member, folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise ValidationException(f"The archive {name} cannot be unpacked as .tar.gz: {error}") from error
-
-
 def files(folder: Path) -> Iterator[Path]:
     """The regular files under a folder, in order; links are not followed."""
     for parent, folders, names in os.walk(folder):
@@ -336,11 +228,6 @@ def _side_by_side(work: Callable[[_T], None], items: Sequence[_T]) -> None:
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-
-
-def _state(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_mtime_ns, status.st_size
 
 
 def _told(error: Exception, action: str, role_arn: str) -> str:

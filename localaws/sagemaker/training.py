@@ -7,17 +7,18 @@ from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from localaws.runtimes.container import OPT_ML
-from localaws.sagemaker.errors import ValidationException
+from localaws.sagemaker.archives import upload_archive
+from localaws.sagemaker.continuous_upload import ContinuousUpload
+from localaws.sagemaker.errors import FAILURE_REASON_CHARACTERS, ValidationException
 from localaws.sagemaker.http import Operation
-from localaws.sagemaker.jobs import HOST, REASON_CHARACTERS, Job, Jobs, algorithm_failure
+from localaws.sagemaker.jobs import ALGO_HOST, Job, Jobs, algorithm_failure, local_path
 from localaws.sagemaker.logs import LogStream
 from localaws.sagemaker.members import refuse, refuse_clusters, refuse_values, values
 from localaws.sagemaker.metrics import Metrics
 from localaws.sagemaker.records import now
 from localaws.sagemaker.shapes import Document
-from localaws.sagemaker.storage import ContinuousUpload, S3Uri
+from localaws.sagemaker.storage import S3Uri
 
-MAX_RUNTIME_SECONDS = 86_400  # SageMaker's default
 CHECKPOINTS_PATH = f"{OPT_ML}/checkpoints"
 INSTANCE_GROUP = "homogeneousCluster"
 
@@ -32,6 +33,8 @@ REFUSED = (
     f"{S3_SOURCE}.HubAccessConfig",
     "ResourceConfig.InstanceGroups",
     "ResourceConfig.InstancePreferences",
+    "ResourceConfig.SelectedInstanceType",
+    "ResourceConfig.SelectedInstanceCount",
     "ResourceConfig.TrainingPlanArn",
     "TensorBoardOutputConfig",
     "DebugRuleConfigurations",
@@ -110,13 +113,17 @@ class TrainingJobs(Jobs):
         names = list(values(request, "InputDataConfig.ChannelName"))
         if len(set(names)) < len(names):
             raise ValidationException(f"The channels' names have to be unique, and are {', '.join(names)}")
+        if {".", ".."} & set(names):
+            raise ValidationException(
+                f"A channel's name has to be one of a folder of its own: {', '.join(names)}"
+            )
         if len(list(values(request, S3_SOURCE))) < len(names):
             raise ValidationException("Every channel's DataSource needs an S3DataSource")
         for uri in (*values(request, f"{S3_SOURCE}.S3Uri"), request["OutputDataConfig"]["S3OutputPath"]):
             S3Uri.parse(uri)
         if "CheckpointConfig" in request:
             S3Uri.parse(request["CheckpointConfig"]["S3Uri"])
-            _local(request["CheckpointConfig"].get("LocalPath", CHECKPOINTS_PATH))
+            _checkpoints_path(request["CheckpointConfig"])
         Metrics(request["AlgorithmSpecification"].get("MetricDefinitions", []))
         return str(request["RoleArn"])
 
@@ -160,7 +167,6 @@ class TrainingJobs(Jobs):
                 _command(algorithm),
                 _environment(job),
                 on_line,
-                _max_runtime(request),
             )
             if metrics.final():
                 self.records.update(job.name, FinalMetricDataList=metrics.final())
@@ -178,7 +184,7 @@ class TrainingJobs(Jobs):
         output = S3Uri.parse(job.request["OutputDataConfig"]["S3OutputPath"]) / f"{job.name}/output"
         data = job.base_dir / "output" / "data"
         if any(data.iterdir()):
-            job.storage.upload_archive(data, output / "output.tar.gz")
+            upload_archive(job.storage, data, output / "output.tar.gz")
         model = job.base_dir / "model"
         if not any(model.iterdir()):
             return  # no artifact: the job did not write one
@@ -187,7 +193,7 @@ class TrainingJobs(Jobs):
             job.storage.upload(model, artifact)
         else:
             artifact = output / "model.tar.gz"
-            job.storage.upload_archive(model, artifact)
+            upload_archive(job.storage, model, artifact)
         self.records.update(job.name, ModelArtifacts={"S3ModelArtifacts": str(artifact)})
 
 
@@ -215,17 +221,12 @@ def _environment(job: Job) -> dict[str, str]:
     }
 
 
-def _max_runtime(request: Document) -> int:
-    seconds: int = request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS)
-    return seconds
-
-
 def _told_failure(job: Job) -> str:
     path = job.base_dir / "output" / "failure"
     if not path.is_file():
         return ""
     with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(REASON_CHARACTERS)
+        return file.read(FAILURE_REASON_CHARACTERS)
 
 
 def _write_config(job: Job) -> None:
@@ -248,12 +249,12 @@ def _write_config(job: Job) -> None:
             for channel in request.get("InputDataConfig", [])
         },
         "resourceconfig": {
-            "current_host": HOST,
+            "current_host": ALGO_HOST,
             "current_instance_type": instance_type,
             "current_group_name": INSTANCE_GROUP,
-            "hosts": [HOST],
+            "hosts": [ALGO_HOST],
             "instance_groups": [
-                {"instance_group_name": INSTANCE_GROUP, "instance_type": instance_type, "hosts": [HOST]}
+                {"instance_group_name": INSTANCE_GROUP, "instance_type": instance_type, "hosts": [ALGO_HOST]}
             ],
             "network_interface_name": "lo",  # the one host talks to itself only
         },
@@ -273,7 +274,7 @@ def _download(job: Job) -> None:
 
 def _checkpoints(job: Job) -> tuple[Path, S3Uri]:
     config = job.request["CheckpointConfig"]
-    folder = job.base_dir / _local(config.get("LocalPath", CHECKPOINTS_PATH))
+    folder = job.base_dir / _checkpoints_path(config)
     folder.mkdir(parents=True, exist_ok=True)
     # A prefix: "run" must not find what lies under "run-2".
     uri = S3Uri.parse(config["S3Uri"].rstrip("/") + "/")
@@ -281,8 +282,5 @@ def _checkpoints(job: Job) -> tuple[Path, S3Uri]:
     return folder, uri
 
 
-def _local(path: str) -> PurePosixPath:
-    local = PurePosixPath(path)
-    if PurePosixPath(OPT_ML) not in local.parents or ".." in local.parts:
-        raise ValidationException(f"LocalPath {path!r} has to be an absolute path under {OPT_ML}/")
-    return local.relative_to(OPT_ML)
+def _checkpoints_path(config: Document) -> PurePosixPath:
+    return local_path(config.get("LocalPath", CHECKPOINTS_PATH), OPT_ML)

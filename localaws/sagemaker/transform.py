@@ -22,7 +22,7 @@ from localaws.sagemaker.errors import (
     ValidationException,
 )
 from localaws.sagemaker.hosting import GRACE_SECONDS, HEALTHY_SECONDS, ContainerAnswer, ModelServer
-from localaws.sagemaker.jobs import POLL_SECONDS, Job, Jobs, JobStopped, algorithm_failure
+from localaws.sagemaker.jobs import ENDED, POLL_SECONDS, Job, Jobs, JobStopped, algorithm_failure
 from localaws.sagemaker.logs import LogStream
 from localaws.sagemaker.members import refuse, refuse_clusters, refuse_values
 from localaws.sagemaker.models import Models
@@ -55,10 +55,11 @@ WITHOUT_EFFECT = (
 
 @dataclass(frozen=True)
 class Batch:
-    """One request's records; none for the mark that an object begins."""
+    """One request's records: none to mark that an object begins; or why the object cannot be read on."""
 
     source: S3Object
-    records: list[bytes] | None
+    records: list[bytes]
+    failure: ClientFailure | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class TransformJobs(Jobs):
 
     def status_members(self, status: str, record: Document) -> Document:
         """The end has its time."""
-        return {"TransformEndTime": now()} if status in ("Completed", "Failed", "Stopped") else {}
+        return {"TransformEndTime": now()} if status in ENDED else {}
 
     def work(self, job: Job, log: LogStream) -> None:
         """Serve the model and send it every object; an object's output is uploaded when it is whole."""
@@ -172,7 +173,6 @@ class Transformation:
         config = job.request.get("ModelClientConfig", {})
         self._timeout = config.get("InvocationsTimeoutInSeconds", INVOCATION_SECONDS)
         self._retries = config.get("InvocationsMaxRetries", RETRIES)
-        self._unread: dict[str, ClientFailure] = {}
 
     def run(self, objects: list[S3Object]) -> None:
         """Transform all objects; those that the model or their content refuse do not hold up the others.
@@ -203,7 +203,7 @@ class Transformation:
 
     def _batches(self, objects: list[S3Object]) -> Iterator[Batch]:
         for index, item in enumerate(objects):
-            yield Batch(item, None)
+            yield Batch(item, [])
             path = self._job.base_dir / "input" / str(index)
             try:
                 self._job.storage.download_file(item.uri, path)
@@ -213,11 +213,9 @@ class Transformation:
                             break
                         yield Batch(item, records)
             except ClientFailure as failure:
-                self._unread[str(item.uri)] = failure
-                yield Batch(item, [])
+                yield Batch(item, [], failure)
             except (OSError, EOFError) as error:
-                self._unread[str(item.uri)] = ClientFailure(f"The object cannot be read: {error}")
-                yield Batch(item, [])
+                yield Batch(item, [], ClientFailure(f"The object cannot be read: {error}"))
             finally:
                 path.unlink(missing_ok=True)
 
@@ -236,10 +234,10 @@ class Transformation:
             yield from batches(lines(file, self._plan.payload_bytes), self._plan.payload_bytes)
 
     def _asked(self, batch: Batch) -> bytes:
-        if batch.records is None or batch.source in self._given_up:
+        if batch.failure is not None:
+            raise batch.failure
+        if not batch.records or batch.source in self._given_up:
             return b""
-        if not batch.records:
-            raise self._unread[str(batch.source.uri)]
         payload = b"\n".join(self._association.sent(batch.records))
         answer = self._association.kept(batch.records, self._invoke(batch.source, payload))
         by_line = self._output.get("AssembleWith") == "Line"

@@ -1,16 +1,51 @@
 """Pipelines and their executions, as the API shows them."""
 
+from functools import partial
 from typing import Any
+
+from botocore.exceptions import ClientError
+from mypy_boto3_sagemaker import SageMakerClient
 
 from localaws.sagemaker.errors import ConflictException, ResourceNotFound, ValidationException
 from localaws.sagemaker.http import Operation
+from localaws.sagemaker.members import refusing_others
 from localaws.sagemaker.pipelines.definition import PipelineDefinition
-from localaws.sagemaker.pipelines.execution import PipelineRun, random_id
+from localaws.sagemaker.pipelines.execution import MAX_PARALLEL_STEPS, PipelineRun, random_id
 from localaws.sagemaker.platform import Platform
-from localaws.sagemaker.records import Records, list_page, now
+from localaws.sagemaker.records import Records, list_page, now, page
 from localaws.sagemaker.shapes import Document
 
 _RUNNING = ("Executing", "Stopping")
+_PAGE = ("SortOrder", "NextToken", "MaxResults")
+_UPDATABLE = ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
+_DEFINITION = ("PipelineDefinition", "PipelineDefinitionS3Location")
+# The members that each operation acts on, or keeps and shows; any other is refused.
+HANDLED = {
+    "CreatePipeline": ("PipelineName", *_UPDATABLE, *_DEFINITION, "ClientRequestToken", "Tags"),
+    "UpdatePipeline": ("PipelineName", *_UPDATABLE, *_DEFINITION),
+    "DescribePipeline": ("PipelineName",),
+    "DeletePipeline": ("PipelineName",),
+    "ListPipelines": (*_PAGE, "SortBy", "PipelineNamePrefix", "CreatedAfter", "CreatedBefore"),
+    "StartPipelineExecution": (
+        "PipelineName",
+        "PipelineExecutionDisplayName",
+        "PipelineParameters",
+        "PipelineExecutionDescription",
+        "ClientRequestToken",
+        "ParallelismConfiguration",
+    ),
+    "StopPipelineExecution": ("PipelineExecutionArn",),
+    "DescribePipelineExecution": ("PipelineExecutionArn",),
+    "DescribePipelineDefinitionForExecution": ("PipelineExecutionArn",),
+    "ListPipelineExecutions": (*_PAGE, "SortBy", "PipelineName", "CreatedAfter", "CreatedBefore"),
+    "ListPipelineExecutionSteps": (*_PAGE, "PipelineExecutionArn"),
+    "ListPipelineParametersForExecution": ("PipelineExecutionArn", "NextToken", "MaxResults"),
+}
+# Accepted: what is asked twice, with one token or with two, is done once.
+WITHOUT_EFFECT = {
+    "DeletePipeline": ("ClientRequestToken",),
+    "StopPipelineExecution": ("ClientRequestToken",),
+}
 
 
 class Pipelines:
@@ -24,7 +59,7 @@ class Pipelines:
 
     def operations(self) -> dict[str, Operation]:
         """The operations that this noun answers."""
-        return {
+        operations: dict[str, Operation] = {
             "CreatePipeline": self.create,
             "UpdatePipeline": self.update,
             "DescribePipeline": self.describe,
@@ -38,11 +73,12 @@ class Pipelines:
             "ListPipelineExecutionSteps": self.list_steps,
             "ListPipelineParametersForExecution": self.list_parameters,
         }
+        return refusing_others(operations, HANDLED, WITHOUT_EFFECT)
 
     def create(self, request: Document) -> Document:
-        """Keep a pipeline whose definition is sound."""
+        """Keep a pipeline whose definition is sound; once for each ClientRequestToken."""
         name = request["PipelineName"]
-        body = self._body(request)
+        body = self._body(request, request["RoleArn"])
         PipelineDefinition.parse(body)
         self._platform.sessions.check_role(request["RoleArn"])
         arn = self._platform.arn("pipeline", name)
@@ -57,26 +93,20 @@ class Pipelines:
             "CreationTime": now(),
             "LastModifiedTime": now(),
             "ParallelismConfiguration": request.get("ParallelismConfiguration"),
+            "_token": request["ClientRequestToken"],
         }
         taken = ValidationException(f"Pipeline names must be unique within an AWS account and region. {arn}")
-        self._pipelines.add(name, record, taken)
+        with self._pipelines.lock:
+            if name not in self._pipelines or self._pipeline(name)["_token"] != record["_token"]:
+                self._pipelines.add(name, record, taken)
         return {"PipelineArn": arn}
 
     def update(self, request: Document) -> Document:
         """Change a pipeline; executions that run go on as they began."""
         record = self._pipeline(request["PipelineName"])
-        changes: Document = {
-            member: request[member]
-            for member in (
-                "PipelineDisplayName",
-                "PipelineDescription",
-                "RoleArn",
-                "ParallelismConfiguration",
-            )
-            if member in request
-        }
-        if "PipelineDefinition" in request or "PipelineDefinitionS3Location" in request:
-            changes["PipelineDefinition"] = self._body(request)
+        changes: Document = {member: request[member] for member in _UPDATABLE if member in request}
+        if any(member in request for member in _DEFINITION):
+            changes["PipelineDefinition"] = self._body(request, request.get("RoleArn") or record["RoleArn"])
             PipelineDefinition.parse(changes["PipelineDefinition"])
         if "RoleArn" in changes:
             self._platform.sessions.check_role(changes["RoleArn"])
@@ -89,14 +119,15 @@ class Pipelines:
 
     def delete(self, request: Document) -> Document:
         """Forget a pipeline; one that runs stays."""
-        record = self._pipeline(request["PipelineName"])
-        for execution in self._executions:
-            if (
-                execution["PipelineArn"] == record["PipelineArn"]
-                and execution["PipelineExecutionStatus"] in _RUNNING
-            ):
-                raise ConflictException(f"Pipeline {record['PipelineName']} has a running execution")
-        self._pipelines.remove(record["PipelineName"], _no_pipeline(record["PipelineName"]))
+        with self._executions.lock:
+            record = self._pipeline(request["PipelineName"])
+            for execution in self._executions:
+                if (
+                    execution["PipelineArn"] == record["PipelineArn"]
+                    and execution["PipelineExecutionStatus"] in _RUNNING
+                ):
+                    raise ConflictException(f"Pipeline {record['PipelineName']} has a running execution")
+            self._pipelines.remove(record["PipelineName"], _no_pipeline(record["PipelineName"]))
         return {"PipelineArn": record["PipelineArn"]}
 
     def list(self, request: Document) -> Document:
@@ -108,33 +139,35 @@ class Pipelines:
     def start(self, request: Document) -> Document:
         """Begin an execution, or answer with the one that the same token began."""
         record = self._pipeline(request["PipelineName"])
-        token = request.get("ClientRequestToken")
+        self._platform.sessions.check_role(record["RoleArn"])
+        client = partial(self._client, record["RoleArn"])
         given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
         definition = PipelineDefinition.parse(record["PipelineDefinition"])
         parameters = definition.parameter_values(given)
         with self._executions.lock:
+            self._pipeline(record["PipelineName"])
             for execution in self._executions:
-                if token is not None and execution["_token"] == (record["PipelineArn"], token):
+                if execution["_token"] == (record["PipelineArn"], request["ClientRequestToken"]):
                     return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}
             execution = self._new_execution(record, request, given)
             arn = execution["PipelineExecutionArn"]
+            scope = {"Parameters": parameters, "Execution": _variables(record, execution)}
+            run = PipelineRun(definition, scope, self._executions, client, _max_parallel_steps(execution))
+            self._runs[arn] = run
             self._executions.add(arn, execution, ValidationException(f"{arn} exists"))
-        scope = {"Parameters": parameters, "Execution": _variables(record, execution)}
-        client = self._platform.sessions.client("sagemaker", record["RoleArn"])
-        self._runs[arn] = PipelineRun(definition, scope, self._executions, client)
-        self._runs[arn].start()
+            run.start()
         return {"PipelineExecutionArn": arn}
 
     def stop(self, request: Document) -> Document:
         """Stop an execution; asking twice is asking once."""
-        execution = self._execution(request)
-        if execution["PipelineExecutionStatus"] == "Executing":
-            self._executions.update(execution["PipelineExecutionArn"], PipelineExecutionStatus="Stopping")
-            self._runs[execution["PipelineExecutionArn"]].stop()
-        elif execution["PipelineExecutionStatus"] != "Stopping":
-            status = execution["PipelineExecutionStatus"]
-            raise ConflictException(f"Only running pipelines can be stopped; this one is {status}")
-        return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}
+        with self._executions.lock:
+            execution = self._execution(request)
+            arn, status = execution["PipelineExecutionArn"], execution["PipelineExecutionStatus"]
+            if status not in _RUNNING:
+                raise ConflictException(f"Only running pipelines can be stopped; this one is {status}")
+            self._executions.update(arn, PipelineExecutionStatus="Stopping")
+            self._runs[arn].stop()
+        return {"PipelineExecutionArn": arn}
 
     def describe_execution(self, request: Document) -> Document:
         """How an execution stands."""
@@ -162,32 +195,40 @@ class Pipelines:
     def list_parameters(self, request: Document) -> Document:
         """The parameters that an execution was started with."""
         given = self._execution(request)["_parameters"]
-        return {"PipelineParameters": [{"Name": name, "Value": value} for name, value in given.items()]}
+        parameters = [{"Name": name, "Value": value} for name, value in given.items()]
+        return page("PipelineParameters", parameters, request)
 
     def close(self) -> None:
         """Stop every execution."""
-        for run in self._runs.values():
-            run.stop()
+        with self._executions.lock:
+            for run in self._runs.values():
+                run.stop()
 
-    def _body(self, request: Document) -> str:
+    def _client(self, role_arn: str) -> SageMakerClient:
+        return self._platform.sessions.client("sagemaker", role_arn)
+
+    def _body(self, request: Document, role_arn: str) -> str:
+        if sum(member in request for member in _DEFINITION) != 1:
+            raise ValidationException(
+                "Either PipelineDefinition or PipelineDefinitionS3Location is needed, and not both"
+            )
         if "PipelineDefinition" in request:
             return str(request["PipelineDefinition"])
-        location = request.get("PipelineDefinitionS3Location")
-        if location is None:
-            raise ValidationException("Either PipelineDefinition or PipelineDefinitionS3Location is needed")
-        s3 = self._platform.sessions.client("s3")
+        location = request["PipelineDefinitionS3Location"]
+        version = {"VersionId": location["VersionId"]} if "VersionId" in location else {}
+        s3 = self._platform.sessions.client("s3", role_arn)
         try:
-            answer = s3.get_object(Bucket=location["Bucket"], Key=location["ObjectKey"])
-        except s3.exceptions.ClientError as error:
+            answer = s3.get_object(Bucket=location["Bucket"], Key=location["ObjectKey"], **version)
+            return answer["Body"].read().decode()
+        except (ClientError, UnicodeDecodeError) as error:
             uri = f"s3://{location['Bucket']}/{location['ObjectKey']}"
             raise ValidationException(f"Unable to read the pipeline definition {uri}: {error}") from error
-        return answer["Body"].read().decode()
 
     def _pipeline(self, name_or_arn: str) -> Document:
         return self._pipelines.get(name_or_arn.rsplit("/", 1)[-1], _no_pipeline(name_or_arn))
 
     def _execution(self, request: Document) -> Document:
-        arn = request["PipelineExecutionArn"]
+        arn = request.get("PipelineExecutionArn", "")
         return self._executions.get(arn, ResourceNotFound(f"Pipeline execution {arn} does not exist"))
 
     def _new_execution(self, pipeline: Document, request: Document, given: dict[str, str]) -> Document:
@@ -200,10 +241,12 @@ class Pipelines:
             ),
             "PipelineExecutionDescription": request.get("PipelineExecutionDescription"),
             "PipelineExecutionStatus": "Executing",
+            "ParallelismConfiguration": request.get("ParallelismConfiguration")
+            or pipeline.get("ParallelismConfiguration"),
             "CreationTime": now(),
             "StartTime": now(),
             "LastModifiedTime": now(),
-            "_token": (pipeline["PipelineArn"], request.get("ClientRequestToken")),
+            "_token": (pipeline["PipelineArn"], request["ClientRequestToken"]),
             "_definition": pipeline["PipelineDefinition"],
             "_parameters": given,
         }
@@ -219,6 +262,11 @@ def _variables(pipeline: Document, execution: Document) -> dict[str, Any]:
         "StartDateTime": started,
         "CurrentDateTime": started,
     }
+
+
+def _max_parallel_steps(execution: Document) -> int:
+    configuration = execution["ParallelismConfiguration"] or {}
+    return int(configuration.get("MaxParallelExecutionSteps", MAX_PARALLEL_STEPS))
 
 
 def _no_pipeline(name: str) -> ResourceNotFound:

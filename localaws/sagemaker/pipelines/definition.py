@@ -100,6 +100,8 @@ class PipelineDefinition:
         for step in steps.values():
             if step["Type"] not in STEP_TYPES:
                 raise NotSupportedLocally(f"The step type {step['Type']!r} of step {step['Name']!r}")
+            if references.is_reference(step["Arguments"]):
+                raise ValidationException(f"The Arguments of step {step['Name']!r} are a reference")
         dependencies = {name: _dependencies(step, parameters, steps) for name, step in steps.items()}
         _refuse_cycles(dependencies)
         return cls(parameters, steps, dependencies)

@@ -4,6 +4,8 @@ import logging
 import secrets
 import string
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
 from typing import Any
@@ -23,6 +25,7 @@ POLL_SECONDS = 0.25
 MAX_PARALLEL_STEPS = 50  # SageMaker's own default for MaxParallelExecutionSteps
 NAME_CHARACTERS = 63
 FAILURE = "Step failure: One or multiple steps failed."
+INTERNAL_FAILURE = "InternalFailure: see the log of localaws"
 
 logger = logging.getLogger("localaws.sagemaker")
 
@@ -44,7 +47,15 @@ class PipelineRun:
     """Runs an execution's steps in dependency order, independent ones side by side.
 
     What happens stands in two places that others read: `executions` (the execution's record) and
-    `steps` (one record a step that has started, by name).
+    `steps` (one record a step that has started, by name). How it ended is decided and told under the
+    executions' lock, so that who asks to stop it under that lock is either heard or too late.
+
+    Args:
+        definition: what to run.
+        scope: what the definition's references to "Parameters" and "Execution" stand for.
+        executions: where the execution's record is.
+        client: makes a client that acts as the pipeline's role, valid for now.
+        max_parallel_steps: how many steps run side by side.
     """
 
     def __init__(
@@ -52,12 +63,14 @@ class PipelineRun:
         definition: PipelineDefinition,
         scope: dict[str, Any],
         executions: Records,
-        client: SageMakerClient,
+        client: Callable[[], SageMakerClient],
+        max_parallel_steps: int = MAX_PARALLEL_STEPS,
     ) -> None:
         self._definition = definition
         self._scope = scope | {"Steps": {}}
         self._executions = executions
         self._client = client
+        self._max_parallel_steps = max_parallel_steps
         self._arn: str = scope["Execution"]["PipelineExecutionArn"]
         self._stopping = threading.Event()
         self.steps = Records()
@@ -76,21 +89,23 @@ class PipelineRun:
         except Exception:
             logger.exception("pipeline execution %s broke", self._arn)
             self._executions.update(
-                self._arn,
-                PipelineExecutionStatus="Failed",
-                FailureReason="InternalFailure: see the log of localaws",
+                self._arn, PipelineExecutionStatus="Failed", FailureReason=INTERNAL_FAILURE
             )
 
     def _run_steps(self) -> None:
         order = TopologicalSorter(self._definition.dependencies)
         order.prepare()
+        ready: list[str] = []
         running: dict[Future[None], str] = {}
         failed = False
-        with ThreadPoolExecutor(MAX_PARALLEL_STEPS, thread_name_prefix="step") as pool:
+        with ThreadPoolExecutor(self._max_parallel_steps, thread_name_prefix="step") as pool:
             while True:
                 # As on AWS: after a failure nothing more starts, and what runs may end.
                 if not failed and not self._stopping.is_set():
-                    running |= {pool.submit(self._run_step, name): name for name in order.get_ready()}
+                    ready += order.get_ready()
+                    room = self._max_parallel_steps - len(running)
+                    running |= {pool.submit(self._run_step, name): name for name in ready[:room]}
+                    del ready[:room]
                 if not running:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -99,12 +114,13 @@ class PipelineRun:
                     failed = failed or not succeeded
                     if succeeded:
                         order.done(name)
-        if self._stopping.is_set():
-            self._executions.update(self._arn, PipelineExecutionStatus="Stopped")
-        elif failed:
-            self._executions.update(self._arn, PipelineExecutionStatus="Failed", FailureReason=FAILURE)
-        else:
-            self._executions.update(self._arn, PipelineExecutionStatus="Succeeded")
+        with self._executions.lock:
+            if self._stopping.is_set():
+                self._executions.update(self._arn, PipelineExecutionStatus="Stopped")
+            elif failed:
+                self._executions.update(self._arn, PipelineExecutionStatus="Failed", FailureReason=FAILURE)
+            else:
+                self._executions.update(self._arn, PipelineExecutionStatus="Succeeded")
 
     def _conclude(self, name: str, future: Future[None]) -> bool:
         try:
@@ -114,6 +130,10 @@ class PipelineRun:
             return False
         except StepFailed as failure:
             self.steps.update(name, StepStatus="Failed", EndTime=now(), FailureReason=str(failure))
+            return False
+        except Exception:
+            logger.exception("step %s of %s broke", name, self._arn)
+            self.steps.update(name, StepStatus="Failed", EndTime=now(), FailureReason=INTERNAL_FAILURE)
             return False
         self.steps.update(name, StepStatus="Succeeded", EndTime=now())
         return True
@@ -168,14 +188,32 @@ class PipelineRun:
                     raise StepFailed(f"ClientError: The {step_type.kind} {identifier} was stopped")
             if self._stopping.wait(POLL_SECONDS):
                 if not stop_asked:
-                    self._call(f"Stop{step_type.kind}", request)
+                    self._ask_to_stop(step_type, request)
                     stop_asked = True
-                threading.Event().wait(POLL_SECONDS)
+                time.sleep(POLL_SECONDS)
+
+    def _ask_to_stop(self, step_type: StepType, request: Document) -> None:
+        try:
+            self._call(f"Stop{step_type.kind}", request)
+        except StepFailed as failure:
+            # A job that has ended meanwhile refuses to stop; how it ended is in its description.
+            if _error_code(failure.__cause__) != "ValidationException":
+                raise
 
     def _call(self, operation: str, arguments: Document) -> Document:
         try:
-            answer: Document = getattr(self._client, xform_name(operation))(**arguments)
-        except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+            answer: Document = getattr(self._client(), xform_name(operation))(**arguments)
+        except (
+            botocore.exceptions.ClientError,
+            botocore.exceptions.BotoCoreError,
+            SageMakerError,
+        ) as error:
             detail = f"Failed to invoke sagemaker:{operation}. Error Details: {error}"
             raise StepFailed(f"ClientError: {detail}") from error
         return answer
+
+
+def _error_code(error: BaseException | None) -> str:
+    if not isinstance(error, botocore.exceptions.ClientError):
+        return ""
+    return error.response["Error"]["Code"]

@@ -27,6 +27,11 @@ def find(value: Any) -> Iterator[str]:
                 yield from find(item)
 
 
+def is_reference(value: Any) -> bool:
+    """Whether a value stands for another one."""
+    return isinstance(value, dict) and any(key == "Get" or key.startswith("Std:") for key in value)
+
+
 def resolve(value: Any, scope: Mapping[str, Any]) -> Any:
     """The value with every reference replaced.
 

@@ -120,18 +120,18 @@ def test_the_environment_is_clean_and_paths_are_translated(
     assert container.wait(PATIENCE) == 0
     names = set(said[0].split()) - {"LC_CTYPE"}
     assert names == {
-        "DATA", "HOME", "HTTPS_PROXY", "LANG", "NO_PROXY", "PATH", "PYTHONDONTWRITEBYTECODE",
-        "PYTHONUNBUFFERED", "SAGEMAKER_BASE_DIR", "TMPDIR", "no_proxy",
+        "DATA", "HOME", "HTTPS_PROXY", "LANG", "LOCALAWS_CONTAINER", "NO_PROXY", "PATH",
+        "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "SAGEMAKER_BASE_DIR", "TMPDIR", "no_proxy",
     }  # fmt: skip
     assert said[1] == f"{base_dir}/processing/input --to={base_dir}/model /opt/mlx s3://b/opt/ml/x"
     assert said[2] == f"{base_dir}/input/data/train {base_dir} 127.0.0.1,localhost"
 
 
 def test_a_killed_process_ends_as_a_shell_tells_it(run: Run, said: list[str]) -> None:
-    container = run("import time; print('up'); time.sleep(600)")
-    until(lambda: said == ["up"])
+    container = run("import os, time; print(os.getpid()); time.sleep(600)")
+    until(lambda: bool(said))
     assert container.wait(0.05) is None
-    os.kill(container.pid, signal.SIGKILL)
+    os.kill(int(said[0]), signal.SIGKILL)
     assert container.wait(PATIENCE) == 137
 
 
@@ -159,18 +159,33 @@ def test_stop_ends_what_does_not_listen_with_all_it_started(run: Run, said: list
         until(lambda pid=pid: gone(pid))  # type: ignore[misc]
 
 
-def test_nothing_outlives_the_first_process(run: Run, said: list[str]) -> None:
+@pytest.mark.parametrize("session", ["False", "True"])
+def test_nothing_outlives_the_first_process(run: Run, said: list[str], session: str) -> None:
     container = run(
         "import subprocess, sys\n"
-        "print(subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']).pid)"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        f"print(subprocess.Popen(sleep, start_new_session={session}).pid)"
     )
     assert container.wait(PATIENCE) == 0
     until(lambda: gone(int(said[0])))
 
 
+def test_a_container_that_ends_leaves_the_others_alone(run: Run, said: list[str]) -> None:
+    other = run("import time; print('up'); time.sleep(600)")
+    until(lambda: said == ["up"])
+    assert run("pass").wait(PATIENCE) == 0
+    assert other.wait(0.3) is None
+    other.stop(grace=0)
+
+
 def test_containers_die_with_their_owner(folder: Path, cache_dir: Path, tmp_path: Path) -> None:
     script = folder / "work"
-    script.write_text("#!/bin/sh\necho $$ > $SAGEMAKER_BASE_DIR/pid\nexec sleep 600\n")
+    script.write_text(
+        "#!/usr/bin/env python3\nimport os, pathlib, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '987'], start_new_session=True)\n"
+        "pids = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'], 'pids')\n"
+        "pids.write_text(f'{os.getpid()} {child.pid}\\n'); time.sleep(600)\n"
+    )
     script.chmod(0o755)
     owner = subprocess.Popen(
         [
@@ -186,13 +201,13 @@ def test_containers_die_with_their_owner(folder: Path, cache_dir: Path, tmp_path
         ],
         cwd=Path(__file__).parents[3],
     )  # fmt: skip
-    pid_file = tmp_path / "pid"
-    until(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
-    pid = int(pid_file.read_text())
-    assert not gone(pid)
+    file = tmp_path / "pids"
+    until(lambda: file.exists() and file.read_text().endswith("\n"))
+    pids = [int(pid) for pid in file.read_text().split()]
+    assert not any(map(gone, pids))
     owner.kill()
     owner.wait()
-    until(lambda: gone(pid))
+    until(lambda: all(map(gone, pids)))
 
 
 def test_an_unknown_command_names_what_there_is(run: Run, runtime: ProcessRuntime, base_dir: Path) -> None:

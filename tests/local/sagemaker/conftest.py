@@ -7,10 +7,13 @@ import pytest
 
 from localaws.runtimes.images import Images
 from localaws.runtimes.process import ProcessRuntime
+from localaws.sagemaker.jobs import ENDED, Jobs
 from localaws.sagemaker.logs import Logs
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.sessions import Sessions
-from tests.local.conftest import ACCOUNT, REGION, Laptop, allow
+from localaws.sagemaker.shapes import Document, render_answer
+from localaws.sagemaker.storage import Storage
+from tests.local.conftest import ACCOUNT, REGION, Laptop, allow, wait_until
 
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/tests/obedient:latest"
 # An image that does what the variable CODE tells it.
@@ -107,8 +110,31 @@ def role_arn(laptop: Laptop, bucket: Bucket) -> str:
 
 
 @pytest.fixture
+def storage(platform: Platform, role_arn: str) -> Storage:
+    return Storage(platform.sessions, role_arn)
+
+
+@pytest.fixture
 def job_name() -> str:
     return f"job-{uuid.uuid4().hex[:12]}"
+
+
+def end_of(jobs: Jobs, name: str, seconds: float = 40) -> Document:
+    """A job's record when it has ended."""
+
+    def ended() -> Document | None:
+        record = jobs.describe({f"{jobs.noun}Name": name})
+        return record if record[f"{jobs.noun}Status"] in ENDED else None
+
+    record: Document = wait_until(ended, seconds)
+    render_answer(f"Describe{jobs.noun}", record)
+    return record
+
+
+def ended(jobs: Jobs, request: Document) -> Document:
+    """The record of a new job when it has ended."""
+    jobs.create(request)
+    return end_of(jobs, request[f"{jobs.noun}Name"])
 
 
 def logged(laptop: Laptop, group: str, job_name: str) -> list[str]:

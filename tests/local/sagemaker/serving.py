@@ -109,10 +109,6 @@ class Sleeper:
         self._reader = threading.Thread(target=self._read, args=(spec,), daemon=True)
         self._reader.start()
 
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
     def wait(self, timeout: float | None = None) -> int | None:
         try:
             code = self.process.wait(timeout)

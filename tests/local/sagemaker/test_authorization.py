@@ -30,6 +30,11 @@ CASES: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]]]] = {
         {"ModelPackageGroupName": "G"},
         [("sagemaker:CreateModelPackage", "model-package/g/*")],
     ),
+    "new version of a group by its ARN": (
+        "CreateModelPackage",
+        {"ModelPackageGroupName": PREFIX + "model-package-group/g"},
+        [("sagemaker:CreateModelPackage", "model-package/g/*")],
+    ),
     "version": (
         "UpdateModelPackage",
         {"ModelPackageArn": PREFIX + "model-package/g/3"},

@@ -8,7 +8,7 @@ import pytest
 from tests.local.conftest import Laptop
 
 
-def template(role: str, description: str, body: str) -> str:
+def template(role: str, description: str, body: str, **tags: str) -> str:
     pipeline = {
         "Type": "AWS::SageMaker::Pipeline",
         "Properties": {
@@ -16,12 +16,15 @@ def template(role: str, description: str, body: str) -> str:
             "PipelineDescription": description,
             "RoleArn": role,
             "PipelineDefinition": {"PipelineDefinitionBody": body},
-            "Tags": [{"Key": "from", "Value": "stack"}],
+            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
         },
     }
     group = {
         "Type": "AWS::SageMaker::ModelPackageGroup",
-        "Properties": {"ModelPackageGroupName": "stacked"},
+        "Properties": {
+            "ModelPackageGroupName": "stacked",
+            "Tags": [{"Key": key, "Value": value} for key, value in tags.items()],
+        },
     }
     outputs = {"Pipeline": {"Value": {"Ref": "P"}}, "Group": {"Value": {"Ref": "G"}}}
     return json.dumps({"Resources": {"P": pipeline, "G": group}, "Outputs": outputs})
@@ -40,7 +43,7 @@ BODY = json.dumps(
 def test_a_stack_makes_changes_and_removes_them(laptop: Laptop) -> None:
     cloudformation, sagemaker = laptop.client("cloudformation"), laptop.client("sagemaker")
     role = laptop.role("stacked")
-    cloudformation.create_stack(StackName="stacked", TemplateBody=template(role, "first", BODY))
+    cloudformation.create_stack(StackName="stacked", TemplateBody=template(role, "first", BODY, old="1"))
     cloudformation.get_waiter("stack_create_complete").wait(StackName="stacked", WaiterConfig={"Delay": 1})
     stack = cloudformation.describe_stacks(StackName="stacked")["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
@@ -49,11 +52,15 @@ def test_a_stack_makes_changes_and_removes_them(laptop: Laptop) -> None:
     pipeline = sagemaker.describe_pipeline(PipelineName="stacked")
     assert pipeline["PipelineDescription"] == "first"
     assert json.loads(pipeline["PipelineDefinition"]) == json.loads(BODY)
-    assert sagemaker.list_tags(ResourceArn=pipeline["PipelineArn"])["Tags"][0]["Value"] == "stack"
+    tagged = (pipeline["PipelineArn"], outputs["Group"])
+    for arn in tagged:
+        assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "old", "Value": "1"}]
 
-    cloudformation.update_stack(StackName="stacked", TemplateBody=template(role, "second", BODY))
+    cloudformation.update_stack(StackName="stacked", TemplateBody=template(role, "second", BODY, new="2"))
     cloudformation.get_waiter("stack_update_complete").wait(StackName="stacked", WaiterConfig={"Delay": 1})
     assert sagemaker.describe_pipeline(PipelineName="stacked")["PipelineDescription"] == "second"
+    for arn in tagged:
+        assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "new", "Value": "2"}]
 
     cloudformation.delete_stack(StackName="stacked")
     cloudformation.get_waiter("stack_delete_complete").wait(StackName="stacked", WaiterConfig={"Delay": 1})

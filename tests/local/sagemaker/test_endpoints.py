@@ -1,6 +1,7 @@
 import os
 import signal
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -227,7 +228,7 @@ def test_a_deletion_waits_for_requests_under_way(account: Account, tmp_path: Pat
     account.deploy("one")
     account.create_endpoint("live", "one")
     held = HeldRequest(account, "live", tmp_path / "go")
-    pid = account.runtime.started[-1].pid
+    pid = account.runtime.started[-1].process.pid
     account.endpoints.delete({"EndpointName": "live"})
     assert account.describe("live")["EndpointStatus"] == "Deleting"
     with pytest.raises(ValidationException, match=f'^Cannot update in-progress endpoint "{ARN}".$'):
@@ -309,6 +310,30 @@ def test_only_one_of_many_updates_at_once_is_taken(account: Account) -> None:
     assert account.settled("live")["EndpointConfigName"] == f"next-{taken[0]}"
 
 
+def test_an_update_under_another_case_of_the_name_writes_to_the_same_log(account: Account) -> None:
+    account.deploy("one")
+    account.deploy("two")
+    account.create_endpoint("live", "one")
+    account.update_endpoint("LIVE", "TWO")
+    assert account.ask("Live")["version"] == "two"
+    assert account.describe("live")["EndpointConfigName"] == "two"
+    wait_until(lambda: "version two starts" in account.log("live"), 10)
+
+
+def test_close_does_not_wait_for_a_server_that_hangs(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoints, "CLOSING_SECONDS", 0.5)
+    account.deploy("one")
+    for name in ("live", "other"):
+        account.create_endpoint(name, "one")
+    for container in account.runtime.started:
+        os.kill(container.process.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    account.endpoints.close()
+    assert time.monotonic() - began < 2
+
+
 def test_a_deployed_endpoint_outlives_its_model_and_configuration(account: Account) -> None:
     account.deploy("one")
     account.create_endpoint("live", "one")
@@ -334,20 +359,27 @@ def test_close_ends_every_process(account: Account, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("members", "what"),
     [
-        ({"RetainAllVariantProperties": True}, "RetainAllVariantProperties"),
-        ({"DeploymentConfig": {"RollingUpdatePolicy": {"MaximumBatchSize": {}}}}, "RollingUpdatePolicy"),
+        ({"RetainAllVariantProperties": True}, "The member RetainAllVariantProperties"),
+        (
+            {"ExcludeRetainedVariantProperties": [{"VariantPropertyType": "DesiredWeight"}]},
+            "The member ExcludeRetainedVariantProperties",
+        ),
+        (
+            {"DeploymentConfig": {"RollingUpdatePolicy": {"MaximumBatchSize": {}}}},
+            "The member DeploymentConfig.RollingUpdatePolicy",
+        ),
         (
             {
                 "DeploymentConfig": {
                     "BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": {"Type": "CANARY"}}
                 }
             },
-            "Traffic routing of type CANARY",
+            f"The value CANARY of {endpoints.ROUTING}.Type",
         ),
     ],
 )
 def test_what_is_not_supported_says_so(account: Account, members: Any, what: str) -> None:
-    with pytest.raises(NotSupportedLocally, match=f"^{what} .*is not supported locally$|^{what} is not"):
+    with pytest.raises(NotSupportedLocally, match=f"^{what} is not supported locally$"):
         account.endpoints.update({"EndpointName": "live", "EndpointConfigName": "one", **members})
 
 
@@ -355,10 +387,19 @@ def test_what_is_not_supported_says_so(account: Account, members: Any, what: str
     ("members", "variant", "what"),
     [
         ({"DataCaptureConfig": {"EnableCapture": True}}, {}, "DataCaptureConfig"),
-        ({"ShadowProductionVariants": [{}]}, {}, "ShadowProductionVariants"),
+        ({"ShadowProductionVariants": [{"VariantName": "S"}]}, {}, "ShadowProductionVariants"),
         ({}, {"ServerlessConfig": {"MemorySizeInMB": 1024}}, "ServerlessConfig"),
         ({}, {"ManagedInstanceScaling": {"Status": "ENABLED"}}, "ManagedInstanceScaling"),
         ({"AsyncInferenceConfig": {"OutputConfig": {}}}, {}, "without an S3OutputPath"),
+        (
+            {
+                "AsyncInferenceConfig": {
+                    "OutputConfig": {"NotificationConfig": {"IncludeInferenceResponseIn": ["ERROR_TOPIC"]}}
+                }
+            },
+            {},
+            "IncludeInferenceResponseIn",
+        ),
     ],
 )
 def test_a_configuration_that_is_not_supported_says_so(

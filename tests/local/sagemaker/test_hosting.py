@@ -36,7 +36,7 @@ def test_a_server_serves_its_model_under_its_role(account: Account, server: Mode
     server.wait_healthy(10)
     answer = invoke(server)
     assert answer["version"] == "small"
-    assert answer["pid"] == server.pid
+    assert answer["pid"] == account.runtime.started[0].process.pid
     assert answer["headers"]["Accept"] == "a/b"
     assert answer["environment"]["AWS_ACCESS_KEY_ID"] == f"key of {ROLE}"
     assert answer["environment"]["COLOUR"] == "blue"

@@ -321,7 +321,7 @@ def test_requests_wait_for_a_server_that_is_being_replaced(
 ) -> None:
     monkeypatch.setattr(deployments, "RESTART_SECONDS", 1.0)
     queue = Queue(account)
-    os.kill(account.runtime.started[-1].pid, signal.SIGKILL)
+    os.kill(account.runtime.started[-1].process.pid, signal.SIGKILL)
     wait_until(lambda: account.runtime.started[-1].wait(0) is not None, 5)
     threading.Event().wait(0.3)
     accepted = queue.send()

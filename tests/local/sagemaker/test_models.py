@@ -106,9 +106,16 @@ UNPACKED = {"S3DataSource": {"S3Uri": "s3://b/p/", "S3DataType": "S3Prefix", "Co
         ({"Containers": [CONTAINER, CONTAINER]}, "A model with 2 containers instead of one"),
         ({"PrimaryContainer": CONTAINER, "VpcConfig": {"Subnets": ["s"]}}, "The member VpcConfig"),
         ({"PrimaryContainer": CONTAINER, "EnableNetworkIsolation": True}, "The member EnableNetworkIsol"),
-        ({"PrimaryContainer": {**CONTAINER, "Mode": "MultiModel"}}, "A container of Mode MultiModel"),
+        ({"PrimaryContainer": {**CONTAINER, "Mode": "MultiModel"}}, "The value MultiModel of Mode"),
         ({"PrimaryContainer": {**CONTAINER, "ModelDataSource": UNPACKED}}, "A ModelDataSource that is not"),
-        ({"PrimaryContainer": {**CONTAINER, "ImageConfig": {"RepositoryAccessMode": "Vpc"}}}, "ImageConfig"),
+        (
+            {"PrimaryContainer": {**CONTAINER, "ImageConfig": {"RepositoryAccessMode": "Vpc"}}},
+            "The member Im",
+        ),
+        (
+            {"Containers": [{"ModelPackageName": "p", "MultiModelConfig": {"ModelCacheSetting": "Enabled"}}]},
+            "The member MultiModelConfig",
+        ),
     ],
 )
 def test_what_is_not_supported_says_so(account: Account, members: Any, what: str) -> None:

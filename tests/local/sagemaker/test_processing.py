@@ -14,9 +14,9 @@ from localaws.sagemaker.errors import (
 )
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.processing import ProcessingJobs
-from localaws.sagemaker.shapes import Document, parse_request, render_answer
+from localaws.sagemaker.shapes import Document, parse_request
 from tests.local.conftest import Laptop, allow, wait_until
-from tests.local.sagemaker.conftest import IMAGE, Bucket, logged
+from tests.local.sagemaker.conftest import IMAGE, Bucket, end_of, ended, logged
 
 PATIENCE = 30.0  # seconds
 Request = Callable[..., Document]
@@ -58,13 +58,6 @@ def input_of(uri: str, path: str, **members: str) -> Document:
 
 def output_of(uri: str, path: str = "/opt/ml/processing/output", mode: str = "EndOfJob") -> Document:
     return {"OutputName": "out", "S3Output": {"S3Uri": uri, "LocalPath": path, "S3UploadMode": mode}}
-
-
-def ended(jobs: ProcessingJobs, request: Document) -> Document:
-    jobs.create(request)
-    record = jobs.wait(request["ProcessingJobName"], PATIENCE)
-    render_answer("DescribeProcessingJob", record)
-    return record
 
 
 def test_inputs_go_down_and_outputs_go_up(
@@ -188,7 +181,7 @@ def test_stop_ends_the_container_and_uploads_nothing(
     wait_until(lambda: "ProcessingStartTime" in jobs.describe({"ProcessingJobName": job_name}))
     jobs.stop({"ProcessingJobName": job_name})
     assert jobs.describe({"ProcessingJobName": job_name})["ProcessingJobStatus"] == "Stopping"
-    record = jobs.wait(job_name, PATIENCE)
+    record = end_of(jobs, job_name)
     assert record["ProcessingJobStatus"] == "Stopped"
     assert "FailureReason" not in record
     assert bucket.keys("out") == []
@@ -215,7 +208,7 @@ def test_names_are_unique_and_jobs_can_be_listed_and_deleted(
     (summary,) = jobs.list({"StatusEquals": "InProgress"})["ProcessingJobSummaries"]
     assert summary["ProcessingJobName"] == job_name
     jobs.stop({"ProcessingJobName": job_name})
-    jobs.wait(job_name, PATIENCE)
+    end_of(jobs, job_name)
     jobs.delete({"ProcessingJobName": job_name})
     with pytest.raises(ResourceNotFound, match=job_name):
         jobs.describe({"ProcessingJobName": job_name})

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from localaws.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
-from localaws.sagemaker.records import Records, list_page
+from localaws.sagemaker.records import Records, default_order, list_page
+from localaws.sagemaker.shapes import operation_model
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -30,15 +31,44 @@ def names(jobs: Records, **request: Any) -> list[str]:
     return [job["TrainingJobName"] for job in page["TrainingJobSummaries"]]
 
 
-def test_the_newest_comes_first_and_filters_hold(jobs: Records) -> None:
-    assert names(jobs) == ["gamma", "beta", "alpha"]
-    assert names(jobs, SortOrder="Ascending") == ["alpha", "beta", "gamma"]
+def test_a_list_is_sorted_and_filtered(jobs: Records) -> None:
+    assert names(jobs) == ["alpha", "beta", "gamma"]
+    assert names(jobs, SortOrder="Descending") == ["gamma", "beta", "alpha"]
     assert names(jobs, SortBy="Name", SortOrder="Ascending") == ["alpha", "beta", "gamma"]
     assert names(jobs, SortBy="Status", SortOrder="Descending")[0] == "beta"
     assert names(jobs, NameContains="ET") == ["beta"]
-    assert names(jobs, StatusEquals="Completed") == ["gamma", "alpha"]
-    assert names(jobs, CreationTimeAfter=START) == ["gamma", "beta"]
+    assert names(jobs, StatusEquals="Completed") == ["alpha", "gamma"]
+    assert names(jobs, CreationTimeAfter=START) == ["beta", "gamma"]
     assert names(jobs, CreationTimeBefore=START + timedelta(days=1)) == ["alpha"]
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "ListEndpoints",
+        "ListEndpointConfigs",
+        "ListModels",
+        "ListModelPackageGroups",
+        "ListModelPackages",
+        "ListProcessingJobs",
+        "ListTrainingJobs",
+        "ListTransformJobs",
+    ],
+)
+def test_the_order_is_the_one_that_the_reference_tells(operation: str) -> None:
+    shape = operation_model(operation).input_shape
+    assert shape is not None
+    assert f"The default is <code>{default_order(operation)}</code>" in (
+        shape.members["SortOrder"].documentation
+    )
+
+
+def test_of_one_moment_the_last_made_is_the_newest() -> None:
+    records = Records()
+    for name in ("first", "second"):
+        records.add(name, {"ModelName": name, "CreationTime": START}, ResourceInUse(name))
+    page = list_page("ListModels", iter(records), {}, "Model")
+    assert [model["ModelName"] for model in page["Models"]] == ["second", "first"]
 
 
 def test_a_summary_has_the_model_s_members_only(jobs: Records) -> None:
@@ -49,7 +79,7 @@ def test_a_summary_has_the_model_s_members_only(jobs: Records) -> None:
 def test_pages_follow_each_other(jobs: Records) -> None:
     first = list_page("ListTrainingJobs", iter(jobs), {"MaxResults": 2}, "TrainingJob")
     assert len(first["TrainingJobSummaries"]) == 2
-    assert names(jobs, MaxResults=2, NextToken=first["NextToken"]) == ["alpha"]
+    assert names(jobs, MaxResults=2, NextToken=first["NextToken"]) == ["gamma"]
     with pytest.raises(ValidationException, match="pagination token"):
         names(jobs, NextToken="%%")
 

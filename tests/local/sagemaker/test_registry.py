@@ -1,10 +1,19 @@
 """The registry: versions that count up, approvals that change, over HTTP."""
 
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from localaws.sagemaker.errors import ValidationException
+from localaws.sagemaker.platform import Platform
+from localaws.sagemaker.records import Records
+from localaws.sagemaker.registry import HANDLED, WITHOUT_EFFECT, ModelRegistry
 from tests.local.conftest import Laptop
+from tests.local.sagemaker.membership import check_members
 
 SPECIFICATION = {
     "Containers": [{"Image": "tiny:latest", "ModelDataUrl": "s3://bucket/model.tar.gz"}],
@@ -70,12 +79,120 @@ def test_a_group_with_models_stays(laptop: Laptop) -> None:
         register(sagemaker, "Full")
 
 
-def test_tags_stay_with_their_resource(laptop: Laptop) -> None:
+def test_the_last_metadata_property_can_be_removed(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
-    tags = [{"Key": "team", "Value": "films"}]
-    arn = sagemaker.create_model_package_group(ModelPackageGroupName="Tagged", Tags=tags)[
-        "ModelPackageGroupArn"
+    sagemaker.create_model_package_group(ModelPackageGroupName="Metadata")
+    arn = register(sagemaker, "Metadata", CustomerMetadataProperties={"only": "one"})
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+    assert sagemaker.describe_model_package(ModelPackageName=arn)["CustomerMetadataProperties"] == {
+        "only": "one"
+    }
+    sagemaker.update_model_package(ModelPackageArn=arn, CustomerMetadataPropertiesToRemove=["only"])
+    assert "CustomerMetadataProperties" not in sagemaker.describe_model_package(ModelPackageName=arn)
+
+
+def test_no_update_is_lost(platform: Platform) -> None:
+    registry = ModelRegistry(platform)
+    registry.create_group({"ModelPackageGroupName": "busy"})
+    arn = registry.create({"ModelPackageGroupName": "busy"})["ModelPackageArn"]
+
+    def update(number: int) -> None:
+        name = f"property-{number}"
+        registry.update({"ModelPackageArn": arn, "CustomerMetadataProperties": {name: "x"}})
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(update, range(400)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert len(registry.get(arn)["CustomerMetadataProperties"]) == 400
+
+
+def test_a_group_that_is_deleted_gets_no_version(platform: Platform) -> None:
+    registry = ModelRegistry(platform)
+    registry.create_group({"ModelPackageGroupName": "going"})
+    outcome: list[Any] = []
+
+    def create() -> None:
+        try:
+            outcome.append(registry.create({"ModelPackageGroupName": "going"}))
+        except ValidationException as refused:
+            outcome.append(refused)
+
+    creator = threading.Thread(target=create)
+
+    class Interrupted(Records):
+        """After the first look at the packages, someone registers one."""
+
+        def __iter__(self) -> Iterator[dict[str, Any]]:
+            found = super().__iter__()
+            if not creator.ident:
+                creator.start()
+                creator.join(0.5)
+            return found
+
+    registry._packages = Interrupted()
+    registry.delete_group({"ModelPackageGroupName": "going"})
+    creator.join(10)
+    assert isinstance(outcome[0], ValidationException)
+
+
+def test_inference_specifications_are_added_up_to_the_quota(laptop: Laptop) -> None:
+    sagemaker = laptop.client("sagemaker")
+    sagemaker.create_model_package_group(ModelPackageGroupName="Additional")
+    arn = register(sagemaker, "Additional")
+    more = [{"Name": f"more-{number}", "Containers": SPECIFICATION["Containers"]} for number in range(15)]
+    for part in (more[:1], more[1:]):
+        sagemaker.update_model_package(ModelPackageArn=arn, AdditionalInferenceSpecificationsToAdd=part)
+    described = sagemaker.describe_model_package(ModelPackageName=arn)
+    assert described["AdditionalInferenceSpecifications"] == more
+    with pytest.raises(sagemaker.exceptions.ClientError, match="at most 15 additional"):
+        sagemaker.update_model_package(ModelPackageArn=arn, AdditionalInferenceSpecificationsToAdd=more[:1])
+
+
+def test_packages_are_listed_by_their_type(laptop: Laptop) -> None:
+    sagemaker = laptop.client("sagemaker")
+    sagemaker.create_model_package_group(ModelPackageGroupName="Types")
+    versioned = register(sagemaker, "Types")
+    named = sagemaker.create_model_package(ModelPackageName="types-alone", ModelApprovalStatus="Approved")[
+        "ModelPackageArn"
     ]
-    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": "cost", "Value": "1"}])
-    sagemaker.delete_tags(ResourceArn=arn, TagKeys=["team"])
-    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "cost", "Value": "1"}]
+
+    def listed(**request: Any) -> set[str]:
+        answer = sagemaker.list_model_packages(NameContains="types", MaxResults=100, **request)
+        return {package["ModelPackageArn"] for package in answer["ModelPackageSummaryList"]}
+
+    assert listed() == listed(ModelPackageType="Unversioned") == {named}
+    assert listed(ModelPackageType="Versioned") == {versioned}
+    assert listed(ModelPackageType="Both") == {named, versioned}
+    assert listed(ModelPackageGroupName="Types") == {versioned}
+
+
+def test_one_token_is_one_version(laptop: Laptop) -> None:
+    sagemaker = laptop.client("sagemaker")
+    sagemaker.create_model_package_group(ModelPackageGroupName="Once")
+    assert register(sagemaker, "Once", ClientToken="a") == register(sagemaker, "Once", ClientToken="a")
+    assert register(sagemaker, "Once", ClientToken="b").endswith("/2")
+    with pytest.raises(sagemaker.exceptions.ClientError, match="and not both"):
+        register(sagemaker, "Once", ModelPackageName="twice")
+
+
+# Of each operation, what is refused: a member that is neither here nor handled is new in botocore.
+REFUSED = {
+    "CreateModelPackageGroup": {"ManagedConfiguration"},
+    "CreateModelPackage": {
+        "ValidationSpecification",
+        "SourceAlgorithmSpecification",
+        "CertifyForMarketplace",
+        "ManagedStorageType",
+    },
+}
+
+
+@pytest.mark.parametrize("operation", HANDLED)
+def test_every_member_is_handled_refused_or_without_effect(platform: Platform, operation: str) -> None:
+    answered = ModelRegistry(platform).operations()
+    assert set(HANDLED) == set(answered)
+    check_members(answered[operation], operation, HANDLED, WITHOUT_EFFECT, REFUSED)

@@ -45,6 +45,17 @@ def test_numbers_keep_their_bounds() -> None:
         parse_request("ListModels", {"MaxResults": True})
 
 
+@pytest.mark.parametrize("moment", ["yesterday", 1e18, -1e18, 10**400, float("nan"), "9999-99-99"])
+def test_what_is_no_moment_breaks_the_model(moment: str | float) -> None:
+    with pytest.raises(ValidationException, match="at 'creationTimeAfter' must be a timestamp"):
+        parse_request("ListModels", {"CreationTimeAfter": moment})
+
+
+def test_a_moment_without_a_zone_is_utc() -> None:
+    request = parse_request("ListModels", {"CreationTimeAfter": "2026-01-02T00:00:00"})
+    assert request == {"CreationTimeAfter": datetime(2026, 1, 2, tzinfo=UTC)}
+
+
 def test_an_operation_that_sagemaker_does_not_have_is_unknown() -> None:
     with pytest.raises(UnknownOperation, match="'CreateUnicorn'"):
         parse_request("CreateUnicorn", {})

@@ -10,12 +10,11 @@ import pytest
 
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
 from localaws.sagemaker.platform import Platform
-from localaws.sagemaker.shapes import Document, parse_request, render_answer
+from localaws.sagemaker.shapes import Document, parse_request
 from localaws.sagemaker.training import TrainingJobs
 from tests.local.conftest import Laptop, wait_until
-from tests.local.sagemaker.conftest import IMAGE, Bucket, logged
+from tests.local.sagemaker.conftest import IMAGE, Bucket, end_of, ended, logged
 
-PATIENCE = 30.0  # seconds
 Request = Callable[..., Document]
 
 
@@ -60,13 +59,6 @@ def channel(uri: str, **members: Any) -> Document:
         "DataSource": {"S3DataSource": source},
         **members,
     }
-
-
-def ended(jobs: TrainingJobs, request: Document) -> Document:
-    jobs.create(request)
-    record = jobs.wait(request["TrainingJobName"], PATIENCE)
-    render_answer("DescribeTrainingJob", record)
-    return record
 
 
 def unpacked(archive: bytes) -> dict[str, bytes]:
@@ -162,7 +154,7 @@ def test_a_killed_process_fails_the_job_with_its_reason(
     wait_until(lambda: jobs.describe({"TrainingJobName": job_name})["SecondaryStatus"] == "Training")
     (line,) = wait_until(lambda: logged(laptop, group, job_name))
     os.kill(int(line), signal.SIGKILL)
-    record = jobs.wait(job_name, PATIENCE)
+    record = end_of(jobs, job_name)
     assert record["TrainingJobStatus"] == "Failed"
     assert record["FailureReason"] == (
         "AlgorithmError: , exit code: 137. The process was killed (SIGKILL), "
@@ -181,7 +173,7 @@ def test_a_stopped_job_leaves_its_model(
     folder = jobs.platform.workdir / "training-job"
     wait_until(lambda: list(folder.glob(f"{job_name}-*/model/ready")))
     jobs.stop({"TrainingJobName": job_name})
-    record = jobs.wait(job_name, PATIENCE)
+    record = end_of(jobs, job_name)
     assert record["TrainingJobStatus"] == record["SecondaryStatus"] == "Stopped"
     assert unpacked(bucket.get(f"models/{job_name}/output/model.tar.gz"))["x"] == b"saved"
     statuses = [item["Status"] for item in record["SecondaryStatusTransitions"]]
@@ -251,6 +243,15 @@ def test_what_is_not_done_is_refused_by_name(
 ) -> None:
     with pytest.raises(NotSupportedLocally, match=named):
         jobs.create(request_of("", **members))
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_channel_that_has_no_folder_of_its_own_is_refused(
+    jobs: TrainingJobs, request_of: Request, name: str
+) -> None:
+    request = request_of("", InputDataConfig=[channel("s3://b/k", ChannelName=name)])
+    with pytest.raises(ValidationException, match="A channel's name"):
+        jobs.create(request)
 
 
 @pytest.mark.parametrize("pattern", ["(", "no group"])

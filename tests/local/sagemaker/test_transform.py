@@ -14,12 +14,11 @@ from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
 from localaws.sagemaker.models import Models
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.registry import ModelRegistry
-from localaws.sagemaker.shapes import Document, parse_request, render_answer
+from localaws.sagemaker.shapes import Document, parse_request
 from localaws.sagemaker.transform import TransformJobs
 from tests.local.conftest import Laptop, wait_until
-from tests.local.sagemaker.conftest import IMAGE, Bucket, logged
+from tests.local.sagemaker.conftest import IMAGE, Bucket, end_of, ended, logged
 
-PATIENCE = 40.0  # seconds
 GROUP = "/aws/sagemaker/TransformJobs"
 Request = Callable[..., Document]
 
@@ -81,13 +80,6 @@ def request_of(bucket: Bucket, model_name: str, job_name: str) -> Request:
         )
 
     return make
-
-
-def ended(jobs: TransformJobs, request: Document) -> Document:
-    jobs.create(request)
-    record = jobs.wait(request["TransformJobName"], PATIENCE)
-    render_answer("DescribeTransformJob", record)
-    return record
 
 
 def test_every_object_has_its_answers_in_order(
@@ -165,6 +157,30 @@ def test_records_are_filtered_and_joined(jobs: TransformJobs, request_of: Reques
     assert answers == [{"id": 1, "SageMakerOutput": "A"}, {"id": 2, "SageMakerOutput": "B"}]
 
 
+def test_an_object_of_blank_lines_has_an_empty_output(
+    jobs: TransformJobs, request_of: Request, bucket: Bucket
+) -> None:
+    bucket.put("in/a.csv", "\n\n")
+    bucket.put("in/b.csv", "x,y")
+    source = {"SplitType": "None", "ContentType": "text/csv"}
+    record = ended(jobs, request_of(source=source, DataProcessing={"OutputFilter": "$[0]"}))
+    assert record.get("FailureReason") is None
+    assert bucket.get("out/a.csv.out") == b""
+    assert bucket.get("out/b.csv.out") == b"X\n"
+
+
+def test_an_object_that_cannot_be_read_fails_the_job_and_the_others_are_kept(
+    jobs: TransformJobs, request_of: Request, bucket: Bucket
+) -> None:
+    bucket.put("in/a.gz", b"no gzip")
+    bucket.put("in/b.gz", gzip.compress(b"fine"))
+    record = ended(jobs, request_of(source={"CompressionType": "Gzip"}))
+    assert record["FailureReason"].startswith(
+        f"ClientError: {bucket.uri('in/a.gz')}: The object cannot be read: Not a gzipped file"
+    )
+    assert bucket.keys("out") == ["out/b.gz.out"]
+
+
 def test_a_refused_object_fails_the_job_and_the_others_are_kept(
     jobs: TransformJobs, request_of: Request, bucket: Bucket
 ) -> None:
@@ -220,7 +236,7 @@ def test_a_killed_server_fails_the_job(
     jobs.create(request_of("print('pid', os.getpid(), flush=True); time.sleep(600)"))
     lines = wait_until(lambda: [line for line in _logged(laptop, job_name) if line.startswith("pid ")])
     os.kill(int(lines[0].removeprefix("pid ")), signal.SIGKILL)
-    record = jobs.wait(job_name, PATIENCE)
+    record = end_of(jobs, job_name)
     assert record["TransformJobStatus"] == "Failed"
     assert record["FailureReason"].startswith(
         "AlgorithmError: The model's container ended while it served, exit code: 137. The process was killed"
@@ -239,7 +255,7 @@ def test_stop_does_not_wait_for_answers(
     jobs.create(request_of("print('pid', os.getpid(), flush=True); time.sleep(600)"))
     wait_until(lambda: [line for line in _logged(laptop, job_name) if line.startswith("pid ")])
     jobs.stop({"TransformJobName": job_name})
-    record = jobs.wait(job_name, PATIENCE)
+    record = end_of(jobs, job_name)
     assert record["TransformJobStatus"] == "Stopped"
     assert bucket.keys("out") == []
     assert not list((platform.workdir / "transform-job").iterdir())

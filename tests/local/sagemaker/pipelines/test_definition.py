@@ -46,6 +46,14 @@ WRONG = {
         body({**STEP, "Arguments": {"X": {"Get": "Execution.Moon"}}}),
         "refers to 'Execution.Moon'",
     ),
+    "reference as arguments": (
+        body({**STEP, "Arguments": {"Get": "Parameters.P"}}),
+        "The Arguments of step 'A' are a reference",
+    ),
+    "function as arguments": (
+        body({**STEP, "Arguments": {"Std:Join": {"On": "", "Values": ["a"]}}}),
+        "The Arguments of step 'A' are a reference",
+    ),
     "missing dependency": (body(after("B", DependsOn=["Z"])), r"Step 'B' depends on \['Z'\]"),
     "cycle": (body(after("A", "B"), after("B", "A")), "cycle between steps (A -> B -> A|B -> A -> B)"),
 }

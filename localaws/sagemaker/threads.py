@@ -1,0 +1,15 @@
+"""Calls side by side."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+
+def at_once(calls: Iterable[Callable[[], object]], seconds: float | None = None) -> None:
+    """Make all calls, each in a thread of its own, and wait for them, `seconds` at most for all together."""
+    threads = [threading.Thread(target=call, daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    deadline = None if seconds is None else time.monotonic() + seconds
+    for thread in threads:
+        thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))

@@ -1,0 +1,115 @@
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from localaws.sagemaker import jobs as module
+from localaws.sagemaker.errors import ResourceInUse, ServiceUnavailable, ValidationException
+from localaws.sagemaker.jobs import Job, Jobs, local_path
+from localaws.sagemaker.logs import LogStream
+from localaws.sagemaker.platform import Platform
+from localaws.sagemaker.shapes import Document
+from tests.local.conftest import wait_until
+from tests.local.sagemaker.conftest import end_of
+from tests.local.sagemaker.serving import Account, small_account
+
+account = pytest.fixture(small_account)
+
+
+class PatientJobs(Jobs):
+    """Jobs that wait until they are stopped, and some longer."""
+
+    noun = "ProcessingJob"
+    arn_kind = "processing-job"
+
+    def __init__(self, platform: Platform, reluctance: float = 0) -> None:
+        super().__init__(platform)
+        self._reluctance = reluctance
+
+    def check(self, request: Document) -> str:
+        return "role"
+
+    def work(self, job: Job, log: LogStream) -> None:
+        job.stopping.wait(60)
+        time.sleep(self._reluctance)
+
+    def start(self, name: str) -> None:
+        self.create({"ProcessingJobName": name})
+
+    def status(self, name: str) -> str:
+        return str(self.describe({"ProcessingJobName": name})["ProcessingJobStatus"])
+
+
+@pytest.fixture
+def jobs(account: Account) -> Iterator[PatientJobs]:
+    jobs = PatientJobs(account.platform)
+    yield jobs
+    jobs.close()
+
+
+def test_a_job_whose_folder_cannot_be_made_fails(account: Account, jobs: PatientJobs) -> None:
+    account.platform.workdir.mkdir()
+    (account.platform.workdir / "processing-job").write_text("in the way")
+    jobs.start("one")
+    record = end_of(jobs, "one", 10)
+    assert record["ProcessingJobStatus"] == "Failed"
+    assert record["FailureReason"].startswith("InternalServerError")
+    assert "processing-job" in record["FailureReason"]
+
+
+def test_a_job_whose_thread_cannot_be_started_is_not_there(
+    jobs: PatientJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            jobs.start("one")
+    jobs.start("one")
+    assert jobs.status("one") == "InProgress"
+
+
+def test_another_case_of_the_name_is_the_same_job(jobs: PatientJobs) -> None:
+    jobs.start("Job-One")
+    with pytest.raises(ResourceInUse):
+        jobs.start("JOB-one")
+    jobs.stop({"ProcessingJobName": "job-ONE"})
+    assert end_of(jobs, "job-one", 10)["ProcessingJobStatus"] == "Stopped"
+    jobs.delete({"ProcessingJobName": "JOB-ONE"})
+    jobs.start("job-one")
+
+
+def test_close_waits_for_all_jobs_together(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CLOSING_SECONDS", 0.5)
+    reluctant = PatientJobs(account.platform, reluctance=3)
+    names = [f"job-{index}" for index in range(5)]
+    for name in names:
+        reluctant.start(name)
+    began = time.monotonic()
+    reluctant.close()
+    assert time.monotonic() - began < 2
+    wait_until(lambda: {reluctant.status(name) for name in names} == {"Stopped"}, 20)
+
+
+def test_close_does_not_wait_longer_than_it_must(account: Account) -> None:
+    jobs = PatientJobs(account.platform)
+    jobs.start("one")
+    began = time.monotonic()
+    jobs.close()
+    assert jobs.status("one") == "Stopped"
+    assert time.monotonic() - began < module.CLOSING_SECONDS
+    with pytest.raises(ServiceUnavailable, match="shutting down"):
+        jobs.start("two")
+
+
+@pytest.mark.parametrize("path", ["/opt/ml", "/opt/ml/../x", "/opt/mlx/a", "opt/ml/a", ""])
+def test_a_local_path_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(ValidationException, match="LocalPath"):
+        local_path(path, "/opt/ml")
+
+
+def test_a_local_path_is_told_below_opt_ml() -> None:
+    assert str(local_path("/opt/ml/processing/a/b", "/opt/ml/processing")) == "processing/a/b"
