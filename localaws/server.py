@@ -88,7 +88,7 @@ async def _serve_until_signal(
         await asyncio.to_thread(sagemaker.close)
 
     config = Config()
-    config.bind = [f"fd://{listener.fileno()}"]
+    config.bind = [f"fd://{os.dup(listener.fileno())}"]  # hypercorn closes the one that it is given
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.graceful_timeout = GRACE_SECONDS
     config.loglevel = "WARNING"

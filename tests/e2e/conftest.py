@@ -179,7 +179,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, deployed once; the images' environments are kept where `make run` keeps them."""
     port = free_port()
     options = (f"--port={port}", f"--workdir={ROOT / '.localaws'}", f"--images={ROOT / 'containers'}")
-    started = localaws("up", *options, "--wait-scale=0.05")
+    started = localaws("up", *options, "--wait-scale=0.1")
     assert started.returncode == 0, started.stderr
     endpoint_url = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {

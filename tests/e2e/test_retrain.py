@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import random
-import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import psutil
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from localaws.sagemaker.threads import at_once
 from tests.e2e.conftest import ROOT, SAMPLE, Stack
 from tests.local.conftest import wait_until
 
@@ -110,9 +111,10 @@ def test_an_unreadable_file_is_named_and_a_good_one_afterwards_succeeds(
 def test_two_uploads_at_once_are_one_run(stack: Stack, live: dict[str, str]) -> None:
     rows = sample_rows()
 
+    halves = {"half-1.csv": as_csv(rows[::2]), "half-2.csv": as_csv(rows[1::2])}
+
     def drop_two() -> None:
-        stack.drop("half-1.csv", as_csv(rows[::2]))
-        stack.drop("half-2.csv", as_csv(rows[1::2]))
+        at_once([partial(stack.drop, name, half) for name, half in halves.items()])
 
     (execution,) = stack.run_after(drop_two)
     assert execution["status"] == "SUCCEEDED", execution
@@ -133,10 +135,11 @@ def test_data_that_arrives_during_a_run_starts_the_next(stack: Stack, live: dict
     assert [execution["status"] for execution in executions] == ["SUCCEEDED", "SUCCEEDED"]
 
 
-def training_process() -> psutil.Process | None:
-    """The process that trains, of this test's own server."""
-    for process in psutil.process_iter(["cmdline"]):
-        if any(re.search(r"containers/linear/train$", part) for part in process.info["cmdline"] or []):
+def training_process(stack: Stack) -> psutil.Process | None:
+    """The process that trains for this stack, and not for another laptop's AWS on this machine."""
+    for process in psutil.process_iter(["cmdline", "environ"]):
+        trains = any(part.endswith("containers/linear/train") for part in process.info["cmdline"] or [])
+        if trains and (process.info["environ"] or {}).get("AWS_ENDPOINT_URL") == stack.endpoint_url:
             return process
     return None
 
@@ -144,7 +147,7 @@ def training_process() -> psutil.Process | None:
 def test_a_killed_training_fails_with_its_step_and_frees_the_lock(stack: Stack, live: dict[str, str]) -> None:
     serving = stack.serving()
     arn = stack.start({"force": True})
-    process: psutil.Process = wait_until(training_process)
+    process: psutil.Process = wait_until(lambda: training_process(stack))
     process.kill()
     execution = stack.ended(arn)
     assert execution["status"] == "FAILED"

@@ -21,6 +21,7 @@ def test_up_status_and_down_are_idempotent_and_tell_the_truth(tmp_path: Path) ->
     assert "is down" in localaws("down", *options).stdout
     assert "was not up" in localaws("down", *options).stdout
     assert not list(tmp_path.glob("data-*"))
+    assert (tmp_path / f"localaws-{port}.log").read_text() == ""
 
 
 def test_a_port_in_use_by_another_program_is_named(tmp_path: Path) -> None:
