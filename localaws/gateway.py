@@ -306,10 +306,11 @@ def _enforce_machine_roles(app: Any, stepfunctions: Any) -> None:
     def call_handler_as_machine(
         handler: Any, method: str, path: str, headers: Any, body: Any, query: Any, timeout: Any = None
     ) -> Any:
-        service = headers["authorization"].split("/")[3] if _machine_role.get() else "sagemaker"
-        if service != "sagemaker":  # which checks for itself
-            permission = _api_permission(service, method, path, headers, body, query)
-            _authorize_task(stepfunctions, permission, service)
+        if _machine_role.get() is not None:
+            service = headers["authorization"].split("/")[3]
+            if service != "sagemaker":  # which checks for itself
+                permission = _api_permission(service, method, path, headers, body, query)
+                _authorize_task(stepfunctions, permission, service)
         return call_handler(handler, method, path, headers, body, query, timeout)
 
     stepfunctions._execute_task = execute_task_as_machine
@@ -334,13 +335,12 @@ def _authorize_task(stepfunctions: Any, permission: Permission, service: str) ->
 
 def _api_permission(service: str, method: str, path: str, headers: Any, body: Any, query: Any) -> Permission:
     """What an `aws-sdk` task's call needs, as ministack finds it for a call from outside."""
+    from ministack.app import _routing_params
     from ministack.core.iam_actions import extract_iam_action, extract_resource_arn
     from ministack.core.responses import get_region
 
     data = body.encode() if isinstance(body, str) else body
     # ministack reads a query protocol's members from the parameters, where its router puts them.
-    from ministack.app import _routing_params
-
     parameters = _routing_params(method, path, headers, data, query)
     action = extract_iam_action(service, method, path, headers, data, parameters)
     resource = extract_resource_arn(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import boto3
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 # What the Lambda runtime has already.
 IN_RUNTIME = frozenset({"boto3", "botocore", "s3transfer", "urllib3", "python-dateutil", "six"})
@@ -91,7 +92,7 @@ def closure(requirement: str) -> dict[str, Distribution]:
     waiting = [Requirement(requirement)]
     while waiting:
         wanted = waiting.pop()
-        name = wanted.name.lower().replace("_", "-")
+        name = canonicalize_name(wanted.name)
         if name in found or name in IN_RUNTIME:
             continue
         found[name] = distribution(wanted.name)

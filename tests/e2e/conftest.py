@@ -27,7 +27,6 @@ class Stack:
     name: str
     endpoint_url: str
     environment: dict[str, str]
-    template: Path = ROOT / "template.yaml"
 
     def client(self, service: str) -> Any:
         """A client as the account's root."""
@@ -42,11 +41,12 @@ class Stack:
 
     def deploy(self, template: Path | None = None) -> None:
         """`sam deploy` the template, or a changed one that lies beside it."""
-        command = ["sam", "deploy", "--config-env", "local", "--stack-name", self.name]
+        sam = str(Path(sys.executable).with_name("sam"))
+        command = [sam, "deploy", "--config-env", "local", "--stack-name", self.name]
         if template is not None:
             command += ["--template-file", str(template)]
         done = subprocess.run(
-            [str(Path(sys.executable).with_name("sam")), *command[1:]],
+            command,
             cwd=ROOT,
             env=self.environment,
             capture_output=True,

@@ -123,20 +123,19 @@ class PipelineRun:
                 self._executions.update(self._arn, PipelineExecutionStatus="Succeeded")
 
     def _conclude(self, name: str, future: Future[None]) -> bool:
+        """Tell how a step ended; whether it succeeded."""
+        ending = {"StepStatus": "Succeeded"}
         try:
             future.result()
         except StepStopped:
-            self.steps.update(name, StepStatus="Stopped", EndTime=now())
-            return False
+            ending = {"StepStatus": "Stopped"}
         except StepFailed as failure:
-            self.steps.update(name, StepStatus="Failed", EndTime=now(), FailureReason=str(failure))
-            return False
+            ending = {"StepStatus": "Failed", "FailureReason": str(failure)}
         except Exception:
             logger.exception("step %s of %s broke", name, self._arn)
-            self.steps.update(name, StepStatus="Failed", EndTime=now(), FailureReason=INTERNAL_FAILURE)
-            return False
-        self.steps.update(name, StepStatus="Succeeded", EndTime=now())
-        return True
+            ending = {"StepStatus": "Failed", "FailureReason": INTERNAL_FAILURE}
+        self.steps.update(name, EndTime=now(), **ending)
+        return ending["StepStatus"] == "Succeeded"
 
     def _run_step(self, name: str) -> None:
         step = self._definition.steps[name]
