@@ -12,7 +12,7 @@ PYTHON := $(VENV)/bin/python
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
 # Deployed as they are: their modules import their neighbours by name, so mypy looks at each by itself.
-FOLDERS := statemachine containers/processing containers/linear
+FOLDERS := statemachine pipeline containers/processing containers/linear
 LAYER  := /powertools/python/layer
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

@@ -1,8 +1,10 @@
-"""The SageMaker Pipeline: dataset, training, batch scoring, quality, registry.
+"""The SageMaker Pipeline: feature ingestion, dataset, training or tuning, scoring, quality, registry.
 
-`python pipeline/definition.py` renders this file to `definition.json`, which people read, and to
-`definition.include.json`, the same definition as the one string that CloudFormation takes. `--check`
-writes nothing and exits with 1 when a rendered file is stale.
+`python pipeline/definition.py` renders this file twice: to `definition.json`, which trains once, and to
+`tuning.json`, which searches. They differ in one step, since a condition step of SageMaker Pipelines can
+neither rejoin its branches nor stand in another one's (docs/decisions/0006). Each is written once more as
+the one string that CloudFormation takes (`*.include.json`). `--check` writes nothing and exits with 1 when
+a rendered file is stale.
 """
 
 import json
@@ -11,22 +13,79 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from sagemaker.workflow.condition_step import ConditionStep
+from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
 from sagemaker.workflow.execution_variables import ExecutionVariables
-from sagemaker.workflow.functions import Join
-from sagemaker.workflow.parameters import ParameterString
+from sagemaker.workflow.fail_step import FailStep
+from sagemaker.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
 from sagemaker.workflow.pipeline import Pipeline
 from sagemaker.workflow.pipeline_context import PipelineSession
-from sagemaker.workflow.properties import Properties
 from sagemaker.workflow.steps import Step, StepTypeEnum
+from steps import (
+    JSON_LINES,
+    MAX_RUNTIME,
+    VOLUME_GB,
+    Request,
+    RequestStep,
+    athena_input,
+    below,
+    channel,
+    output_of,
+    processing_job,
+    s3_input,
+    s3_output,
+    text,
+    value_of,
+)
 
 HERE = Path(__file__).resolve().parent
-HOURS = 3600  # seconds
-VOLUME_GB = 30
-JSON_LINES = "application/jsonlines"
 MIME_TYPES = [JSON_LINES, "application/json", "text/csv"]
+OBJECTIVE = "validation:accuracy"
+METRICS = [{"Name": name, "Regex": f"{name}=([0-9.]+)"} for name in ("train:accuracy", OBJECTIVE)]
+ACCURACY = "multiclass_classification_metrics.accuracy.value"
+NO_CHAMPION = "none"
+
+# What is tuned of containers/linear. Another image has other hyperparameters: change them here.
+RANGES = {
+    "ContinuousParameterRanges": [
+        {
+            "Name": "inverse_regularization",
+            "MinValue": "3",
+            "MaxValue": "300",
+            "ScalingType": "Logarithmic",
+        },
+        {"Name": "smoothing", "MinValue": "0.1", "MaxValue": "10", "ScalingType": "Logarithmic"},
+    ],
+    "IntegerParameterRanges": [
+        {"Name": "min_documents", "MinValue": "1", "MaxValue": "5", "ScalingType": "Linear"}
+    ],
+}
+
+# The latest version of each record, unless it is a deletion, of what had happened by then.
+QUERY = (
+    "SELECT record_id, event_time, text, label, split, source FROM ("
+    "SELECT *, row_number() OVER (PARTITION BY record_id "
+    "ORDER BY event_time DESC, api_invocation_time DESC, write_time DESC) AS version "
+    'FROM "',
+    "\" WHERE event_time <= '",
+    "') WHERE version = 1 AND NOT is_deleted",
+)
 
 MANIFEST_URI = ParameterString("ManifestUri")
+PLAN_URI = ParameterString("PlanUri")
+AS_OF = ParameterString("AsOf")
 OUTPUT_URI = ParameterString("OutputUri")
+QUARANTINE_URI = ParameterString("QuarantineUri")
+ATHENA_URI = ParameterString("AthenaUri")
+FEATURE_GROUP = ParameterString("FeatureGroupName")
+OFFLINE_DATABASE = ParameterString("OfflineStoreDatabase")
+OFFLINE_TABLE = ParameterString("OfflineStoreTable")
+OFFLINE_TIMEOUT = ParameterString("OfflineStoreTimeoutMinutes", default_value="30")
+CHAMPION = ParameterString("ChampionModelName", default_value=NO_CHAMPION)
+ACCURACY_FLOOR = ParameterFloat("AccuracyFloor", default_value=0.6)
+MAX_TUNING_JOBS = ParameterInteger("MaxTuningJobs")
+MAX_PARALLEL_TUNING_JOBS = ParameterInteger("MaxParallelTuningJobs")
+CODE_VERSION = ParameterString("CodeVersion", default_value="unversioned")
 PROCESSING_IMAGE = ParameterString("ProcessingImageUri")
 MODEL_IMAGE = ParameterString("ModelImageUri")
 PROCESSING_ROLE = ParameterString("ProcessingRoleArn")
@@ -36,262 +95,343 @@ PACKAGE_GROUP = ParameterString("ModelPackageGroupName")
 PROCESSING_INSTANCE = ParameterString("ProcessingInstanceType", default_value="ml.m5.large")
 TRAINING_INSTANCE = ParameterString("TrainingInstanceType", default_value="ml.m5.xlarge")
 TRANSFORM_INSTANCE = ParameterString("TransformInstanceType", default_value="ml.m5.large")
+INGEST_INSTANCES = ParameterInteger("IngestInstanceCount", default_value=1)
+
+REQUIRED = [
+    MANIFEST_URI,
+    PLAN_URI,
+    AS_OF,
+    OUTPUT_URI,
+    QUARANTINE_URI,
+    ATHENA_URI,
+    FEATURE_GROUP,
+    OFFLINE_DATABASE,
+    OFFLINE_TABLE,
+    PROCESSING_IMAGE,
+    MODEL_IMAGE,
+    PROCESSING_ROLE,
+    TRAINING_ROLE,
+    MODEL_ROLE,
+    PACKAGE_GROUP,
+]
+OPTIONAL = [
+    CHAMPION,
+    ACCURACY_FLOOR,
+    OFFLINE_TIMEOUT,
+    CODE_VERSION,
+    PROCESSING_INSTANCE,
+    INGEST_INSTANCES,
+    TRAINING_INSTANCE,
+    TRANSFORM_INSTANCE,
+]
 
 
-class RequestStep(Step):
-    """A step whose arguments are the very request that SageMaker Pipelines makes.
-
-    The SDK's Processor, Estimator and Model are refused: each adds defaults and name suffixes of its
-    own, and the rendered definition would no longer read like this file.
-    """
-
-    def __init__(
-        self, name: str, kind: StepTypeEnum, answer: str, description: str, request: dict[str, Any]
-    ) -> None:
-        super().__init__(name, description=description, step_type=kind)
-        self._request = request
-        self._properties = Properties(step_name=name, step=self, shape_name=answer)
-
-    @property
-    def arguments(self) -> dict[str, Any]:
-        """The request's body."""
-        return self._request
-
-    @property
-    def properties(self) -> Properties:
-        """What later steps may refer to: the fields of the Describe call's answer."""
-        return self._properties
-
-
-def build() -> Pipeline:
+def build(*, tuned: bool) -> Pipeline:
     """The pipeline, without a name: CloudFormation gives it one."""
-    prepare = prepare_data()
-    train = train_model(prepare)
-    model = create_model(train)
-    score = score_test_split(prepare, model)
-    evaluate = evaluate_quality(prepare, score)
-    register = register_model(train, evaluate)
+    ingest = ingest_records()
+    dataset = create_dataset(ingest)
+    train = tune_model(dataset) if tuned else train_model(dataset)
+    artifacts = best_artifacts(train) if tuned else train.properties.ModelArtifacts.S3ModelArtifacts
+    job = best_job(train) if tuned else train.properties.TrainingJobName
+    model = create_model(artifacts)
+    score = score_rows("ScoreTestSplit", "challenger", dataset, model.properties.ModelName)
+    evaluate = evaluate_quality(dataset, score)
+    register = register_model(dataset, evaluate, artifacts, job)
     return Pipeline(
-        parameters=[
-            MANIFEST_URI,
-            OUTPUT_URI,
-            PROCESSING_IMAGE,
-            MODEL_IMAGE,
-            PROCESSING_ROLE,
-            TRAINING_ROLE,
-            MODEL_ROLE,
-            PACKAGE_GROUP,
-            PROCESSING_INSTANCE,
-            TRAINING_INSTANCE,
-            TRANSFORM_INSTANCE,
-        ],
+        parameters=[*REQUIRED, *OPTIONAL, *(search_size(4, 2) if tuned else search_size(1, 1))],
         pipeline_experiment_config=None,
-        steps=[prepare, train, model, score, evaluate, register],
+        steps=[
+            ingest,
+            dataset,
+            train,
+            model,
+            score,
+            evaluate,
+            above_floor(evaluate, register),
+            has_champion(dataset, score),
+        ],
         sagemaker_session=offline_session(),
     )
 
 
-def prepare_data() -> RequestStep:
-    """Reads every raw file of the manifest; fails, naming them, if some cannot be read."""
-    return processing_step(
-        "PrepareData",
-        "Read the raw files of the manifest and split them into training and test data",
-        command="prepare",
+def search_size(jobs: int, parallel: int) -> list[ParameterInteger]:
+    """The parameters that say how many trainings there are, with a definition's own defaults."""
+    return [
+        ParameterInteger(MAX_TUNING_JOBS.name, default_value=jobs),
+        ParameterInteger(MAX_PARALLEL_TUNING_JOBS.name, default_value=parallel),
+    ]
+
+
+def ingest_records() -> RequestStep:
+    """Writes what is new under raw/ to the feature store, and waits until a query finds it there."""
+    request = processing_job(
+        PROCESSING_IMAGE,
+        PROCESSING_ROLE,
+        PROCESSING_INSTANCE,
+        "ingest",
         inputs=[
-            processing_input("raw", MANIFEST_URI, data_type="ManifestFile"),
-            processing_input("plan", MANIFEST_URI),  # its order is the files' order of arrival
+            s3_input("raw", MANIFEST_URI, data_type="ManifestFile", distribution="ShardedByS3Key"),
+            s3_input("plan", PLAN_URI),
         ],
-        outputs=[processing_output(name, "dataset", name) for name in ("train", "test", "labels", "report")],
+        # Continuous: also what fails says which files it refused, and why.
+        outputs=[
+            s3_output("report", below(OUTPUT_URI, "ingest"), mode="Continuous"),
+            s3_output("quarantine", QUARANTINE_URI, mode="Continuous"),
+        ],
+        environment={
+            "FEATURE_GROUP_NAME": FEATURE_GROUP,
+            "OFFLINE_STORE_DATABASE": OFFLINE_DATABASE,
+            "OFFLINE_STORE_TABLE": OFFLINE_TABLE,
+            "OFFLINE_STORE_TIMEOUT_MINUTES": OFFLINE_TIMEOUT,
+            "ATHENA_OUTPUT_URI": below(ATHENA_URI, "ingest"),
+        },
+        instances=INGEST_INSTANCES,
+    )
+    description = "Check the new raw files against the data contract and write their records"
+    return RequestStep("IngestRecords", StepTypeEnum.PROCESSING, description, request, cached=True)
+
+
+def create_dataset(ingest: Step) -> RequestStep:
+    """Splits the records that are live as of the run's time."""
+    head, middle, tail = QUERY
+    query = text(head, OFFLINE_TABLE, middle, AS_OF, tail)
+    request = processing_job(
+        PROCESSING_IMAGE,
+        PROCESSING_ROLE,
+        PROCESSING_INSTANCE,
+        "create_dataset",
+        inputs=[
+            athena_input("records", OFFLINE_DATABASE, query, below(ATHENA_URI, "dataset")),
+            s3_input("ingest", output_of(ingest, "report")),
+        ],
+        outputs=[
+            s3_output(name, below(OUTPUT_URI, "dataset", name))
+            for name in ("train", "validation", "test", "labels", "report")
+        ],
+        environment={"AS_OF": AS_OF},
+    )
+    return RequestStep(
+        "CreateDataset",
+        StepTypeEnum.PROCESSING,
+        "Take each record's latest version as of the run's time, and split them",
+        request,
+        files={"Dataset": ("report", "dataset.json")},
+        cached=True,
     )
 
 
-def train_model(prepare: Step) -> RequestStep:
-    """Trains the bring-your-own model image on channel `train`."""
+def train_model(dataset: Step) -> RequestStep:
+    """Trains the bring-your-own model image once, with its own defaults."""
+    description = "Train the text classifier"
+    return RequestStep("TrainModel", StepTypeEnum.TRAINING, description, training_job(dataset), cached=True)
+
+
+def tune_model(dataset: Step) -> RequestStep:
+    """Trains the bring-your-own model image with hyperparameters that a search proposes."""
     request = {
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Bayesian",
+            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": OBJECTIVE},
+            "ResourceLimits": {
+                "MaxNumberOfTrainingJobs": MAX_TUNING_JOBS,
+                "MaxParallelTrainingJobs": MAX_PARALLEL_TUNING_JOBS,
+            },
+            "ParameterRanges": RANGES,
+            "TrainingJobEarlyStoppingType": "Auto",
+            "RandomSeed": 1,
+        },
+        "TrainingJobDefinition": training_job(dataset),
+    }
+    description = "Train the text classifier with several hyperparameters; the best on validation rows wins"
+    return RequestStep("TuneModel", StepTypeEnum.TUNING, description, request, cached=True)
+
+
+def training_job(dataset: Step) -> Request:
+    """What one training does, by itself or as one of a search."""
+    return {
         "AlgorithmSpecification": {
             "TrainingImage": MODEL_IMAGE,
             "TrainingInputMode": "File",
-            "MetricDefinitions": [
-                {"Name": name, "Regex": f"{name}=([0-9.]+)"}
-                for name in ("train:accuracy", "validation:accuracy")
-            ],
+            "MetricDefinitions": METRICS,
         },
-        "InputDataConfig": [
-            {
-                "ChannelName": "train",
-                "ContentType": JSON_LINES,
-                "DataSource": {
-                    "S3DataSource": {
-                        "S3DataType": "S3Prefix",
-                        "S3Uri": output_of(prepare, "train"),
-                        "S3DataDistributionType": "FullyReplicated",
-                    }
-                },
-            }
-        ],
-        "OutputDataConfig": {"S3OutputPath": below_output("model")},
+        "InputDataConfig": [channel(name, output_of(dataset, name)) for name in ("train", "validation")],
+        "OutputDataConfig": {"S3OutputPath": below(OUTPUT_URI, "model")},
         "ResourceConfig": {
             "InstanceCount": 1,
             "InstanceType": TRAINING_INSTANCE,
             "VolumeSizeInGB": VOLUME_GB,
         },
         "RoleArn": TRAINING_ROLE,
-        "StoppingCondition": {"MaxRuntimeInSeconds": 24 * HOURS},
+        "StoppingCondition": MAX_RUNTIME,
     }
-    description = "Train the text classifier"
-    return RequestStep(
-        "TrainModel", StepTypeEnum.TRAINING, "DescribeTrainingJobResponse", description, request
-    )
 
 
-def create_model(train: Step) -> RequestStep:
+def best_job(tune: Step) -> object:
+    """The training job that the search found best."""
+    return tune.properties.BestTrainingJob.TrainingJobName
+
+
+def best_artifacts(tune: Step) -> object:
+    """Where the best training job's model lies; the search's description does not say it in one piece."""
+    folder = tune.properties.TrainingJobDefinition.OutputDataConfig.S3OutputPath
+    return below(folder, best_job(tune), "output/model.tar.gz")
+
+
+def create_model(artifacts: object) -> RequestStep:
     """Batch Transform takes a model's name, so the artifacts become a model first."""
     request = {
         "ExecutionRoleArn": MODEL_ROLE,
-        "PrimaryContainer": {"Image": MODEL_IMAGE, "ModelDataUrl": artifacts_of(train)},
+        "PrimaryContainer": {"Image": MODEL_IMAGE, "ModelDataUrl": artifacts},
     }
     description = "Join the trained artifacts and their image to a model"
-    return RequestStep("CreateModel", StepTypeEnum.CREATE_MODEL, "DescribeModelOutput", description, request)
+    return RequestStep("CreateModel", StepTypeEnum.CREATE_MODEL, description, request)
 
 
-def score_test_split(prepare: Step, model: Step) -> RequestStep:
-    """Batch-scores the test split with the image that the endpoints will run."""
+def score_rows(name: str, who: str, dataset: Step, model: object) -> RequestStep:
+    """Batch-scores the test split with the image that the endpoints run."""
     request = {
-        "ModelName": model.properties.ModelName,
+        "ModelName": model,
         "BatchStrategy": "MultiRecord",
         "MaxPayloadInMB": 6,
         "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": output_of(prepare, "test")}},
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": output_of(dataset, "test")}},
             "ContentType": JSON_LINES,
             "SplitType": "Line",
         },
         "TransformOutput": {
-            "S3OutputPath": below_output("predictions"),
+            "S3OutputPath": below(OUTPUT_URI, "predictions", who),
             "Accept": JSON_LINES,
             "AssembleWith": "Line",
         },
         "TransformResources": {"InstanceCount": 1, "InstanceType": TRANSFORM_INSTANCE},
     }
-    description = "Score the test split by Batch Transform, in the image that will serve"
+    description = f"Score the test split with the {who}, in the image that serves"
+    return RequestStep(name, StepTypeEnum.TRANSFORM, description, request, cached=True)
+
+
+def evaluate_quality(dataset: Step, score: Step) -> RequestStep:
+    """Compares predictions and labels; writes Model Monitor's files and a report."""
+    request = quality_job(
+        "evaluate",
+        dataset,
+        [s3_input("predictions", score.properties.TransformOutput.S3OutputPath)],
+        s3_output("quality", below(OUTPUT_URI, "quality")),
+    )
     return RequestStep(
-        "ScoreTestSplit", StepTypeEnum.TRANSFORM, "DescribeTransformJobResponse", description, request
-    )
-
-
-def evaluate_quality(prepare: Step, score: Step) -> RequestStep:
-    """Compares predictions and labels; writes Model Monitor's files."""
-    return processing_step(
         "EvaluateQuality",
+        StepTypeEnum.PROCESSING,
         "Compare the predictions with the labels; write the model's quality as Model Monitor does",
-        command="evaluate",
-        inputs=[
-            processing_input("predictions", score.properties.TransformOutput.S3OutputPath),
-            processing_input("test", output_of(prepare, "test")),
-            processing_input("labels", output_of(prepare, "labels")),
-        ],
-        outputs=[processing_output("quality", "quality")],
+        request,
+        files={"ModelQuality": ("quality", "statistics.json")},
+        cached=True,
     )
 
 
-def register_model(train: Step, evaluate: Step) -> RequestStep:
-    """Registers the model with its metrics, pending the workflow's judgement."""
+def compare_models(dataset: Step, challenger: Step, champion: Step) -> RequestStep:
+    """Tests whether the challenger is better than the champion on the same rows."""
+    request = quality_job(
+        "compare",
+        dataset,
+        [
+            s3_input(name, score.properties.TransformOutput.S3OutputPath)
+            for name, score in (("challenger", challenger), ("champion", champion))
+        ],
+        s3_output("comparison", below(OUTPUT_URI, "comparison")),
+        environment={"CHAMPION_MODEL_NAME": CHAMPION},
+    )
+    description = "Compare the new model with the live one, row by row"
+    return RequestStep("CompareModels", StepTypeEnum.PROCESSING, description, request, cached=True)
+
+
+def quality_job(
+    command: str,
+    dataset: Step,
+    predictions: list[Request],
+    output: Request,
+    environment: dict[str, Any] | None = None,
+) -> Request:
+    """A command that judges predictions over the test split."""
+    return processing_job(
+        PROCESSING_IMAGE,
+        PROCESSING_ROLE,
+        PROCESSING_INSTANCE,
+        command,
+        inputs=[
+            *predictions,
+            s3_input("test", output_of(dataset, "test")),
+            s3_input("labels", output_of(dataset, "labels")),
+            s3_input("dataset", output_of(dataset, "report")),
+        ],
+        outputs=[output],
+        environment=environment,
+    )
+
+
+def above_floor(evaluate: Step, register: Step) -> ConditionStep:
+    """Registers no model that is worse than the floor."""
+    message = text(
+        "The accuracy over the test split is below the floor of ",
+        ACCURACY_FLOOR,
+        ": no model was registered. See ",
+        output_of(evaluate, "quality"),
+        "/report.html",
+    )
+    return ConditionStep(
+        "AboveFloor",
+        description="Is the accuracy at least the floor?",
+        conditions=[
+            ConditionGreaterThanOrEqualTo(value_of(evaluate, "ModelQuality", ACCURACY), ACCURACY_FLOOR)
+        ],
+        if_steps=[register],
+        else_steps=[FailStep("BelowFloor", message, description="Register nothing, and say why")],
+    )
+
+
+def has_champion(dataset: Step, challenger: Step) -> ConditionStep:
+    """Scores the same rows with the live model, if there is one, and compares."""
+    champion = score_rows("ScoreChampion", "champion", dataset, CHAMPION)
+    return ConditionStep(
+        "NoChampion",
+        description="Is there no live model to compare with?",
+        conditions=[ConditionEquals(CHAMPION, NO_CHAMPION)],
+        if_steps=[],
+        else_steps=[champion, compare_models(dataset, challenger, champion)],
+    )
+
+
+def register_model(dataset: Step, evaluate: Step, artifacts: object, job: object) -> RequestStep:
+    """Registers the model with its metrics and its origin, pending the workflow's judgement."""
     request = {
         "ModelPackageGroupName": PACKAGE_GROUP,
         "ModelPackageDescription": "Text classifier, retrained because data arrived",
         "ModelApprovalStatus": "PendingManualApproval",
         "InferenceSpecification": {
-            "Containers": [{"Image": MODEL_IMAGE, "ModelDataUrl": artifacts_of(train)}],
+            "Containers": [{"Image": MODEL_IMAGE, "ModelDataUrl": artifacts}],
             "SupportedContentTypes": MIME_TYPES,
             "SupportedResponseMIMETypes": MIME_TYPES,
         },
         "ModelMetrics": {
             "ModelQuality": {
-                "Statistics": {
+                name: {
                     "ContentType": "application/json",
-                    "S3Uri": below(output_of(evaluate, "quality"), "statistics.json"),
-                },
-                "Constraints": {
-                    "ContentType": "application/json",
-                    "S3Uri": below(output_of(evaluate, "quality"), "constraints.json"),
-                },
+                    "S3Uri": below(output_of(evaluate, "quality"), f"{name.lower()}.json"),
+                }
+                for name in ("Statistics", "Constraints")
             }
         },
         "CustomerMetadataProperties": {
+            "AsOf": AS_OF,
+            "CodeVersion": CODE_VERSION,
+            "DatasetSha256": value_of(dataset, "Dataset", "sha256"),
             "Manifest": MANIFEST_URI,
+            "MaxTuningJobs": text(MAX_TUNING_JOBS),
             "PipelineExecution": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+            "Report": below(output_of(evaluate, "quality"), "report.html"),
+            "TrainingJob": job,
         },
     }
-    description = "Register the model and its quality, pending approval"
-    return RequestStep(
-        "RegisterModel", StepTypeEnum.REGISTER_MODEL, "DescribeModelPackageOutput", description, request
-    )
-
-
-def processing_step(
-    name: str, description: str, *, command: str, inputs: list[dict[str, Any]], outputs: list[dict[str, Any]]
-) -> RequestStep:
-    """A command of the processing image as a step."""
-    request = {
-        "AppSpecification": {"ImageUri": PROCESSING_IMAGE, "ContainerEntrypoint": [command]},
-        "ProcessingInputs": inputs,
-        "ProcessingOutputConfig": {"Outputs": outputs},
-        "ProcessingResources": {
-            "ClusterConfig": {
-                "InstanceCount": 1,
-                "InstanceType": PROCESSING_INSTANCE,
-                "VolumeSizeInGB": VOLUME_GB,
-            }
-        },
-        "RoleArn": PROCESSING_ROLE,
-        "StoppingCondition": {"MaxRuntimeInSeconds": 24 * HOURS},
-    }
-    return RequestStep(name, StepTypeEnum.PROCESSING, "DescribeProcessingJobResponse", description, request)
-
-
-def processing_input(name: str, uri: object, data_type: str = "S3Prefix") -> dict[str, Any]:
-    """Copies `uri` to /opt/ml/processing/input/<name> before the job starts."""
-    return {
-        "InputName": name,
-        "S3Input": {
-            "S3Uri": uri,
-            "LocalPath": f"/opt/ml/processing/input/{name}",
-            "S3DataType": data_type,
-            "S3InputMode": "File",
-            "S3DataDistributionType": "FullyReplicated",
-        },
-    }
-
-
-def processing_output(name: str, *path: str) -> dict[str, Any]:
-    """Copies /opt/ml/processing/output/<name> below the run's folder when the job ends."""
-    return {
-        "OutputName": name,
-        "S3Output": {
-            "S3Uri": below_output(*path),
-            "LocalPath": f"/opt/ml/processing/output/{name}",
-            "S3UploadMode": "EndOfJob",
-        },
-    }
-
-
-def output_of(step: Step, name: str) -> object:
-    """Where a processing step's output lies."""
-    return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
-
-
-def artifacts_of(train: Step) -> object:
-    """Where the training step's model.tar.gz lies."""
-    return train.properties.ModelArtifacts.S3ModelArtifacts
-
-
-def below_output(*path: str) -> Join:
-    """A folder of this run."""
-    return below(OUTPUT_URI, *path)
-
-
-def below(uri: object, *path: str) -> Join:
-    """`uri`, known only when the pipeline runs, and a path below it."""
-    return Join(on="/", values=[uri, *path])
+    description = "Register the model with its quality and its origin, pending approval"
+    return RequestStep("RegisterModel", StepTypeEnum.REGISTER_MODEL, description, request)
 
 
 def offline_session() -> PipelineSession:
@@ -302,24 +442,29 @@ def offline_session() -> PipelineSession:
 
 
 def render() -> dict[Path, str]:
-    """Both files' content."""
-    definition = json.loads(build().definition())
-    included = {"PipelineDefinitionBody": json.dumps(definition, separators=(",", ":"))}
-    return {
-        HERE / "definition.json": json.dumps(definition, indent=2) + "\n",
-        HERE / "definition.include.json": json.dumps(included, indent=2) + "\n",
-    }
+    """Every rendered file's content."""
+    files = {}
+    for name, tuned in (("definition", False), ("tuning", True)):
+        definition = json.loads(build(tuned=tuned).definition())
+        included = {"PipelineDefinitionBody": json.dumps(definition, separators=(",", ":"))}
+        files[HERE / f"{name}.json"] = json.dumps(definition, indent=2) + "\n"
+        files[HERE / f"{name}.include.json"] = json.dumps(included, indent=2) + "\n"
+    return files
 
 
 def main(arguments: list[str]) -> int:
     """Writes what is stale, or with `--check` only names it."""
-    stale = {path: text for path, text in render().items() if not path.exists() or path.read_text() != text}
+    stale = {
+        path: content
+        for path, content in render().items()
+        if not path.exists() or path.read_text() != content
+    }
     if "--check" in arguments:
         for path in stale:
             print(f"{path.name} is stale: run `python pipeline/definition.py` and commit it", file=sys.stderr)
         return 1 if stale else 0
-    for path, text in stale.items():
-        path.write_text(text)
+    for path, content in stale.items():
+        path.write_text(content)
         print(f"wrote {path.name}")
     return 0
 

@@ -4,10 +4,10 @@
 with 1 when that file is stale.
 
 The functions below stand in the order of the flow. The data that flows: `settle` and `pause` (seconds),
-`plan`, `pipeline`, `evaluation`, `deployment`, `smokeTest`, and `outcome`, which every path comes to:
-`{"status", "error", "cause", "rejected", "subject", "details"}`. `error` and `cause` stand there even after
-a success, since a run that then cannot be recorded or told of ends in `Failed` all the same. The data may
-not exceed 256 KiB: what grows with the files lies in S3, and here only its URI.
+`plan`, `pipeline`, `evaluation`, `cost`, `deployment`, `smokeTest`, `ledger`, and `outcome`, which every
+path comes to: `{"status", "error", "cause", "retriable", "subject", "details"}`. `error` and `cause` stand
+there even after a success, since a run that then cannot be recorded or told of ends in `Failed` all the same.
+The data may not exceed 256 KiB: what grows with the files lies in S3, and here only its URI.
 
 An execution's history holds 25,000 events. A poll's pauses grow by 5 s a turn, so after T seconds it is
 sqrt(10 T) late at most and has turned sqrt(2 T / 5) times. SageMaker lets a job run for 28 days: 984 turns of
@@ -40,7 +40,14 @@ VISIBLE_AFTER = 15  # seconds; DescribeExecution may not know an execution that 
 LOST = "DynamoDb.ConditionalCheckFailedException"
 # The states' names and their API's differ in the ending that the SDK for Java adds.
 STALE = ["ExecutionDoesNotExistException", "ExecutionDoesNotExist", "InvalidArnException", "InvalidArn"]
+RETRIED = "$.pipeline.retried"  # once the pipeline has been started again at the step that failed
 PIPELINE_SETTINGS = [
+    "FeatureGroupName",
+    "AthenaUri",
+    "OfflineStoreTimeoutMinutes",
+    "AccuracyFloor",
+    "CodeVersion",
+    "IngestInstanceCount",
     "ProcessingImageUri",
     "ModelImageUri",
     "ProcessingRoleArn",
@@ -50,6 +57,19 @@ PIPELINE_SETTINGS = [
     "ProcessingInstanceType",
     "TrainingInstanceType",
     "TransformInstanceType",
+]
+# Of what PlanRun answers: a pipeline's parameter each, under the same name with a capital.
+PLANNED = [
+    "manifestUri",
+    "planUri",
+    "asOf",
+    "outputUri",
+    "quarantineUri",
+    "championModelName",
+    "offlineStoreDatabase",
+    "offlineStoreTable",
+    "maxTuningJobs",
+    "maxParallelTuningJobs",
 ]
 ASYNC_OUTPUT = {
     "S3OutputPath": "s3://${DataBucketName}/async/output",
@@ -62,11 +82,12 @@ def author() -> State:
     failure = Fail("Failed", error_path="$.outcome.error", cause_path="$.outcome.cause")
     release = release_lock(look_once_more(end(failure)))
     record = update_ledger(notify(release))
-    failed = fail(record)
+    again = steps.Pass("PipelineRetried", result={"once": True}, result_path=RETRIED)
+    failed = fail(again, record)
     deployed = deploy(record, failed)
     rejected = reject(record, failed)
     judged = evaluate(deployed, rejected, failed)
-    piped = run_pipeline(judged, failed)
+    piped = run_pipeline(judged, failed, again)
     planned = plan(piped, nothing_new(release), failed)
     return begin(claim_lock(planned, without_lock(failure)))
 
@@ -83,6 +104,7 @@ def begin(then: State) -> State:
             "id.$": "States.ArrayGetItem(States.StringSplit(States.UUID(), '-'), 4)",
             "plan": {"planUri": None},
             "pipeline": {"executionArn": None},
+            "ledger": {"summary": ""},
         },
     )
     first.next(then)
@@ -193,7 +215,9 @@ def plan(then: State, nothing: State, failed: State) -> State:
             }
         },
         [caught(failed)],
-        keep=of_payload("run", "forced", "newObjects", "objects", "manifestUri", "planUri", "outputUri"),
+        keep=of_payload(
+            "run", "forced", "newObjects", "objects", "pipelineName", "championModelPackageArn", *PLANNED
+        ),
         at="$.plan",
     )
     anything = steps.Choice("AnythingNew?")
@@ -204,18 +228,23 @@ def plan(then: State, nothing: State, failed: State) -> State:
     return settle
 
 
-def run_pipeline(then: State, failed: State) -> State:
-    """Starts the SageMaker Pipeline and polls it; a pipeline has no event that a task could wait for."""
+def run_pipeline(then: State, failed: State, again: State) -> State:
+    """Starts the SageMaker Pipeline and polls it; a pipeline has no event that a task could wait for.
+
+    Args:
+        then: where a success leads.
+        failed: where a failure leads.
+        again: where a pipeline comes from that was started again, to be polled on.
+    """
     start = call(
         "StartPipeline",
         "sagemaker:startPipelineExecution",
         {
-            "PipelineName": "${PipelineName}",
+            "PipelineName.$": "$.plan.pipelineName",
             "PipelineExecutionDescription.$": EXECUTION,
             "ClientRequestToken.$": f"States.Hash({EXECUTION}, 'SHA-256')",
             "PipelineParameters": [
-                {"Name": "ManifestUri", "Value.$": "$.plan.manifestUri"},
-                {"Name": "OutputUri", "Value.$": "$.plan.outputUri"},
+                *({"Name": name[0].upper() + name[1:], "Value.$": f"$.plan.{name}"} for name in PLANNED),
                 *({"Name": name, "Value": f"${{{name}}}"} for name in PIPELINE_SETTINGS),
             ],
         },
@@ -260,24 +289,49 @@ def run_pipeline(then: State, failed: State) -> State:
     finished.add_choice(ChoiceRule.StringEquals(PIPELINE_STATUS, "Succeeded"), then)
     finished.add_choice(ChoiceRule.StringEquals(PIPELINE_STATUS, "Failed"), broken)
     finished.add_choice(ChoiceRule.StringEquals(PIPELINE_STATUS, "Stopped"), broken)
-    start.next(remember).next(poll("Pipeline", describe, finished, "$.pipeline.pause", otherwise=failed))
+    wait = poll("Pipeline", describe, finished, "$.pipeline.pause", otherwise=failed)
+    start.next(remember).next(wait)
     broken.next(failed)
+    again.next(wait)
     return start
 
 
 def evaluate(good: State, bad: State, failed: State) -> State:
-    """Lets a function judge the metrics, and branches on its verdict."""
+    """Lets a function judge the metrics, has the costs added to its report, and branches on its verdict."""
     judge = invoke(
         "EvaluateModel",
-        {"pipelineExecutionArn.$": "$.pipeline.executionArn"},
+        {
+            "pipelineExecutionArn.$": "$.pipeline.executionArn",
+            "championModelPackageArn.$": "$.plan.championModelPackageArn",
+        },
         [caught(failed)],
-        keep=of_payload("approved", "modelPackageArn", "table", "summary", "statisticsUri", "samplesUri"),
+        keep=of_payload(
+            "approved", "modelPackageArn", "table", "summary", "statisticsUri", "samplesUri", "reportUri"
+        ),
         at="$.evaluation",
     )
     enough = steps.Choice("GoodEnough?")
     enough.add_choice(ChoiceRule.BooleanEquals("$.evaluation.approved", True), good)
     enough.default_choice(bad)
-    judge.next(enough)
+    unknown = steps.Pass(
+        "CostUnknown",
+        comment="A price that is missing is no reason to keep a good model back",
+        parameters={"text.$": f"States.Format('The cost could not be estimated: {{}}', {TROUBLE}.Cause)"},
+        result_path="$.cost",
+    )
+    estimate = invoke(
+        "EstimateCost",
+        {
+            "pipelineExecutionArn.$": "$.pipeline.executionArn",
+            "reportUri.$": "$.evaluation.reportUri",
+        },
+        [caught(unknown, at=TROUBLE)],
+        keep=of_payload("total", "text", "costUri"),
+        at="$.cost",
+    )
+    judge.next(estimate)
+    estimate.next(enough)
+    unknown.next(enough)
     return judge
 
 
@@ -366,19 +420,24 @@ def config_name(kind: str) -> str:
     return f"States.Format('${{StackName}}-{{}}-{kind.lower()}', $.id)"
 
 
-def fail(then: State) -> State:
-    """Says why, then undoes what the run had begun: what was live before it is live after it."""
+def fail(again: State, then: State) -> State:
+    """Says why, and tries once more or undoes what the run had begun: what was live before is live after.
+
+    Args:
+        again: where a pipeline leads that was started again at the step that failed.
+        then: where the run leads that is given up.
+    """
     # Stopped first, the pipeline would be the explanation.
     undo = undo_pipeline(undo_deployment(then))
     explain = invoke(
         "ExplainFailure",
         {"failure.$": FAILURE, "pipelineExecutionArn.$": "$.pipeline.executionArn"},
         keep={
-            "status": "FAILED",
-            "subject": "${StackName}: run failed",
+            "status.$": "$.Payload.status",
+            "subject.$": "States.Format('${StackName}: {}', $.Payload.error)",
             "error.$": "$.Payload.error",
             "cause.$": "$.Payload.cause",
-            "rejected.$": "$.Payload.rejected",
+            "retriable.$": "$.Payload.retriable",
             "details.$": "$.Payload.error",
         },
         at="$.outcome",
@@ -391,14 +450,29 @@ def fail(then: State) -> State:
             "subject": "${StackName}: run failed",
             "error.$": f"{FAILURE}.Error",
             "cause.$": then_failed("ExplainFailure", f"{FAILURE}.Cause"),
-            "rejected": [],
+            "retriable": False,
             "details.$": f"{FAILURE}.Error",
         },
         result_path="$.outcome",
     )
+    retry = call(
+        "RetryPipeline",
+        "sagemaker:retryPipelineExecution",
+        {
+            "PipelineExecutionArn.$": "$.pipeline.executionArn",
+            "ClientRequestToken.$": "States.Hash($.pipeline.executionArn, 'SHA-256')",
+        },
+        [complain("RetryPipeline", undo)],
+        comment="A fault of the platform: what had succeeded is not run again",
+    )
+    worth = steps.Choice("WorthRetrying?")
+    retriable = ChoiceRule.BooleanEquals("$.outcome.retriable", True)
+    worth.add_choice(ChoiceRule.And([retriable, ChoiceRule.IsPresent(RETRIED, False)]), retry)
+    worth.default_choice(undo)
     explain.add_catch(caught(unexplained, at=TROUBLE))
-    explain.next(undo)
+    explain.next(worth)
     unexplained.next(undo)
+    retry.next(again)
     return explain
 
 
@@ -457,10 +531,12 @@ def update_ledger(then: State) -> State:
         {
             "planUri.$": "$.plan.planUri",
             "execution.$": "$$.Execution.Name",
-            "outcome": {"status.$": "$.outcome.status", "rejected.$": "$.outcome.rejected"},
+            "outcome": {"status.$": "$.outcome.status"},
+            "pipelineExecutionArn.$": "$.pipeline.executionArn",
         },
-        # Files that were to be rejected, but are not listed so, must not start run after run.
-        [complain("UpdateLedger", then, rejected=[])],
+        [complain("UpdateLedger", then)],
+        keep=of_payload("records", "quarantinedRows", "quarantinedFiles", "summary"),
+        at="$.ledger",
     )
     task.next(then)
     return task
@@ -474,7 +550,7 @@ def notify(then: State) -> State:
         {
             "TopicArn": "${NotificationTopicArn}",
             "Subject.$": "$.outcome.subject",
-            "Message.$": lines("$.outcome.cause", "$.outcome.details", EXECUTION),
+            "Message.$": lines("$.outcome.cause", "$.ledger.summary", "$.outcome.details", EXECUTION),
         },
         [complain("Notify", then)],
     )
@@ -514,7 +590,7 @@ def look_once_more(then: State) -> State:
         {
             "lookAgain": {
                 "planUri.$": "$.plan.planUri",
-                "outcome": {"status.$": "$.outcome.status", "rejected.$": "$.outcome.rejected"},
+                "outcome": {"status.$": "$.outcome.status"},
             }
         },
         [complain("LookOnceMore", then)],
@@ -556,13 +632,12 @@ def outcome(status: str, subject: str, cause: str, details: str) -> steps.Pass:
             "error": "RunNotConcluded",
             "cause.$": cause,
             "details.$": details,
-            "rejected": [],
         },
         result_path="$.outcome",
     )
 
 
-def complain(task: str, then: State, **instead: Any) -> steps.Catch:
+def complain(task: str, then: State) -> steps.Catch:
     """A failure after the outcome adds to its cause, fails the run and stops no further step."""
     complaint = steps.Pass(
         f"{task}Failed",
@@ -572,7 +647,6 @@ def complain(task: str, then: State, **instead: Any) -> steps.Catch:
             "error.$": "$.outcome.error",
             "cause.$": then_failed(task, "$.outcome.cause"),
             "details.$": "$.outcome.details",
-            **(instead or {"rejected.$": "$.outcome.rejected"}),
         },
         result_path="$.outcome",
     )
@@ -607,8 +681,13 @@ def each_endpoint(name: str, items: str, loop: State, catch: steps.Catch, at: st
 
 
 def verdict() -> str:
-    """An intrinsic function: the table that the judgement rests on, and the model package."""
-    return lines("States.JsonToString($.evaluation.table)", "$.evaluation.modelPackageArn")
+    """An intrinsic function: what the judgement rests on, the model package, its report and what it cost."""
+    return lines(
+        "States.JsonToString($.evaluation.table)",
+        "$.evaluation.modelPackageArn",
+        "$.evaluation.reportUri",
+        "$.cost.text",
+    )
 
 
 def of_payload(*fields: str) -> dict[str, str]:

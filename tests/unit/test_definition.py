@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import botocore.session
 import pytest
@@ -15,8 +15,7 @@ from botocore.model import ListShape, MapShape, Shape, StringShape, StructureSha
 from botocore.validate import ParamValidator
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
-DEFINITION: dict[str, Any] = json.loads((PIPELINE / "definition.json").read_text())
-STEPS: dict[str, dict[str, Any]] = {step["Name"]: step for step in DEFINITION["Steps"]}
+NAMES = ("definition", "tuning")
 SAGEMAKER = botocore.session.Session().get_service_model("sagemaker")
 NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")  # of steps and parameters, by the definition's published schema
 
@@ -25,24 +24,48 @@ NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")  # of steps and parameters, by the de
 CREATE = {
     "Processing": ("CreateProcessingJob", "ProcessingJobName", "DescribeProcessingJob"),
     "Training": ("CreateTrainingJob", "TrainingJobName", "DescribeTrainingJob"),
+    "Tuning": (
+        "CreateHyperParameterTuningJob",
+        "HyperParameterTuningJobName",
+        "DescribeHyperParameterTuningJob",
+    ),
     "Transform": ("CreateTransformJob", "TransformJobName", "DescribeTransformJob"),
     "Model": ("CreateModel", "ModelName", "DescribeModel"),
     "RegisterModel": ("CreateModelPackage", None, "DescribeModelPackage"),
 }
-PARAMETERS = {
-    "ManifestUri": "s3://data/runs/one/plan/manifest.json",
+# The model's patterns are of UTF-16, where a character beyond 65,535 is a pair.
+PAIRS = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+REGISTRY = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/retrain"
+PARAMETERS: dict[str, Any] = {
+    "ManifestUri": "s3://data/plans/abc/manifest.json",
+    "PlanUri": "s3://data/plans/abc/plan.json",
+    "AsOf": "2026-11-23T03:07:15.001Z",
     "OutputUri": "s3://data/runs/one",
-    "ProcessingImageUri": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/retrain/processing:latest",
-    "ModelImageUri": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/retrain/linear:latest",
+    "QuarantineUri": "s3://data/quarantine/one",
+    "AthenaUri": "s3://data/athena",
+    "FeatureGroupName": "retrain-records",
+    "OfflineStoreDatabase": "sagemaker_featurestore",
+    "OfflineStoreTable": "retrain_records_1763867235",
+    "ProcessingImageUri": f"{REGISTRY}/processing:latest",
+    "ModelImageUri": f"{REGISTRY}/linear:latest",
     "ProcessingRoleArn": "arn:aws:iam::111122223333:role/retrain-ProcessingRole-1",
     "TrainingRoleArn": "arn:aws:iam::111122223333:role/retrain-TrainingRole-1",
     "ModelRoleArn": "arn:aws:iam::111122223333:role/retrain-ModelRole-1",
     "ModelPackageGroupName": "retrain-models",
+    "ChampionModelName": "retrain-0123456789ab",
+    "AccuracyFloor": 0.6,
+    "OfflineStoreTimeoutMinutes": "30",
+    "CodeVersion": "unversioned",
     "ProcessingInstanceType": "ml.m5.large",
+    "IngestInstanceCount": 1,
     "TrainingInstanceType": "ml.m5.xlarge",
     "TransformInstanceType": "ml.m5.large",
+    "MaxTuningJobs": 4,
+    "MaxParallelTuningJobs": 2,
 }
-ARTIFACTS = "s3://data/runs/one/model/pipelines-abc-TrainModel-xyz/output/model.tar.gz"
+FILES = {"Steps.CreateDataset.PropertyFiles.Dataset": {"sha256": "0" * 64}}
+JOB = "pipelines-abc-Train-xyz"
+ARTIFACTS = f"s3://data/runs/one/model/{JOB}/output/model.tar.gz"
 
 # Renders a copy of the folder where every attempt to reach the network is an error.
 RENDER = """
@@ -59,223 +82,79 @@ sys.exit(codes != [1, 0, 0])
 """
 
 
-def test_rendered_files_are_fresh(tmp_path: Path) -> None:
-    shutil.copy(PIPELINE / "definition.py", tmp_path)
-    (tmp_path / "definition.json").write_text("{}")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    done = subprocess.run(
-        [sys.executable, "-c", RENDER],
-        cwd=tmp_path,
-        env=environment | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    for name in ("definition.json", "definition.include.json"):
-        assert f"{name} is stale: run `python pipeline/definition.py`" in done.stderr
-        assert (PIPELINE / name).read_text() == (tmp_path / name).read_text(), f"{name} is stale"
+class Definition(NamedTuple):
+    """A rendered definition, and its steps with those of its branches by name."""
 
+    document: dict[str, Any]
+    steps: dict[str, dict[str, Any]]
 
-def test_the_include_is_the_same_definition_on_one_line() -> None:
-    included = json.loads((PIPELINE / "definition.include.json").read_text())
-    assert included.keys() == {"PipelineDefinitionBody"}
-    body = included["PipelineDefinitionBody"]
-    assert json.loads(body) == DEFINITION
-    assert "\n" not in body
-    assert "${" not in body, "CloudFormation would take it for a variable"
+    @classmethod
+    def read(cls, name: str) -> "Definition":
+        document = json.loads((PIPELINE / f"{name}.json").read_text())
+        steps = list(walk(document["Steps"]))
+        named = {step["Name"]: step for step in steps}
+        assert len(named) == len(steps), "names are unique, across branches too"
+        return cls(document, named)
 
+    def request_of(self, name: str) -> dict[str, Any]:
+        """The request that Pipelines would make in a typical execution."""
+        _, given, _ = CREATE[self.steps[name]["Type"]]
+        request: dict[str, Any] = self.resolve(self.steps[name]["Arguments"])
+        assert given not in request, f"Pipelines names the jobs of {name}"
+        return {given: f"pipelines-abc-{name}-xyz"[:32], **request} if given else request
 
-@pytest.mark.parametrize(
-    "pattern",
-    ["arn:", r"\d{12}", "s3://", "amazonaws", r"[a-z]{2}-(north|south|east|west|central)+-\d", "/role/"],
-)
-def test_the_definition_belongs_to_no_account(pattern: str) -> None:
-    assert re.search(pattern, json.dumps(DEFINITION)) is None
+    def resolve(self, value: Any) -> Any:
+        """Puts values in the place of references."""
+        if isinstance(value, list):
+            return [self.resolve(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if value.keys() == {"Get"}:
+            return self.look_up(value["Get"])
+        if value.keys() == {"Std:Join"}:
+            return value["Std:Join"]["On"].join(
+                str(item) for item in self.resolve(value["Std:Join"]["Values"])
+            )
+        if value.keys() == {"Std:JsonGet"}:
+            return FILES[value["Std:JsonGet"]["PropertyFile"]["Get"]][value["Std:JsonGet"]["Path"]]
+        return {key: self.resolve(item) for key, item in value.items()}
 
-
-def test_parameters_are_strings_and_only_instance_types_have_a_default() -> None:
-    declared = {parameter["Name"]: parameter for parameter in DEFINITION["Parameters"]}
-    assert declared.keys() == PARAMETERS.keys()
-    assert {parameter["Type"] for parameter in declared.values()} == {"String"}
-    defaults = {name for name, parameter in declared.items() if "DefaultValue" in parameter}
-    assert defaults == {"ProcessingInstanceType", "TrainingInstanceType", "TransformInstanceType"}
-    assert all(NAME.fullmatch(name) for name in declared)
-
-
-def test_steps_stand_in_the_order_of_their_data() -> None:
-    assert DEFINITION["Version"] == "2020-12-01"
-    assert {name: depends_on(step) for name, step in STEPS.items()} == {
-        "PrepareData": set(),
-        "TrainModel": {"PrepareData"},
-        "CreateModel": {"TrainModel"},
-        "ScoreTestSplit": {"PrepareData", "CreateModel"},
-        "EvaluateQuality": {"PrepareData", "ScoreTestSplit"},
-        "RegisterModel": {"TrainModel", "EvaluateQuality"},
-    }
-    assert len(STEPS) == len(DEFINITION["Steps"])
-    for step in STEPS.values():
-        assert step.keys() == {"Name", "Type", "Arguments", "Description"}
-        assert NAME.fullmatch(step["Name"])
-
-
-def test_every_parameter_is_used() -> None:
-    used = {reference for reference in references(DEFINITION["Steps"]) if reference.startswith("Parameters.")}
-    assert used == {f"Parameters.{name}" for name in PARAMETERS}
-
-
-@pytest.mark.parametrize("name", STEPS)
-def test_references_lead_to_a_field_of_the_describe_answer(name: str) -> None:
-    for reference in references(STEPS[name]["Arguments"]):
+    def look_up(self, reference: str) -> Any:
         kind, _, path = reference.partition(".")
         if kind == "Parameters":
-            assert path in PARAMETERS
-        elif kind == "Execution":
-            assert path == "PipelineExecutionArn"
-        else:
-            assert kind == "Steps"
-            step, _, field = path.partition(".")
-            assert list(STEPS).index(step) < list(STEPS).index(name)
-            shape = SAGEMAKER.operation_model(CREATE[STEPS[step]["Type"]][2]).output_shape
-            assert isinstance(follow(shape, field), StringShape), reference
+            return PARAMETERS[path]
+        if kind == "Execution":
+            return (
+                "arn:aws:sagemaker:eu-central-1:111122223333:pipeline/retrain-pipeline/execution/abcdefghijkl"
+            )
+        step, _, field = path.partition(".")
+        arguments = self.steps[step]["Arguments"]
+        if output := re.fullmatch(r"ProcessingOutputConfig\.Outputs\['(\w+)'\]\.S3Output\.S3Uri", field):
+            declared = arguments["ProcessingOutputConfig"]["Outputs"]
+            [uri] = [item["S3Output"]["S3Uri"] for item in declared if item["OutputName"] == output[1]]
+            return self.resolve(uri)
+        if field == "ModelName":
+            return f"pipelines-abc-{step}-xyz"
+        if field in ("TrainingJobName", "BestTrainingJob.TrainingJobName"):
+            return JOB
+        if field == "ModelArtifacts.S3ModelArtifacts":
+            return ARTIFACTS
+        for name in field.split("."):
+            arguments = arguments[name]
+        return self.resolve(arguments)
+
+    def depends_on(self, name: str) -> set[str]:
+        step = self.steps[name]
+        arguments = step["Arguments"].get("Conditions", step["Arguments"])
+        found = [reference.split(".") for reference in references(arguments)]
+        return {parts[1] for parts in found if parts[0] == "Steps"}
 
 
-@pytest.mark.parametrize("name", STEPS)
-def test_aws_would_accept_the_request(name: str) -> None:
-    request, shape = request_of(name), input_of(name)
-    report = ParamValidator().validate(request, shape)
-    assert not report.has_errors(), report.generate_report()
-    assert list(violations(request, shape)) == []
-
-
-def test_the_checks_refuse_what_aws_would_refuse() -> None:
-    request, shape = request_of("TrainModel"), input_of("TrainModel")
-    request["RoleArn"] = "TrainingRole"
-    request["AlgorithmSpecification"]["TrainingInputMode"] = "Files"
-    assert [path for path, _ in violations(request, shape)] == [
-        ".AlgorithmSpecification.TrainingInputMode",
-        ".RoleArn",
-    ]
-
-
-def test_prepare_reads_the_manifest_and_writes_the_dataset() -> None:
-    request = request_of("PrepareData")
-    source, plan = request["ProcessingInputs"]
-    assert request["AppSpecification"]["ContainerEntrypoint"] == ["prepare"]
-    assert source["S3Input"]["S3DataType"] == "ManifestFile"
-    assert source["S3Input"]["S3Uri"] == PARAMETERS["ManifestUri"]
-    assert source["S3Input"]["LocalPath"] == "/opt/ml/processing/input/raw"
-    assert plan["S3Input"]["S3DataType"] == "S3Prefix"
-    assert plan["S3Input"]["S3Uri"] == PARAMETERS["ManifestUri"]
-    assert plan["S3Input"]["LocalPath"] == "/opt/ml/processing/input/plan"
-    assert outputs(request) == {
-        f"/opt/ml/processing/output/{name}": f"s3://data/runs/one/dataset/{name}"
-        for name in ("train", "test", "labels", "report")
-    }
-
-
-def test_training_reads_the_training_split_and_reports_accuracy() -> None:
-    request = request_of("TrainModel")
-    [channel] = request["InputDataConfig"]
-    assert channel["ChannelName"] == "train"
-    assert channel["DataSource"]["S3DataSource"]["S3Uri"] == "s3://data/runs/one/dataset/train"
-    assert request["OutputDataConfig"]["S3OutputPath"] == "s3://data/runs/one/model"
-    found = {
-        metric["Name"]: re.findall(metric["Regex"], "epoch 1 train:accuracy=0.95; validation:accuracy=0.89;")
-        for metric in request["AlgorithmSpecification"]["MetricDefinitions"]
-    }
-    assert found == {"train:accuracy": ["0.95"], "validation:accuracy": ["0.89"]}
-
-
-def test_scoring_sends_the_test_split_line_by_line_to_the_trained_model() -> None:
-    model, score = request_of("CreateModel"), request_of("ScoreTestSplit")
-    assert model["PrimaryContainer"] == {"Image": PARAMETERS["ModelImageUri"], "ModelDataUrl": ARTIFACTS}
-    assert score["TransformInput"] == {
-        "DataSource": {
-            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://data/runs/one/dataset/test"}
-        },
-        "ContentType": "application/jsonlines",
-        "SplitType": "Line",
-    }
-    assert score["TransformOutput"] == {
-        "S3OutputPath": "s3://data/runs/one/predictions",
-        "Accept": "application/jsonlines",
-        "AssembleWith": "Line",
-    }
-    assert (score["BatchStrategy"], score["MaxPayloadInMB"]) == ("MultiRecord", 6)
-
-
-def test_evaluation_compares_predictions_and_labels() -> None:
-    request = request_of("EvaluateQuality")
-    inputs = {source["InputName"]: source["S3Input"]["S3Uri"] for source in request["ProcessingInputs"]}
-    assert request["AppSpecification"]["ContainerEntrypoint"] == ["evaluate"]
-    assert inputs == {
-        "predictions": "s3://data/runs/one/predictions",
-        "test": "s3://data/runs/one/dataset/test",
-        "labels": "s3://data/runs/one/dataset/labels",
-    }
-    assert outputs(request) == {"/opt/ml/processing/output/quality": "s3://data/runs/one/quality"}
-
-
-def test_registration_waits_for_approval_with_its_metrics() -> None:
-    request = request_of("RegisterModel")
-    quality = request["ModelMetrics"]["ModelQuality"]
-    assert request["ModelApprovalStatus"] == "PendingManualApproval"
-    assert quality["Statistics"]["S3Uri"] == "s3://data/runs/one/quality/statistics.json"
-    assert quality["Constraints"]["S3Uri"] == "s3://data/runs/one/quality/constraints.json"
-    specification = request["InferenceSpecification"]
-    assert "application/jsonlines" in specification["SupportedContentTypes"]
-    assert specification["Containers"] == [{"Image": PARAMETERS["ModelImageUri"], "ModelDataUrl": ARTIFACTS}]
-
-
-def outputs(request: dict[str, Any]) -> dict[str, str]:
-    declared = [output["S3Output"] for output in request["ProcessingOutputConfig"]["Outputs"]]
-    return {output["LocalPath"]: output["S3Uri"] for output in declared}
-
-
-def input_of(name: str) -> Shape:
-    shape = SAGEMAKER.operation_model(CREATE[STEPS[name]["Type"]][0]).input_shape
-    assert shape is not None
-    return shape
-
-
-def request_of(name: str) -> dict[str, Any]:
-    """The request that Pipelines would make in a typical execution."""
-    _, given, _ = CREATE[STEPS[name]["Type"]]
-    request: dict[str, Any] = resolve(STEPS[name]["Arguments"])
-    assert given not in request, f"Pipelines names the jobs of {name}"
-    return {given: f"pipelines-abc-{name}-xyz", **request} if given else request
-
-
-def resolve(value: Any) -> Any:
-    """Puts values in the place of references."""
-    if isinstance(value, list):
-        return [resolve(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == {"Get"}:
-        return look_up(value["Get"])
-    if value.keys() == {"Std:Join"}:
-        return value["Std:Join"]["On"].join(resolve(value["Std:Join"]["Values"]))
-    return {key: resolve(item) for key, item in value.items()}
-
-
-def look_up(reference: str) -> str:
-    kind, _, path = reference.partition(".")
-    if kind == "Parameters":
-        return PARAMETERS[path]
-    if kind == "Execution":
-        return "arn:aws:sagemaker:eu-central-1:111122223333:pipeline/retrain-pipeline/execution/abcdefghijkl"
-    step, _, field = path.partition(".")
-    if output := re.fullmatch(r"ProcessingOutputConfig\.Outputs\['(\w+)'\]\.S3Output\.S3Uri", field):
-        declared = STEPS[step]["Arguments"]["ProcessingOutputConfig"]["Outputs"]
-        [uri] = [item["S3Output"]["S3Uri"] for item in declared if item["OutputName"] == output[1]]
-        return str(resolve(uri))
-    if field == "ModelArtifacts.S3ModelArtifacts":
-        return ARTIFACTS
-    if field == "ModelName":
-        return f"pipelines-abc-{step}-xyz"
-    assert field == "TransformOutput.S3OutputPath"
-    return str(resolve(STEPS[step]["Arguments"]["TransformOutput"]["S3OutputPath"]))
+def walk(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for step in steps:
+        yield step
+        if step["Type"] == "Condition":
+            yield from walk(step["Arguments"]["IfSteps"] + step["Arguments"]["ElseSteps"])
 
 
 def references(value: Any) -> Iterator[str]:
@@ -289,9 +168,325 @@ def references(value: Any) -> Iterator[str]:
             yield from references(item)
 
 
-def depends_on(step: dict[str, Any]) -> set[str]:
-    found = [reference.split(".") for reference in references(step["Arguments"])]
-    return {parts[1] for parts in found if parts[0] == "Steps"}
+DEFINITIONS = {name: Definition.read(name) for name in NAMES}
+ONCE, TUNED = DEFINITIONS["definition"], DEFINITIONS["tuning"]
+REQUESTS = [
+    (name, step["Name"])
+    for name, definition in DEFINITIONS.items()
+    for step in definition.steps.values()
+    if step["Type"] in CREATE
+]
+
+
+def test_rendered_files_are_fresh(tmp_path: Path) -> None:
+    for module in ("definition.py", "steps.py"):
+        shutil.copy(PIPELINE / module, tmp_path)
+    (tmp_path / "definition.json").write_text("{}")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", RENDER],
+        cwd=tmp_path,
+        env=environment | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in (f"{name}{ending}" for name in NAMES for ending in (".json", ".include.json")):
+        assert f"{name} is stale: run `python pipeline/definition.py`" in done.stderr
+        assert (PIPELINE / name).read_text() == (tmp_path / name).read_text(), f"{name} is stale"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_include_is_the_same_definition_on_one_line(name: str) -> None:
+    included = json.loads((PIPELINE / f"{name}.include.json").read_text())
+    assert included.keys() == {"PipelineDefinitionBody"}
+    body = included["PipelineDefinitionBody"]
+    assert json.loads(body) == DEFINITIONS[name].document
+    assert "\n" not in body
+    assert "${" not in body, "CloudFormation would take it for a variable"
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["arn:", r"\d{12}", "s3://", "amazonaws", r"[a-z]{2}-(north|south|east|west|central)+-\d", "/role/"],
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_definition_belongs_to_no_account(name: str, pattern: str) -> None:
+    assert re.search(pattern, json.dumps(DEFINITIONS[name].document)) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parameters_are_what_the_requests_need(name: str) -> None:
+    declared = {parameter["Name"]: parameter for parameter in DEFINITIONS[name].document["Parameters"]}
+    assert declared.keys() == PARAMETERS.keys()
+    kinds = {"String": str, "Integer": int, "Float": float}
+    for parameter, value in PARAMETERS.items():
+        assert NAME.fullmatch(parameter)
+        assert type(value) is kinds[declared[parameter]["Type"]], parameter
+    without = {parameter for parameter, item in declared.items() if "DefaultValue" not in item}
+    assert all(re.search("Uri|Arn|AsOf|GroupName|OfflineStore", parameter) for parameter in without)
+
+
+def test_one_definition_trains_once_and_the_other_searches() -> None:
+    assert [parameter["DefaultValue"] for parameter in ONCE.document["Parameters"][-2:]] == [1, 1]
+    assert [parameter["DefaultValue"] for parameter in TUNED.document["Parameters"][-2:]] == [4, 2]
+    once = json.dumps({name: step for name, step in ONCE.steps.items() if name != "TrainModel"})
+    tuned = json.dumps({name: step for name, step in TUNED.steps.items() if name != "TuneModel"})
+    best = below_best()
+    assert (
+        tuned.replace(
+            json.dumps(best["artifacts"]), json.dumps(get("ModelArtifacts.S3ModelArtifacts"))
+        ).replace(json.dumps(best["job"]), json.dumps(get("TrainingJobName")))
+        == once
+    )
+
+
+def get(field: str) -> dict[str, str]:
+    return {"Get": f"Steps.TrainModel.{field}"}
+
+
+def below_best() -> dict[str, Any]:
+    job = {"Get": "Steps.TuneModel.BestTrainingJob.TrainingJobName"}
+    folder = {"Get": "Steps.TuneModel.TrainingJobDefinition.OutputDataConfig.S3OutputPath"}
+    values = [folder, job, "output/model.tar.gz"]
+    return {"job": job, "artifacts": {"Std:Join": {"On": "/", "Values": values}}}
+
+
+@pytest.mark.parametrize(("definition", "train"), [(ONCE, "TrainModel"), (TUNED, "TuneModel")])
+def test_steps_stand_in_the_order_of_their_data(definition: Definition, train: str) -> None:
+    assert definition.document["Version"] == "2020-12-01"
+    assert {name: definition.depends_on(name) for name in definition.steps} == {
+        "IngestRecords": set(),
+        "CreateDataset": {"IngestRecords"},
+        train: {"CreateDataset"},
+        "CreateModel": {train},
+        "ScoreTestSplit": {"CreateDataset", "CreateModel"},
+        "EvaluateQuality": {"CreateDataset", "ScoreTestSplit"},
+        "AboveFloor": {"EvaluateQuality"},
+        "RegisterModel": {"CreateDataset", train, "EvaluateQuality"},
+        "BelowFloor": {"EvaluateQuality"},
+        "NoChampion": set(),
+        "ScoreChampion": {"CreateDataset"},
+        "CompareModels": {"CreateDataset", "ScoreTestSplit", "ScoreChampion"},
+    }
+    order = list(definition.steps)
+    for name, step in definition.steps.items():
+        assert NAME.fullmatch(name)
+        assert step["Description"]
+        assert all(order.index(needed) < order.index(name) for needed in definition.depends_on(name))
+
+
+def test_conditions_neither_nest_nor_rejoin() -> None:
+    """What SageMaker Pipelines cannot do: the two definitions are there for it."""
+    branches = {
+        inner["Name"]: step["Name"]
+        for step in TUNED.document["Steps"]
+        if step["Type"] == "Condition"
+        for inner in step["Arguments"]["IfSteps"] + step["Arguments"]["ElseSteps"]
+    }
+    for name in TUNED.steps:
+        assert name not in branches or TUNED.steps[name]["Type"] != "Condition"
+        needed = {branches[needed] for needed in TUNED.depends_on(name) if needed in branches}
+        assert needed <= {branches.get(name)}
+
+
+def test_every_parameter_is_used() -> None:
+    used = {reference for reference in references(TUNED.document["Steps"]) if reference.startswith("Param")}
+    assert used == {f"Parameters.{name}" for name in PARAMETERS}
+
+
+@pytest.mark.parametrize(("name", "step"), REQUESTS)
+def test_references_lead_to_a_field_of_the_describe_answer(name: str, step: str) -> None:
+    definition = DEFINITIONS[name]
+    for reference in references(definition.steps[step]["Arguments"]):
+        kind, _, path = reference.partition(".")
+        if kind == "Parameters":
+            assert path in PARAMETERS
+        elif kind == "Execution":
+            assert path == "PipelineExecutionArn"
+        else:
+            assert kind == "Steps"
+            source, _, field = path.partition(".")
+            if field.startswith("PropertyFiles."):
+                declared = definition.steps[source]["PropertyFiles"]
+                assert field.removeprefix("PropertyFiles.") in [item["PropertyFileName"] for item in declared]
+                continue
+            shape = SAGEMAKER.operation_model(CREATE[definition.steps[source]["Type"]][2]).output_shape
+            assert isinstance(follow(shape, field), StringShape), reference
+
+
+@pytest.mark.parametrize(("name", "step"), REQUESTS)
+def test_aws_would_accept_the_request(name: str, step: str) -> None:
+    definition = DEFINITIONS[name]
+    request, shape = definition.request_of(step), input_of(definition, step)
+    report = ParamValidator().validate(request, shape)
+    assert not report.has_errors(), report.generate_report()
+    assert list(violations(request, shape)) == []
+
+
+def test_the_checks_refuse_what_aws_would_refuse() -> None:
+    request, shape = ONCE.request_of("TrainModel"), input_of(ONCE, "TrainModel")
+    request["RoleArn"] = "TrainingRole"
+    request["AlgorithmSpecification"]["TrainingInputMode"] = "Files"
+    assert [path for path, _ in violations(request, shape)] == [
+        ".AlgorithmSpecification.TrainingInputMode",
+        ".RoleArn",
+    ]
+
+
+@pytest.mark.parametrize("step", [step for name, step in REQUESTS if name == "tuning"])
+def test_steps_whose_inputs_say_all_are_cached(step: str) -> None:
+    jobs = ("Processing", "Training", "Tuning", "Transform")
+    cached = {"Enabled": True, "ExpireAfter": "P30D"} if TUNED.steps[step]["Type"] in jobs else None
+    assert TUNED.steps[step].get("CacheConfig") == cached
+
+
+def test_what_a_step_is_cached_by_does_not_name_the_run() -> None:
+    """SageMaker's cache key of a processing step: else nothing would ever be found there."""
+    for step in ("IngestRecords", "CreateDataset"):
+        arguments = TUNED.steps[step]["Arguments"]
+        key = [arguments[name] for name in ("AppSpecification", "Environment", "ProcessingInputs")]
+        assert not {"Parameters.OutputUri", "Parameters.QuarantineUri"} & set(references(key))
+
+
+def test_ingestion_reads_the_manifest_in_shards_and_reports_whatever_happens() -> None:
+    request = TUNED.request_of("IngestRecords")
+    raw, plan = (item["S3Input"] for item in request["ProcessingInputs"])
+    assert request["AppSpecification"]["ContainerEntrypoint"] == ["ingest"]
+    assert raw["S3DataType"] == "ManifestFile"
+    assert raw["S3Uri"] == PARAMETERS["ManifestUri"]
+    assert raw["LocalPath"] == "/opt/ml/processing/input/raw"
+    assert raw["S3DataDistributionType"] == "ShardedByS3Key"
+    assert (plan["S3DataType"], plan["S3Uri"]) == ("S3Prefix", PARAMETERS["PlanUri"])
+    assert plan["S3DataDistributionType"] == "FullyReplicated"
+    assert outputs(request) == {
+        "/opt/ml/processing/output/report": "s3://data/runs/one/ingest",
+        "/opt/ml/processing/output/quarantine": "s3://data/quarantine/one",
+    }
+    modes = {item["S3Output"]["S3UploadMode"] for item in request["ProcessingOutputConfig"]["Outputs"]}
+    assert modes == {"Continuous"}
+
+
+def test_the_dataset_is_a_query_as_of_a_time() -> None:
+    request = TUNED.request_of("CreateDataset")
+    dataset = request["ProcessingInputs"][0]["DatasetDefinition"]
+    assert dataset["LocalPath"] == "/opt/ml/processing/input/records"
+    assert dataset["AthenaDatasetDefinition"]["Database"] == "sagemaker_featurestore"
+    assert dataset["AthenaDatasetDefinition"]["QueryString"] == (
+        "SELECT record_id, event_time, text, label, split, source FROM (SELECT *, row_number() OVER "
+        "(PARTITION BY record_id ORDER BY event_time DESC, api_invocation_time DESC, write_time DESC) "
+        "AS version FROM \"retrain_records_1763867235\" WHERE event_time <= '2026-11-23T03:07:15.001Z') "
+        "WHERE version = 1 AND NOT is_deleted"
+    )
+    assert request["ProcessingInputs"][1]["S3Input"]["S3Uri"] == "s3://data/runs/one/ingest"
+    assert outputs(request) == {
+        f"/opt/ml/processing/output/{name}": f"s3://data/runs/one/dataset/{name}"
+        for name in ("train", "validation", "test", "labels", "report")
+    }
+
+
+@pytest.mark.parametrize(
+    "job", [ONCE.request_of("TrainModel"), TUNED.request_of("TuneModel")["TrainingJobDefinition"]]
+)
+def test_training_reads_two_splits_and_reports_accuracy(job: dict[str, Any]) -> None:
+    channels = {
+        item["ChannelName"]: item["DataSource"]["S3DataSource"]["S3Uri"] for item in job["InputDataConfig"]
+    }
+    assert channels == {name: f"s3://data/runs/one/dataset/{name}" for name in ("train", "validation")}
+    assert job["OutputDataConfig"]["S3OutputPath"] == "s3://data/runs/one/model"
+    found = {
+        metric["Name"]: re.findall(metric["Regex"], "epoch 1 train:accuracy=0.95; validation:accuracy=0.89;")
+        for metric in job["AlgorithmSpecification"]["MetricDefinitions"]
+    }
+    assert found == {"train:accuracy": ["0.95"], "validation:accuracy": ["0.89"]}
+
+
+def test_the_search_has_the_size_that_was_asked_for() -> None:
+    config = TUNED.request_of("TuneModel")["HyperParameterTuningJobConfig"]
+    assert config["ResourceLimits"] == {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2}
+    assert config["HyperParameterTuningJobObjective"]["MetricName"] == "validation:accuracy"
+
+
+def test_the_search_stays_within_what_the_container_takes() -> None:
+    readme = (PIPELINE.parent / "containers" / "README.md").read_text()
+    ranges = TUNED.request_of("TuneModel")["HyperParameterTuningJobConfig"]["ParameterRanges"]
+    for tuned in (item for kind in ranges.values() for item in kind):
+        assert f"`{tuned['Name']}`" in readme
+
+
+@pytest.mark.parametrize("definition", [ONCE, TUNED])
+def test_both_models_score_the_same_rows_line_by_line(definition: Definition) -> None:
+    model, score = definition.request_of("CreateModel"), definition.request_of("ScoreTestSplit")
+    champion = definition.request_of("ScoreChampion")
+    assert model["PrimaryContainer"] == {"Image": PARAMETERS["ModelImageUri"], "ModelDataUrl": ARTIFACTS}
+    assert champion["ModelName"] == PARAMETERS["ChampionModelName"]
+    assert champion["TransformInput"] == score["TransformInput"]
+    assert score["TransformInput"] == {
+        "DataSource": {
+            "S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": "s3://data/runs/one/dataset/test"}
+        },
+        "ContentType": "application/jsonlines",
+        "SplitType": "Line",
+    }
+    assert [item["TransformOutput"]["S3OutputPath"] for item in (score, champion)] == [
+        f"s3://data/runs/one/predictions/{who}" for who in ("challenger", "champion")
+    ]
+    assert (score["BatchStrategy"], score["MaxPayloadInMB"]) == ("MultiRecord", 6)
+
+
+@pytest.mark.parametrize(
+    ("step", "command", "predictions", "output"),
+    [
+        ("EvaluateQuality", "evaluate", {"predictions": "challenger"}, "quality"),
+        ("CompareModels", "compare", {"challenger": "challenger", "champion": "champion"}, "comparison"),
+    ],
+)
+def test_judges_get_predictions_and_labels(
+    step: str, command: str, predictions: dict[str, str], output: str
+) -> None:
+    request = TUNED.request_of(step)
+    inputs = {source["InputName"]: source["S3Input"]["S3Uri"] for source in request["ProcessingInputs"]}
+    assert request["AppSpecification"]["ContainerEntrypoint"] == [command]
+    assert inputs == {
+        **{name: f"s3://data/runs/one/predictions/{who}" for name, who in predictions.items()},
+        "test": "s3://data/runs/one/dataset/test",
+        "labels": "s3://data/runs/one/dataset/labels",
+        "dataset": "s3://data/runs/one/dataset/report",
+    }
+    assert outputs(request) == {f"/opt/ml/processing/output/{output}": f"s3://data/runs/one/{output}"}
+
+
+def test_the_floor_says_what_was_missed_and_where_to_look() -> None:
+    message = TUNED.resolve(TUNED.steps["BelowFloor"]["Arguments"]["ErrorMessage"])
+    assert message.startswith("The accuracy over the test split is below the floor of 0.6: no model was ")
+    assert message.endswith("s3://data/runs/one/quality/report.html")
+
+
+def test_registration_waits_for_approval_with_its_metrics_and_origin() -> None:
+    request = TUNED.request_of("RegisterModel")
+    quality = request["ModelMetrics"]["ModelQuality"]
+    assert request["ModelApprovalStatus"] == "PendingManualApproval"
+    assert quality["Statistics"]["S3Uri"] == "s3://data/runs/one/quality/statistics.json"
+    assert quality["Constraints"]["S3Uri"] == "s3://data/runs/one/quality/constraints.json"
+    specification = request["InferenceSpecification"]
+    assert "application/jsonlines" in specification["SupportedContentTypes"]
+    assert specification["Containers"] == [{"Image": PARAMETERS["ModelImageUri"], "ModelDataUrl": ARTIFACTS}]
+    origin = request["CustomerMetadataProperties"]
+    assert origin["DatasetSha256"] == "0" * 64
+    assert (origin["TrainingJob"], origin["MaxTuningJobs"]) == (JOB, "4")
+    assert origin["Report"] == "s3://data/runs/one/quality/report.html"
+
+
+def outputs(request: dict[str, Any]) -> dict[str, str]:
+    declared = [output["S3Output"] for output in request["ProcessingOutputConfig"]["Outputs"]]
+    return {output["LocalPath"]: output["S3Uri"] for output in declared}
+
+
+def input_of(definition: Definition, name: str) -> Shape:
+    operation, _, _ = CREATE[definition.steps[name]["Type"]]
+    shape = SAGEMAKER.operation_model(operation).input_shape
+    assert shape is not None
+    return shape
 
 
 def follow(shape: Shape | None, path: str) -> Shape:
@@ -322,7 +517,7 @@ def violations(value: Any, shape: Shape | None, path: str = "") -> Iterator[tupl
         return
     if isinstance(shape, StringShape) and shape.enum and value not in shape.enum:
         yield path, f"{value} is none of {shape.enum}"
-    pattern = shape.metadata.get("pattern")
+    pattern = shape.metadata.get("pattern", "").replace(*PAIRS)
     if pattern and not regex.fullmatch(pattern, value):
         yield path, f"{value} does not match {pattern}"
     size = value if isinstance(value, int) else len(value)

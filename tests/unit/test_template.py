@@ -44,10 +44,11 @@ def actions(role: str) -> set[str]:
 def test_the_transformed_template_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     template = json.loads(json.dumps(TEMPLATE))
-    include = template["Resources"]["Pipeline"]["Properties"]["PipelineDefinition"].pop("Fn::Transform")
-    assert include["Name"] == "AWS::Include"
-    included = json.loads((ROOT / include["Parameters"]["Location"]).read_text())
-    template["Resources"]["Pipeline"]["Properties"]["PipelineDefinition"] = included
+    for pipeline in ("Pipeline", "TuningPipeline"):
+        properties = template["Resources"][pipeline]["Properties"]
+        include = properties["PipelineDefinition"].pop("Fn::Transform")
+        assert include["Name"] == "AWS::Include"
+        properties["PipelineDefinition"] = json.loads((ROOT / include["Parameters"]["Location"]).read_text())
     for resource in template["Resources"].values():  # `sam deploy` uploads what these name
         for name in ("CodeUri", "DefinitionUri"):
             if name in resource["Properties"]:
@@ -187,7 +188,7 @@ def test_the_bucket_is_closed_kept_and_heard() -> None:
 
 def test_no_rule_expires_what_a_live_endpoint_still_needs() -> None:
     rules = RESOURCES["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert {rule.get("Prefix") for rule in rules if "ExpirationInDays" in rule} == {"async/"}
+    assert {rule.get("Prefix") for rule in rules if "ExpirationInDays" in rule} == {"async/", "athena/"}
 
 
 def test_delete_markers_go_with_the_versions_that_they_hid() -> None:
@@ -220,8 +221,9 @@ def test_parameters_are_described_grouped_and_have_defaults() -> None:
     assert all("Description" in item and "Default" in item for item in TEMPLATE["Parameters"].values())
 
 
-def test_instance_types_have_the_pipelines_own_defaults() -> None:
-    definition = json.loads((ROOT / "pipeline" / "definition.json").read_text())
+def test_settings_have_the_pipelines_own_defaults() -> None:
+    definition = json.loads((ROOT / "pipeline" / "tuning.json").read_text())
     for parameter in definition["Parameters"]:
-        if "DefaultValue" in parameter:
-            assert TEMPLATE["Parameters"][parameter["Name"]]["Default"] == parameter["DefaultValue"]
+        if "DefaultValue" in parameter and parameter["Name"] != "ChampionModelName":
+            default = TEMPLATE["Parameters"][parameter["Name"]]["Default"]
+            assert str(default) == str(parameter["DefaultValue"])

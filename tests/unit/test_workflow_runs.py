@@ -32,6 +32,8 @@ from mypy_boto3_stepfunctions import SFNClient
 
 RENDERED = Path(__file__).parents[2] / "statemachine" / "retrain.asl.json"
 REALTIME, ASYNC = "retrain-realtime", "retrain-async"
+PLAN = "s3://data/plans/abc/plan.json"
+REPORT = "s3://data/runs/one/quality/report.html"
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/retrain-models/7"
 PIPELINE = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/retrain-pipeline/execution/abc"
 LEFT_PIPELINE = PIPELINE.replace("abc", "old")
@@ -42,7 +44,6 @@ SUBSTITUTIONS = {
     "StackName": "retrain",
     "SettleSeconds": "2",
     "TableName": "table",
-    "PipelineName": "retrain-pipeline",
     "ModelPackageGroupName": "retrain-models",
     "DataBucketName": "data",
     "NotificationTopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
@@ -53,6 +54,11 @@ SUBSTITUTIONS = {
 
 parse = functools.cache(AmazonStateLanguageParser.parse)  # takes most of a test's time
 Call = tuple[str, dict[str, Any]]
+
+
+def explanation(error: str, cause: str, status: str = "FAILED", *, retriable: bool = False) -> dict[str, Any]:
+    """What ExplainFailure answers."""
+    return {"status": status, "error": error, "cause": cause, "retriable": retriable}
 
 
 class Endpoint:
@@ -92,9 +98,18 @@ class Aws:
                 "forced": False,
                 "newObjects": 1,
                 "objects": 2,
-                "manifestUri": "s3://data/runs/one/plan/manifest.json",
-                "planUri": "s3://data/runs/one/plan/plan.json",
+                "manifestUri": "s3://data/plans/abc/manifest.json",
+                "planUri": PLAN,
+                "asOf": "2026-11-23T03:07:15.001Z",
                 "outputUri": "s3://data/runs/one",
+                "quarantineUri": "s3://data/quarantine/one",
+                "championModelName": "none",
+                "championModelPackageArn": None,
+                "offlineStoreDatabase": "sagemaker_featurestore",
+                "offlineStoreTable": "retrain_records_1763867235",
+                "pipelineName": "retrain-tuning",
+                "maxTuningJobs": "4",
+                "maxParallelTuningJobs": "2",
             },
             "LookAgain": {"run": False},
             "EvaluateModel": {
@@ -104,10 +119,21 @@ class Aws:
                 "summary": "Approved: accuracy 0.9000 is at least 0.8.",
                 "statisticsUri": "s3://data/runs/one/quality/statistics.json",
                 "samplesUri": "s3://data/runs/one/quality/samples.jsonl",
+                "reportUri": REPORT,
+            },
+            "EstimateCost": {
+                "total": 0.4,
+                "text": "0.40 USD on AWS",
+                "costUri": "s3://data/runs/one/cost.json",
             },
             "SmokeTest": {"answers": []},
-            "ExplainFailure": {"error": "It.Failed", "cause": "the reason", "rejected": []},
-            "UpdateLedger": {"recorded": 1},
+            "ExplainFailure": explanation("It.Failed", "the reason"),
+            "UpdateLedger": {
+                "records": 50,
+                "quarantinedRows": 1,
+                "quarantinedFiles": [],
+                "summary": "50 records, 1 bad row",
+            },
         }
 
     def call(self, service: str, operation: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -175,6 +201,9 @@ class Aws:
 
     def DescribePipelineExecution(self, **_: Any) -> dict[str, Any]:
         return {"PipelineExecutionArn": PIPELINE, "PipelineExecutionStatus": self.pipeline.pop(0)}
+
+    def RetryPipelineExecution(self, PipelineExecutionArn: str, **_: Any) -> dict[str, Any]:
+        return {"PipelineExecutionArn": PipelineExecutionArn}
 
     def StopPipelineExecution(self, PipelineExecutionArn: str, **_: Any) -> dict[str, Any]:
         self.stopped.append(PipelineExecutionArn)
@@ -354,9 +383,10 @@ def test_deploys_a_good_model_to_two_new_endpoints(aws: Aws, run: Run) -> None:
     assert aws.invoked("PlanRun")[0]["execution"]["Input"] == {"force": True}
     assert aws.invoked("UpdateLedger") == [
         {
-            "planUri": "s3://data/runs/one/plan/plan.json",
+            "planUri": PLAN,
             "execution": aws.me.rpartition(":")[2],
-            "outcome": {"status": "DEPLOYED", "rejected": []},
+            "outcome": {"status": "DEPLOYED"},
+            "pipelineExecutionArn": PIPELINE,
         }
     ]
     [asynchronous] = [call for call in aws.asked("CreateEndpointConfig") if "AsyncInferenceConfig" in call]
@@ -366,7 +396,15 @@ def test_deploys_a_good_model_to_two_new_endpoints(aws: Aws, run: Run) -> None:
     }
     [message] = aws.asked("Publish")
     assert message["Subject"] == "retrain: model deployed"
-    assert message["Message"].startswith("Approved: accuracy 0.9000 is at least 0.8.\n\n[{")
+    assert message["Message"].split("\n\n") == [
+        "Approved: accuracy 0.9000 is at least 0.8.",
+        "50 records, 1 bad row",
+        '[{"metric":"accuracy","value":0.9,"bound":0.8,"verdict":"pass"}]',
+        PACKAGE,
+        REPORT,
+        "0.40 USD on AWS",
+        aws.me,
+    ]
     assert aws.pauses[:4] == [2, 5, 10, 15]
     assert not aws.asked("StartExecution")
 
@@ -410,8 +448,8 @@ def test_rejects_a_model_that_is_not_good_enough(aws: Aws, run: Run) -> None:
 
 
 def test_nothing_new_ends_quietly(aws: Aws, run: Run) -> None:
-    uris = dict.fromkeys(["manifestUri", "planUri", "outputUri"])
-    aws.functions["PlanRun"] = {"run": False, "forced": False, "newObjects": 0, "objects": 2, **uris}
+    nothing = dict.fromkeys(aws.functions["PlanRun"])
+    aws.functions["PlanRun"] = nothing | {"run": False, "forced": False, "newObjects": 0, "objects": 2}
     answer = run()
     assert json.loads(answer["output"])["outcome"]["status"] == "NOTHING_NEW"
     assert not aws.asked("StartPipelineExecution")
@@ -429,15 +467,77 @@ def test_data_that_arrived_meanwhile_starts_the_next_run_after_the_release(aws: 
 
 def test_a_failed_pipeline_ends_in_the_steps_cause(aws: Aws, run: Run) -> None:
     aws.pipeline = ["Executing", "Failed"]
-    rejected = [{"key": "raw/noise.csv", "reason": "not UTF-8 text"}]
-    cause = "Pipeline step PrepareData failed: raw/noise.csv: not UTF-8 text"
-    aws.functions["ExplainFailure"] = {"error": "PrepareData.Failed", "cause": cause, "rejected": rejected}
+    cause = "Pipeline step IngestRecords failed: raw/noise.csv: not UTF-8 text"
+    aws.functions["ExplainFailure"] = explanation("IngestRecords.Failed", cause)
     answer = run()
-    assert (answer["status"], answer["error"], answer["cause"]) == ("FAILED", "PrepareData.Failed", cause)
+    assert (answer["status"], answer["error"], answer["cause"]) == ("FAILED", "IngestRecords.Failed", cause)
     assert aws.invoked("ExplainFailure")[0]["pipelineExecutionArn"] == PIPELINE
-    assert aws.invoked("UpdateLedger")[0]["outcome"] == {"status": "FAILED", "rejected": rejected}
-    assert cause in aws.asked("Publish")[0]["Message"]
+    assert aws.invoked("UpdateLedger")[0]["outcome"] == {"status": "FAILED"}
+    [message] = aws.asked("Publish")
+    assert message["Subject"] == "retrain: IngestRecords.Failed"
+    assert cause in message["Message"]
+    assert not aws.asked("RetryPipelineExecution")
     assert aws.lock is None
+
+
+def test_a_fault_of_the_platform_is_tried_once_more(aws: Aws, run: Run) -> None:
+    aws.pipeline = ["Executing", "Failed", "Executing", "Succeeded"]
+    fault = explanation("TrainModel.Failed", "InternalServerError", retriable=True)
+    aws.functions["ExplainFailure"] = fault
+    answer = run()
+    assert json.loads(answer["output"])["outcome"]["status"] == "DEPLOYED"
+    [retried] = aws.asked("RetryPipelineExecution")
+    assert retried["PipelineExecutionArn"] == PIPELINE
+    assert len(aws.asked("StartPipelineExecution")) == 1
+
+
+def test_a_fault_that_stays_is_not_tried_for_ever(aws: Aws, run: Run) -> None:
+    aws.pipeline = ["Failed", "Failed"]
+    aws.functions["ExplainFailure"] = explanation("TrainModel.Failed", "CapacityError", retriable=True)
+    answer = run()
+    assert (answer["status"], answer["cause"]) == ("FAILED", "CapacityError")
+    assert len(aws.asked("RetryPipelineExecution")) == 1
+    assert aws.lock is None
+
+
+def test_a_retry_that_is_refused_is_told(aws: Aws, run: Run) -> None:
+    aws.pipeline = ["Failed"]
+    aws.functions["ExplainFailure"] = explanation("TrainModel.Failed", "CapacityError", retriable=True)
+    aws.errors["RetryPipelineExecution"] = [error("", "not authorized")] * 4
+    answer = run()
+    assert answer["cause"].startswith("CapacityError Then RetryPipeline failed: not authorized")
+    assert aws.lock is None
+
+
+def test_a_model_below_the_floor_is_rejected_without_being_registered(aws: Aws, run: Run) -> None:
+    aws.pipeline = ["Failed"]
+    aws.functions["ExplainFailure"] = explanation("BelowFloor", "below the floor of 0.6", "REJECTED")
+    aws.endpoints = {REALTIME: Endpoint("old"), ASYNC: Endpoint("old")}
+    answer = run()
+    assert answer["status"] == "SUCCEEDED"
+    assert json.loads(answer["output"])["outcome"]["status"] == "REJECTED"
+    assert aws.invoked("UpdateLedger")[0]["outcome"] == {"status": "REJECTED"}
+    assert aws.asked("Publish")[0]["Subject"] == "retrain: BelowFloor"
+    assert not aws.asked("UpdateModelPackage")
+    assert live(aws) == {REALTIME: "old", ASYNC: "old"}
+
+
+def test_the_champion_is_named_to_the_pipeline_and_to_the_judge(aws: Aws, run: Run) -> None:
+    champion = PACKAGE.replace("/7", "/3")
+    aws.functions["PlanRun"] |= {"championModelName": "retrain-3", "championModelPackageArn": champion}
+    run()
+    [started] = aws.asked("StartPipelineExecution")
+    given = {item["Name"]: item["Value"] for item in started["PipelineParameters"]}
+    assert started["PipelineName"] == "retrain-tuning"
+    assert (given["ChampionModelName"], given["MaxTuningJobs"]) == ("retrain-3", "4")
+    assert aws.invoked("EvaluateModel")[0]["championModelPackageArn"] == champion
+
+
+def test_a_cost_that_cannot_be_estimated_keeps_no_model_back(aws: Aws, run: Run) -> None:
+    aws.functions["EstimateCost"] = {"errorType": "KeyError", "errorMessage": "ml.new.large"}
+    answer = run()
+    assert json.loads(answer["output"])["outcome"]["status"] == "DEPLOYED"
+    assert re.search("could not be estimated: .*ml.new.large", aws.asked("Publish")[0]["Message"])
 
 
 def test_a_failure_that_cannot_be_explained_keeps_its_own_cause(aws: Aws, run: Run) -> None:
@@ -699,12 +799,10 @@ def test_a_last_step_that_fails_stops_no_other_and_is_told(
 
 def test_files_that_the_ledger_does_not_list_start_no_further_run(aws: Aws, run: Run) -> None:
     aws.pipeline = ["Failed"]
-    rejected = [{"key": "raw/noise.csv", "reason": "empty"}]
-    aws.functions["ExplainFailure"] = {"error": "E", "cause": "the reason", "rejected": rejected}
     aws.functions["UpdateLedger"] = {"errorType": "LedgerWriteError", "errorMessage": "throttled"}
     answer = run()
     assert answer["cause"].startswith("the reason Then UpdateLedger failed: ")
-    assert aws.invoked("PlanRun")[-1]["lookAgain"]["outcome"] == {"status": "FAILED", "rejected": []}
+    assert aws.invoked("PlanRun")[-1]["lookAgain"]["outcome"] == {"status": "FAILED"}
 
 
 def test_a_run_that_failed_before_its_plan_does_not_look_again(aws: Aws, run: Run) -> None:

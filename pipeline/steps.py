@@ -1,0 +1,199 @@
+"""What the pipeline is put together from: steps that are plain requests, and the parts of a request."""
+
+from typing import Any
+
+from sagemaker.workflow.entities import PipelineVariable
+from sagemaker.workflow.functions import Join, JsonGet
+from sagemaker.workflow.properties import Properties, PropertyFile
+from sagemaker.workflow.steps import CacheConfig, Step, StepTypeEnum
+
+Request = dict[str, Any]
+
+HOURS = 3600  # seconds
+VOLUME_GB = 30
+MAX_RUNTIME = {"MaxRuntimeInSeconds": 24 * HOURS}
+JSON_LINES = "application/jsonlines"
+
+# What later steps may refer to: the answer of the operation that describes a step's result.
+ANSWERS = {
+    StepTypeEnum.PROCESSING: "DescribeProcessingJobResponse",
+    StepTypeEnum.TRAINING: "DescribeTrainingJobResponse",
+    StepTypeEnum.TUNING: "DescribeHyperParameterTuningJobResponse",
+    StepTypeEnum.CREATE_MODEL: "DescribeModelOutput",
+    StepTypeEnum.TRANSFORM: "DescribeTransformJobResponse",
+    StepTypeEnum.REGISTER_MODEL: "DescribeModelPackageOutput",
+}
+# A step that succeeded with the same inputs within this time is not run again.
+CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
+
+
+class RequestStep(Step):
+    """A step whose arguments are the very request that SageMaker Pipelines makes.
+
+    The SDK's Processor, Estimator and Model are refused: each adds defaults and name suffixes of its
+    own, and the rendered definition would no longer read like this file.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        kind: StepTypeEnum,
+        description: str,
+        request: Request,
+        files: dict[str, tuple[str, str]] | None = None,
+        cached: bool = False,
+    ) -> None:
+        """Make a step.
+
+        Args:
+            name: unique in the pipeline.
+            kind: decides which request it is.
+            description: for the console.
+            request: the request's body.
+            files: what JsonGet may read, by a name: an output's name and a JSON file in it.
+            cached: whether the outcome of an earlier, equal step will do.
+        """
+        super().__init__(name, description=description, step_type=kind)
+        self._request = request
+        self._properties = Properties(step_name=name, step=self, shape_name=ANSWERS[kind])
+        self._cached = cached
+        self.property_files = [
+            PropertyFile(name=file, output_name=output, path=path)
+            for file, (output, path) in (files or {}).items()
+        ]
+
+    @property
+    def arguments(self) -> Request:
+        """The request's body."""
+        return self._request
+
+    @property
+    def properties(self) -> Any:
+        """What later steps may refer to: the fields of the Describe call's answer."""
+        return self._properties
+
+    def to_request(self) -> Request:
+        """The step as the definition holds it."""
+        request: Any = super().to_request()
+        if self._cached:
+            request |= CACHE.config
+        if self.property_files:
+            request["PropertyFiles"] = [file.expr for file in self.property_files]
+        return dict(request)
+
+
+def processing_job(
+    image: PipelineVariable,
+    role: PipelineVariable,
+    instance: PipelineVariable,
+    command: str,
+    inputs: list[Request],
+    outputs: list[Request],
+    environment: dict[str, Any] | None = None,
+    instances: PipelineVariable | int = 1,
+) -> Request:
+    """A command of a processing image."""
+    return {
+        "AppSpecification": {"ImageUri": image, "ContainerEntrypoint": [command]},
+        **({"Environment": environment} if environment else {}),
+        "ProcessingInputs": inputs,
+        "ProcessingOutputConfig": {"Outputs": outputs},
+        "ProcessingResources": {
+            "ClusterConfig": {
+                "InstanceCount": instances,
+                "InstanceType": instance,
+                "VolumeSizeInGB": VOLUME_GB,
+            }
+        },
+        "RoleArn": role,
+        "StoppingCondition": MAX_RUNTIME,
+    }
+
+
+def s3_input(
+    name: str, uri: object, data_type: str = "S3Prefix", distribution: str = "FullyReplicated"
+) -> Request:
+    """Copies `uri` to /opt/ml/processing/input/<name> before the job starts."""
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": input_folder(name),
+            "S3DataType": data_type,
+            "S3InputMode": "File",
+            "S3DataDistributionType": distribution,
+        },
+    }
+
+
+def athena_input(name: str, database: object, query: object, results: object) -> Request:
+    """Copies what a query finds to /opt/ml/processing/input/<name>, as Parquet files."""
+    return {
+        "InputName": name,
+        "DatasetDefinition": {
+            "AthenaDatasetDefinition": {
+                "Catalog": "AwsDataCatalog",
+                "Database": database,
+                "QueryString": query,
+                "WorkGroup": "primary",
+                "OutputS3Uri": results,
+                "OutputFormat": "PARQUET",
+                "OutputCompression": "SNAPPY",
+            },
+            "LocalPath": input_folder(name),
+            "DataDistributionType": "FullyReplicated",
+            "InputMode": "File",
+        },
+    }
+
+
+def input_folder(name: str) -> str:
+    """Where a processing job finds an input."""
+    return f"/opt/ml/processing/input/{name}"
+
+
+def s3_output(name: str, uri: object, mode: str = "EndOfJob") -> Request:
+    """Copies /opt/ml/processing/output/<name> to `uri`."""
+    return {
+        "OutputName": name,
+        "S3Output": {
+            "S3Uri": uri,
+            "LocalPath": f"/opt/ml/processing/output/{name}",
+            "S3UploadMode": mode,
+        },
+    }
+
+
+def channel(name: str, uri: object) -> Request:
+    """A training channel of JSON Lines."""
+    return {
+        "ChannelName": name,
+        "ContentType": JSON_LINES,
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": uri,
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+    }
+
+
+def output_of(step: Step, name: str) -> object:
+    """Where a processing step's output lies."""
+    return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
+
+
+def value_of(step: Step, file: str, path: str) -> Any:
+    """A value in a JSON file that a processing step wrote."""
+    return JsonGet(step_name=step.name, property_file=file, json_path=path)
+
+
+def below(uri: object, *path: object) -> Join:
+    """`uri`, known only when the pipeline runs, and a path below it."""
+    return Join(on="/", values=[uri, *path])
+
+
+def text(*parts: object) -> Join:
+    """Parts, some of them known only when the pipeline runs, as one string."""
+    return Join(on="", values=list(parts))
