@@ -86,13 +86,12 @@ class Records:
 
 _SORT_KEYS = ("CreationTime", "StartTime")
 # What SageMaker's API reference says of SortOrder's default. All others that are answered here are listed
-# in descending order, also those whose default it does not tell (pipelines and their executions).
+# in descending order, also those whose default it does not tell (pipelines, their executions and steps).
 _ASCENDING = (
     "ListProcessingJobs",
     "ListTrainingJobs",
     "ListModelPackages",
     "ListModelPackageGroups",
-    "ListPipelineExecutionSteps",  # not told either: the order of their start
 )
 
 

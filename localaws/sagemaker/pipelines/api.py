@@ -1,22 +1,17 @@
-"""Pipelines and their executions, as the API shows them."""
-
-from functools import partial
-from typing import Any
+"""Pipelines, as the API shows them."""
 
 from botocore.exceptions import ClientError
-from mypy_boto3_sagemaker import SageMakerClient
 
 from localaws.sagemaker.errors import ConflictException, ResourceNotFound, ValidationException
 from localaws.sagemaker.http import Operation
 from localaws.sagemaker.members import refusing_others
+from localaws.sagemaker.pipelines import executions
 from localaws.sagemaker.pipelines.definition import PipelineDefinition
-from localaws.sagemaker.pipelines.execution import MAX_PARALLEL_STEPS, PipelineRun, random_id
+from localaws.sagemaker.pipelines.executions import Executions
 from localaws.sagemaker.platform import Platform
-from localaws.sagemaker.records import Records, list_page, now, page
+from localaws.sagemaker.records import Records, list_page, now
 from localaws.sagemaker.shapes import Document
 
-_RUNNING = ("Executing", "Stopping")
-_PAGE = ("SortOrder", "NextToken", "MaxResults")
 _UPDATABLE = ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
 _DEFINITION = ("PipelineDefinition", "PipelineDefinitionS3Location")
 # The members that each operation acts on, or keeps and shows; any other is refused.
@@ -25,53 +20,38 @@ HANDLED = {
     "UpdatePipeline": ("PipelineName", *_UPDATABLE, *_DEFINITION),
     "DescribePipeline": ("PipelineName",),
     "DeletePipeline": ("PipelineName",),
-    "ListPipelines": (*_PAGE, "SortBy", "PipelineNamePrefix", "CreatedAfter", "CreatedBefore"),
-    "StartPipelineExecution": (
-        "PipelineName",
-        "PipelineExecutionDisplayName",
-        "PipelineParameters",
-        "PipelineExecutionDescription",
-        "ClientRequestToken",
-        "ParallelismConfiguration",
+    "ListPipelines": (
+        "SortOrder",
+        "NextToken",
+        "MaxResults",
+        "SortBy",
+        "PipelineNamePrefix",
+        "CreatedAfter",
+        "CreatedBefore",
     ),
-    "StopPipelineExecution": ("PipelineExecutionArn",),
-    "DescribePipelineExecution": ("PipelineExecutionArn",),
-    "DescribePipelineDefinitionForExecution": ("PipelineExecutionArn",),
-    "ListPipelineExecutions": (*_PAGE, "SortBy", "PipelineName", "CreatedAfter", "CreatedBefore"),
-    "ListPipelineExecutionSteps": (*_PAGE, "PipelineExecutionArn"),
-    "ListPipelineParametersForExecution": ("PipelineExecutionArn", "NextToken", "MaxResults"),
+    **executions.HANDLED,
 }
 # Accepted: what is asked twice, with one token or with two, is done once.
-WITHOUT_EFFECT = {
-    "DeletePipeline": ("ClientRequestToken",),
-    "StopPipelineExecution": ("ClientRequestToken",),
-}
+WITHOUT_EFFECT = {"DeletePipeline": ("ClientRequestToken",), **executions.WITHOUT_EFFECT}
 
 
 class Pipelines:
-    """Create, change, start, stop and describe pipelines."""
+    """Create, change and describe pipelines; what runs of them are `executions`."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._pipelines = Records()
-        self._executions = Records()
-        self._runs: dict[str, PipelineRun] = {}
+        self.executions = Executions(platform, self._pipeline)
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """The operations on pipelines and on their executions."""
         operations: dict[str, Operation] = {
             "CreatePipeline": self.create,
             "UpdatePipeline": self.update,
             "DescribePipeline": self.describe,
             "DeletePipeline": self.delete,
             "ListPipelines": self.list,
-            "StartPipelineExecution": self.start,
-            "StopPipelineExecution": self.stop,
-            "DescribePipelineExecution": self.describe_execution,
-            "DescribePipelineDefinitionForExecution": self.describe_definition,
-            "ListPipelineExecutions": self.list_executions,
-            "ListPipelineExecutionSteps": self.list_steps,
-            "ListPipelineParametersForExecution": self.list_parameters,
+            **self.executions.operations(),
         }
         return refusing_others(operations, HANDLED, WITHOUT_EFFECT)
 
@@ -119,15 +99,12 @@ class Pipelines:
 
     def delete(self, request: Document) -> Document:
         """Forget a pipeline; one that runs stays."""
-        with self._executions.lock:
+        with self.executions.records.lock:
             record = self._pipeline(request["PipelineName"])
-            for execution in self._executions:
-                if (
-                    execution["PipelineArn"] == record["PipelineArn"]
-                    and execution["PipelineExecutionStatus"] in _RUNNING
-                ):
-                    raise ConflictException(f"Pipeline {record['PipelineName']} has a running execution")
+            if self.executions.running(record["PipelineArn"]):
+                raise ConflictException(f"Pipeline {record['PipelineName']} has a running execution")
             self._pipelines.remove(record["PipelineName"], _no_pipeline(record["PipelineName"]))
+            self.executions.cache.forget(record["PipelineArn"])
         return {"PipelineArn": record["PipelineArn"]}
 
     def list(self, request: Document) -> Document:
@@ -136,76 +113,9 @@ class Pipelines:
         found = (record for record in self._pipelines if record["PipelineName"].startswith(prefix))
         return list_page("ListPipelines", found, request, "Pipeline")
 
-    def start(self, request: Document) -> Document:
-        """Begin an execution, or answer with the one that the same token began."""
-        record = self._pipeline(request["PipelineName"])
-        self._platform.sessions.check_role(record["RoleArn"])
-        client = partial(self._client, record["RoleArn"])
-        given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
-        definition = PipelineDefinition.parse(record["PipelineDefinition"])
-        parameters = definition.parameter_values(given)
-        with self._executions.lock:
-            self._pipeline(record["PipelineName"])
-            for execution in self._executions:
-                if execution["_token"] == (record["PipelineArn"], request["ClientRequestToken"]):
-                    return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}
-            execution = self._new_execution(record, request, given)
-            arn = execution["PipelineExecutionArn"]
-            scope = {"Parameters": parameters, "Execution": _variables(record, execution)}
-            run = PipelineRun(definition, scope, self._executions, client, _max_parallel_steps(execution))
-            self._runs[arn] = run
-            self._executions.add(arn, execution, ValidationException(f"{arn} exists"))
-            run.start()
-        return {"PipelineExecutionArn": arn}
-
-    def stop(self, request: Document) -> Document:
-        """Stop an execution; asking twice is asking once."""
-        with self._executions.lock:
-            execution = self._execution(request)
-            arn, status = execution["PipelineExecutionArn"], execution["PipelineExecutionStatus"]
-            if status not in _RUNNING:
-                raise ConflictException(f"Only running pipelines can be stopped; this one is {status}")
-            self._executions.update(arn, PipelineExecutionStatus="Stopping")
-            self._runs[arn].stop()
-        return {"PipelineExecutionArn": arn}
-
-    def describe_execution(self, request: Document) -> Document:
-        """How an execution stands."""
-        return self._execution(request)
-
-    def describe_definition(self, request: Document) -> Document:
-        """The definition that an execution runs."""
-        execution = self._execution(request)
-        return {
-            "PipelineDefinition": execution["_definition"],
-            "CreationTime": execution["CreationTime"],
-        }
-
-    def list_executions(self, request: Document) -> Document:
-        """A pipeline's executions, the newest first."""
-        arn = self._pipeline(request["PipelineName"])["PipelineArn"]
-        found = (execution for execution in self._executions if execution["PipelineArn"] == arn)
-        return list_page("ListPipelineExecutions", found, request, "PipelineExecution")
-
-    def list_steps(self, request: Document) -> Document:
-        """The steps of an execution that have started."""
-        run = self._runs[self._execution(request)["PipelineExecutionArn"]]
-        return list_page("ListPipelineExecutionSteps", iter(run.steps), request, "Step")
-
-    def list_parameters(self, request: Document) -> Document:
-        """The parameters that an execution was started with."""
-        given = self._execution(request)["_parameters"]
-        parameters = [{"Name": name, "Value": value} for name, value in given.items()]
-        return page("PipelineParameters", parameters, request)
-
     def close(self) -> None:
         """Stop every execution."""
-        with self._executions.lock:
-            for run in self._runs.values():
-                run.stop()
-
-    def _client(self, role_arn: str) -> SageMakerClient:
-        return self._platform.sessions.client("sagemaker", role_arn)
+        self.executions.close()
 
     def _body(self, request: Document, role_arn: str) -> str:
         if sum(member in request for member in _DEFINITION) != 1:
@@ -226,47 +136,6 @@ class Pipelines:
 
     def _pipeline(self, name_or_arn: str) -> Document:
         return self._pipelines.get(name_or_arn.rsplit("/", 1)[-1], _no_pipeline(name_or_arn))
-
-    def _execution(self, request: Document) -> Document:
-        arn = request.get("PipelineExecutionArn", "")
-        return self._executions.get(arn, ResourceNotFound(f"Pipeline execution {arn} does not exist"))
-
-    def _new_execution(self, pipeline: Document, request: Document, given: dict[str, str]) -> Document:
-        arn = f"{pipeline['PipelineArn']}/execution/{random_id()}"
-        return {
-            "PipelineArn": pipeline["PipelineArn"],
-            "PipelineExecutionArn": arn,
-            "PipelineExecutionDisplayName": request.get(
-                "PipelineExecutionDisplayName", f"execution-{int(now().timestamp() * 1000)}"
-            ),
-            "PipelineExecutionDescription": request.get("PipelineExecutionDescription"),
-            "PipelineExecutionStatus": "Executing",
-            "ParallelismConfiguration": request.get("ParallelismConfiguration")
-            or pipeline.get("ParallelismConfiguration"),
-            "CreationTime": now(),
-            "StartTime": now(),
-            "LastModifiedTime": now(),
-            "_token": (pipeline["PipelineArn"], request["ClientRequestToken"]),
-            "_definition": pipeline["PipelineDefinition"],
-            "_parameters": given,
-        }
-
-
-def _variables(pipeline: Document, execution: Document) -> dict[str, Any]:
-    started = execution["CreationTime"].isoformat()
-    return {
-        "PipelineName": pipeline["PipelineName"],
-        "PipelineArn": pipeline["PipelineArn"],
-        "PipelineExecutionId": execution["PipelineExecutionArn"].rsplit("/", 1)[-1],
-        "PipelineExecutionArn": execution["PipelineExecutionArn"],
-        "StartDateTime": started,
-        "CurrentDateTime": started,
-    }
-
-
-def _max_parallel_steps(execution: Document) -> int:
-    configuration = execution["ParallelismConfiguration"] or {}
-    return int(configuration.get("MaxParallelExecutionSteps", MAX_PARALLEL_STEPS))
 
 
 def _no_pipeline(name: str) -> ResourceNotFound:

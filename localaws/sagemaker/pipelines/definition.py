@@ -1,75 +1,29 @@
 """A pipeline's definition, checked as a whole before anything runs."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, TypeVar
 
-import jsonschema
-
+from localaws.sagemaker import shapes
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
-from localaws.sagemaker.pipelines import references
-from localaws.sagemaker.pipelines.steps import STEP_TYPES
-from localaws.sagemaker.shapes import Document
-
-VERSION = "2020-12-01"
-EXECUTION_VARIABLES = (
-    "PipelineName",
-    "PipelineArn",
-    "PipelineExecutionId",
-    "PipelineExecutionArn",
-    "StartDateTime",
-    "CurrentDateTime",
+from localaws.sagemaker.pipelines import caching, conditions, parameters, references, schema
+from localaws.sagemaker.pipelines.placeholders import PROPERTY_FILES, Placeholders
+from localaws.sagemaker.pipelines.retrying import RetryPolicy
+from localaws.sagemaker.pipelines.steps import (
+    COMMON_MEMBERS,
+    CONDITION,
+    FAIL,
+    LAMBDA,
+    OWN_TYPES,
+    STEP_TYPES,
+    TUNED_JOBS,
+    Step,
 )
-_PARAMETER_TYPES: dict[str, Callable[[Any], Any]] = {
-    "String": str,
-    "Integer": int,
-    "Float": float,
-    "Boolean": lambda value: str(value).lower() == "true",
-}
+from localaws.sagemaker.shapes import Document, Unknown
 
-_SCHEMA: Document = {
-    "type": "object",
-    "required": ["Version", "Steps"],
-    "properties": {
-        "Version": {"const": VERSION},
-        "Metadata": {"type": "object"},
-        "PipelineExperimentConfig": {"type": ["object", "null"]},
-        "Parameters": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["Name", "Type"],
-                "properties": {
-                    "Name": {"type": "string", "pattern": "^[A-Za-z0-9\\-_]*$"},
-                    "Type": {"enum": list(_PARAMETER_TYPES)},
-                    "DefaultValue": {},
-                    "EnumValues": {"type": "array", "minItems": 1},
-                },
-                "additionalProperties": False,
-            },
-        },
-        "Steps": {
-            "type": "array",
-            "minItems": 1,
-            "items": {
-                "type": "object",
-                "required": ["Name", "Type", "Arguments"],
-                "properties": {
-                    "Name": {"type": "string", "pattern": "^[A-Za-z0-9\\-_]{1,64}$"},
-                    "Type": {"type": "string"},
-                    "Arguments": {"type": "object"},
-                    "DisplayName": {"type": "string"},
-                    "Description": {"type": "string"},
-                    "DependsOn": {"type": "array", "items": {"type": "string"}},
-                },
-                "additionalProperties": False,
-            },
-        },
-    },
-    "additionalProperties": False,
-}
+_T = TypeVar("_T")
+_BRANCHES = {"IfSteps": True, "ElseSteps": False}
 
 
 @dataclass(frozen=True)
@@ -78,12 +32,12 @@ class PipelineDefinition:
 
     Attributes:
         parameters: their declarations by name.
-        steps: by name, as the definition has them.
-        dependencies: for each step, the steps that have to succeed before it.
+        steps: by name, those in the branches of condition steps too.
+        dependencies: for each step, the steps that have to end before it.
     """
 
     parameters: Mapping[str, Document]
-    steps: Mapping[str, Document]
+    steps: Mapping[str, Step]
     dependencies: Mapping[str, frozenset[str]]
 
     @classmethod
@@ -92,19 +46,24 @@ class PipelineDefinition:
 
         Raises:
             ValidationException: naming the step, parameter or reference that is wrong.
-            NotSupportedLocally: for a step type that only AWS runs.
+            NotSupportedLocally: for what only AWS does.
         """
-        document = _load(body)
-        steps = _by_name(document["Steps"], "step")
-        parameters = _by_name(document.get("Parameters", []), "parameter")
+        document = schema.load(body)
+        declared = _by_name(((spec["Name"], spec) for spec in document.get("Parameters", [])), "parameter")
+        for spec in declared.values():
+            parameters.check(spec)
+        steps = _by_name(((step.name, step) for step in _flat(document["Steps"])), "step")
+        placeholders = Placeholders(declared, steps)
         for step in steps.values():
-            if step["Type"] not in STEP_TYPES:
-                raise NotSupportedLocally(f"The step type {step['Type']!r} of step {step['Name']!r}")
-            if references.is_reference(step["Arguments"]):
-                raise ValidationException(f"The Arguments of step {step['Name']!r} are a reference")
-        dependencies = {name: _dependencies(step, parameters, steps) for name, step in steps.items()}
+            try:
+                _check(step, placeholders)
+            except NotSupportedLocally:
+                raise
+            except ValidationException as error:
+                raise ValidationException(f"Invalid step {step.name!r}: {error.message}") from error
+        dependencies = {name: _dependencies(step, steps) for name, step in steps.items()}
         _refuse_cycles(dependencies)
-        return cls(parameters, steps, dependencies)
+        return cls(declared, steps, dependencies)
 
     def parameter_values(self, given: Mapping[str, str]) -> dict[str, Any]:
         """Every parameter's value for one execution.
@@ -112,51 +71,127 @@ class PipelineDefinition:
         Raises:
             ValidationException: a value is missing, unknown or of another type.
         """
-        unknown = sorted(set(given) - set(self.parameters))
-        if unknown:
-            known = ", ".join(self.parameters)
-            raise ValidationException(f"Unknown parameters {unknown}: the pipeline has [{known}]")
-        return {name: _parameter_value(spec, given.get(name)) for name, spec in self.parameters.items()}
+        return parameters.values(self.parameters, given)
+
+    def reads_tuned_jobs(self, name: str) -> bool:
+        """Whether a step refers to the list of a tuning step's jobs."""
+        return any(
+            references.segments(path)[:3] == ["Steps", name, TUNED_JOBS]
+            for step in self.steps.values()
+            for path in references.find(step.arguments)
+        )
 
 
-def _load(body: str) -> Document:
-    try:
-        document: Document = json.loads(body)
-        jsonschema.validate(document, _SCHEMA, cls=jsonschema.Draft202012Validator)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise ValidationException(f"Unable to parse the pipeline definition as JSON: {error}") from error
-    except jsonschema.ValidationError as error:
-        raise ValidationException(
-            f"Invalid pipeline definition at {error.json_path}: {error.message}"
-        ) from error
-    return document
+def _flat(documents: list[Document]) -> Iterator[Step]:
+    """The steps, and after each condition step those of its branches."""
+    for index, document in enumerate(documents):
+        yield Step(document)
+        if document["Type"] != CONDITION:
+            continue
+        for member, outcome in _BRANCHES.items():
+            branch: list[Document] = document["Arguments"].get(member, [])
+            schema.check_branch(branch, f"$.Steps[{index}].Arguments.{member}")
+            if nested := [step["Name"] for step in branch if step["Type"] == CONDITION]:
+                raise ValidationException(
+                    f"Condition step {document['Name']!r} has condition steps {nested} in its {member}: "
+                    "a condition step cannot stand in a branch of another one"
+                )
+            yield from (Step(step, (document["Name"], outcome)) for step in branch)
 
 
-def _by_name(items: list[Document], noun: str) -> dict[str, Document]:
-    named = {item["Name"]: item for item in items}
-    if len(named) < len(items):
-        names = [item["Name"] for item in items]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise ValidationException(f"Invalid pipeline definition: the {noun} names {twice} are not unique")
+def _by_name(items: Iterable[tuple[str, _T]], noun: str) -> dict[str, _T]:
+    named: dict[str, _T] = {}
+    for name, item in items:
+        if name in named:
+            raise ValidationException(
+                f"Invalid pipeline definition: the {noun} names are not unique: {name!r} stands twice"
+            )
+        named[name] = item
     return named
 
 
-def _dependencies(
-    step: Document, parameters: Mapping[str, Document], steps: Mapping[str, Document]
-) -> frozenset[str]:
-    name = step["Name"]
-    needed = set(step.get("DependsOn", []))
-    for path in references.find(step["Arguments"]):
-        root, target, *_ = [*map(str, references.segments(path)), ""]
-        known = {"Parameters": parameters, "Steps": steps, "Execution": EXECUTION_VARIABLES}.get(root)
-        if known is None or target not in known:
-            raise ValidationException(f"Step {name!r} refers to {path!r}, which the pipeline does not have")
-        if root == "Steps":
-            needed.add(target)
-    missing = sorted(needed - set(steps))
-    if missing:
-        raise ValidationException(f"Step {name!r} depends on {missing}, which the pipeline does not have")
-    return frozenset(needed)
+def _check(step: Step, placeholders: Placeholders) -> None:
+    """Make sure that a step has what its type needs, and nothing else."""
+    if step.type not in STEP_TYPES and step.type not in OWN_TYPES:
+        raise NotSupportedLocally(f"The step type {step.type!r} of step {step.name!r}")
+    _check_members(step)
+    if references.is_reference(step.document["Arguments"]):
+        raise ValidationException("its Arguments are a reference")
+    if step.type == CONDITION:
+        conditions.check(step.arguments["Conditions"], "Conditions")
+    arguments = placeholders.fill(step.arguments)
+    if step.type == FAIL:
+        _check_message(arguments)
+    if step.type in STEP_TYPES:
+        _check_arguments(step, arguments)
+        _check_property_files(step)
+        caching.expiry(step.document)
+        for policy in step.document.get("RetryPolicies", []):
+            RetryPolicy.parse(policy)
+
+
+def _check_members(step: Step) -> None:
+    known = STEP_TYPES[step.type].members if step.type in STEP_TYPES else OWN_TYPES[step.type]
+    for member in step.document:
+        if member == "CacheConfig" and step.type == LAMBDA and not caching.expiry(step.document):
+            continue
+        if member == "CacheConfig" and step.type == LAMBDA:
+            raise NotSupportedLocally(f"The CacheConfig of the Lambda step {step.name!r}")
+        if member not in (*COMMON_MEMBERS, *known):
+            raise ValidationException(f"a {step.type} step has no member {member!r}")
+    if step.type == CONDITION and (extra := set(step.document["Arguments"]) - {"Conditions", *_BRANCHES}):
+        raise ValidationException(f"the Arguments of a Condition step have no members {sorted(extra)}")
+    if step.type == LAMBDA and "FunctionArn" not in step.document:
+        raise ValidationException("a Lambda step needs a FunctionArn")
+
+
+def _check_message(arguments: Document) -> None:
+    message = arguments.get("ErrorMessage")
+    if set(arguments) - {"ErrorMessage"} or not isinstance(message, str | Unknown | None):
+        raise ValidationException(f"a Fail step's Arguments are an ErrorMessage, a text, not {arguments}")
+
+
+def _check_arguments(step: Step, arguments: Document) -> None:
+    step_type = STEP_TYPES[step.type]
+    if step_type.name_member:
+        # The pipeline gives the name; one that stands here is the prefix of it.
+        arguments = {step_type.name_member: Unknown("the job's name")} | arguments
+    elif "ModelPackageName" in arguments:
+        raise ValidationException("Unknown Argument member 'ModelPackageName'")
+    if found := shapes.violations(arguments, step_type.request_shape):
+        raise ValidationException(f"its Arguments: {'; '.join(found)}")
+
+
+def _check_property_files(step: Step) -> None:
+    outputs = step.arguments.get("ProcessingOutputConfig", {}).get("Outputs", [])
+    names = [output.get("OutputName") for output in outputs]
+    for file in step.document.get(PROPERTY_FILES, []):
+        if file["OutputName"] not in names:
+            raise ValidationException(
+                f"the property file {file['PropertyFileName']!r} is in the output {file['OutputName']!r}, "
+                f"and the outputs are {names}"
+            )
+
+
+def _dependencies(step: Step, steps: Mapping[str, Step]) -> frozenset[str]:
+    explicit = step.document.get("DependsOn", [])
+    for name in explicit:
+        if name not in steps:
+            raise ValidationException(
+                f"Step {step.name!r} depends on {name!r}, which the pipeline does not have"
+            )
+        if steps[name].type == FAIL:
+            raise ValidationException(
+                f"{step.name} can not depends on {name}: after a Fail step nothing runs"
+            )
+        if steps[name].type == CONDITION:
+            raise ValidationException(
+                f"Step {step.name!r} depends on the condition step {name!r}: only the steps of its branches "
+                "follow a condition step; put it into one"
+            )
+    paths = (references.segments(path) for path in references.find(step.arguments))
+    referred = (str(parts[1]) for parts in paths if parts[0] == "Steps")
+    return frozenset((*explicit, *referred, *(step.branch[:1] if step.branch else ())))
 
 
 def _refuse_cycles(dependencies: Mapping[str, frozenset[str]]) -> None:
@@ -165,17 +200,3 @@ def _refuse_cycles(dependencies: Mapping[str, frozenset[str]]) -> None:
     except CycleError as error:
         cycle = " -> ".join(error.args[1])
         raise ValidationException(f"Invalid pipeline definition: cycle between steps {cycle}") from error
-
-
-def _parameter_value(spec: Document, given: str | None) -> Any:
-    name = spec["Name"]
-    value = given if given is not None else spec.get("DefaultValue")
-    if value is None:
-        raise ValidationException(f"Parameter {name!r} has no value and no default: give one at start")
-    try:
-        value = _PARAMETER_TYPES[spec["Type"]](value)
-    except ValueError as error:
-        raise ValidationException(f"Parameter {name!r} is not {spec['Type']}: {value!r}") from error
-    if "EnumValues" in spec and value not in spec["EnumValues"]:
-        raise ValidationException(f"Parameter {name!r} must be one of {spec['EnumValues']}, not {value!r}")
-    return value

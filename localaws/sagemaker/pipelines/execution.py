@@ -1,46 +1,26 @@
-"""One run of a pipeline: each step through SageMaker's own API, as the pipeline's role."""
+"""One run of a pipeline: each step in its turn, as the pipeline's role."""
 
 import logging
-import secrets
-import string
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from graphlib import TopologicalSorter
+from itertools import count
 from typing import Any
 
-import botocore.exceptions
-from botocore import xform_name
-from mypy_boto3_sagemaker import SageMakerClient
-
-from localaws.sagemaker.errors import SageMakerError
-from localaws.sagemaker.pipelines import references
+from localaws.sagemaker.errors import FAILURE_REASON_CHARACTERS, SageMakerError
+from localaws.sagemaker.pipelines import retrying
 from localaws.sagemaker.pipelines.definition import PipelineDefinition
-from localaws.sagemaker.pipelines.steps import STEP_TYPES, StepType
+from localaws.sagemaker.pipelines.errors import StepFailed, StepStopped
+from localaws.sagemaker.pipelines.performer import Performer, Surroundings
+from localaws.sagemaker.pipelines.retrying import RetryPolicy
 from localaws.sagemaker.records import Records, now
-from localaws.sagemaker.shapes import Document
 
-POLL_SECONDS = 0.25
 MAX_PARALLEL_STEPS = 50  # SageMaker's own default for MaxParallelExecutionSteps
-NAME_CHARACTERS = 63
 FAILURE = "Step failure: One or multiple steps failed."
 INTERNAL_FAILURE = "InternalFailure: see the log of localaws"
 
 logger = logging.getLogger("localaws.sagemaker")
-
-
-def random_id(length: int = 12) -> str:
-    """A name part as SageMaker makes them: small letters and digits."""
-    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(length))
-
-
-class StepFailed(Exception):  # noqa: N818
-    """A step did not succeed; the message is its FailureReason."""
-
-
-class StepStopped(Exception):  # noqa: N818
-    """A step was stopped."""
 
 
 class PipelineRun:
@@ -54,8 +34,7 @@ class PipelineRun:
         definition: what to run.
         scope: what the definition's references to "Parameters" and "Execution" stand for.
         executions: where the execution's record is.
-        client: makes a client that acts as the pipeline's role, valid for now.
-        max_parallel_steps: how many steps run side by side.
+        surroundings: what it stands on.
     """
 
     def __init__(
@@ -63,47 +42,54 @@ class PipelineRun:
         definition: PipelineDefinition,
         scope: dict[str, Any],
         executions: Records,
-        client: Callable[[], SageMakerClient],
-        max_parallel_steps: int = MAX_PARALLEL_STEPS,
+        surroundings: Surroundings,
     ) -> None:
         self._definition = definition
         self._scope = scope | {"Steps": {}}
         self._executions = executions
-        self._client = client
-        self._max_parallel_steps = max_parallel_steps
         self._arn: str = scope["Execution"]["PipelineExecutionArn"]
         self._stopping = threading.Event()
+        self._attempts: dict[str, int] = {}
         self.steps = Records()
+        self._performer = Performer(definition, self._scope, self.steps, surroundings, self._stopping)
 
-    def start(self) -> None:
-        """Begin, in a thread of its own."""
-        threading.Thread(target=self._run, name=f"pipeline {self._arn}", daemon=True).start()
+    def start(self, max_parallel_steps: int = MAX_PARALLEL_STEPS) -> None:
+        """Begin, in a thread of its own; after an end, begin again with the steps that have not succeeded."""
+        self._stopping.clear()
+        for step in self.steps:
+            if step["StepStatus"] != "Succeeded":
+                name = step["StepName"]
+                self.steps.remove(name, SageMakerError(f"step {name} is gone"))
+        threading.Thread(
+            target=self._run, args=(max_parallel_steps,), name=f"pipeline {self._arn}", daemon=True
+        ).start()
 
     def stop(self) -> None:
         """Start no more steps, and stop the jobs that run."""
         self._stopping.set()
 
-    def _run(self) -> None:
+    def _run(self, max_parallel_steps: int) -> None:
         try:
-            self._run_steps()
+            self._run_steps(max_parallel_steps)
         except Exception:
             logger.exception("pipeline execution %s broke", self._arn)
             self._executions.update(
                 self._arn, PipelineExecutionStatus="Failed", FailureReason=INTERNAL_FAILURE
             )
 
-    def _run_steps(self) -> None:
+    def _run_steps(self, max_parallel_steps: int) -> None:
         order = TopologicalSorter(self._definition.dependencies)
         order.prepare()
+        skipped: set[str] = set()
         ready: list[str] = []
         running: dict[Future[None], str] = {}
         failed = False
-        with ThreadPoolExecutor(self._max_parallel_steps, thread_name_prefix="step") as pool:
+        with ThreadPoolExecutor(max_parallel_steps, thread_name_prefix="step") as pool:
             while True:
                 # As on AWS: after a failure nothing more starts, and what runs may end.
                 if not failed and not self._stopping.is_set():
-                    ready += order.get_ready()
-                    room = self._max_parallel_steps - len(running)
+                    ready += self._due(order, skipped)
+                    room = max_parallel_steps - len(running)
                     running |= {pool.submit(self._run_step, name): name for name in ready[:room]}
                     del ready[:room]
                 if not running:
@@ -122,6 +108,30 @@ class PipelineRun:
             else:
                 self._executions.update(self._arn, PipelineExecutionStatus="Succeeded")
 
+    def _due(self, order: TopologicalSorter[str], skipped: set[str]) -> list[str]:
+        """The steps to start now; those that have succeeded before, or never start, are done with."""
+        due: list[str] = []
+        while names := order.get_ready():
+            for name in names:
+                if self._never_starts(name, skipped):
+                    skipped.add(name)
+                    order.done(name)
+                elif name in self.steps:
+                    order.done(name)
+                else:
+                    due.append(name)
+        return due
+
+    def _never_starts(self, name: str, skipped: set[str]) -> bool:
+        """Whether a step is in a branch that is not taken, or needs one that is."""
+        if self._definition.dependencies[name] & skipped:
+            return True
+        match self._definition.steps[name].branch:
+            case None:
+                return False
+            case condition, taken_with:
+                return bool(self._scope["Steps"][condition]["Outcome"] != taken_with)
+
     def _conclude(self, name: str, future: Future[None]) -> bool:
         """Tell how a step ended; whether it succeeded."""
         ending = {"StepStatus": "Succeeded"}
@@ -130,7 +140,9 @@ class PipelineRun:
         except StepStopped:
             ending = {"StepStatus": "Stopped"}
         except StepFailed as failure:
-            ending = {"StepStatus": "Failed", "FailureReason": str(failure)}
+            ending = {"StepStatus": "Failed"}
+            if reason := str(failure)[:FAILURE_REASON_CHARACTERS]:
+                ending["FailureReason"] = reason
         except Exception:
             logger.exception("step %s of %s broke", name, self._arn)
             ending = {"StepStatus": "Failed", "FailureReason": INTERNAL_FAILURE}
@@ -139,80 +151,30 @@ class PipelineRun:
 
     def _run_step(self, name: str) -> None:
         step = self._definition.steps[name]
-        step_type = STEP_TYPES[step["Type"]]
         record = {
             "StepName": name,
-            "StepDisplayName": step.get("DisplayName"),
-            "StepDescription": step.get("Description"),
+            "StepDisplayName": step.document.get("DisplayName"),
+            "StepDescription": step.document.get("Description"),
             "StartTime": now(),
             "StepStatus": "Executing",
-            "AttemptCount": 1,
+            "AttemptCount": self._count_attempt(name),
         }
         self.steps.add(name, record, SageMakerError(f"step {name} runs twice"))
-        identifier = self._create(name, step, step_type)
-        described = self._follow(step_type, identifier)
-        self._scope["Steps"][name] = described
+        policies = [RetryPolicy.parse(policy) for policy in step.document.get("RetryPolicies", [])]
+        began = time.monotonic()
+        for retry in count(1):
+            try:
+                self._scope["Steps"][name] = self._performer.do(step)
+                return
+            except StepFailed as failure:
+                elapsed = time.monotonic() - began
+                delay = retrying.delay(policies, failure.exception_type, retry, elapsed)
+                if delay is None:
+                    raise
+                if self._stopping.wait(delay):
+                    raise StepStopped from failure
+            self.steps.update(name, AttemptCount=self._count_attempt(name))
 
-    def _create(self, name: str, step: Document, step_type: StepType) -> str:
-        """Make the step's job or resource; the name or ARN by which Describe finds it."""
-        try:
-            arguments = references.resolve(step["Arguments"], self._scope)
-        except SageMakerError as error:
-            raise StepFailed(f"ClientError: {error.message}") from error
-        if step_type.name_member:
-            execution_id = self._scope["Execution"]["PipelineExecutionId"]
-            suffix = random_id(10)
-            stem = f"pipelines-{execution_id}-{name}".replace("_", "-")
-            arguments[step_type.name_member] = f"{stem[: NAME_CHARACTERS - len(suffix) - 1]}-{suffix}"
-        answer = self._call(f"Create{step_type.kind}", arguments)
-        self.steps.update(name, Metadata={step_type.metadata: {"Arn": answer[step_type.arn_member]}})
-        return str(arguments.get(step_type.name_member or "") or answer[step_type.arn_member])
-
-    def _follow(self, step_type: StepType, identifier: str) -> Document:
-        """Wait for the result, and describe it."""
-        request = {step_type.describe_member: identifier}
-        stop_asked = False
-        while True:
-            described = self._call(f"Describe{step_type.kind}", request)
-            if not step_type.is_job:
-                return described
-            match described[step_type.status_member]:
-                case "Completed":
-                    return described
-                case "Failed":
-                    raise StepFailed(f"ClientError: {described.get('FailureReason', 'the job failed')}")
-                case "Stopped" if self._stopping.is_set():
-                    raise StepStopped
-                case "Stopped":
-                    raise StepFailed(f"ClientError: The {step_type.kind} {identifier} was stopped")
-            if self._stopping.wait(POLL_SECONDS):
-                if not stop_asked:
-                    self._ask_to_stop(step_type, request)
-                    stop_asked = True
-                time.sleep(POLL_SECONDS)
-
-    def _ask_to_stop(self, step_type: StepType, request: Document) -> None:
-        try:
-            self._call(f"Stop{step_type.kind}", request)
-        except StepFailed as failure:
-            # A job that has ended meanwhile refuses to stop; how it ended is in its description.
-            if _error_code(failure.__cause__) != "ValidationException":
-                raise
-
-    def _call(self, operation: str, arguments: Document) -> Document:
-        try:
-            answer: Document = getattr(self._client(), xform_name(operation))(**arguments)
-        except (
-            botocore.exceptions.ClientError,
-            botocore.exceptions.BotoCoreError,
-            SageMakerError,
-        ) as error:
-            detail = f"Failed to invoke sagemaker:{operation}. Error Details: {error}"
-            raise StepFailed(f"ClientError: {detail}") from error
-        return answer
-
-
-def _error_code(error: BaseException | None) -> str:
-    if not isinstance(error, botocore.exceptions.ClientError):
-        return ""
-    return error.response["Error"]["Code"]
+    def _count_attempt(self, name: str) -> int:
+        self._attempts[name] = self._attempts.get(name, 0) + 1
+        return self._attempts[name]

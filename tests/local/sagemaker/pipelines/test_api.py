@@ -11,8 +11,9 @@ import botocore.exceptions
 import pytest
 from mypy_boto3_sagemaker import SageMakerClient
 
-from localaws.sagemaker.errors import ConflictException, ResourceNotFound, ValidationException
+from localaws.sagemaker.errors import ResourceNotFound, ValidationException
 from localaws.sagemaker.pipelines.api import HANDLED, WITHOUT_EFFECT, Pipelines
+from localaws.sagemaker.pipelines.executions import Executions
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records
 from tests.local.conftest import Laptop, allow, wait_until
@@ -20,6 +21,14 @@ from tests.local.sagemaker.conftest import Bucket
 from tests.local.sagemaker.membership import check_members
 
 ENDED = ("Succeeded", "Failed", "Stopped")
+
+
+TRAINING = {
+    "AlgorithmSpecification": {"TrainingImage": "tiny", "TrainingInputMode": "File"},
+    "RoleArn": "arn:aws:iam::000000000000:role/training",
+    "OutputDataConfig": {"S3OutputPath": "s3://bucket/models"},
+}
+ARGUMENTS: dict[str, dict[str, Any]] = {"RegisterModel": {}, "Training": TRAINING}
 
 
 class Told:
@@ -37,15 +46,19 @@ class Driven(Pipelines):
 
     sagemaker: Any
 
-    def _client(self, role_arn: str) -> SageMakerClient:
-        return cast(SageMakerClient, self.sagemaker)
+    def __init__(self, platform: Platform, executions: type[Executions] = Executions) -> None:
+        super().__init__(platform)
+        self.executions = executions(platform, self._pipeline)
+        self.executions._client = lambda role_arn, service: self.sagemaker  # type: ignore[method-assign]
 
     def begin(self, role_arn: str, *steps: str, kind: str = "RegisterModel", **members: Any) -> str:
         """Create the pipeline "driven" with these steps, independent ones, and start it."""
-        body = {
-            "Version": "2020-12-01",
-            "Steps": [{"Name": name, "Type": kind, "Arguments": {}} for name in steps],
-        }
+        body = [{"Name": name, "Type": kind, "Arguments": ARGUMENTS[kind]} for name in steps]
+        return self.begin_with(role_arn, *body, **members)
+
+    def begin_with(self, role_arn: str, *steps: dict[str, Any], **members: Any) -> str:
+        """Create the pipeline "driven" with these steps, and start it."""
+        body = {"Version": "2020-12-01", "Steps": steps}
         self.create(
             {
                 "PipelineName": "driven",
@@ -58,20 +71,20 @@ class Driven(Pipelines):
         return self.begin_again()
 
     def begin_again(self, **members: Any) -> str:
-        answer = self.start({"PipelineName": "driven", "ClientRequestToken": token()} | members)
+        answer = self.executions.start({"PipelineName": "driven", "ClientRequestToken": token()} | members)
         return str(answer["PipelineExecutionArn"])
 
     def ended(self, arn: str) -> str:
         """How the execution ended."""
 
         def status() -> str | None:
-            found = str(self.describe_execution({"PipelineExecutionArn": arn})["PipelineExecutionStatus"])
+            found = str(self.executions.describe({"PipelineExecutionArn": arn})["PipelineExecutionStatus"])
             return found if found in ENDED else None
 
         return str(wait_until(status, 10))
 
     def steps(self, arn: str) -> dict[str, dict[str, Any]]:
-        answer = self.list_steps({"PipelineExecutionArn": arn})
+        answer = self.executions.list_steps({"PipelineExecutionArn": arn})
         return {step["StepName"]: step for step in answer["PipelineExecutionSteps"]}
 
 
@@ -87,6 +100,10 @@ def error(code: str) -> botocore.exceptions.ClientError:
     return botocore.exceptions.ClientError({"Error": {"Code": code, "Message": "told so"}}, "StopTrainingJob")
 
 
+def throw(error: Exception) -> dict[str, Any]:
+    raise error
+
+
 @pytest.fixture
 def pipelines(platform: Platform) -> Iterator[Driven]:
     driven = Driven(platform)
@@ -98,7 +115,7 @@ def pipelines(platform: Platform) -> Iterator[Driven]:
 def test_an_execution_that_ends_while_it_is_stopped_still_ends(platform: Platform, role_arn: str) -> None:
     may_end = threading.Event()
 
-    class Slow(Driven):
+    class Slow(Executions):
         """What is read stays so for a while, in which the execution could end."""
 
         def _execution(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -111,13 +128,13 @@ def test_an_execution_that_ends_while_it_is_stopped_still_ends(platform: Platfor
         may_end.wait(10)
         return registered()
 
-    slow = Slow(platform)
+    slow = Driven(platform, Slow)
     slow.sagemaker = Told(create_model_package=register, describe_model_package=dict)
     arn = slow.begin(role_arn, "A")
-    slow.stop({"PipelineExecutionArn": arn})
+    slow.executions.stop({"PipelineExecutionArn": arn})
     assert slow.ended(arn) == "Stopped"
-    with pytest.raises(ConflictException, match="Only running pipelines can be stopped; this one is Stopped"):
-        slow.stop({"PipelineExecutionArn": arn})
+    with pytest.raises(ValidationException, match="'Executing' status can be stopped; this one is Stopped"):
+        slow.executions.stop({"PipelineExecutionArn": arn})
 
 
 def test_what_is_deleted_does_not_start(pipelines: Driven, role_arn: str) -> None:
@@ -142,7 +159,7 @@ def test_what_is_deleted_does_not_start(pipelines: Driven, role_arn: str) -> Non
                 starter.join(0.5)
             return found
 
-    pipelines._executions = Interrupted()
+    pipelines.executions.records = Interrupted()
     pipelines.delete({"PipelineName": "driven"})
     starter.join(10)
     assert isinstance(outcome[0], ResourceNotFound)
@@ -156,16 +173,16 @@ def test_what_cannot_act_as_its_role_does_not_start(
     laptop.client("iam").delete_role(RoleName=role_arn.rsplit("/", 1)[-1])
     with pytest.raises(ValidationException, match="Could not assume role"):
         pipelines.begin_again()
-    listed = pipelines.list_executions({"PipelineName": "driven"})["PipelineExecutionSummaries"]
+    listed = pipelines.executions.list({"PipelineName": "driven"})["PipelineExecutionSummaries"]
     assert [execution["PipelineExecutionStatus"] for execution in listed] == ["Succeeded"]
     pipelines.delete({"PipelineName": "driven"})
 
 
 def test_each_call_is_made_with_credentials_that_are_valid_then(platform: Platform, role_arn: str) -> None:
-    class Renewing(Driven):
+    class Renewing(Executions):
         """The credentials of each client end with its first call."""
 
-        def _client(self, role_arn: str) -> SageMakerClient:
+        def _client(self, role_arn: str, service: str) -> SageMakerClient:
             calls: list[str] = []
 
             def once(answer: dict[str, Any]) -> dict[str, Any]:
@@ -181,7 +198,8 @@ def test_each_call_is_made_with_credentials_that_are_valid_then(platform: Platfo
             }
             return cast(SageMakerClient, Told(**operations))
 
-    renewing = Renewing(platform)
+    renewing = Driven(platform)
+    renewing.executions = Renewing(platform, renewing._pipeline)
     arn = renewing.begin(role_arn, "A", "B", kind="Training")
     assert renewing.ended(arn) == "Succeeded", renewing.steps(arn)
 
@@ -205,7 +223,7 @@ def test_a_job_that_ends_while_it_is_stopped_is_what_it_became(
     )
     arn = pipelines.begin(role_arn, "A", kind="Training")
     wait_until(lambda: "Metadata" in pipelines.steps(arn).get("A", {}))
-    pipelines.stop({"PipelineExecutionArn": arn})
+    pipelines.executions.stop({"PipelineExecutionArn": arn})
     assert pipelines.ended(arn) == "Stopped"
     assert pipelines.steps(arn)["A"]["StepStatus"] == status
 
@@ -221,6 +239,58 @@ def test_a_step_that_breaks_has_failed(pipelines: Driven, role_arn: str) -> None
     assert step["StepStatus"] == "Failed"
     assert step["FailureReason"] == "InternalFailure: see the log of localaws"
     assert step["EndTime"]
+
+
+@pytest.mark.parametrize(("failures", "status"), [(2, "Succeeded"), (3, "Failed")])
+def test_a_step_is_tried_again_as_its_policies_say(
+    pipelines: Driven, role_arn: str, failures: int, status: str
+) -> None:
+    calls = []
+
+    def register() -> dict[str, Any]:
+        calls.append("")
+        if len(calls) <= failures:
+            raise error("ThrottlingException")
+        return registered()
+
+    pipelines.sagemaker = Told(create_model_package=register, describe_model_package=dict)
+    policy = {"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 0, "MaxAttempts": 2}
+    step = {"Name": "A", "Type": "RegisterModel", "Arguments": {}, "RetryPolicies": [policy]}
+    arn = pipelines.begin_with(role_arn, step)
+    assert pipelines.ended(arn) == status
+    assert (pipelines.steps(arn)["A"]["AttemptCount"], len(calls)) == (3, 3)
+
+
+def test_a_stop_ends_the_wait_for_another_try(pipelines: Driven, role_arn: str) -> None:
+    policy = {"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 600}
+    pipelines.sagemaker = Told(create_model_package=lambda: throw(error("ThrottlingException")))
+    step = {"Name": "A", "Type": "RegisterModel", "Arguments": {}, "RetryPolicies": [policy]}
+    arn = pipelines.begin_with(role_arn, step)
+    wait_until(lambda: pipelines.steps(arn))
+    pipelines.executions.stop({"PipelineExecutionArn": arn})
+    assert pipelines.ended(arn) == "Stopped"
+    assert pipelines.steps(arn)["A"]["StepStatus"] == "Stopped"
+
+
+def test_what_a_deleted_pipeline_did_is_not_reused(pipelines: Driven, role_arn: str) -> None:
+    job = {"TrainingJobStatus": "Completed"}
+    pipelines.sagemaker = Told(
+        create_training_job=lambda: {"TrainingJobArn": "arn"}, describe_training_job=lambda: job
+    )
+    arguments = TRAINING | {
+        "AlgorithmSpecification": {"TrainingImage": "obedient", "TrainingInputMode": "File"}
+    }
+    cache = {"Enabled": True, "ExpireAfter": "P1D"}
+    step = {"Name": "A", "Type": "Training", "Arguments": arguments, "CacheConfig": cache}
+
+    def hit(arn: str) -> bool:
+        assert pipelines.ended(arn) == "Succeeded", pipelines.steps(arn)
+        return "CacheHitResult" in pipelines.steps(arn)["A"]
+
+    assert not hit(pipelines.begin_with(role_arn, step))
+    assert hit(pipelines.begin_again())
+    pipelines.delete({"PipelineName": "driven"})
+    assert not hit(pipelines.begin_with(role_arn, step))
 
 
 @pytest.mark.parametrize(
@@ -251,7 +321,7 @@ def test_no_more_steps_run_side_by_side_than_may(
     arn = pipelines.begin_again(**parallelism(of_execution))
     assert pipelines.ended(arn) == "Succeeded"
     assert (len(seen), max(seen)) == (4, expected)
-    described = pipelines.describe_execution({"PipelineExecutionArn": arn})["ParallelismConfiguration"]
+    described = pipelines.executions.describe({"PipelineExecutionArn": arn})["ParallelismConfiguration"]
     assert (described or {}).get("MaxParallelExecutionSteps") == (of_execution or of_pipeline)
 
 
@@ -273,8 +343,10 @@ def test_parameters_are_told_page_by_page(pipelines: Driven, role_arn: str) -> N
     pipelines.begin(role_arn, "A")
     pipelines.update({"PipelineName": "driven", "PipelineDefinition": json.dumps(body)})
     arn = pipelines.begin_again(PipelineParameters=given)
-    first = pipelines.list_parameters({"PipelineExecutionArn": arn, "MaxResults": 2})
-    rest = pipelines.list_parameters({"PipelineExecutionArn": arn, "NextToken": first["NextToken"]})
+    first = pipelines.executions.list_parameters({"PipelineExecutionArn": arn, "MaxResults": 2})
+    rest = pipelines.executions.list_parameters(
+        {"PipelineExecutionArn": arn, "NextToken": first["NextToken"]}
+    )
     assert [first["PipelineParameters"], rest["PipelineParameters"]] == [given[:2], given[2:]]
     assert "NextToken" not in rest
 

@@ -1,113 +1,9 @@
 """Executions of pipelines: real jobs, in order, side by side, failed and stopped."""
 
-import json
-from typing import Any
-
 import pytest
 
 from tests.local.conftest import REGION, Laptop, allow, wait_until
-
-ENDED = ("Succeeded", "Failed", "Stopped")
-
-
-class Account:
-    """A bucket, a role and what the tests make with them."""
-
-    def __init__(self, laptop: Laptop) -> None:
-        self.laptop = laptop
-        self.sagemaker = laptop.client("sagemaker")
-        self.s3 = laptop.client("s3")
-        self.s3.create_bucket(Bucket="pipelines")
-        self.s3.put_object(Bucket="pipelines", Key="in/a.txt", Body=b"one\ntwo\n")
-        self.role = laptop.role("pipelines", allow("s3:*", "sagemaker:*", "iam:PassRole"))
-
-    def processing(self, name: str, **members: Any) -> dict[str, Any]:
-        """A step that copies in/ to out/<name>/ in capitals."""
-        arguments = {
-            "AppSpecification": {"ImageUri": "tiny:latest", "ContainerEntrypoint": ["work"]},
-            "ProcessingInputs": [
-                {
-                    "InputName": "in",
-                    "S3Input": {
-                        "S3Uri": "s3://pipelines/in/",
-                        "LocalPath": "/opt/ml/processing/input",
-                        "S3DataType": "S3Prefix",
-                        "S3InputMode": "File",
-                    },
-                }
-            ],
-            "ProcessingOutputConfig": {
-                "Outputs": [
-                    {
-                        "OutputName": "out",
-                        "S3Output": {
-                            "S3Uri": {
-                                "Std:Join": {"On": "/", "Values": [{"Get": "Parameters.Output"}, name]}
-                            },
-                            "LocalPath": "/opt/ml/processing/output",
-                            "S3UploadMode": "EndOfJob",
-                        },
-                    }
-                ]
-            },
-            "ProcessingResources": {
-                "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
-            },
-            "RoleArn": self.role,
-        }
-        return {"Name": name, "Type": "Processing", "Arguments": arguments | members}
-
-    def training(self, name: str, source: str, **hyperparameters: str) -> dict[str, Any]:
-        """A step that trains on the output of a processing step."""
-        uri = {"Get": f"Steps.{source}.ProcessingOutputConfig.Outputs['out'].S3Output.S3Uri"}
-        arguments = {
-            "AlgorithmSpecification": {"TrainingImage": "tiny:latest", "TrainingInputMode": "File"},
-            "HyperParameters": hyperparameters,
-            "InputDataConfig": [
-                {
-                    "ChannelName": "train",
-                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": uri}},
-                }
-            ],
-            "OutputDataConfig": {"S3OutputPath": "s3://pipelines/models"},
-            "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
-            "RoleArn": self.role,
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
-        }
-        return {"Name": name, "Type": "Training", "Arguments": arguments}
-
-    def start(self, pipeline: str, *steps: dict[str, Any], role: str | None = None) -> str:
-        """Create a pipeline and start it; the execution's ARN."""
-        parameters = [{"Name": "Output", "Type": "String"}]
-        definition = {"Version": "2020-12-01", "Parameters": parameters, "Steps": list(steps)}
-        self.sagemaker.create_pipeline(
-            PipelineName=pipeline, PipelineDefinition=json.dumps(definition), RoleArn=role or self.role
-        )
-        return self.start_again(pipeline, "0" * 32)
-
-    def start_again(self, pipeline: str, token: str) -> str:
-        """Start a pipeline; the execution's ARN."""
-        arn: str = self.sagemaker.start_pipeline_execution(
-            PipelineName=pipeline,
-            ClientRequestToken=token,
-            PipelineParameters=[{"Name": "Output", "Value": f"s3://pipelines/out/{pipeline}"}],
-        )["PipelineExecutionArn"]
-        return arn
-
-    def ended(self, arn: str) -> dict[str, Any]:
-        """The execution, when it has ended."""
-
-        def described() -> dict[str, Any] | None:
-            found: dict[str, Any] = self.sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-            return found if found["PipelineExecutionStatus"] in ENDED else None
-
-        execution: dict[str, Any] = wait_until(described)
-        return execution
-
-    def steps(self, arn: str) -> dict[str, dict[str, Any]]:
-        """The steps that have started, by name."""
-        answer = self.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
-        return {step["StepName"]: step for step in answer["PipelineExecutionSteps"]}
+from tests.local.sagemaker.pipelines.account import Account
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +21,9 @@ def test_steps_run_in_order_and_hand_on_what_they_made(account: Account) -> None
     assert steps["Prepare"]["EndTime"] <= steps["Train"]["StartTime"]
     job = steps["Train"]["Metadata"]["TrainingJob"]["Arn"].rsplit("/", 1)[-1]
     assert job.startswith(f"pipelines-{arn.rsplit('/', 1)[-1]}-train-")
-    written = account.s3.get_object(Bucket="pipelines", Key="out/order/Prepare/capitals.txt")["Body"].read()
+    written = account.s3.get_object(Bucket=account.bucket, Key="out/order/Prepare/capitals.txt")[
+        "Body"
+    ].read()
     assert written == b"ONE\nTWO\n"
 
 
@@ -185,7 +83,9 @@ def test_the_same_token_is_the_same_execution(account: Account) -> None:
     listed = account.sagemaker.list_pipeline_executions(PipelineName="tokens")["PipelineExecutionSummaries"]
     assert {execution["PipelineExecutionArn"] for execution in listed} == {first, second}
     parameters = account.sagemaker.list_pipeline_parameters_for_execution(PipelineExecutionArn=first)
-    assert parameters["PipelineParameters"] == [{"Name": "Output", "Value": "s3://pipelines/out/tokens"}]
+    assert parameters["PipelineParameters"] == [
+        {"Name": "Output", "Value": f"s3://{account.bucket}/out/tokens"}
+    ]
 
 
 def test_a_missing_parameter_is_refused_at_start(account: Account) -> None:
