@@ -12,7 +12,7 @@ PYTHON := $(VENV)/bin/python
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
 # Deployed as they are: their modules import their neighbours by name, so mypy looks at each by itself.
-FOLDERS := statemachine pipeline containers/processing containers/linear
+FOLDERS := statemachine pipeline $(sort $(wildcard functions/*)) containers/processing containers/linear
 LAYER  := /powertools/python/layer
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -68,7 +68,7 @@ lint: install ## ruff, mypy strict, cfn-lint and sam validate
 	@ruff check .
 	@ruff format --check .
 	@mypy
-	@set -e; for folder in $(FOLDERS); do echo "mypy $$folder"; (cd $$folder && mypy --config-file $(CURDIR)/pyproject.toml .); done
+	@set -e; for folder in $(FOLDERS); do echo "mypy $$folder"; (cd $$folder && mypy --config-file $(CURDIR)/pyproject.toml --cache-dir $(CURDIR)/.mypy_cache/$$folder .); done
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 
 .PHONY: test

@@ -21,10 +21,11 @@ PLAIN_COLUMNS = 100
 INTERRUPTED = 130
 EPILOG = """\
 exit codes:
-  0    a new model is live, both endpoints answer, and they agree
+  0    a good model is live, both endpoints answer, and they agree: the new one, or the one that was live
+       before if the new one is good enough, but no better
   1    the run failed, or an endpoint does not answer as it should
   2    the data, the stack or the AWS environment cannot be used
-  3    the new model was rejected; what was live stays live
+  3    the new model was rejected, as it is below a bound; what was live stays live
   130  interrupted; the run goes on in AWS
 """
 
@@ -84,12 +85,16 @@ def run(
 def conclude(
     clients: stack.Clients, target: stack.Stack, dataset: data.Dataset, progress: Progress, console: Console
 ) -> int:
-    """Print what the run came to, ask the endpoints if it deployed, and return the exit code."""
+    """Print what the run came to, ask the endpoints if a good model is live, and return the exit code."""
+    report.print_data(console, progress)
+    report.print_trainings(console, progress)
     report.print_quality(console, progress, report.synthetic_mark(raw_keys(clients, target)))
+    report.print_report(console, clients, progress)
+    report.print_cost(console, progress)
     finding = Finding(progress)
     if progress.outcome is Outcome.FAILED:
         report.print_failure(console, progress)
-    if progress.outcome is Outcome.DEPLOYED:
+    if progress.outcome is Outcome.DEPLOYED or finding.champion_kept:
         exchanges = ask.ask(clients, target, questions(clients, dataset, progress))
         report.print_answers(console, exchanges)
         finding = Finding(progress, exchanges, expect_sense=dataset.reviews)
@@ -143,9 +148,9 @@ def parser() -> argparse.ArgumentParser:
         "--data",
         type=Path,
         metavar="PATH",
-        help="aclImdb_v1.tar.gz, an unpacked aclImdb, a CSV or JSON Lines file with id,text,label[,split] "
-        "(plain, .gz, .zst), or a folder of such files (default: download aclImdb from Stanford, "
-        "else a small synthetic sample)",
+        help="aclImdb_v1.tar.gz, an unpacked aclImdb, a CSV, JSON Lines or Parquet file with "
+        "[id,]text,label[,split] (plain, .gz, .zst), or a folder of such files (default: download aclImdb "
+        "from Stanford, else a small synthetic sample)",
     )
     it.add_argument(
         "--no-force",

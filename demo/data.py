@@ -21,9 +21,9 @@ from demo.errors import InputError
 CACHE = Path(".data")
 SAMPLE = Path(__file__).with_name("sample.csv")
 SAMPLE_NAME = "synthetic-sample.csv"
-FORMATS = (".csv", ".jsonl", ".json")
+FORMATS = (".csv", ".jsonl", ".json", ".parquet")
 COMPRESSIONS = ("", ".gz", ".zst")
-SUFFIXES = tuple(form + pack for form in FORMATS for pack in COMPRESSIONS)
+SUFFIXES = (*(form + pack for form in FORMATS for pack in COMPRESSIONS), *aclimdb.SUFFIXES)
 REVIEW_ID = re.compile(r"(train|test)/(neg|pos)/\d+_\d+")
 
 
@@ -57,17 +57,15 @@ def get(path: Path | None, console: Console, cache: Path = CACHE) -> Dataset:
         raise InputError(f"{path} does not exist.{_suggestion(path)} Give a file or a folder: {_accepted()}.")
     if path.is_dir():
         return _folder(path, console, cache)
-    if aclimdb.is_archive(path):
-        return _converted(path, console, cache)
     if path.name.endswith(SUFFIXES):
-        return _tables((path,), str(path))
-    raise InputError(f"{path} is neither an archive of aclImdb nor CSV or JSON Lines. Give {_accepted()}.")
+        return _as_they_are((path,), str(path))
+    raise InputError(f"{path} is neither an archive of aclImdb nor a table. Give {_accepted()}.")
 
 
 def _stanford(console: Console, cache: Path) -> Dataset:
     console.print(f"No data given: fetching Stanford's film reviews, {download.URL}", soft_wrap=True)
     try:
-        archive = download.fetch(cache / "aclImdb_v1.tar.gz", console)
+        archive = download.fetch(cache / aclimdb.NAME, console)
     except download.Unreachable as error:
         console.print(f"[yellow]Not reachable[/]: {error}.", soft_wrap=True)
         console.print(
@@ -76,32 +74,25 @@ def _stanford(console: Console, cache: Path) -> Dataset:
             "(make run DATA=…)."
         )
         return Dataset((RawFile(SAMPLE, SAMPLE_NAME),), "the project's synthetic sample", synthetic=True)
-    return _converted(archive, console, cache)
+    return _as_they_are((archive,), str(archive))
 
 
 def _folder(path: Path, console: Console, cache: Path) -> Dataset:
     if folder := aclimdb.find_folder(path):
-        return _converted(folder, console, cache)
+        with console.status(f"Packing {folder} …"):
+            archive = aclimdb.pack(folder, cache)
+        return _as_they_are((archive,), f"aclImdb, {folder}")
     found = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
-    if tables := tuple(each for each in found if each.name.endswith(SUFFIXES)):
-        return _tables(tables, str(path))
-    archives = [each for each in found if aclimdb.is_archive(each)]
-    if len(archives) == 1:
-        return _converted(archives[0], console, cache)
+    if files := tuple(each for each in found if each.name.endswith(SUFFIXES)):
+        return _as_they_are(files, str(path))
     raise InputError(f"The folder {path} holds nothing that can be used. Put into it {_accepted()}.")
 
 
-def _converted(source: Path, console: Console, cache: Path) -> Dataset:
-    with console.status(f"Reading {source} …"):
-        target = aclimdb.convert(source, cache)
-    return Dataset((RawFile(target, aclimdb.NAME),), f"aclImdb, {source}", reviews=True)
-
-
-def _tables(paths: tuple[Path, ...], origin: str) -> Dataset:
-    """Take the files as they are: whether they can be read is the pipeline's to judge."""
+def _as_they_are(paths: tuple[Path, ...], origin: str) -> Dataset:
+    """Take the files unchanged: whether they can be read is the pipeline's to judge."""
     files = tuple(RawFile(path, SAMPLE_NAME if path.resolve() == SAMPLE else path.name) for path in paths)
     synthetic = all(_first_id(path).startswith("synthetic/") for path in paths)
-    reviews = all(REVIEW_ID.fullmatch(_first_id(path)) for path in paths)
+    reviews = all(aclimdb.is_archive(path) or REVIEW_ID.fullmatch(_first_id(path)) for path in paths)
     return Dataset(files, origin, synthetic, reviews)
 
 
@@ -137,4 +128,7 @@ def _suggestion(path: Path) -> str:
 
 
 def _accepted() -> str:
-    return "aclImdb_v1.tar.gz, an unpacked aclImdb, or CSV / JSON Lines with id,text,label (plain, .gz, .zst)"
+    return (
+        "aclImdb_v1.tar.gz, an unpacked aclImdb, or CSV, JSON Lines or Parquet with text and label, and id "
+        "if there is one (plain, .gz, .zst)"
+    )

@@ -1,10 +1,9 @@
 """What can stop the demo, and the exit code of each.
 
-DemoError            1
-├── InputError       2   a bad path, file or option
-│   └── ArchiveError 2   an aclImdb archive or folder that cannot be trusted or read
-├── SetupError       2   no credentials, no stack, no AWS CLI
-└── RunError         1   AWS did not do what it should
+DemoError        1
+├── InputError   2   a bad path, file or option
+├── SetupError   2   no credentials, no stack, no AWS CLI
+└── RunError     1   AWS did not do what it should
 """
 
 
@@ -18,10 +17,6 @@ class InputError(DemoError):
     """The user named something that cannot be used."""
 
     exit_code = 2
-
-
-class ArchiveError(InputError):
-    """An archive or folder of reviews holds something that it must not, or lacks what it must."""
 
 
 class SetupError(DemoError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from demo.details import Details, Training
 from demo.history import History, new_events, utc_now
 from demo.stack import Clients, Stack
 
@@ -47,6 +48,7 @@ class Step:
     started: datetime | None
     ended: datetime | None
     reason: str
+    note: str = ""
 
     def duration(self, now: datetime) -> float:
         """Return its seconds so far."""
@@ -65,6 +67,7 @@ class Progress:
     cause: str = ""
     history: History = field(default_factory=History)
     steps: list[Step] = field(default_factory=list)
+    trainings: list[Training] = field(default_factory=list)
     endpoints: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -91,14 +94,16 @@ def outcome(status: str, states: Mapping[str, object]) -> Outcome:
     return ends[0] if status == "SUCCEEDED" and ends else Outcome.FAILED
 
 
-def look(clients: Clients, stack: Stack, progress: Progress) -> None:
+def look(clients: Clients, stack: Stack, progress: Progress, details: Details) -> None:
     """Bring the progress up to date: the status first, so that an ended run is read whole."""
     found = clients.sfn.describe_execution(executionArn=progress.execution)
     progress.started, progress.stopped = found["startDate"], found.get("stopDate")
     progress.error, progress.cause = found.get("error", ""), found.get("cause", "")
     progress.history.add(new_events(clients.sfn, progress.execution, progress.history.last_id))
     if pipeline := progress.history.pipeline_execution:
-        progress.steps = steps(clients, pipeline)
+        found_steps = list_steps(clients, pipeline)
+        progress.trainings = [each for step in found_steps for each in details.trainings(step)]
+        progress.steps = [_step(step, details, progress.trainings) for step in found_steps]
     progress.endpoints = {
         name: endpoint_status(clients, name) for name in (stack.real_time, stack.asynchronous)
     }
@@ -107,12 +112,12 @@ def look(clients: Clients, stack: Stack, progress: Progress) -> None:
     progress.status = found["status"]
 
 
-def steps(clients: Clients, pipeline_execution: str) -> list[Step]:
+def list_steps(clients: Clients, pipeline_execution: str) -> list[PipelineExecutionStepTypeDef]:
     """List the pipeline execution's steps, in the order of their start."""
     pages = clients.sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
         PipelineExecutionArn=pipeline_execution, SortOrder="Ascending"
     )
-    return [_step(each) for page in pages for each in page["PipelineExecutionSteps"]]
+    return [each for page in pages for each in page["PipelineExecutionSteps"]]
 
 
 def endpoint_status(clients: Clients, name: str) -> str:
@@ -125,12 +130,21 @@ def endpoint_status(clients: Clients, name: str) -> str:
         raise
 
 
-def _step(found: PipelineExecutionStepTypeDef) -> Step:
+def search_note(trainings: Sequence[Training]) -> str:
+    """How many trainings of a search have told their value, and the best one."""
+    values = [each.objective for each in trainings if each.objective is not None]
+    best = f", best {max(values):.4f}" if values else ""
+    return f"{len(values)} of {len(trainings)}{best}"
+
+
+def _step(found: PipelineExecutionStepTypeDef, details: Details, trainings: Sequence[Training]) -> Step:
+    kind = next(iter(found.get("Metadata") or {}), "").removesuffix("Job")
     return Step(
         name=found["StepName"],
-        kind=next(iter(found.get("Metadata") or {}), "").removesuffix("Job"),
+        kind=kind,
         status=found["StepStatus"],
         started=found.get("StartTime"),
         ended=found.get("EndTime"),
         reason=found.get("FailureReason", ""),
+        note=search_note(trainings) if kind == "Tuning" and trainings else details.note(found),
     )

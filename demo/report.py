@@ -1,7 +1,10 @@
-"""What a run came to: metrics, verdict and answers."""
+"""What a run came to: data, trainings, metrics, report, cost, verdict and answers."""
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
@@ -10,12 +13,40 @@ from rich.text import Text
 
 from demo.ask import Answer, Exchange
 from demo.data import SAMPLE_NAME
+from demo.details import OBJECTIVE
 from demo.progress import Outcome, Progress
+from demo.stack import Clients
 from demo.upload import PREFIX
 from demo.verdict import OK, Finding, exit_code
 
 GOOD_VERDICT = "pass"
-REVIEW_CHARACTERS = 100
+REPORT = re.compile(r"s3://\S+/report\.html")
+REPORTS = Path(".data/reports")
+
+
+def print_data(console: Console, progress: Progress) -> None:
+    """Print what was ingested and what was quarantined, with where that lies."""
+    ledger = progress.history.find("quarantinedRows", "summary")
+    if not ledger:
+        return
+    console.print("\n[bold]Data[/]")
+    style = "yellow" if ledger["quarantinedRows"] else ""
+    console.print(Text(f"  {ledger['summary']}", style), soft_wrap=True)
+
+
+def print_trainings(console: Console, progress: Progress) -> None:
+    """Print the search's trainings, the best one marked."""
+    if not progress.trainings:
+        return
+    console.print("\n[bold]Search for hyperparameters[/]")
+    names = sorted({name for each in progress.trainings for name in each.hyperparameters})
+    table = _table("", "status", OBJECTIVE, *names)
+    best = max((each.objective for each in progress.trainings if each.objective is not None), default=None)
+    for number, each in enumerate(progress.trainings, start=1):
+        style = "green" if best is not None and each.objective == best else ""
+        values = [_short(each.hyperparameters.get(name, "-")) for name in names]
+        table.add_row(str(number), each.status, _number(each.objective), *values, style=style)
+    console.print(_indent(table))
 
 
 def print_quality(console: Console, progress: Progress, synthetic: str) -> None:
@@ -28,11 +59,54 @@ def print_quality(console: Console, progress: Progress, synthetic: str) -> None:
     table = _table("metric", "value", "bound", "verdict")
     for row in judged["table"]:
         verdict = Text(str(row["verdict"]), "green" if row["verdict"] == GOOD_VERDICT else "red")
-        table.add_row(str(row["metric"]), _number(row["value"]), f">= {row['bound']}", verdict)
+        bound = f"{row.get('relation', '>=')} {row['bound']}"
+        table.add_row(str(row["metric"]), _number(row["value"]), bound, verdict)
     console.print(_indent(table))
     style = "green" if judged["approved"] else "red"
     console.print(Text(f"  {judged.get('summary', '')}", f"bold {style}"), soft_wrap=True)
     console.print(Text(f"  {judged.get('modelPackageArn', '')}", "dim"), soft_wrap=True)
+
+
+def print_report(
+    console: Console, clients: Clients, progress: Progress, folder: Path = REPORTS
+) -> Path | None:
+    """Fetch the report, so that a browser can show it, and print where it is."""
+    uri = report_uri(progress)
+    if not uri:
+        return None
+    console.print("\n[bold]Report[/]")
+    target = folder / f"{progress.name}.html"
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    try:
+        body = clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        told = f"  {uri} cannot be read ({error}). With other rights: aws s3 cp {uri} ."
+        console.print(Text(told, "yellow"), soft_wrap=True)
+        return None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(body)
+    console.print(Text(f"  {target}", f"link {target.resolve().as_uri()}"), soft_wrap=True)
+    console.print(Text(f"  {uri}", "dim"), soft_wrap=True)
+    return target
+
+
+def report_uri(progress: Progress) -> str | None:
+    """Return where the run's report lies: as it was judged, or as a refusal by the pipeline names it."""
+    judged = progress.history.find("reportUri")
+    if judged and judged["reportUri"]:
+        return str(judged["reportUri"])
+    ended = progress.history.find("cause", "status") or {}
+    named = REPORT.search(str(ended.get("cause") or ""))
+    return named[0] if named else None
+
+
+def print_cost(console: Console, progress: Progress) -> None:
+    """Print what the run would cost on AWS."""
+    cost = (progress.history.find("cost") or {}).get("cost")
+    if isinstance(cost, dict) and cost.get("text"):
+        console.print("\n[bold]Cost[/]")
+        for line in str(cost["text"]).splitlines():
+            console.print(Text(f"  {line}"), soft_wrap=True)
 
 
 def print_failure(console: Console, progress: Progress) -> None:
@@ -60,18 +134,25 @@ def print_answers(console: Console, exchanges: Sequence[Exchange]) -> None:
 
 def print_verdict(console: Console, finding: Finding) -> None:
     """Print the last word."""
-    if finding.progress.outcome is Outcome.REJECTED:
+    if finding.champion_kept:
+        console.print(
+            "\n[bold yellow]The new model is good, but not better than the live one, which stays live[/] on "
+            "both endpoints: the answers are its own."
+        )
+        _print_faults(console, finding)
+    elif finding.progress.outcome is Outcome.REJECTED:
         live = [name for name, status in finding.progress.endpoints.items() if status == "InService"]
         kept = (
             f"What was live stays live: {', '.join(live)}." if live else "No endpoint was live, and none is."
         )
         console.print(f"\n[bold red]The new model was rejected.[/] {kept}")
+        if reason := refusal(finding.progress):
+            console.print(f"  {escape(reason)}", soft_wrap=True)
     elif exit_code(finding) == OK:
         console.print("\n[bold green]The new model is live on both endpoints.[/]")
     elif finding.progress.outcome is Outcome.DEPLOYED:
         console.print("\n[bold red]The run deployed a model, but not all is well.[/]")
-        for fault in finding.faults:
-            console.print(f"  {escape(fault)}")
+        _print_faults(console, finding)
 
 
 def synthetic_mark(keys: Sequence[str]) -> str:
@@ -81,6 +162,18 @@ def synthetic_mark(keys: Sequence[str]) -> str:
     if len(keys) == 1:
         return "SYNTHETIC data: these numbers say nothing about real reviews"
     return "PARTLY SYNTHETIC data: raw/ holds the project's sample beside other files"
+
+
+def refusal(progress: Progress) -> str:
+    """Return why the pipeline registered no model; what was judged has told its reason already."""
+    if progress.history.find("table", "approved"):
+        return ""
+    return str((progress.history.find("cause", "status") or {}).get("cause") or "")
+
+
+def _print_faults(console: Console, finding: Finding) -> None:
+    for fault in finding.faults:
+        console.print(f"  [red]{escape(fault)}[/]", soft_wrap=True)
 
 
 def _table(*columns: str) -> Table:
@@ -96,6 +189,14 @@ def _indent(table: Table) -> Padding:
 
 def _answer(answer: Answer) -> str:
     return f"{answer.label} {answer.probability:.3f}"
+
+
+def _short(value: str) -> str:
+    """A hyperparameter with as many digits as a reader wants."""
+    try:
+        return value if value.lstrip("-").isdigit() else f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def _number(value: object) -> str:

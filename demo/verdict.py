@@ -7,6 +7,7 @@ from demo.ask import Exchange
 from demo.progress import Outcome, Progress
 
 OK, FAILED, REJECTED = 0, 1, 3
+AGAINST_CHAMPION = ("improvement", "p_value")  # rows of the table that compare with the live model
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,24 @@ class Finding:
     expect_sense: bool = False
 
     @property
+    def champion_kept(self) -> bool:
+        """Whether the new model is good enough, but no better than the live one, which is good enough too.
+
+        The live model was scored on the same rows: its accuracy is the new one's, less the improvement.
+        """
+        table = (self.progress.history.find("table", "approved") or {"table": []})["table"]
+        rows = {row["metric"]: row for row in table}
+        compared = {"accuracy", *AGAINST_CHAMPION} <= rows.keys()
+        if self.progress.outcome is not Outcome.REJECTED or not compared:
+            return False
+        if any(row["verdict"] != "pass" for name, row in rows.items() if name not in AGAINST_CHAMPION):
+            return False
+        champion = rows["accuracy"]["value"] - rows["improvement"]["value"]
+        return bool(round(champion, 9) >= rows["accuracy"]["bound"])
+
+    @property
     def faults(self) -> list[str]:
-        """What keeps a deployed run from counting as a success."""
+        """What keeps a run that leaves a good model live from counting as a success."""
         down = [
             f"Endpoint {name} is {status}, not InService."
             for name, status in self.progress.endpoints.items()
@@ -37,9 +54,7 @@ class Finding:
 
 
 def exit_code(finding: Finding) -> int:
-    """Return 0 for a deployed model whose endpoints both answer well, 3 for a rejected one, else 1."""
-    if finding.progress.outcome is Outcome.REJECTED:
-        return REJECTED
-    if finding.progress.outcome is Outcome.DEPLOYED and not finding.faults:
-        return OK
-    return FAILED
+    """Return 0 if a good model is live and both endpoints answer well, 3 for a rejected one, else 1."""
+    if finding.progress.outcome is Outcome.DEPLOYED or finding.champion_kept:
+        return FAILED if finding.faults else OK
+    return REJECTED if finding.progress.outcome is Outcome.REJECTED else FAILED

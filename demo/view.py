@@ -1,6 +1,6 @@
 """Show a run: a live picture on a terminal, one line per change elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Protocol
@@ -16,6 +16,7 @@ from demo.progress import Progress, Step
 SIDE_BY_SIDE_COLUMNS = 92
 FRAME_ROWS, MIN_ROWS = 6, 8
 HIDDEN_KINDS = ("Choice", "Pass")
+QUIET_KIND = "Condition"  # of a step: shown when it is decided, without a mark or a time
 STEP_MARKS = {
     "Succeeded": "done",
     "Failed": "failed",
@@ -73,7 +74,13 @@ class PlainView:
         for state in _shown(progress):
             self._tell(progress, "state", state.name, PLAIN_WORDS[_word(state)], state.duration(now))
         for step in progress.steps:
-            self._tell(progress, "step", step.name, step.status, step.duration(now))
+            if step.kind != QUIET_KIND or step.note:
+                self._tell(progress, "step", step.name, step.status, step.duration(now), step.note)
+        for number, training in enumerate(progress.trainings, start=1):
+            if training.objective is not None:
+                self._tell(
+                    progress, "training", f"{number}: {training.name}", f"{training.objective:.4f}", 0.0
+                )
         for name, status in progress.endpoints.items():
             self._tell(progress, "endpoint", name, status, 0.0)
 
@@ -83,14 +90,17 @@ class PlainView:
             f"{_clock(progress.elapsed)}  execution {progress.name} {progress.status}", soft_wrap=True
         )
 
-    def _tell(self, progress: Progress, kind: str, name: str, word: str, seconds: float) -> None:
+    def _tell(
+        self, progress: Progress, kind: str, name: str, word: str, seconds: float, note: str = ""
+    ) -> None:
         if (kind, name, word) in self._told:
             return
         self._told.add((kind, name, word))
         ended = word not in ("started", "Starting", "Executing")
         took = f"  {duration(seconds)}" if ended and seconds else ""
+        told = f"  {note}" if ended and note else ""
         self._console.print(
-            f"{_clock(progress.elapsed)}  {kind:<8}  {name:<32}  {word}{took}", soft_wrap=True
+            f"{_clock(progress.elapsed)}  {kind:<8}  {name:<32}  {word}{took}{told}", soft_wrap=True
         )
 
 
@@ -139,7 +149,7 @@ def _shown(progress: Progress) -> list[State]:
     return [state for state in progress.history.states.values() if state.kind not in HIDDEN_KINDS]
 
 
-def _list(title: str, rows: list[tuple[Text, str, str, str]]) -> Table:
+def _list(title: str, rows: Sequence[tuple[Text, str | Text, str, str]]) -> Table:
     table = Table(
         box=None, expand=True, padding=(0, 1, 0, 0), title=title, title_justify="left", title_style="bold"
     )
@@ -161,13 +171,11 @@ def _state_row(state: State, now: datetime, ascii_only: bool) -> tuple[Text, str
     return _glyph(word, ascii_only), state.name, note, duration(state.duration(now))
 
 
-def _step_row(step: Step, now: datetime, ascii_only: bool) -> tuple[Text, str, str, str]:
-    return (
-        _glyph(STEP_MARKS.get(step.status, ""), ascii_only),
-        step.name,
-        step.kind,
-        duration(step.duration(now)),
-    )
+def _step_row(step: Step, now: datetime, ascii_only: bool) -> tuple[Text, str | Text, str, str]:
+    if step.kind == QUIET_KIND:
+        return Text(), Text(step.name, "dim"), step.note, ""
+    mark = _glyph(STEP_MARKS.get(step.status, ""), ascii_only)
+    return mark, step.name, step.note or step.kind, duration(step.duration(now))
 
 
 def _endpoint_row(name: str, status: str, ascii_only: bool) -> tuple[Text, str, str, str]:

@@ -6,9 +6,9 @@ import json
 import time
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
 from rich.console import Console
 
+from demo.details import Details
 from demo.errors import RunError
 from demo.progress import Outcome, Progress, look
 from demo.stack import Clients, Stack
@@ -36,7 +36,8 @@ class Watch:
         self.current: str | None = None
 
     def dropped(self, objects: tuple[Dropped, ...]) -> Progress:
-        """Follow executions until one has ended that planned with all these objects."""
+        """Follow executions until all these objects were planned by one that has ended."""
+        missing = set(objects)
         while True:
             execution = self._next()
             early = execution in self._running_before
@@ -48,10 +49,13 @@ class Watch:
                 return self.forced()
             if progress.outcome is Outcome.ALREADY_RUNNING:
                 self._say("Another run held the lock; when it ends it looks for new data.")
-            elif self._planned(progress.name, objects) or (progress.outcome is Outcome.FAILED and not early):
+            elif progress.outcome is Outcome.FAILED and not early:
                 return progress
             else:
-                self._say("That run had planned before the upload: following the one after it.")
+                missing -= self._planned(progress)
+                if not missing:
+                    return progress
+                self._say("That run had planned before the upload was done: following the one after it.")
 
     def forced(self) -> Progress:
         """Run although nothing is new, or follow the run that is in progress."""
@@ -83,15 +87,15 @@ class Watch:
         self._seen.add(execution)
         progress = Progress(execution)
         with open_view(self._console) as view:
-            self._poll(progress, view)
+            self._poll(progress, view, Details(self._clients))
         if progress.outcome not in IDLE:
             view.finish(progress)
         return progress
 
-    def _poll(self, progress: Progress, view: View) -> None:
+    def _poll(self, progress: Progress, view: View, details: Details) -> None:
         pause = FIRST_POLL_SECONDS
         while True:
-            look(self._clients, self._stack, progress)
+            look(self._clients, self._stack, progress, details)
             view.show(progress)
             if progress.status != "RUNNING":
                 return
@@ -128,14 +132,11 @@ class Watch:
         """List the newest executions, newest first."""
         return self._clients.sfn.list_executions(stateMachineArn=self._stack.state_machine)["executions"]
 
-    def _planned(self, execution_name: str, objects: tuple[Dropped, ...]) -> bool:
-        """Tell whether the run's plan holds every object, as it was uploaded."""
-        key = f"runs/{execution_name}/plan/plan.json"
-        try:
-            body = self._clients.s3.get_object(Bucket=self._stack.bucket, Key=key)["Body"].read()
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchKey":
-                return False
-            raise
-        planned = {(each["key"], each["etag"].strip('"')) for each in json.loads(body)["objects"]}
-        return all((each.key, each.etag) in planned for each in objects)
+    def _planned(self, progress: Progress) -> set[Dropped]:
+        """Return what the run planned: the objects that were new to it, as they were then."""
+        uri = (progress.history.find("planUri") or {}).get("planUri")
+        if not uri:
+            return set()
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        plan = json.loads(self._clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        return {Dropped(each["key"], each["etag"]) for each in plan["objects"]}

@@ -1,9 +1,9 @@
-"""Explain a failure: which step failed, why, and which raw files are to blame."""
+"""Explain a failure: which step failed, why, and whether a second try may mend it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
@@ -22,6 +22,15 @@ metrics = Metrics(namespace="Retrain", service="explain_failure")
 
 RAW = "raw/"
 MAX_CAUSE = 8192  # characters; a Fail state takes 32,768, an e-mail's reader less
+# What AWS says of its own trouble, as a job's reason or in the error of a call that a step made. The
+# step's description of a job that its container ended begins with AlgorithmError.
+JOB_FAULT = re.compile(r"(InternalServerError|CapacityError|ThrottlingException)\b")
+CALL_FAULT = re.compile(
+    r"Failed to invoke sagemaker:\w+\b.*\b("
+    r"InternalServerError|InternalFailure|InternalServerException|ServiceUnavailable(Exception)?"
+    r"|ThrottlingException|Throttling|TooManyRequestsException|Rate exceeded)\b",
+    re.DOTALL,
+)
 
 
 class Failure(BaseModel):
@@ -45,79 +54,91 @@ class LambdaCause(BaseModel):
     type: str = Field(default="", alias="errorType")
 
 
-class RejectedFile(BaseModel):
-    """A raw file that could not be read, relative to the job's input folder."""
+class RefusedFile(BaseModel):
+    """A raw file that could not be read."""
 
     file: str
     reason: str
 
 
 class ExitMessage(BaseModel):
-    """What the command `prepare` leaves when files cannot be read; `more` did not fit in."""
+    """What a command of the processing image leaves: an error, or files; `more` did not fit in."""
 
-    rejected: list[RejectedFile]
+    error: str = ""
+    refused: list[RefusedFile] = Field(default=[], alias="rejected")
     more: int = 0
 
     def __str__(self) -> str:
-        files = "; ".join(f"{RAW}{item.file}: {item.reason}" for item in self.rejected)
-        if not files:
+        files = "; ".join(f"{RAW}{item.file.removeprefix(RAW)}: {item.reason}" for item in self.refused)
+        if files:
+            return f"{files} (and {self.more} more)" if self.more else files
+        if self.more:
             return f"unreadable files under {RAW}: {self.more}; the job's log names them"
-        return f"{files} (and {self.more} more)" if self.more else files
+        return self.error
 
 
 class Explanation(NamedTuple):
-    """What the workflow notifies of and fails with."""
+    """What the workflow notifies of and ends with; `retriable` is the platform's fault, not the run's."""
 
     error: str
     cause: str
-    rejected: list[dict[str, str]]
+    status: Literal["FAILED", "REJECTED"] = "FAILED"
+    retriable: bool = False
 
 
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers error, cause and rejected files; asks the pipeline first, since it knows most."""
+    """Answers status, error and cause; asks the pipeline first, since it knows most."""
     request = parse(event=event, model=Request)
     explanation = None
     if request.pipeline_execution_arn:
         explanation = explain_pipeline(boto3.client("sagemaker"), request.pipeline_execution_arn)
     explanation = explanation or explain_error(request.failure)
     answer = explanation._replace(cause=shorten(explanation.cause))._asdict()
-    metrics.add_metric("Failures", MetricUnit.Count, 1)
+    metrics.add_metric("Failures", MetricUnit.Count, int(explanation.status == "FAILED"))
     logger.info("explained", extra=answer)
     return answer
 
 
 def explain_pipeline(sagemaker: SageMakerClient, arn: str) -> Explanation | None:
-    """The first failed step, or the execution's own failure; None if the pipeline did not fail."""
-    failed = [step for step in execution_steps(sagemaker, arn) if step.get("StepStatus") == "Failed"]
+    """A verdict or the first failed step, or the execution's own failure; None if it did not fail."""
+    failed = failed_steps(sagemaker, arn)
+    for step in failed:
+        if "Fail" in step.get("Metadata", {}):
+            return explain_verdict(step)
     if failed:
         return explain_step(sagemaker, min(failed, key=when_ended))
     execution = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     status = execution.get("PipelineExecutionStatus")
     reason = execution.get("FailureReason", "")
     if status in ("Stopping", "Stopped"):
-        return Explanation("Pipeline.Stopped", join(f"Pipeline execution {arn} was stopped", reason), [])
+        return Explanation("Pipeline.Stopped", join(f"Pipeline execution {arn} was stopped", reason))
     if status == "Failed" or reason:
-        return Explanation("Pipeline.Failed", join(f"Pipeline execution {arn} failed", reason), [])
+        return Explanation("Pipeline.Failed", join(f"Pipeline execution {arn} failed", reason))
     return None
+
+
+def explain_verdict(step: PipelineExecutionStepTypeDef) -> Explanation:
+    """A step of type Fail is no accident: the pipeline itself refuses the model, and says why."""
+    name = step["StepName"]
+    message = step["Metadata"]["Fail"].get("ErrorMessage") or step.get("FailureReason", "")
+    return Explanation(name, message or f"Pipeline step {name} refused the model", status="REJECTED")
 
 
 def explain_step(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> Explanation:
     """The step's name and reason; a processing job's exit message tells more than the reason."""
     name, reason = step["StepName"], step.get("FailureReason", "")
-    error, failed = f"{name}.Failed", f"Pipeline step {name} failed"
     job = step.get("Metadata", {}).get("ProcessingJob", {}).get("Arn")
     exit_message = read_exit_message(sagemaker, job) if job else ""
-    try:
-        message = ExitMessage.model_validate_json(exit_message)
-    except ValidationError:
-        message = ExitMessage(rejected=[])
-    if not (message.rejected or message.more):
-        return Explanation(error, join(failed, exit_message or reason), [])
-    rejected = [{"key": RAW + item.file, "reason": item.reason} for item in message.rejected]
-    return Explanation(error, join(failed, str(message)), rejected)
+    cause = join(f"Pipeline step {name} failed", exit_message or reason)
+    return Explanation(f"{name}.Failed", cause, retriable=is_platforms_fault(reason))
+
+
+def is_platforms_fault(reason: str) -> bool:
+    """Whether the same request may succeed a moment later."""
+    return bool(JOB_FAULT.match(reason) or CALL_FAULT.search(reason))
 
 
 def explain_error(failure: Failure) -> Explanation:
@@ -126,21 +147,25 @@ def explain_error(failure: Failure) -> Explanation:
     try:
         raised = LambdaCause.model_validate_json(failure.cause)
     except ValidationError:
-        return Explanation(error, failure.cause or f"{error}: no cause was given", [])
-    return Explanation(error, f"{raised.type or error}: {raised.message}", [])
+        return Explanation(error, failure.cause or f"{error}: no cause was given")
+    return Explanation(error, f"{raised.type or error}: {raised.message}")
 
 
-def execution_steps(sagemaker: SageMakerClient, arn: str) -> Iterator[PipelineExecutionStepTypeDef]:
-    """Every step of the execution that has started."""
+def failed_steps(sagemaker: SageMakerClient, arn: str) -> list[PipelineExecutionStepTypeDef]:
+    """Every step of the execution that failed."""
     pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
-    for page in pages:
-        yield from page["PipelineExecutionSteps"]
+    steps = [step for page in pages for step in page["PipelineExecutionSteps"]]
+    return [step for step in steps if step.get("StepStatus") == "Failed"]
 
 
 def read_exit_message(sagemaker: SageMakerClient, job_arn: str) -> str:
-    """What the processing job wrote to /opt/ml/output/message."""
+    """What the processing job wrote to /opt/ml/output/message, in words."""
     job = sagemaker.describe_processing_job(ProcessingJobName=job_arn.rpartition("/")[2])
-    return job.get("ExitMessage", "").strip()
+    message = job.get("ExitMessage", "").strip()
+    try:
+        return str(ExitMessage.model_validate_json(message)) or message
+    except ValidationError:
+        return message
 
 
 def when_ended(step: PipelineExecutionStepTypeDef) -> float:

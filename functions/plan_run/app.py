@@ -1,11 +1,10 @@
-"""Plan a run: what lies under raw/ that the ledger does not list yet."""
+"""Plan a run: what lies under raw/ that the ledger does not list yet, and what the pipeline has to know."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -13,19 +12,20 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from champion import find_champion
+from ledger import Ledger, read_ledger
+from offline_store import find_offline_store
+from plan import read_plan, time_events, timestamp, write_plan
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from raw import RAW, RawObject, list_objects, partition
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 logger = Logger(service="plan_run")
 tracer = Tracer(service="plan_run")
 metrics = Metrics(namespace="Retrain", service="plan_run")
-
-RAW = "raw/"
-NAME_BYTES = 800  # of a name as JSON: what a processing job's exit message can name, with a reason
-PART_BYTES = 255  # of a name between slashes: what a file system takes
 
 
 class UnclearRequestError(Exception):
@@ -36,23 +36,42 @@ class NoDataError(Exception):
     """A forced run has nothing to train on."""
 
 
+class FutureError(Exception):
+    """A dataset is asked for as of a time that is yet to come."""
+
+
 class Environment(BaseModel):
     """The function's configuration, read from its environment."""
 
     model_config = ConfigDict(alias_generator=str.upper)
     bucket_name: str
     table_name: str
+    feature_group_name: str
+    real_time_endpoint_name: str
+    pipeline_name: str
+    tuning_pipeline_name: str
+    max_tuning_jobs: int = Field(ge=1)
+    max_parallel_tuning_jobs: int = Field(ge=1)
 
     @classmethod
     def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every missing variable."""
+        """Raises an error that names every variable that is missing or wrong."""
         return cls.model_validate(dict(environ))
 
 
-class RunInput(BaseModel):
-    """What the execution was started with: `{}`, `{"force": true}` or an S3 event."""
+class Shape(BaseModel):
+    """Fields in the workflow's spelling."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class RunInput(Shape):
+    """What the execution was started with: any of these, or an S3 event, which only wakes."""
 
     force: bool = False
+    as_of: AwareDatetime | None = None
+    max_tuning_jobs: int | None = Field(default=None, ge=1)
+    max_parallel_tuning_jobs: int | None = Field(default=None, ge=1)
 
 
 class Execution(BaseModel):
@@ -62,164 +81,145 @@ class Execution(BaseModel):
     input: RunInput = Field(alias="Input")
 
 
-class RejectedFile(BaseModel):
-    """A raw object that could not be read."""
-
-    key: str
-
-
 class Outcome(BaseModel):
     """How the run that is ending went."""
 
     status: str
-    rejected: list[RejectedFile] = []
 
 
-class LookAgain(BaseModel):
+class LookAgain(Shape):
     """The plan of the run that is ending, if it came to one."""
 
-    plan_uri: str | None = Field(default=None, alias="planUri")
+    plan_uri: str | None = None
     outcome: Outcome
 
 
-class Request(BaseModel):
+class Request(Shape):
     """Either a run to plan, or a look for what arrived during one."""
 
     execution: Execution | None = None
-    look_again: LookAgain | None = Field(default=None, alias="lookAgain")
+    look_again: LookAgain | None = None
 
 
-class RawObject(BaseModel):
-    """A version of a file under raw/, as the plan and the ledger know it."""
+class Answer(Shape):
+    """What the workflow goes on with; if nothing is to run, only the counts.
 
-    key: str
-    etag: str
-    size: int
-    modified: datetime
-    new: bool
+    What becomes a pipeline parameter is a string, as StartPipelineExecution takes nothing else.
+    """
+
+    run: bool
+    forced: bool = False
+    new_objects: int
+    objects: int
+    plan_uri: str | None = None
+    manifest_uri: str | None = None
+    as_of: str | None = None
+    output_uri: str | None = None
+    quarantine_uri: str | None = None
+    champion_model_name: str | None = None
+    champion_model_package_arn: str | None = None
+    offline_store_database: str | None = None
+    offline_store_table: str | None = None
+    pipeline_name: str | None = None
+    max_tuning_jobs: str | None = None
+    max_parallel_tuning_jobs: str | None = None
 
 
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers whether there is something to train on, and where the plan lies."""
+    """Answers whether there is something to run on, and with which parameters."""
     request = parse(event=event, model=Request)
     environment = Environment.read()
     s3 = boto3.client("s3")
-    found = readable_objects(s3, boto3.client("dynamodb"), environment)
-    objects = sorted(found, key=lambda item: (item.modified, item.key))  # the later row of an id wins
+    ledger = read_ledger(boto3.client("dynamodb"), environment.table_name)
+    objects = usable_objects(s3, environment.bucket_name, ledger)
     if request.look_again is not None:
-        answer = look_again(s3, objects, request.look_again)
+        answer = look_again(s3, objects, ledger, request.look_again)
     elif request.execution is not None:
-        answer = plan(s3, environment.bucket_name, objects, request.execution)
+        answer = plan_run(s3, objects, ledger, request.execution, environment)
     else:
         raise UnclearRequestError('Give "execution" ($$.Execution) to plan a run, or "lookAgain".')
-    metrics.add_metric("NewObjects", MetricUnit.Count, answer["newObjects"])
-    logger.info("planned", extra=answer)
-    return answer
+    metrics.add_metric("NewObjects", MetricUnit.Count, answer.new_objects)
+    shown = answer.model_dump(by_alias=True)
+    logger.info("planned", extra=shown)
+    return shown
 
 
-def plan(s3: S3Client, bucket: str, objects: list[RawObject], execution: Execution) -> dict[str, Any]:
-    """Writes manifest and plan if the run is worth starting."""
-    new = sum(item.new for item in objects)
-    forced = execution.input.force
-    if forced and not objects:
+def plan_run(
+    s3: S3Client, objects: list[RawObject], ledger: Ledger, execution: Execution, environment: Environment
+) -> Answer:
+    """Writes the plan and its manifest, and gathers the parameters, if the run is worth starting."""
+    given, bucket = execution.input, environment.bucket_name
+    new = [item for item in objects if not ledger.lists(item)]
+    if not (new or given.force):
+        return Answer(run=False, new_objects=0, objects=len(objects))
+    if not (new or ledger.holds_data):
         raise NoDataError(
-            f"Forced to run, but s3://{bucket}/{RAW} holds no readable file. Copy a CSV or JSON Lines "
-            f"file with the columns id, text, label there: aws s3 cp reviews.csv s3://{bucket}/{RAW}"
+            f"Forced to run, but s3://{bucket}/{RAW} holds no new file and nothing was ever ingested. Copy "
+            f"a file with the columns id, text, label there: aws s3 cp reviews.csv s3://{bucket}/{RAW}"
         )
-    if not (new or forced):
-        return result(run=False, new=new, objects=len(objects))
-    run = f"runs/{execution.name}"
-    manifest = [{"prefix": f"s3://{bucket}/{RAW}"}, *(item.key.removeprefix(RAW) for item in objects)]
-    planned = {"objects": [item.model_dump(mode="json") for item in objects], "forced": forced}
-    return {
-        **result(run=True, new=new, objects=len(objects)),
-        "forced": forced,
-        "manifestUri": write_json(s3, bucket, f"{run}/plan/manifest.json", manifest),
-        "planUri": write_json(s3, bucket, f"{run}/plan/plan.json", planned),
-        "outputUri": f"s3://{bucket}/{run}",
-    }
+    events = time_events(new, after=ledger.updated_at)
+    moment = as_of(given.as_of, latest=max((event.time for event in events), default=None))
+    jobs = given.max_tuning_jobs or environment.max_tuning_jobs
+    parallel = given.max_parallel_tuning_jobs or environment.max_parallel_tuning_jobs
+    sagemaker = boto3.client("sagemaker")
+    champion = find_champion(sagemaker, environment.real_time_endpoint_name)
+    store = find_offline_store(sagemaker, environment.feature_group_name)
+    folder = write_plan(s3, bucket, events)
+    return Answer(
+        run=True,
+        forced=given.force,
+        new_objects=len(new),
+        objects=len(objects),
+        plan_uri=f"{folder}/plan.json",
+        manifest_uri=f"{folder}/manifest.json",
+        as_of=moment,
+        output_uri=f"s3://{bucket}/runs/{execution.name}",
+        quarantine_uri=f"s3://{bucket}/quarantine/{execution.name}",
+        champion_model_name=champion.model_name,
+        champion_model_package_arn=champion.model_package_arn,
+        offline_store_database=store.database,
+        offline_store_table=store.table,
+        pipeline_name=environment.pipeline_name if jobs == 1 else environment.tuning_pipeline_name,
+        max_tuning_jobs=str(jobs),
+        max_parallel_tuning_jobs=str(min(parallel, jobs)),  # SageMaker refuses more than there are jobs
+    )
 
 
-def look_again(s3: S3Client, objects: list[RawObject], look: LookAgain) -> dict[str, Any]:
-    """Counts what arrived during the run; what the run has already failed on does not count.
+def look_again(s3: S3Client, objects: list[RawObject], ledger: Ledger, look: LookAgain) -> Answer:
+    """Counts what arrived during the run; what a failed run had planned does not count.
 
     Otherwise a failure that persists would start itself again for ever. A failed run without a plan
     has an unknown share in everything that is new, so nothing counts until the next event.
     """
     failed = look.outcome.status == "FAILED"
     if failed and look.plan_uri is None:
-        return result(run=False, new=0, objects=len(objects))
-    tried: set[tuple[str, str]] = set()
-    if failed and look.plan_uri is not None:
-        rejected = {item.key for item in look.outcome.rejected}
-        planned = read_plan(s3, look.plan_uri)
-        tried = {(item.key, item.etag) for item in planned if not rejected or item.key in rejected}
-    new = sum(item.new and (item.key, item.etag) not in tried for item in objects)
-    return result(run=new > 0, new=new, objects=len(objects))
+        return Answer(run=False, new_objects=0, objects=len(objects))
+    tried = read_plan(s3, look.plan_uri) if failed and look.plan_uri else set()
+    new = [item for item in objects if not ledger.lists(item) and (item.key, item.etag) not in tried]
+    return Answer(run=bool(new), new_objects=len(new), objects=len(objects))
 
 
-def result(*, run: bool, new: int, objects: int) -> dict[str, Any]:
-    """The answer's fields, of which a look and a run with nothing to do have no URIs."""
-    uris = {"manifestUri": None, "planUri": None, "outputUri": None}
-    return {"run": run, "forced": False, "newObjects": new, "objects": objects, **uris}
+def usable_objects(s3: S3Client, bucket: str, ledger: Ledger) -> list[RawObject]:
+    """Every object under raw/, in the order of arrival, but those that are quarantined as they are."""
+    usable, misnamed = partition(list_objects(s3, bucket))
+    for item in misnamed:
+        logger.warning("skipped: no job can take a file of this name; rename it", extra={"key": item.key})
+        metrics.add_metric("SkippedObjects", MetricUnit.Count, 1)
+    kept = [item for item in usable if not ledger.quarantines(item)]
+    return sorted(kept, key=lambda item: (item.modified, item.key))
 
 
-def readable_objects(s3: S3Client, dynamodb: DynamoDBClient, environment: Environment) -> Iterator[RawObject]:
-    """Every object under raw/, but those whose present content was rejected."""
-    ledger = read_ledger(dynamodb, environment.table_name)
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=environment.bucket_name, Prefix=RAW)
-    for page in pages:
-        for entry in page.get("Contents", []):
-            key, etag, size = entry["Key"], entry["ETag"].strip('"'), entry["Size"]
-            known_etag, status = ledger.get(key, (None, None))
-            is_folder = key.endswith("/") and size == 0
-            if is_folder or (status == "REJECTED" and known_etag == etag):
-                continue
-            if not is_file_name(key.removeprefix(RAW)):
-                logger.warning("skipped: no job can take a file of this name; rename it", extra={"key": key})
-                metrics.add_metric("SkippedObjects", MetricUnit.Count, 1)
-                continue
-            modified = entry["LastModified"]
-            yield RawObject(key=key, etag=etag, size=size, modified=modified, new=known_etag != etag)
-
-
-def is_file_name(name: str) -> bool:
-    """Whether a job can download the object as a file, and name it when it is rejected."""
-    parts = name.split("/")
-    return (
-        not {"", ".", ".."} & set(parts)
-        and all(len(part.encode()) <= PART_BYTES for part in parts)
-        and len(json.dumps(name, ensure_ascii=False).encode()) <= NAME_BYTES
-    )
-
-
-def read_ledger(dynamodb: DynamoDBClient, table: str) -> dict[str, tuple[str, str]]:
-    """The etag and status that each key was last recorded with."""
-    pages = dynamodb.get_paginator("query").paginate(
-        TableName=table,
-        KeyConditionExpression="pk = :ledger",
-        ExpressionAttributeValues={":ledger": {"S": "OBJECT"}},
-        ProjectionExpression="sk, etag, #status",
-        ExpressionAttributeNames={"#status": "status"},
-        ConsistentRead=True,
-    )
-    return {
-        item["sk"]["S"]: (item["etag"]["S"], item["status"]["S"]) for page in pages for item in page["Items"]
-    }
-
-
-def read_plan(s3: S3Client, uri: str) -> list[RawObject]:
-    """The objects that an earlier run planned."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    return TypeAdapter(list[RawObject]).validate_python(json.loads(body)["objects"])
-
-
-def write_json(s3: S3Client, bucket: str, key: str, content: object) -> str:
-    """Writes a document and returns its URI."""
-    body = json.dumps(content).encode()
-    s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
-    return f"s3://{bucket}/{key}"
+def as_of(given: datetime | None, latest: datetime | None) -> str:
+    """The time whose records make the dataset: the given one, else now and whatever is new."""
+    now = datetime.now(UTC)
+    if given is None:
+        return timestamp(max(now, latest) if latest else now)
+    if given > now:
+        raise FutureError(
+            f'"asOf" is {timestamp(given)}, but it is only {timestamp(now)}: a dataset as of a time to come '
+            "could never be made again. Give a time that has passed, or none for now."
+        )
+    return timestamp(given)

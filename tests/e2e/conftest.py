@@ -1,5 +1,7 @@
 """The real template, deployed by the real SAM CLI to a laptop's AWS of the tests' own."""
 
+import csv
+import io
 import json
 import os
 import subprocess
@@ -18,6 +20,22 @@ ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "demo/sample.csv"
 LAYER = "/powertools/python/layer"
 RUN_SECONDS = 240
+# A search of two: the laptop's two cores do it side by side.
+PARAMETERS = {"SettleSeconds": "2", "PowertoolsLayerArn": LAYER, "MaxTuningJobs": "2"}
+
+
+def sample_rows() -> list[dict[str, str]]:
+    """The rows of the synthetic sample."""
+    return list(csv.DictReader(io.StringIO(SAMPLE.read_text())))
+
+
+def as_csv(rows: list[dict[str, str]]) -> bytes:
+    """A file of these rows."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, rows[0].keys())
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
 
 
 @dataclass
@@ -39,10 +57,11 @@ class Stack:
             aws_secret_access_key="test",
         )
 
-    def deploy(self, template: Path | None = None) -> None:
-        """`sam deploy` the template, or a changed one that lies beside it."""
+    def deploy(self, template: Path | None = None, **parameters: str) -> None:
+        """`sam deploy` the template, or a changed one that lies beside it, with other parameters."""
         sam = str(Path(sys.executable).with_name("sam"))
-        command = [sam, "deploy", "--config-env", "local", "--stack-name", self.name]
+        command = [sam, "deploy", "--config-env", "local", "--stack-name", self.name, "--parameter-overrides"]
+        command += [f"{name}={value}" for name, value in (PARAMETERS | parameters).items()]
         if template is not None:
             command += ["--template-file", str(template)]
         done = subprocess.run(
@@ -90,6 +109,47 @@ class Stack:
 
         execution: dict[str, Any] = wait_until(described, RUN_SECONDS)
         return execution
+
+    def run(self, document: dict[str, Any]) -> dict[str, Any]:
+        """An execution that is started with this input, when it has ended."""
+        return self.ended(self.start(document))
+
+    def steps(self, execution: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """The steps of the execution's pipeline by name."""
+        arn = json.loads(execution["output"])["pipeline"]["executionArn"]
+        pages = self.client("sagemaker").get_paginator("list_pipeline_execution_steps")
+        listed = [
+            step
+            for page in pages.paginate(PipelineExecutionArn=arn)
+            for step in page["PipelineExecutionSteps"]
+        ]
+        return {step["StepName"]: step for step in listed}
+
+    def read(self, uri: str) -> bytes:
+        """An object in S3."""
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        body: bytes = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
+
+    def ledger(self) -> dict[str, str]:
+        """Each file's status by its name under raw/."""
+        pages = self.client("dynamodb").get_paginator("query")
+        found = pages.paginate(
+            TableName=self.output("TableName"),
+            KeyConditionExpression="pk = :ledger",
+            ExpressionAttributeValues={":ledger": {"S": "OBJECT"}},
+        )
+        items = (item for page in found for item in page["Items"])
+        return {item["sk"]["S"].removeprefix("raw/"): item["status"]["S"] for item in items}
+
+    def packages(self) -> list[dict[str, Any]]:
+        """The registered models, the newest first."""
+        group, sagemaker = self.output("ModelPackageGroupName"), self.client("sagemaker")
+        listed = sagemaker.list_model_packages(ModelPackageGroupName=group, SortOrder="Descending")
+        return [
+            sagemaker.describe_model_package(ModelPackageName=item["ModelPackageArn"])
+            for item in listed["ModelPackageSummaryList"]
+        ]
 
     def entered(self, arn: str) -> list[str]:
         """The states that an execution entered, in order."""
@@ -204,3 +264,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         yield deployed
     finally:
         localaws("down", *options)
+
+
+@pytest.fixture(scope="session")
+def live(stack: Stack) -> dict[str, str]:
+    """Two live endpoints, from the first file that is dropped."""
+    (execution,) = stack.run_after(lambda: stack.drop("sample.csv", SAMPLE.read_bytes()))
+    assert execution["status"] == "SUCCEEDED", execution
+    assert stack.entered(execution["executionArn"])[-1] == "Deployed"
+    serving = stack.serving()
+    assert len(serving) == 2
+    return serving

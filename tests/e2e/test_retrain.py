@@ -1,46 +1,35 @@
-"""The whole loop: what is dropped is trained, judged and served; what is bad changes nothing."""
+"""The whole loop: what is dropped is ingested, trained on, judged and served; what is bad changes nothing."""
 
-import csv
-import io
 import json
 import random
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from samcli.yamlhelper import yaml_parse
 
 from localaws.sagemaker.threads import at_once
-from tests.e2e.conftest import ROOT, SAMPLE, Stack
+from tests.e2e.conftest import Stack, as_csv, sample_rows
 from tests.local.conftest import wait_until
 
 GOOD = "A wonderful, moving and beautifully acted film. I loved it."
 BAD = "A terrible, boring and badly acted film. I hated it."
+UNREADABLE = {
+    "noise.csv": random.Random(1).randbytes(5_000),
+    "empty.csv": b"",
+    "columns.csv": b"name,value\na,b\n",
+}
 
 
-def sample_rows() -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(SAMPLE.read_text())))
+def renamed(rows: list[dict[str, str]], prefix: str) -> list[dict[str, str]]:
+    """The same texts as other records."""
+    return [{**row, "id": f"{prefix}/{row['id']}"} for row in rows]
 
 
-def as_csv(rows: list[dict[str, str]]) -> bytes:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, rows[0].keys())
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
-
-
-@pytest.fixture(scope="module")
-def live(stack: Stack) -> dict[str, str]:
-    """Two live endpoints, from the first file that is dropped."""
-    (execution,) = stack.run_after(lambda: stack.drop("sample.csv", SAMPLE.read_bytes()))
+def output(execution: dict[str, Any]) -> dict[str, Any]:
+    """What an execution that succeeded ended with."""
     assert execution["status"] == "SUCCEEDED", execution
-    assert stack.entered(execution["executionArn"])[-1] == "Deployed"
-    serving = stack.serving()
-    assert len(serving) == 2
-    return serving
+    found: dict[str, Any] = json.loads(execution["output"])
+    return found
 
 
 def test_a_dropped_file_ends_in_two_endpoints_that_answer(stack: Stack, live: dict[str, str]) -> None:
@@ -51,150 +40,139 @@ def test_a_dropped_file_ends_in_two_endpoints_that_answer(stack: Stack, live: di
         assert set(answer["probabilities"]) == labels
         assert stack.ask_later(text) == answer
     assert stack.lock() is None
+    assert stack.ledger()["sample.csv"] == "INGESTED"
+
+
+def test_the_registry_knows_where_a_model_comes_from(stack: Stack, live: dict[str, str]) -> None:
+    model = stack.packages()[-1]
+    origin = model["CustomerMetadataProperties"]
+    report = stack.read(origin["Report"])
+    assert model["ModelApprovalStatus"] == "Approved"
+    assert model["InferenceSpecification"]["Containers"][0]["ImageDigest"].startswith("sha256:")
+    assert len(origin["DatasetSha256"]) == 64
+    assert origin["MaxTuningJobs"] == "2"
+    job = stack.client("sagemaker").describe_training_job(TrainingJobName=origin["TrainingJob"])
+    assert job["TrainingJobStatus"] == "Completed"
+    assert b"<svg" in report
+    assert b"USD" in report, "the costs are added to the report"
 
 
 def test_nothing_new_changes_nothing(stack: Stack, live: dict[str, str]) -> None:
-    arn = stack.start({})
-    assert stack.ended(arn)["status"] == "SUCCEEDED"
-    assert stack.entered(arn)[-1] == "NothingNew"
+    execution = stack.run({})
+    assert execution["status"] == "SUCCEEDED"
+    assert stack.entered(execution["executionArn"])[-1] == "NothingNew"
     assert stack.serving() == live
     assert stack.lock() is None
 
 
-def test_random_labels_are_rejected_and_what_was_live_stays_live(stack: Stack, live: dict[str, str]) -> None:
-    rows = sample_rows()
-    noise = random.Random(7)
-    for row in rows:
-        row["label"] = noise.choice(["neg", "pos"])
-    before = stack.ask(GOOD)
-    (execution,) = stack.run_after(lambda: stack.drop("sample.csv", as_csv(rows)))
-    assert execution["status"] == "SUCCEEDED", execution
-    assert stack.entered(execution["executionArn"])[-1] == "Rejected"
-
-    group = stack.output("ModelPackageGroupName")
-    sagemaker = stack.client("sagemaker")
-    newest = sagemaker.list_model_packages(ModelPackageGroupName=group, SortOrder="Descending")[
-        "ModelPackageSummaryList"
-    ][0]
-    assert newest["ModelApprovalStatus"] == "Rejected"
-    package = sagemaker.describe_model_package(ModelPackageName=newest["ModelPackageArn"])
-    assert "accuracy" in package["ApprovalDescription"]
+def test_a_model_that_is_only_as_good_leaves_the_champion_live(stack: Stack, live: dict[str, str]) -> None:
+    champion = stack.packages()[0]["ModelPackageArn"].rpartition(":")[2].removeprefix("model-package/")
+    execution = stack.run({"force": True, "maxTuningJobs": 1})
+    evaluation = output(execution)["evaluation"]
+    assert output(execution)["outcome"]["status"] == "REJECTED"
+    assert champion in evaluation["summary"]
+    assert "accuracy" in evaluation["summary"]
+    assert "0.001" in evaluation["summary"]
+    assert stack.packages()[0]["ApprovalDescription"] == evaluation["summary"]
+    steps = stack.steps(execution)
+    assert "TrainModel" in steps
+    assert steps["CompareModels"]["StepStatus"] == "Succeeded"
+    assert b"hampion" in stack.read(evaluation["reportUri"])
     assert stack.serving() == live
-    assert stack.ask(GOOD) == before
 
 
-UNREADABLE = {
-    "noise.csv": random.Random(1).randbytes(5_000),
-    "empty.csv": b"",
-    "columns.csv": b"name,value\na,b\n",
-}
+def test_the_same_time_gives_the_same_dataset_and_runs_nothing_twice(
+    stack: Stack, live: dict[str, str]
+) -> None:
+    first = stack.run({"force": True, "maxTuningJobs": 1})
+    again = {"force": True, "maxTuningJobs": 1, "asOf": output(first)["plan"]["asOf"]}
+    second = stack.run(again)
+    assert output(second)["outcome"]["status"] == "REJECTED"
+    hashes = [model["CustomerMetadataProperties"]["DatasetSha256"] for model in stack.packages()[:2]]
+    assert hashes[0] == hashes[1]
+    cached = {name for name, step in stack.steps(second).items() if "CacheHitResult" in step}
+    assert {"IngestRecords", "CreateDataset", "TrainModel"} <= cached
+
+
+def test_only_what_is_new_is_ingested(stack: Stack, live: dict[str, str]) -> None:
+    rows = renamed(sample_rows()[:30], "more")
+    (execution,) = stack.run_after(lambda: stack.drop("more.csv", as_csv(rows)))
+    assert output(execution)["plan"]["newObjects"] == 1
+    assert output(execution)["ledger"]["records"] == 30
+    assert stack.ledger() == {"sample.csv": "INGESTED", "more.csv": "INGESTED"}
+
+
+def test_bad_rows_are_set_aside_with_their_reasons(stack: Stack, live: dict[str, str]) -> None:
+    rows = renamed(sample_rows()[:40], "partly")
+    rows[7]["label"] = ""
+    (execution,) = stack.run_after(lambda: stack.drop("partly.csv", as_csv(rows)))
+    assert output(execution)["ledger"]["records"] == 39
+    assert output(execution)["ledger"]["quarantinedRows"] == 1
+    [line] = stack.read(f"{output(execution)['plan']['quarantineUri']}/algo-1.jsonl").splitlines()
+    refused = json.loads(line)
+    assert (refused["file"], refused["row"], refused["field"]) == ("raw/partly.csv", 8, "label")
 
 
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_an_unreadable_file_is_named_and_a_good_one_afterwards_succeeds(
+def test_an_unreadable_file_is_named_and_what_was_live_stays_live(
     stack: Stack, live: dict[str, str], name: str
 ) -> None:
     serving = stack.serving()
     (failed,) = stack.run_after(lambda: stack.drop(name, UNREADABLE[name]))
     assert failed["status"] == "FAILED"
-    assert failed["error"] == "PrepareData.Failed"
-    assert f"raw/{name}: " in failed["cause"]
+    assert failed["error"] == "IngestRecords.Failed"
+    assert name in failed["cause"]
+    assert stack.ledger()[name] == "QUARANTINED"
     assert stack.serving() == serving
     assert stack.lock() is None
 
-    changed = SAMPLE.read_bytes() + b"\n" * (1 + list(UNREADABLE).index(name))
-    (succeeded,) = stack.run_after(lambda: stack.drop("sample.csv", changed))
-    assert stack.entered(succeeded["executionArn"])[-1] == "Deployed", succeeded
-    assert stack.ask(GOOD)["label"] == "pos"
 
+def test_a_bad_file_does_not_hold_up_the_good_one_beside_it(stack: Stack, live: dict[str, str]) -> None:
+    good = as_csv(renamed(sample_rows()[:20], "beside"))
 
-def test_two_uploads_at_once_are_one_run(stack: Stack, live: dict[str, str]) -> None:
-    rows = sample_rows()
+    def drop_both() -> None:
+        at_once([partial(stack.drop, "bad.csv", b"\x00" * 99), partial(stack.drop, "good.csv", good)])
 
-    halves = {"half-1.csv": as_csv(rows[::2]), "half-2.csv": as_csv(rows[1::2])}
-
-    def drop_two() -> None:
-        at_once([partial(stack.drop, name, half) for name, half in halves.items()])
-
-    (execution,) = stack.run_after(drop_two)
-    assert execution["status"] == "SUCCEEDED", execution
+    (execution,) = stack.run_after(drop_both)
+    assert output(execution)["ledger"]["records"] == 20
+    assert "bad.csv" in output(execution)["ledger"]["summary"]
+    assert (stack.ledger()["bad.csv"], stack.ledger()["good.csv"]) == ("QUARANTINED", "INGESTED")
 
 
 def test_data_that_arrives_during_a_run_starts_the_next(stack: Stack, live: dict[str, str]) -> None:
-    rows = sample_rows()
-
     def drop_during_a_run() -> None:
         before = len(stack.executions())
-        stack.drop("early.csv", as_csv(rows))
+        stack.drop("early.csv", as_csv(renamed(sample_rows()[:20], "early")))
         wait_until(lambda: len(stack.executions()) > before)
         running = stack.executions()[-1]["executionArn"]
         wait_until(lambda: "DescribePipeline" in stack.entered(running), 60)
-        stack.drop("late.csv", as_csv(rows))
+        stack.drop("late.csv", as_csv(renamed(sample_rows()[:20], "late")))
 
     executions = stack.run_after(drop_during_a_run)
     assert [execution["status"] for execution in executions] == ["SUCCEEDED", "SUCCEEDED"]
 
 
-def training_process(stack: Stack) -> psutil.Process | None:
-    """The process that trains for this stack, and not for another laptop's AWS on this machine."""
-    for process in psutil.process_iter(["cmdline", "environ"]):
-        trains = any(part.endswith("containers/linear/train") for part in process.info["cmdline"] or [])
-        if trains and (process.info["environ"] or {}).get("AWS_ENDPOINT_URL") == stack.endpoint_url:
-            return process
-    return None
+def test_random_labels_are_rejected_below_the_floor(stack: Stack, live: dict[str, str]) -> None:
+    rows = sample_rows()
+    noise = random.Random(7)
+    for row in rows:
+        row["label"] = noise.choice(["neg", "pos"])
+    before, registered = stack.ask(GOOD), len(stack.packages())
+    (execution,) = stack.run_after(lambda: stack.drop("sample.csv", as_csv(rows)))
+    assert stack.entered(execution["executionArn"])[-1] == "Rejected"
+    assert "below the floor of 0.6" in output(execution)["outcome"]["cause"]
+    assert len(stack.packages()) == registered
+    assert stack.serving() == live
+    assert stack.ask(GOOD) == before
 
 
-def test_a_killed_training_fails_with_its_step_and_frees_the_lock(stack: Stack, live: dict[str, str]) -> None:
-    serving = stack.serving()
-    arn = stack.start({"force": True})
-    process: psutil.Process = wait_until(lambda: training_process(stack))
-    process.kill()
-    execution = stack.ended(arn)
-    assert execution["status"] == "FAILED"
-    assert execution["error"] == "TrainModel.Failed"
-    assert "TrainModel" in execution["cause"]
-    assert "137" in execution["cause"]
-    jobs = stack.client("sagemaker").list_training_jobs(StatusEquals="Failed", SortOrder="Descending")[
-        "TrainingJobSummaries"
-    ]
-    job = stack.client("sagemaker").describe_training_job(TrainingJobName=jobs[0]["TrainingJobName"])
-    assert "exit code: 137" in job["FailureReason"]
-    assert stack.serving() == serving
-    assert stack.lock() is None
-
-
-def test_a_missing_permission_fails_the_run_with_its_action(stack: Stack, live: dict[str, str]) -> None:
-    """The template without one statement of a role: EvaluateModel may not read the statistics."""
-    serving = stack.serving()
-    changed = ROOT / "template-without-a-statement.yaml"
-    changed.write_text(without_action(ROOT / "template.yaml", "EvaluateModelRole", "s3:GetObject"))
+def test_a_corrected_file_takes_the_bad_ones_place(stack: Stack, live: dict[str, str]) -> None:
+    """Any bounds, so that the new model goes live: a record's latest version counts."""
+    stack.deploy(MinImprovement="0", MaxPValue="1")
     try:
-        stack.deploy(changed)
-        execution = stack.ended(stack.start({"force": True}))
-        assert execution["status"] == "FAILED"
-        assert "AccessDenied" in execution["cause"]
-        assert "s3:GetObject" in execution["cause"]
-        assert "EvaluateModel" in execution["cause"]
-        assert stack.serving() == serving
-        assert stack.lock() is None
+        (execution,) = stack.run_after(lambda: stack.drop("sample.csv", as_csv(sample_rows())))
+        assert output(execution)["outcome"]["status"] == "DEPLOYED"
+        assert stack.serving() != live
+        assert stack.ask(GOOD)["label"] == "pos"
     finally:
-        changed.unlink()
         stack.deploy()
-
-
-def without_action(template: Path, role: str, action: str) -> str:
-    """The template's text without a role's statements on one action."""
-    document = yaml_parse(template.read_text())
-    removed = 0
-    for policy in document["Resources"][role]["Properties"]["Policies"]:
-        statements = policy["PolicyDocument"]["Statement"]
-        kept = [statement for statement in statements if action not in _actions(statement)]
-        removed += len(statements) - len(kept)
-        policy["PolicyDocument"]["Statement"] = kept
-    assert removed, f"{role} has no statement on {action}"
-    return json.dumps(document)
-
-
-def _actions(statement: dict[str, Any]) -> list[str]:
-    actions = statement["Action"]
-    return [actions] if isinstance(actions, str) else list(actions)

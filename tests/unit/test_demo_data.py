@@ -64,8 +64,37 @@ def test_only_stanfords_ids_are_taken_for_film_reviews(
     assert data.get(tmp_path / name, console).reviews is reviews
 
 
+def test_stanfords_archive_is_taken_as_it_is(tmp_path: Path, console: Console) -> None:
+    archive = tmp_path / "aclImdb_v1.tar.gz"
+    archive.write_bytes(b"as published")
+    for given in (archive, tmp_path):
+        found = data.get(given, console)
+        assert found.files == (data.RawFile(archive, "aclImdb_v1.tar.gz"),)
+        assert found.reviews
+
+
+def test_an_unpacked_archive_is_packed_again(tmp_path: Path, console: Console) -> None:
+    review = tmp_path / "aclImdb/train/neg/0_3.txt"
+    review.parent.mkdir(parents=True)
+    review.write_text("dull")
+    found = data.get(tmp_path, console, tmp_path / "cache")
+    [file] = found.files
+    assert (file.name, file.path.parent) == ("aclImdb-packed.tar.gz", tmp_path / "cache")
+    assert found.reviews
+
+
+def test_what_was_downloaded_is_taken_as_it_is(
+    tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "fetch", lambda target, console: target)
+    found = data.get(None, console, tmp_path)
+    assert found.files == (data.RawFile(tmp_path / "aclImdb_v1.tar.gz", "aclImdb_v1.tar.gz"),)
+    assert found.reviews
+    assert not found.synthetic
+
+
 def test_unreadable_tables_are_left_to_the_pipeline_to_judge(tmp_path: Path, console: Console) -> None:
-    for name in ("noise.csv", "noise.csv.gz", "noise.csv.zst", "noise.jsonl"):
+    for name in ("noise.csv", "noise.csv.gz", "noise.csv.zst", "noise.jsonl", "noise.parquet"):
         (tmp_path / name).write_bytes(b"\x89\x00noise" * 9)
         assert data.get(tmp_path / name, console).files == (data.RawFile(tmp_path / name, name),)
 

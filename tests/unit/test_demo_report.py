@@ -1,11 +1,19 @@
 """What is printed of a run's metrics, failure and answers."""
 
+import io
+from pathlib import Path
+from typing import Any, cast
+
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 from demo import report
+from demo.ask import Answer, Exchange, Review
+from demo.details import Training
 from demo.history import State
 from demo.progress import Progress, Step
+from demo.stack import Clients
 from demo.verdict import Finding
 
 EVALUATION = {
@@ -53,6 +61,114 @@ def test_synthetic_data_is_marked_where_metrics_show(console: Console, keys: lis
     report.print_quality(console, progress(), report.synthetic_mark(keys))
     assert report.synthetic_mark(keys).startswith(mark)
     assert mark in console.export_text().splitlines()[1]
+
+
+def outcome_of(it: Progress, **data: Any) -> Progress:
+    """Adds the workflow's data as its last state left it."""
+    it.history.states["UpdateLedger"] = State("UpdateLedger", "Task", output=data)
+    return it
+
+
+def test_the_champions_rows_have_their_own_relation(console: Console) -> None:
+    row = {"metric": "p_value", "value": 0.2134, "relation": "<=", "bound": 0.05, "verdict": "fail"}
+    it = outcome_of(progress(), evaluation={**EVALUATION, "table": [row]})
+    report.print_quality(console, it, "")
+    assert ["p_value", "0.2134", "<=", "0.05", "fail"] in [
+        line.split() for line in console.export_text().splitlines()
+    ]
+
+
+def test_quarantine_is_told_with_where_it_lies(console: Console) -> None:
+    summary = "Of 1 new file, 9 rows were ingested. Quarantined: 1 row, see s3://bucket/quarantine/one"
+    report.print_data(console, outcome_of(progress(), ledger={"quarantinedRows": 1, "summary": summary}))
+    assert summary in console.export_text()
+
+
+def test_without_ingestion_nothing_is_said_of_data(console: Console) -> None:
+    report.print_data(console, outcome_of(progress(), ledger={"summary": ""}))
+    assert console.export_text() == ""
+
+
+def test_a_search_is_a_table_of_its_trainings(console: Console) -> None:
+    it = progress()
+    it.trainings = [
+        Training("s-1", "Completed", 0.91234, {"inverse_regularization": "12.345678", "min_documents": "2"}),
+        Training("s-2", "Stopped", None, {"inverse_regularization": "3", "min_documents": "5"}),
+    ]
+    report.print_trainings(console, it)
+    rows = [line.split() for line in console.export_text().splitlines()]
+    assert ["status", "validation:accuracy", "inverse_regularization", "min_documents"] in rows
+    assert ["1", "Completed", "0.9123", "12.35", "2"] in rows
+    assert ["2", "Stopped", "-", "3", "5"] in rows
+
+
+class Bucket:
+    """Holds one report, or none."""
+
+    def __init__(self, body: bytes | None) -> None:
+        self.s3, self.body = self, body
+
+    def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+        assert (Bucket, Key) == ("bucket", "runs/one/quality/report.html")
+        if self.body is None:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "GetObject")
+        return {"Body": io.BytesIO(self.body)}
+
+
+REPORT = "s3://bucket/runs/one/quality/report.html"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"evaluation": {**EVALUATION, "reportUri": REPORT}},
+        {"outcome": {"status": "REJECTED", "cause": f"below the floor of 0.6. See {REPORT}"}},
+    ],
+)
+def test_the_report_is_fetched_for_the_browser(
+    console: Console, tmp_path: Path, data: dict[str, Any]
+) -> None:
+    it, clients = outcome_of(progress(), **data), cast(Clients, Bucket(b"<html>"))
+    found = report.print_report(console, clients, it, tmp_path / "reports")
+    assert found == tmp_path / "reports/one.html"
+    assert found.read_bytes() == b"<html>"
+    assert "reports/one.html" in console.export_text().replace("\n", "")
+
+
+def test_a_report_that_cannot_be_read_is_named(console: Console, tmp_path: Path) -> None:
+    it = outcome_of(progress(), evaluation={"reportUri": REPORT})
+    assert report.print_report(console, cast(Clients, Bucket(None)), it, tmp_path) is None
+    assert f"aws s3 cp {REPORT} ." in console.export_text()
+    assert report.print_report(console, cast(Clients, Bucket(None)), progress(), tmp_path) is None
+
+
+def test_the_cost_is_told_line_by_line(console: Console) -> None:
+    report.print_cost(
+        console, outcome_of(progress(), cost={"total": 0.1, "text": "about 0.1 USD\nendpoints"})
+    )
+    assert console.export_text() == "\nCost\n  about 0.1 USD\n  endpoints\n"
+
+
+def test_a_refusal_by_the_pipeline_tells_its_reason(console: Console) -> None:
+    it = Progress("arn:aws:states:us-east-1:1:execution:retrain:one", "SUCCEEDED")
+    it.history.states["Rejected"] = State("Rejected", "Succeed")
+    outcome_of(it, outcome={"status": "REJECTED", "cause": "below the floor of 0.6"})
+    report.print_verdict(console, Finding(it))
+    assert "below the floor of 0.6" in console.export_text()
+
+
+def test_a_champion_that_is_kept_is_no_bad_news(console: Console) -> None:
+    table = [
+        {"metric": "accuracy", "value": 0.91, "relation": ">=", "bound": 0.8, "verdict": "pass"},
+        {"metric": "improvement", "value": 0.0, "relation": ">=", "bound": 0.001, "verdict": "fail"},
+        {"metric": "p_value", "value": 0.5, "relation": "<=", "bound": 0.05, "verdict": "fail"},
+    ]
+    it = outcome_of(progress(), evaluation={**EVALUATION, "table": table})
+    answer = Answer("pos", 0.9)
+    report.print_verdict(console, Finding(it, (Exchange(Review("lovely"), answer, answer),)))
+    said = console.export_text()
+    assert "not better than the live one, which stays live" in said
+    assert "retrain-async is none, not InService." in said
 
 
 def test_rejection_says_what_stays_live(console: Console) -> None:

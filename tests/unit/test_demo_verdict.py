@@ -1,5 +1,7 @@
 """The exit code says what a run came to."""
 
+from typing import Any
+
 import pytest
 
 from demo.ask import Answer, Exchange, Review
@@ -45,6 +47,63 @@ def test_a_deployed_run_with_a_fault_is_a_failure(it: Finding, fault: str) -> No
 
 def test_sense_is_only_expected_of_real_reviews() -> None:
     assert exit_code(finding(exchanges=(Exchange(REVIEW, SPAM, SPAM),), expect_sense=False)) == 0
+
+
+def judged(**rows: tuple[float | None, float, str]) -> dict[str, Any]:
+    """The judgement as the workflow's data has it: value, bound and verdict by metric."""
+    table = [
+        {"metric": metric, "value": value, "relation": ">=", "bound": bound, "verdict": verdict}
+        for metric, (value, bound, verdict) in rows.items()
+    ]
+    return {"evaluation": {"approved": False, "table": table}}
+
+
+GOOD_ENOUGH: dict[str, Any] = {"accuracy": (0.91, 0.8, "pass"), "weighted_f1": (0.91, 0.8, "pass")}
+NO_BETTER: dict[str, Any] = {"improvement": (0.0, 0.001, "fail"), "p_value": (0.5, 0.05, "fail")}
+
+
+def rejected(judgement: dict[str, Any], exchanges: tuple[Exchange, ...] = ()) -> Finding:
+    it = finding(end="Rejected", exchanges=exchanges)
+    it.progress.history.states["EvaluateModel"] = State("EvaluateModel", "Task", output=judgement)
+    return it
+
+
+def test_a_good_model_that_is_no_better_than_the_live_one_is_no_failure() -> None:
+    it = rejected(judged(**GOOD_ENOUGH, **NO_BETTER), (Exchange(REVIEW, GOOD, GOOD),))
+    assert it.champion_kept
+    assert exit_code(it) == 0
+
+
+def test_better_by_chance_is_no_failure_either() -> None:
+    chance = {"improvement": (0.002, 0.001, "pass"), "p_value": (0.2, 0.05, "fail")}
+    assert exit_code(rejected(judged(**GOOD_ENOUGH, **chance), (Exchange(REVIEW, GOOD, GOOD),))) == 0
+
+
+def test_a_live_model_that_answers_badly_is_a_failure() -> None:
+    it = rejected(judged(**GOOD_ENOUGH, **NO_BETTER), (Exchange(REVIEW, GOOD, SPAM),))
+    assert exit_code(it) == 1
+    assert exit_code(rejected(judged(**GOOD_ENOUGH, **NO_BETTER))) == 1
+
+
+@pytest.mark.parametrize(
+    "judgement",
+    [
+        judged(accuracy=(0.7, 0.8, "fail"), weighted_f1=(0.91, 0.8, "pass"), **NO_BETTER),
+        judged(accuracy=(0.91, 0.8, "pass"), weighted_f1=(None, 0.8, "missing"), **NO_BETTER),
+        judged(accuracy=(0.7, 0.8, "fail"), weighted_f1=(0.7, 0.8, "fail")),
+        judged(
+            accuracy=(0.8001, 0.8, "pass"),
+            weighted_f1=(0.91, 0.8, "pass"),
+            improvement=(0.0002, 0.001, "fail"),
+            p_value=(0.5, 0.05, "fail"),
+        ),
+        {},
+    ],
+)
+def test_below_a_bound_is_rejected(judgement: dict[str, Any]) -> None:
+    it = rejected(judgement, (Exchange(REVIEW, GOOD, GOOD),))
+    assert not it.champion_kept
+    assert exit_code(it) == 3
 
 
 def test_rejected_has_a_code_of_its_own() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from rich.console import Console
 
+from demo.details import Training
 from demo.history import State, utc_now
 from demo.progress import Progress, Step
 from demo.view import PlainView, duration, open_view, picture
@@ -77,6 +78,34 @@ def test_a_log_gets_one_line_a_change_and_no_control_characters() -> None:
     assert re.fullmatch(r"01:05  step +TrainModel +Succeeded  12 s\n", added)
     assert "\x1b" not in text(screen)
     assert "\r" not in text(screen)
+
+
+def test_a_steps_findings_stand_beside_it_and_conditions_are_quiet() -> None:
+    screen, run = console(), progress()
+    begun, ended = utc_now() - timedelta(seconds=12), utc_now()
+    run.steps = [
+        Step("IngestRecords", "Processing", "Succeeded", begun, ended, "", "50,000 records"),
+        Step("TuneModel", "Tuning", "Executing", begun, None, "", "1 of 2, best 0.9123"),
+        Step("AboveFloor", "Condition", "Executing", begun, None, ""),
+    ]
+    run.trainings = [
+        Training("search-001", "Completed", 0.9123, {}),
+        Training("search-002", "InProgress", None, {}),
+    ]
+    view = PlainView(screen)
+    view.show(run)
+    said = text(screen)
+    assert re.search(r"step +IngestRecords +Succeeded  12 s  50,000 records\n", said)
+    assert re.search(r"training +1: search-001 +0\.9123\n", said)
+    assert "search-002" not in said
+    assert "AboveFloor" not in said
+    run.steps[2] = Step("AboveFloor", "Condition", "Succeeded", begun, ended, "", "yes")
+    view.show(run)
+    assert re.search(r"step +AboveFloor +Succeeded  12 s  yes\n", text(screen))
+    drawn = console()
+    drawn.print(picture(run, drawn))
+    assert re.search(r"TuneModel +1 of 2, best 0\.9123", text(drawn))
+    assert re.search(r"AboveFloor +yes", text(drawn))
 
 
 def test_the_view_fits_the_console() -> None:

@@ -1,5 +1,7 @@
 """Which execution counts as the one that an upload started."""
 
+import io
+import json
 from typing import Any, cast
 
 import pytest
@@ -13,14 +15,18 @@ from demo.stack import Clients, Stack
 from demo.upload import Dropped
 
 STACK = Stack("retrain", "bucket", "arn:machine", "pipeline", "real-time", "async")
-DROPPED = (Dropped("raw/a.csv", "etag"),)
+A, B = Dropped("raw/a.csv", "etag"), Dropped("raw/b.csv", "other")
+DROPPED = (A,)
 
 
 class Account:
-    """A state machine whose executions are given: name, end state, whether its plan holds the upload."""
+    """A state machine whose executions are given: name, end state, whether its plan holds the upload.
+
+    Where the third is a set, it is what was planned.
+    """
 
     def __init__(self) -> None:
-        self.runs: dict[str, tuple[str, bool]] = {}
+        self.runs: dict[str, tuple[str, bool | set[Dropped]]] = {}
         self.running: set[str] = set()
         self.upcoming: list[tuple[str, str, bool]] = []
         self.inputs: list[str] = []
@@ -53,13 +59,14 @@ class Follower(watch.Watch):
         progress.history.states[end] = State(end, "Succeed")
         return progress
 
-    def _planned(self, execution_name: str, objects: tuple[Dropped, ...]) -> bool:
-        return self.account.runs[execution_name][1]
+    def _planned(self, progress: Progress) -> set[Dropped]:
+        planned = self.account.runs[progress.name][1]
+        return planned if isinstance(planned, set) else {A} if planned else set()
 
 
 class Services:
-    def __init__(self, sfn: Any) -> None:
-        self.sfn = sfn
+    def __init__(self, sfn: Any, s3: Any = None) -> None:
+        self.sfn, self.s3 = sfn, s3
 
 
 @pytest.fixture
@@ -92,6 +99,32 @@ def test_a_run_in_progress_is_followed_and_then_the_one_after_it(account: Accoun
 def test_a_run_in_progress_that_took_the_upload_is_the_one(account: Account, console: Console) -> None:
     account.runs["before"], account.running = ("Deployed", True), {"before"}
     assert Follower(account, console).dropped(DROPPED).name == "before"
+
+
+def test_an_upload_that_two_runs_planned_between_them_is_followed_to_the_second(
+    account: Account, console: Console
+) -> None:
+    it = Follower(account, console)
+    account.runs = {"one": ("Deployed", {A}), "two": ("Rejected", {B})}
+    assert it.dropped((A, B)).name == "two"
+    assert it.followed == ["one", "two"]
+
+
+def test_the_plan_is_read_where_the_run_says_that_it_lies(account: Account, console: Console) -> None:
+    class Bucket:
+        def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
+            assert (Bucket, Key) == ("bucket", "plans/abc/plan.json")
+            objects = [
+                {"key": "raw/a.csv", "etag": "etag", "size": 1, "eventTime": "2026-01-01T00:00:00.000Z"}
+            ]
+            return {"Body": io.BytesIO(json.dumps({"objects": objects}).encode())}
+
+    it = watch.Watch(cast(Clients, Services(account, Bucket())), STACK, console)
+    progress = Progress("one")
+    assert it._planned(progress) == set()
+    plan = {"plan": {"planUri": "s3://bucket/plans/abc/plan.json"}}
+    progress.history.states["PlanRun"] = State("PlanRun", "Task", output=plan)
+    assert it._planned(progress) == {A}
 
 
 def test_a_failure_counts_unless_it_is_an_older_runs(account: Account, console: Console) -> None:

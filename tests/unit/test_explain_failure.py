@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 EXECUTION = "arn:aws:sagemaker:us-east-1:111122223333:pipeline/retrain-pipeline/execution/abcdefghijkl"
-JOB = "arn:aws:sagemaker:us-east-1:111122223333:processing-job/pipelines-abc-PrepareData-xyz"
+JOB = "arn:aws:sagemaker:us-east-1:111122223333:processing-job/pipelines-abc-IngestRecords-xyz"
 CAUGHT = {"Error": "PipelineFailed", "Cause": "The pipeline ended as Failed"}
 CONTEXT = SimpleNamespace(
     function_name="explain_failure", memory_limit_in_mb=128, invoked_function_arn="arn:fn", aws_request_id="1"
@@ -41,6 +41,10 @@ def explain(
     return answer
 
 
+def told(error: str, cause: str, **fields: Any) -> dict[str, Any]:
+    return {"error": error, "cause": cause, "status": "FAILED", "retriable": False, **fields}
+
+
 def step(name: str, status: str, minute: int = 0, **fields: Any) -> dict[str, Any]:
     ended = {"EndTime": datetime(2024, 1, 1, 0, minute, tzinfo=UTC)} if status != "Executing" else {}
     return {"StepName": name, "StepStatus": status, **ended, **fields}
@@ -67,10 +71,10 @@ def add_execution(sagemaker: Stubber, status: str, **fields: str) -> None:
 def add_processing_failure(sagemaker: Stubber, **fields: str) -> None:
     reason = "AlgorithmError: See job logs for more information, exit code: 1"
     metadata = {"ProcessingJob": {"Arn": JOB}}
-    failed = step("PrepareData", "Failed", FailureReason=reason, Metadata=metadata)
+    failed = step("IngestRecords", "Failed", FailureReason=reason, Metadata=metadata)
     add_steps(sagemaker, [failed])
     job = {
-        "ProcessingJobName": "pipelines-abc-PrepareData-xyz",
+        "ProcessingJobName": "pipelines-abc-IngestRecords-xyz",
         "ProcessingResources": {
             "ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 30}
         },
@@ -80,54 +84,44 @@ def add_processing_failure(sagemaker: Stubber, **fields: str) -> None:
         "CreationTime": datetime(2024, 1, 1, tzinfo=UTC),
         **fields,
     }
-    expected = {"ProcessingJobName": "pipelines-abc-PrepareData-xyz"}
+    expected = {"ProcessingJobName": "pipelines-abc-IngestRecords-xyz"}
     sagemaker.add_response("describe_processing_job", job, expected)
 
 
 def test_unreadable_files_are_named(module: ModuleType, sagemaker: Stubber) -> None:
     rejected = [
         {"file": "noise.csv", "reason": "not UTF-8 text: byte 0x89 at offset 0"},
-        {"file": "deep/empty.csv", "reason": "empty"},
+        {"file": "raw/deep/empty.csv", "reason": "empty"},
     ]
     add_processing_failure(sagemaker, ExitMessage=json.dumps({"rejected": rejected}))
-    assert explain(module) == {
-        "error": "PrepareData.Failed",
-        "cause": "Pipeline step PrepareData failed: raw/noise.csv: not UTF-8 text: byte 0x89 at offset 0; "
+    assert explain(module) == told(
+        "IngestRecords.Failed",
+        "Pipeline step IngestRecords failed: raw/noise.csv: not UTF-8 text: byte 0x89 at offset 0; "
         "raw/deep/empty.csv: empty",
-        "rejected": [
-            {"key": "raw/noise.csv", "reason": "not UTF-8 text: byte 0x89 at offset 0"},
-            {"key": "raw/deep/empty.csv", "reason": "empty"},
-        ],
-    }
+    )
 
 
-def test_files_that_did_not_fit_are_counted(module: ModuleType, sagemaker: Stubber) -> None:
-    message = {"rejected": [{"file": "a.csv", "reason": "empty"}], "more": 41}
-    add_processing_failure(sagemaker, ExitMessage=json.dumps(message))
-    answer = explain(module)
-    assert answer["cause"] == "Pipeline step PrepareData failed: raw/a.csv: empty (and 41 more)"
-    assert len(answer["rejected"]) == 1
-
-
-def test_files_of_which_none_is_named_are_counted(module: ModuleType, sagemaker: Stubber) -> None:
-    add_processing_failure(sagemaker, ExitMessage='{"rejected": [], "more": 2}')
-    assert explain(module) == {
-        "error": "PrepareData.Failed",
-        "cause": "Pipeline step PrepareData failed: unreadable files under raw/: 2; the job's log names them",
-        "rejected": [],
-    }
-
-
-@pytest.mark.parametrize("message", ["disk full", '{"rejected": []}', '["noise.csv"]'])
-def test_an_exit_message_without_files_is_the_reason(
-    module: ModuleType, sagemaker: Stubber, message: str
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ({"rejected": [{"file": "a.csv", "reason": "empty"}], "more": 41}, "raw/a.csv: empty (and 41 more)"),
+        ({"rejected": [], "more": 2}, "unreadable files under raw/: 2; the job's log names them"),
+        ({"error": "3 of 9 records are not visible"}, "3 of 9 records are not visible"),
+        ({"rejected": []}, '{"rejected": []}'),
+        (["noise.csv"], '["noise.csv"]'),
+    ],
+)
+def test_an_exit_message_is_put_into_words(
+    module: ModuleType, sagemaker: Stubber, message: object, shown: str
 ) -> None:
-    add_processing_failure(sagemaker, ExitMessage=message)
-    assert explain(module) == {
-        "error": "PrepareData.Failed",
-        "cause": f"Pipeline step PrepareData failed: {message}",
-        "rejected": [],
-    }
+    add_processing_failure(sagemaker, ExitMessage=json.dumps(message))
+    cause = f"Pipeline step IngestRecords failed: {shown}"
+    assert explain(module) == told("IngestRecords.Failed", cause)
+
+
+def test_an_exit_message_that_is_no_json_is_told_as_it_is(module: ModuleType, sagemaker: Stubber) -> None:
+    add_processing_failure(sagemaker, ExitMessage="disk full")
+    assert explain(module)["cause"] == "Pipeline step IngestRecords failed: disk full"
 
 
 def test_a_processing_job_without_a_message_has_its_failure_reason(
@@ -135,7 +129,7 @@ def test_a_processing_job_without_a_message_has_its_failure_reason(
 ) -> None:
     add_processing_failure(sagemaker)
     assert explain(module)["cause"] == (
-        "Pipeline step PrepareData failed: AlgorithmError: See job logs for more information, exit code: 1"
+        "Pipeline step IngestRecords failed: AlgorithmError: See job logs for more information, exit code: 1"
     )
 
 
@@ -145,25 +139,68 @@ def test_a_processing_job_without_a_message_has_its_failure_reason(
         ("TrainModel", {"TrainingJob": {"Arn": "arn:training-job/t"}}, "AlgorithmError: exit code: 137"),
         ("ScoreTestSplit", {"TransformJob": {"Arn": "arn:transform-job/t"}}, "ClientError: See job logs"),
         ("RegisterModel", {}, "ClientError: ModelPackageGroup retrain-models does not exist"),
-        ("PrepareData", {}, "ClientError: Failed to invoke sagemaker:CreateProcessingJob"),
+        ("IngestRecords", {}, "ClientError: Failed to invoke sagemaker:CreateProcessingJob"),
     ],
 )
 def test_any_other_step_has_its_own_reason(
     module: ModuleType, sagemaker: Stubber, name: str, metadata: dict[str, Any], reason: str
 ) -> None:
     add_steps(sagemaker, [step(name, "Failed", FailureReason=reason, Metadata=metadata)])
-    assert explain(module) == {
-        "error": f"{name}.Failed",
-        "cause": f"Pipeline step {name} failed: {reason}",
-        "rejected": [],
-    }
+    assert explain(module) == told(f"{name}.Failed", f"Pipeline step {name} failed: {reason}")
+
+
+FLOOR = "The accuracy is below the floor of 0.6"
+
+
+def test_a_step_that_fails_the_pipeline_on_purpose_is_a_verdict(
+    module: ModuleType, sagemaker: Stubber
+) -> None:
+    broken = step("ScoreChampion", "Failed", 1, FailureReason="InternalServerError: try again")
+    verdict = step("BelowFloor", "Failed", 2, Metadata={"Fail": {"ErrorMessage": FLOOR}})
+    add_steps(sagemaker, [broken, verdict])
+    assert explain(module) == told("BelowFloor", FLOOR, status="REJECTED")
+
+
+def test_a_verdict_without_a_message_names_its_step(module: ModuleType, sagemaker: Stubber) -> None:
+    add_steps(sagemaker, [step("BelowFloor", "Failed", Metadata={"Fail": {}})])
+    assert explain(module)["cause"] == "Pipeline step BelowFloor refused the model"
+
+
+CALL = "ClientError: Failed to invoke sagemaker:CreateTrainingJob. Error Details: "
+
+
+@pytest.mark.parametrize(
+    ("reason", "retriable"),
+    [
+        ("InternalServerError: We encountered an internal error. Please try again.", True),
+        ("CapacityError: Unable to provision requested ML compute capacity.", True),
+        ("ThrottlingException: Rate exceeded", True),
+        (CALL + "Rate exceeded", True),
+        (CALL + "An error occurred (ThrottlingException) when calling it: Rate exceeded", True),
+        (CALL + "An error occurred (InternalFailure) when calling it", True),
+        (CALL + "An error occurred (ServiceUnavailable) when calling it", True),
+        (CALL + "An error occurred (AccessDeniedException) when calling it: not authorized", False),
+        (CALL + "An error occurred (ResourceLimitExceeded): the limit is 0 Instances", False),
+        (CALL + "An error occurred (ValidationException) when calling it: no such bucket", False),
+        ("AlgorithmError: Please use an instance type with more memory, exit code: 137", False),
+        ("AlgorithmError: InternalServerError is what our code says, exit code: 1", False),
+        ("ClientError: Data download failed: no objects found under s3://data/runs/one/", False),
+        ("ResourceLimitExceeded: the account-level limit was exceeded", False),
+        ("", False),
+    ],
+)
+def test_only_the_platforms_own_faults_are_worth_a_second_try(
+    module: ModuleType, sagemaker: Stubber, reason: str, retriable: bool
+) -> None:
+    add_steps(sagemaker, [step("TrainModel", "Failed", FailureReason=reason)])
+    assert explain(module)["retriable"] is retriable
 
 
 def test_the_first_failed_step_is_told_wherever_it_is_listed(module: ModuleType, sagemaker: Stubber) -> None:
     add_steps(
         sagemaker,
         [step("Running", "Executing"), step("Later", "Failed", 9, FailureReason="second")],
-        [step("Sooner", "Failed", 3, FailureReason="first"), step("PrepareData", "Succeeded", 1)],
+        [step("Sooner", "Failed", 3, FailureReason="first"), step("IngestRecords", "Succeeded", 1)],
     )
     assert explain(module)["cause"] == "Pipeline step Sooner failed: first"
 
@@ -195,21 +232,13 @@ def test_a_failure_after_the_pipeline_is_told_as_it_was_caught(
     add_steps(sagemaker, [step("RegisterModel", "Succeeded")])
     add_execution(sagemaker, "Succeeded")
     failure = {"Error": "EndpointFailed", "Cause": "retrain-realtime: no capacity"}
-    assert explain(module, failure) == {
-        "error": "EndpointFailed",
-        "cause": "retrain-realtime: no capacity",
-        "rejected": [],
-    }
+    assert explain(module, failure) == told("EndpointFailed", "retrain-realtime: no capacity")
 
 
 def test_a_functions_error_is_told_without_its_stack_trace(module: ModuleType) -> None:
     raised = {"errorMessage": "raw/ is empty", "errorType": "NoDataError", "stackTrace": ["  File …"]}
     failure = {"Error": "NoDataError", "Cause": json.dumps(raised)}
-    assert explain(module, failure, arn=None) == {
-        "error": "NoDataError",
-        "cause": "NoDataError: raw/ is empty",
-        "rejected": [],
-    }
+    assert explain(module, failure, arn=None) == told("NoDataError", "NoDataError: raw/ is empty")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +254,7 @@ def test_a_functions_error_is_told_without_its_stack_trace(module: ModuleType) -
 def test_the_workflows_own_errors(
     module: ModuleType, failure: dict[str, str], error: str, cause: str
 ) -> None:
-    assert explain(module, failure, arn=None) == {"error": error, "cause": cause, "rejected": []}
+    assert explain(module, failure, arn=None) == told(error, cause)
 
 
 def test_a_long_cause_keeps_its_head(module: ModuleType) -> None:

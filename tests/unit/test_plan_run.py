@@ -1,11 +1,12 @@
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from pydantic import ValidationError
 
@@ -14,18 +15,74 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 BUCKET, TABLE = "data", "ledger"
+PACKAGE = "arn:aws:sagemaker:us-east-1:111122223333:model-package/retrain-models/3"
+STORE = {"Catalog": "AwsDataCatalog", "Database": "sagemaker_featurestore", "TableName": "retrain_records_17"}
+ENVIRONMENT = {
+    "BUCKET_NAME": BUCKET,
+    "TABLE_NAME": TABLE,
+    "FEATURE_GROUP_NAME": "retrain-records",
+    "REAL_TIME_ENDPOINT_NAME": "retrain-realtime",
+    "PIPELINE_NAME": "retrain-pipeline",
+    "TUNING_PIPELINE_NAME": "retrain-tuning",
+    "MAX_TUNING_JOBS": "4",
+    "MAX_PARALLEL_TUNING_JOBS": "2",
+}
 CONTEXT = SimpleNamespace(
     function_name="plan_run", memory_limit_in_mb=128, invoked_function_arn="arn:fn", aws_request_id="1"
 )
 
 
+class SageMaker:
+    """What is live, and the feature group; nothing is live until a test says so."""
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.model: dict[str, Any] = {"PrimaryContainer": {"ModelPackageName": PACKAGE}}
+        self.model_name = "retrain-0123456789ab"
+        self.offline_store: dict[str, Any] = {"DataCatalogConfig": STORE}
+        self.error = error("ValidationException", 'Could not find endpoint "arn:endpoint".')
+
+    def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:
+        assert EndpointName == "retrain-realtime"
+        if not self.status:
+            raise self.error
+        return {"EndpointStatus": self.status, "EndpointConfigName": "config"}
+
+    def describe_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
+        assert EndpointConfigName == "config"
+        return {"ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": self.model_name}]}
+
+    def describe_model(self, ModelName: str) -> dict[str, Any]:
+        if ModelName != "retrain-0123456789ab":
+            raise error("ValidationException", f'Could not find model "{ModelName}".')
+        return {"ModelName": ModelName, **self.model}
+
+    def describe_feature_group(self, FeatureGroupName: str) -> dict[str, Any]:
+        assert FeatureGroupName == "retrain-records"
+        return {"FeatureGroupStatus": "Created", "OfflineStoreConfig": self.offline_store}
+
+
+def error(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Describe")
+
+
 @pytest.fixture
-def module(load_module: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def sagemaker() -> SageMaker:
+    return SageMaker()
+
+
+@pytest.fixture
+def module(
+    load_module: Callable[[str], ModuleType], monkeypatch: pytest.MonkeyPatch, sagemaker: SageMaker
+) -> Iterator[ModuleType]:
     monkeypatch.setenv("POWERTOOLS_TRACE_DISABLED", "true")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setenv("BUCKET_NAME", BUCKET)
-    monkeypatch.setenv("TABLE_NAME", TABLE)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
     with mock_aws():
+        connect = boto3.client
+        fakes: dict[str, Any] = {"sagemaker": sagemaker}
+        monkeypatch.setattr(boto3, "client", lambda name: fakes.get(name) or connect(name))
         yield load_module("functions/plan_run/app.py")
 
 
@@ -62,11 +119,11 @@ def drop(s3: "S3Client") -> Callable[..., str]:
 
 
 @pytest.fixture
-def record(dynamodb: "DynamoDBClient") -> Callable[[str, str, str], None]:
+def record(dynamodb: "DynamoDBClient") -> Callable[..., None]:
     """Puts a ledger entry."""
 
-    def put(key: str, etag: str, status: str) -> None:
-        item = {"pk": "OBJECT", "sk": key, "etag": etag, "status": status}
+    def put(key: str, etag: str, status: str = "INGESTED", **more: str) -> None:
+        item = {"pk": "OBJECT", "sk": key, "etag": etag, "status": status, **more}
         dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
 
     return put
@@ -78,8 +135,8 @@ def start(module: ModuleType, name: str = "one", **given: Any) -> dict[str, Any]
     return answer
 
 
-def look(module: ModuleType, plan_uri: str | None, status: str, *rejected: str) -> tuple[bool, int]:
-    outcome = {"status": status, "rejected": [{"key": key, "reason": "noise"} for key in rejected]}
+def look(module: ModuleType, plan_uri: str | None, status: str) -> tuple[bool, int]:
+    outcome = {"status": status}
     answer = module.lambda_handler({"lookAgain": {"planUri": plan_uri, "outcome": outcome}}, CONTEXT)
     return answer["run"], answer["newObjects"]
 
@@ -89,23 +146,38 @@ def read(s3: "S3Client", uri: str) -> Any:
     return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
 
 
+def planned(s3: "S3Client", answer: dict[str, Any]) -> list[str]:
+    return [item["key"] for item in read(s3, answer["planUri"])["objects"]]
+
+
 def written(s3: "S3Client") -> int:
-    return s3.list_objects_v2(Bucket=BUCKET, Prefix="runs/")["KeyCount"]
+    return s3.list_objects_v2(Bucket=BUCKET, Prefix="plans/")["KeyCount"]
+
+
+def arriving(module: ModuleType, monkeypatch: pytest.MonkeyPatch, times: dict[str, datetime]) -> None:
+    """Lets objects have arrived at these times."""
+    listed = module.list_objects
+
+    def timed(*arguments: Any) -> Iterator[Any]:
+        for item in listed(*arguments):
+            yield item._replace(modified=times[item.key])
+
+    monkeypatch.setattr(module, "list_objects", timed)
 
 
 def test_nothing_new_writes_nothing(
     module: ModuleType, s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
 ) -> None:
-    record("raw/a.csv", drop("raw/a.csv"), "INGESTED")
-    assert start(module) == {
+    record("raw/a.csv", drop("raw/a.csv"))
+    answer = start(module)
+    assert {name: answer.pop(name) for name in ("run", "forced", "newObjects", "objects")} == {
         "run": False,
         "forced": False,
         "newObjects": 0,
         "objects": 1,
-        "manifestUri": None,
-        "planUri": None,
-        "outputUri": None,
     }
+    assert len(answer) == 12
+    assert set(answer.values()) == {None}
     assert written(s3) == 0
 
 
@@ -114,55 +186,98 @@ def test_empty_bucket_is_nothing_new(module: ModuleType) -> None:
     assert start(module)["run"] is False
 
 
-def test_new_object_is_planned_with_everything_known(
+def test_only_what_is_new_is_planned_and_everything_that_the_pipeline_needs_is_answered(
     module: ModuleType, s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
 ) -> None:
-    old = drop("raw/a.csv")
-    record("raw/a.csv", old, "INGESTED")
-    record("raw/deleted.csv", "gone", "INGESTED")
+    record("raw/a.csv", drop("raw/a.csv"))
+    record("raw/deleted.csv", "gone")
     new = drop("raw/deep/b.jsonl.gz", "content")
     drop("raw/deep/", "")
     drop("rawish/c.csv")
+    before = datetime.now(UTC) - timedelta(seconds=2)
     answer = start(module, "one")
+    folder = answer["planUri"].removesuffix("/plan.json")
+    as_of = answer.pop("asOf")
+    assert before < datetime.fromisoformat(as_of) <= datetime.now(UTC) + timedelta(seconds=2)
     assert answer == {
         "run": True,
         "forced": False,
         "newObjects": 1,
         "objects": 2,
-        "manifestUri": "s3://data/runs/one/plan/manifest.json",
-        "planUri": "s3://data/runs/one/plan/plan.json",
+        "planUri": f"{folder}/plan.json",
+        "manifestUri": f"{folder}/manifest.json",
         "outputUri": "s3://data/runs/one",
+        "quarantineUri": "s3://data/quarantine/one",
+        "championModelName": "none",
+        "championModelPackageArn": None,
+        "offlineStoreDatabase": "sagemaker_featurestore",
+        "offlineStoreTable": "retrain_records_17",
+        "pipelineName": "retrain-tuning",
+        "maxTuningJobs": "4",
+        "maxParallelTuningJobs": "2",
     }
-    assert read(s3, answer["manifestUri"]) == [{"prefix": "s3://data/raw/"}, "a.csv", "deep/b.jsonl.gz"]
-    plan = read(s3, answer["planUri"])
-    assert all(item.pop("modified") for item in plan["objects"])
-    assert plan == {
-        "forced": False,
-        "objects": [
-            {"key": "raw/a.csv", "etag": old, "size": 25, "new": False},
-            {"key": "raw/deep/b.jsonl.gz", "etag": new, "size": 7, "new": True},
-        ],
-    }
+    plan = folder.removeprefix("s3://data/") + "/plan.json"
+    assert read(s3, answer["manifestUri"]) == [{"prefix": "s3://data/"}, plan, "raw/deep/b.jsonl.gz"]
+    [item] = read(s3, answer["planUri"])["objects"]
+    assert item.pop("eventTime") <= as_of
+    assert item == {"key": "raw/deep/b.jsonl.gz", "etag": new, "size": 7}
 
 
 @pytest.mark.usefixtures("dynamodb")
-def test_objects_are_planned_in_the_order_of_their_arrival(
+def test_the_same_plan_has_the_same_place(module: ModuleType, drop: Callable[..., str]) -> None:
+    drop("raw/a.csv")
+    first = start(module, "one")
+    assert start(module, "two")["planUri"] == first["planUri"]
+    drop("raw/b.csv")
+    assert start(module, "three")["planUri"] != first["planUri"]
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_times_increase_in_the_order_of_arrival(
     module: ModuleType, s3: "S3Client", drop: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for key in ("raw/z.csv", "raw/b.csv", "raw/a.csv"):
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    times = {"raw/z.csv": early, "raw/b.csv": late, "raw/a.csv": late, "raw/c.csv": late}
+    for key in times:
         drop(key)
-        drop(key + ".later", key)
-    arrived = {"raw/b.csv": 3, "raw/z.csv": 1}
-    readable = module.readable_objects
+    arriving(module, monkeypatch, times)
+    answer = start(module)
+    events = [(item["key"], item["eventTime"]) for item in read(s3, answer["planUri"])["objects"]]
+    assert events == [
+        ("raw/z.csv", "2026-01-01T00:00:00.000Z"),
+        ("raw/a.csv", "2026-01-02T00:00:00.000Z"),
+        ("raw/b.csv", "2026-01-02T00:00:00.001Z"),
+        ("raw/c.csv", "2026-01-02T00:00:00.002Z"),
+    ]
+    assert read(s3, answer["manifestUri"])[2:] == [key for key, _ in events]
 
-    def timed(*arguments: Any) -> Iterator[Any]:
-        for item in readable(*arguments):
-            moment = datetime(2026, 1, 1 + arrived.get(item.key, 2), tzinfo=UTC)
-            yield item.model_copy(update={"modified": moment})
 
-    monkeypatch.setattr(module, "readable_objects", timed)
-    _, *names = read(s3, start(module)["manifestUri"])
-    assert names == ["z.csv", "a.csv", "a.csv.later", "b.csv.later", "z.csv.later", "b.csv"]
+@pytest.mark.usefixtures("dynamodb")
+def test_the_dataset_is_never_older_than_what_is_new(
+    module: ModuleType, s3: "S3Client", drop: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = datetime.now(UTC).replace(microsecond=999_000) + timedelta(seconds=5)  # a clock that is ahead
+    drop("raw/a.csv")
+    drop("raw/b.csv")
+    arriving(module, monkeypatch, {"raw/a.csv": soon, "raw/b.csv": soon})
+    answer = start(module)
+    assert answer["asOf"] == max(item["eventTime"] for item in read(s3, answer["planUri"])["objects"])
+
+
+def test_what_came_late_does_not_change_the_past(
+    module: ModuleType,
+    s3: "S3Client",
+    drop: Callable[..., str],
+    record: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S3 dates an upload in parts by its begin, maybe before a run that could not see it yet."""
+    record("raw/a.csv", drop("raw/a.csv"), updatedAt="2026-01-02T00:00:00+00:00")
+    drop("raw/big.csv")
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    arriving(module, monkeypatch, {"raw/a.csv": begun, "raw/big.csv": begun})
+    [item] = read(s3, start(module)["planUri"])["objects"]
+    assert (item["key"], item["eventTime"]) == ("raw/big.csv", "2026-01-02T00:00:00.001Z")
 
 
 LONG = "評" * 90
@@ -185,14 +300,14 @@ def test_a_name_that_no_job_can_take_holds_up_nothing(
     drop("raw/good.csv")
     answer = start(module)
     assert (answer["objects"], answer["newObjects"]) == (1, 1)
-    assert read(s3, answer["manifestUri"])[1:] == ["good.csv"]
+    assert planned(s3, answer) == ["raw/good.csv"]
     assert f"raw/{name}" in [vars(record).get("key") for record in caplog.records]
 
 
 def test_overwritten_object_is_new(
     module: ModuleType, drop: Callable[..., str], record: Callable[..., None]
 ) -> None:
-    record("raw/a.csv", drop("raw/a.csv"), "INGESTED")
+    record("raw/a.csv", drop("raw/a.csv"))
     drop("raw/a.csv", "other content")
     assert start(module).items() >= {"run": True, "newObjects": 1, "objects": 1}.items()
 
@@ -200,15 +315,26 @@ def test_overwritten_object_is_new(
 def test_forced_runs_on_what_is_known(
     module: ModuleType, s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
 ) -> None:
-    record("raw/a.csv", drop("raw/a.csv"), "INGESTED")
+    record("raw/a.csv", drop("raw/a.csv"))
     answer = start(module, force=True)
     assert answer.items() >= {"run": True, "forced": True, "newObjects": 0, "objects": 1}.items()
-    assert read(s3, answer["planUri"])["forced"] is True
+    assert planned(s3, answer) == []
+    assert read(s3, answer["manifestUri"])[1:] == [answer["planUri"].removeprefix("s3://data/")]
+
+
+@pytest.mark.usefixtures("s3")
+def test_forced_needs_no_file_when_records_were_ingested(
+    module: ModuleType, record: Callable[..., None]
+) -> None:
+    record("raw/deleted.csv", "gone")
+    assert start(module, force=True)["run"] is True
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics to publish")
-@pytest.mark.usefixtures("s3", "dynamodb")
-def test_forced_without_data_says_what_to_do(module: ModuleType) -> None:
+def test_forced_without_data_says_what_to_do(
+    module: ModuleType, drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/noise.csv", drop("raw/noise.csv"), "QUARANTINED")
     with pytest.raises(module.NoDataError, match=r"aws s3 cp reviews\.csv s3://data/raw/"):
         start(module, force=True)
 
@@ -216,20 +342,21 @@ def test_forced_without_data_says_what_to_do(module: ModuleType) -> None:
 def test_an_s3_event_as_input_does_not_force(
     module: ModuleType, drop: Callable[..., str], record: Callable[..., None]
 ) -> None:
-    record("raw/a.csv", drop("raw/a.csv"), "INGESTED")
+    record("raw/a.csv", drop("raw/a.csv"))
     event: dict[str, Any] = {"source": "aws.s3", "detail": {"object": {"key": "raw/a.csv"}}}
     assert start(module, **event)["run"] is False
 
 
-def test_rejected_stays_out_until_its_content_changes(
-    module: ModuleType, s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+@pytest.mark.parametrize("status", ["QUARANTINED", "REJECTED"])
+def test_quarantined_stays_out_until_its_content_changes(
+    module: ModuleType, s3: "S3Client", drop: Callable[..., str], record: Callable[..., None], status: str
 ) -> None:
-    record("raw/noise.csv", drop("raw/noise.csv", "\x00"), "REJECTED")
+    record("raw/noise.csv", drop("raw/noise.csv", "\x00"), status)
     assert start(module).items() >= {"run": False, "newObjects": 0, "objects": 0}.items()
     drop("raw/good.csv")
-    assert read(s3, start(module, "two")["manifestUri"])[1:] == ["good.csv"]
+    assert planned(s3, start(module, "two")) == ["raw/good.csv"]
     drop("raw/noise.csv", "id,text,label\n2,bad,neg\n")
-    assert read(s3, start(module, "three")["manifestUri"])[1:] == ["good.csv", "noise.csv"]
+    assert sorted(planned(s3, start(module, "three"))) == ["raw/good.csv", "raw/noise.csv"]
 
 
 @pytest.mark.usefixtures("dynamodb")
@@ -237,26 +364,132 @@ def test_more_than_a_page_of_objects(module: ModuleType, s3: "S3Client", drop: C
     keys = [f"raw/{number:04}.csv" for number in range(1005)]
     [etag] = {drop(key) for key in keys}
     with boto3.resource("dynamodb").Table(TABLE).batch_writer() as batch:
-        for key in keys[:-2]:
+        for key in keys[:2]:
             batch.put_item(Item={"pk": "OBJECT", "sk": key, "etag": etag, "status": "INGESTED"})
     answer = start(module)
-    assert (answer["objects"], answer["newObjects"]) == (1005, 2)
-    assert len(read(s3, answer["manifestUri"])) == 1006
+    assert (answer["objects"], answer["newObjects"]) == (1005, 1003)
+    events = [item["eventTime"] for item in read(s3, answer["planUri"])["objects"]]
+    assert len(set(events)) == 1003
+    assert events == sorted(events)
+    assert events[-1] <= answer["asOf"]
 
 
-def test_a_ledger_of_several_pages_is_read_whole(module: ModuleType) -> None:
-    def item(key: str) -> dict[str, Any]:
-        return {"sk": {"S": key}, "etag": {"S": "e"}, "status": {"S": "INGESTED"}}
+@pytest.mark.usefixtures("dynamodb")
+def test_a_ledger_of_several_pages_is_read_whole(module: ModuleType, drop: Callable[..., str]) -> None:
+    etag = drop("raw/last.csv")
+    with boto3.resource("dynamodb").Table(TABLE).batch_writer() as batch:
+        for number in range(40):  # of some 40 KB each: a query's page ends at 1 MB
+            item = {"pk": "OBJECT", "sk": f"raw/{number:02}", "etag": "e" * 40_000, "status": "INGESTED"}
+            batch.put_item(Item=item)
+        batch.put_item(Item={"pk": "OBJECT", "sk": "raw/last.csv", "etag": etag, "status": "INGESTED"})
+    assert start(module)["run"] is False
 
-    class Paginated:
-        def get_paginator(self, operation: str) -> "Paginated":
-            assert operation == "query"
-            return self
 
-        def paginate(self, **request: Any) -> list[dict[str, Any]]:
-            return [{"Items": [item("raw/a")]}, {"Items": []}, {"Items": [item("raw/b")]}]
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize(
+    ("given", "pipeline", "jobs", "parallel"),
+    [
+        ({}, "retrain-tuning", "4", "2"),
+        ({"maxTuningJobs": 1}, "retrain-pipeline", "1", "1"),
+        ({"maxTuningJobs": 9, "maxParallelTuningJobs": 3}, "retrain-tuning", "9", "3"),
+        ({"maxTuningJobs": "2", "maxParallelTuningJobs": 5}, "retrain-tuning", "2", "2"),
+    ],
+)
+def test_the_number_of_trainings_chooses_the_pipeline(
+    module: ModuleType,
+    drop: Callable[..., str],
+    given: dict[str, Any],
+    pipeline: str,
+    jobs: str,
+    parallel: str,
+) -> None:
+    drop("raw/a.csv")
+    answer = start(module, **given)
+    assert (answer["pipelineName"], answer["maxTuningJobs"]) == (pipeline, jobs)
+    assert answer["maxParallelTuningJobs"] == parallel
 
-    assert module.read_ledger(Paginated(), TABLE) == dict.fromkeys(["raw/a", "raw/b"], ("e", "INGESTED"))
+
+@pytest.mark.usefixtures("dynamodb")
+def test_a_given_time_is_told_in_utc(module: ModuleType, drop: Callable[..., str]) -> None:
+    drop("raw/a.csv")
+    assert start(module, asOf="2026-01-02T04:00:00+01:00")["asOf"] == "2026-01-02T03:00:00.000Z"
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_a_time_to_come_is_refused(module: ModuleType, drop: Callable[..., str]) -> None:
+    drop("raw/a.csv")
+    with pytest.raises(module.FutureError, match=r'"asOf" is 2999-01-01T00:00:00\.000Z'):
+        start(module, asOf="2999-01-01T00:00:00Z")
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    "given", [{"asOf": "yesterday"}, {"asOf": "2026-01-02T04:00:00"}, {"maxTuningJobs": 0}]
+)
+def test_an_input_that_makes_no_sense_is_named(module: ModuleType, given: dict[str, Any]) -> None:
+    with pytest.raises(Exception, match=next(iter(given))):
+        start(module, **given)
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize("status", ["InService", "Updating"])
+def test_the_champion_is_what_the_endpoint_serves(
+    module: ModuleType, drop: Callable[..., str], sagemaker: SageMaker, status: str
+) -> None:
+    drop("raw/a.csv")
+    sagemaker.status = status
+    answer = start(module)
+    assert answer["championModelName"] == "retrain-0123456789ab"
+    assert answer["championModelPackageArn"] == PACKAGE
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": ""},
+        {"status": "Failed"},
+        {"status": "Creating"},
+        {"status": "InService", "model_name": "deleted"},
+        {"status": "InService", "model": {"PrimaryContainer": {"Image": "byoc"}}},
+        {"status": "InService", "model": {}},
+    ],
+)
+def test_without_a_registered_model_that_serves_there_is_no_champion(
+    module: ModuleType, drop: Callable[..., str], sagemaker: SageMaker, change: dict[str, Any]
+) -> None:
+    drop("raw/a.csv")
+    vars(sagemaker).update(change)
+    answer = start(module)
+    assert (answer["championModelName"], answer["championModelPackageArn"]) == ("none", None)
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    "refusal",
+    [error("AccessDeniedException", "not authorized"), error("ValidationException", "1 validation error")],
+)
+def test_not_to_be_told_is_not_to_have_a_champion(
+    module: ModuleType, drop: Callable[..., str], sagemaker: SageMaker, refusal: ClientError
+) -> None:
+    drop("raw/a.csv")
+    sagemaker.error = refusal
+    with pytest.raises(ClientError):
+        start(module)
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_a_feature_group_without_a_table_is_an_error(
+    module: ModuleType, drop: Callable[..., str], sagemaker: SageMaker
+) -> None:
+    drop("raw/a.csv")
+    sagemaker.offline_store = {}
+    with pytest.raises(Exception, match=r"retrain-records is Created and has no .*DataCatalogConfig"):
+        start(module)
 
 
 def test_look_again_after_deployment_finds_what_arrived(
@@ -264,12 +497,13 @@ def test_look_again_after_deployment_finds_what_arrived(
 ) -> None:
     etag = drop("raw/a.csv")
     plan = start(module)["planUri"]
-    record("raw/a.csv", etag, "INGESTED")
+    record("raw/a.csv", etag)
     assert look(module, plan, "DEPLOYED") == (False, 0)
     before = written(s3)
     drop("raw/late.csv")
     assert look(module, plan, "DEPLOYED") == (True, 1)
     assert look(module, plan, "REJECTED") == (True, 1)
+    assert look(module, None, "NOTHING_NEW") == (True, 1)
     assert written(s3) == before
 
 
@@ -294,26 +528,6 @@ def test_look_again_counts_a_planned_object_that_was_replaced(
     assert look(module, plan, "FAILED") == (True, 1)
 
 
-def test_look_again_tries_the_good_files_without_the_rejected_one(
-    module: ModuleType, drop: Callable[..., str], record: Callable[..., None]
-) -> None:
-    drop("raw/good.csv")
-    noise = drop("raw/noise.csv", "\x00")
-    plan = start(module)["planUri"]
-    assert look(module, plan, "FAILED", "raw/noise.csv") == (True, 1)
-    record("raw/noise.csv", noise, "REJECTED")
-    assert look(module, plan, "FAILED", "raw/noise.csv") == (True, 1)
-
-
-@pytest.mark.usefixtures("dynamodb")
-def test_look_again_ignores_the_rejected_even_if_the_ledger_was_not_written(
-    module: ModuleType, drop: Callable[..., str]
-) -> None:
-    drop("raw/noise.csv", "\x00")
-    plan = start(module)["planUri"]
-    assert look(module, plan, "FAILED", "raw/noise.csv") == (False, 0)
-
-
 @pytest.mark.usefixtures("dynamodb")
 def test_look_again_waits_for_an_event_after_a_failure_without_a_plan(
     module: ModuleType, drop: Callable[..., str]
@@ -329,6 +543,7 @@ def test_an_event_that_asks_for_nothing_is_refused(module: ModuleType) -> None:
         module.lambda_handler({}, CONTEXT)
 
 
-def test_missing_environment_is_named(module: ModuleType) -> None:
-    with pytest.raises(ValidationError, match="TABLE_NAME"):
-        module.Environment.read({"BUCKET_NAME": "data"})
+@pytest.mark.parametrize("name", list(ENVIRONMENT))
+def test_missing_environment_is_named(module: ModuleType, name: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        module.Environment.read({key: value for key, value in ENVIRONMENT.items() if key != name})

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 BUCKET, TABLE = "data", "ledger"
-PLAN = f"s3://{BUCKET}/runs/one/plan/plan.json"
+PLAN = f"s3://{BUCKET}/plans/abc/plan.json"
+EXECUTION = "arn:aws:sagemaker:us-east-1:111122223333:pipeline/retrain-tuning/execution/abcdefghijkl"
 CONTEXT = SimpleNamespace(
     function_name="update_ledger", memory_limit_in_mb=128, invoked_function_arn="arn:fn", aws_request_id="1"
 )
@@ -42,26 +43,75 @@ def dynamodb(module: ModuleType) -> "DynamoDBClient":
     return client
 
 
-def planned(key: str, *, new: bool = True) -> dict[str, Any]:
-    return {"key": key, "etag": f"etag of {key}", "size": 7, "new": new}
+@pytest.fixture
+def sagemaker(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> "SageMaker":
+    fake, connect = SageMaker(), boto3.client
+    clients: dict[str, Any] = {"sagemaker": fake}
+    monkeypatch.setattr(boto3, "client", lambda name: clients.get(name) or connect(name))
+    return fake
 
 
-def put_plan(*objects: dict[str, Any]) -> None:
-    s3 = boto3.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
-    body = json.dumps({"objects": objects, "forced": False}).encode()
-    s3.put_object(Bucket=BUCKET, Key="runs/one/plan/plan.json", Body=body)
+class SageMaker:
+    """An execution whose step IngestRecords ran a job with these outputs."""
+
+    def __init__(self) -> None:
+        self.outputs = {"report": "s3://data/runs/one/ingest", "quarantine": "s3://data/quarantine/one"}
+        self.steps = [
+            {"StepName": "TrainModel", "Metadata": {"TrainingJob": {"Arn": "arn:training-job/t"}}},
+            {"StepName": "IngestRecords", "Metadata": {"ProcessingJob": {"Arn": "arn:processing-job/p"}}},
+        ]
+
+    def get_paginator(self, operation: str) -> "SageMaker":
+        assert operation == "list_pipeline_execution_steps"
+        return self
+
+    def paginate(self, PipelineExecutionArn: str) -> list[dict[str, Any]]:
+        assert PipelineExecutionArn == EXECUTION
+        return [{"PipelineExecutionSteps": [step]} for step in self.steps]
+
+    def describe_processing_job(self, ProcessingJobName: str) -> dict[str, Any]:
+        assert ProcessingJobName == "p"
+        outputs = [{"OutputName": name, "S3Output": {"S3Uri": uri}} for name, uri in self.outputs.items()]
+        return {"ProcessingOutputConfig": {"Outputs": outputs}}
+
+
+def planned(key: str) -> dict[str, Any]:
+    return {"key": key, "etag": f"etag of {key}", "size": 7, "eventTime": "2026-11-23T03:07:15.001Z"}
+
+
+def file(key: str, rows: int = 10, bad: int = 0, reason: str | None = None, **more: Any) -> dict[str, Any]:
+    """A file as the job reports it: with a reason it was quarantined whole."""
+    bad = rows if reason else bad
+    verdict = "QUARANTINED" if reason else "INGESTED"
+    counts = {"rows": rows, "ingested": rows - bad, "quarantined": bad}
+    return {"key": key, "etag": f"etag of {key}", **counts, "verdict": verdict, "reason": reason, **more}
+
+
+def put(key: str, content: object) -> None:
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(content).encode())
+
+
+def put_plan(*keys: str) -> None:
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    put("plans/abc/plan.json", {"objects": [planned(key) for key in keys]})
+
+
+def put_report(*files: dict[str, Any], host: str = "algo-1") -> None:
+    records = sum(each["ingested"] for each in files)
+    report = {"files": list(files), "records": records, "calls": 1, "retries": 0, "seconds": 0.5}
+    put(f"runs/one/ingest/{host}.json", report)
 
 
 def record(
-    module: ModuleType, status: str, *rejected: dict[str, str], plan_uri: str | None = PLAN
-) -> dict[str, int]:
+    module: ModuleType, status: str, plan_uri: str | None = PLAN, pipeline: str | None = EXECUTION
+) -> dict[str, Any]:
     event = {
         "planUri": plan_uri,
-        "outcome": {"status": status, "rejected": list(rejected)},
+        "outcome": {"status": status},
         "execution": "one",
+        "pipelineExecutionArn": pipeline,
     }
-    answer: dict[str, int] = module.lambda_handler(event, CONTEXT)
+    answer: dict[str, Any] = module.lambda_handler(event, CONTEXT)
     return answer
 
 
@@ -70,12 +120,22 @@ def ledger(dynamodb: "DynamoDBClient") -> dict[str, dict[str, Any]]:
     return {item["sk"]["S"]: dict(item) for item in items}
 
 
+def statuses(dynamodb: "DynamoDBClient") -> dict[str, str]:
+    return {key: item["status"]["S"] for key, item in ledger(dynamodb).items()}
+
+
+@pytest.mark.usefixtures("sagemaker")
 @pytest.mark.parametrize("status", ["DEPLOYED", "REJECTED"])
-def test_what_a_model_was_trained_on_is_ingested(
-    module: ModuleType, dynamodb: "DynamoDBClient", status: str
-) -> None:
-    put_plan(planned("raw/a.csv"), planned("raw/known.csv", new=False))
-    assert record(module, status) == {"recorded": 1}
+def test_what_was_ingested_is_listed_so(module: ModuleType, dynamodb: "DynamoDBClient", status: str) -> None:
+    put_plan("raw/a.csv")
+    put_report(file("raw/a.csv", rows=1200))
+    assert record(module, status) == {
+        "files": 1,
+        "records": 1200,
+        "quarantinedRows": 0,
+        "quarantinedFiles": [],
+        "summary": "Of 1 new file, 1,200 rows were ingested.",
+    }
     [item] = ledger(dynamodb).values()
     assert item.pop("updatedAt")["S"].endswith("+00:00")
     assert item == {
@@ -83,45 +143,121 @@ def test_what_a_model_was_trained_on_is_ingested(
         "sk": {"S": "raw/a.csv"},
         "etag": {"S": "etag of raw/a.csv"},
         "size": {"N": "7"},
+        "eventTime": {"S": "2026-11-23T03:07:15.001Z"},
         "status": {"S": "INGESTED"},
+        "rows": {"N": "1200"},
+        "quarantined": {"N": "0"},
         "execution": {"S": "one"},
     }
 
 
-def test_failure_records_only_the_rejected_files(module: ModuleType, dynamodb: "DynamoDBClient") -> None:
-    put_plan(planned("raw/good.csv"), planned("raw/noise.csv"))
-    assert record(module, "FAILED", {"key": "raw/noise.csv", "reason": "not UTF-8 text"}) == {"recorded": 1}
-    [item] = ledger(dynamodb).values()
-    assert item["sk"]["S"] == "raw/noise.csv"
-    assert item["status"]["S"] == "REJECTED"
-    assert item["reason"]["S"] == "not UTF-8 text"
-    assert item["etag"]["S"] == "etag of raw/noise.csv"
+@pytest.mark.usefixtures("sagemaker")
+def test_every_instances_report_counts(module: ModuleType, dynamodb: "DynamoDBClient") -> None:
+    put_plan("raw/a.csv", "raw/b.csv", "raw/noise.csv")
+    put_report(file("raw/a.csv", rows=10, bad=1))
+    put_report(file("raw/b.csv"), file("raw/noise.csv", reason="not UTF-8 text"), host="algo-2")
+    put("runs/one/ingest-of-another/algo-1.json", {"files": []})
+    assert record(module, "DEPLOYED") == {
+        "files": 3,
+        "records": 19,
+        "quarantinedRows": 11,
+        "quarantinedFiles": [{"key": "raw/noise.csv", "reason": "not UTF-8 text"}],
+        "summary": "Of 3 new files, 19 rows were ingested. Quarantined: 11 rows, with 1 whole file "
+        "(raw/noise.csv: not UTF-8 text), see s3://data/quarantine/one",
+    }
+    assert statuses(dynamodb) == {
+        "raw/a.csv": "INGESTED",
+        "raw/b.csv": "INGESTED",
+        "raw/noise.csv": "QUARANTINED",
+    }
+    assert ledger(dynamodb)["raw/noise.csv"]["reason"] == {"S": "not UTF-8 text"}
 
 
-def test_a_file_that_was_good_before_can_be_rejected(module: ModuleType, dynamodb: "DynamoDBClient") -> None:
-    put_plan(planned("raw/known.csv", new=False))
-    assert record(module, "FAILED", {"key": "raw/known.csv", "reason": "empty"}) == {"recorded": 1}
+@pytest.mark.usefixtures("sagemaker", "dynamodb")
+def test_a_bad_row_is_told_too(module: ModuleType) -> None:
+    put_plan("raw/a.csv")
+    put_report(file("raw/a.csv", bad=1))
+    summary = "Of 1 new file, 9 rows were ingested. Quarantined: 1 row see s3://data/quarantine/one"
+    assert record(module, "DEPLOYED")["summary"] == summary.replace("row see", "row, see")
 
 
-def test_failure_without_a_culprit_records_nothing(module: ModuleType, dynamodb: "DynamoDBClient") -> None:
-    put_plan(planned("raw/a.csv"))
-    assert record(module, "FAILED") == {"recorded": 0}
+@pytest.mark.usefixtures("sagemaker")
+def test_after_a_failure_only_the_quarantined_files_are_listed(
+    module: ModuleType, dynamodb: "DynamoDBClient"
+) -> None:
+    put_plan("raw/good.csv", "raw/noise.csv")
+    put_report(file("raw/good.csv"), file("raw/noise.csv", reason="x" * 2000))
+    answer = record(module, "FAILED")
+    assert answer["quarantinedFiles"] == [{"key": "raw/noise.csv", "reason": "x" * 160}]
+    assert statuses(dynamodb) == {"raw/noise.csv": "QUARANTINED"}
+    assert len(ledger(dynamodb)["raw/noise.csv"]["reason"]["S"]) == 1000
+
+
+@pytest.mark.usefixtures("sagemaker")
+def test_another_version_than_the_planned_one_stays_new(
+    module: ModuleType, dynamodb: "DynamoDBClient"
+) -> None:
+    put_plan("raw/a.csv", "raw/not-reported.csv")
+    put_report(file("raw/a.csv", etag="other"), file("raw/never-planned.csv"))
+    record(module, "DEPLOYED")
     assert ledger(dynamodb) == {}
 
 
-@pytest.mark.usefixtures("dynamodb")
-def test_failure_before_planning_records_nothing(module: ModuleType) -> None:
-    assert record(module, "FAILED", plan_uri=None) == {"recorded": 0}
+@pytest.mark.usefixtures("sagemaker", "dynamodb")
+def test_many_quarantined_files_are_counted(module: ModuleType) -> None:
+    keys = [f"raw/{number}.csv" for number in range(9)]
+    put_plan(*keys)
+    put_report(*(file(key, reason="empty") for key in keys))
+    answer = record(module, "FAILED")
+    assert len(answer["quarantinedFiles"]) == 5
+    assert "with 9 whole files (raw/0.csv: empty; " in answer["summary"]
+    assert "; and 4 more)" in answer["summary"]
 
 
+NOTHING = {
+    "files": 0,
+    "records": 0,
+    "quarantinedRows": 0,
+    "quarantinedFiles": [],
+    "summary": "No new file was ingested.",
+}
+
+
+def test_a_run_that_never_came_to_ingestion_records_nothing(
+    module: ModuleType, dynamodb: "DynamoDBClient", sagemaker: SageMaker
+) -> None:
+    put_plan("raw/a.csv")
+    assert record(module, "FAILED") == NOTHING  # no report yet
+    sagemaker.outputs = {}
+    assert record(module, "FAILED") == NOTHING
+    sagemaker.steps = []
+    assert record(module, "FAILED") == NOTHING
+    assert record(module, "FAILED", pipeline=None) == NOTHING
+    assert record(module, "FAILED", plan_uri=None, pipeline=None) == NOTHING
+    assert ledger(dynamodb) == {}
+
+
+@pytest.mark.usefixtures("sagemaker", "dynamodb")
+def test_a_forced_run_without_new_files_has_nothing_to_record(module: ModuleType) -> None:
+    put_plan()
+    assert record(module, "DEPLOYED") == NOTHING
+
+
+@pytest.mark.usefixtures("sagemaker")
 def test_more_objects_than_a_batch_takes(module: ModuleType, dynamodb: "DynamoDBClient") -> None:
-    keys = {f"raw/{number}.csv" for number in range(60)}
-    put_plan(*map(planned, keys))
-    assert record(module, "DEPLOYED") == {"recorded": 60}
-    assert ledger(dynamodb).keys() == keys
+    keys = [f"raw/{number}.csv" for number in range(60)]
+    put_plan(*keys)
+    put_report(*map(file, keys))
+    assert record(module, "DEPLOYED")["files"] == 60
+    assert ledger(dynamodb).keys() == set(keys)
 
 
-def test_no_batch_is_larger_than_dynamodb_takes(module: ModuleType) -> None:
+@pytest.fixture
+def table(load_module: Callable[[str], ModuleType], module: ModuleType) -> ModuleType:
+    return load_module("functions/update_ledger/table.py")
+
+
+def test_no_batch_is_larger_than_dynamodb_takes(table: ModuleType) -> None:
     client = boto3.client("dynamodb")
     keys = [str(number) for number in range(60)]
     with Stubber(client) as stub:
@@ -129,7 +265,7 @@ def test_no_batch_is_larger_than_dynamodb_takes(module: ModuleType) -> None:
             stub.add_response(
                 "batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": {TABLE: request(*batch)}}
             )
-        module.write(client, TABLE, [{"sk": {"S": key}} for key in keys])
+        table.write(client, TABLE, [{"sk": {"S": key}} for key in keys])
         stub.assert_no_pending_responses()
 
 
@@ -147,9 +283,9 @@ class Pauses:
         self.seconds.append(seconds)
 
 
-def test_unprocessed_items_are_sent_again(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unprocessed_items_are_sent_again(table: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     pauses = Pauses()
-    monkeypatch.setattr(module, "time", pauses)
+    monkeypatch.setattr(table, "time", pauses)
     client = boto3.client("dynamodb")
     items = [{"sk": {"S": key}} for key in ("a", "b", "c")]
     with Stubber(client) as stub:
@@ -159,20 +295,18 @@ def test_unprocessed_items_are_sent_again(module: ModuleType, monkeypatch: pytes
             stub.add_response(
                 "batch_write_item", {"UnprocessedItems": unprocessed}, {"RequestItems": {TABLE: batch}}
             )
-        module.write(client, TABLE, items)
+        table.write(client, TABLE, items)
         stub.assert_no_pending_responses()
     assert pauses.seconds == [0.1, 0.2]
 
 
-def test_items_that_stay_unprocessed_are_an_error(
-    module: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "time", Pauses())
+def test_items_that_stay_unprocessed_are_an_error(table: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "time", Pauses())
     client = boto3.client("dynamodb")
     with Stubber(client) as stub:
-        for _ in range(module.WRITE_ATTEMPTS):
+        for _ in range(table.WRITE_ATTEMPTS):
             stub.add_response(
                 "batch_write_item", {"UnprocessedItems": {TABLE: request("a")}}, {"RequestItems": ANY}
             )
-        with pytest.raises(module.LedgerWriteError, match="left 1 items of table ledger unwritten"):
-            module.write(client, TABLE, [{"sk": {"S": "a"}}])
+        with pytest.raises(table.LedgerWriteError, match="left 1 items of table ledger unwritten"):
+            table.write(client, TABLE, [{"sk": {"S": "a"}}])

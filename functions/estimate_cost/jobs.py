@@ -1,0 +1,117 @@
+"""The jobs: what a pipeline execution's steps ran, on which instances, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
+
+Kind = Literal["processing", "training", "transform"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job; `seconds` is what is billed of each of its instances."""
+
+    instance_type: str
+    instances: int
+    seconds: float
+    volume_gb: int = 0  # of each instance
+
+
+@dataclass(frozen=True)
+class StepJobs:
+    """A step with its jobs: one, or a search's; those of a cached step ran in an earlier execution."""
+
+    name: str
+    kind: Kind
+    cached: bool
+    jobs: list[Job]
+    outputs: dict[str, str] = field(default_factory=dict)  # of a processing job: name to S3 URI
+
+
+def list_jobs(sagemaker: SageMakerClient, execution_arn: str) -> list[StepJobs]:
+    """The steps that ran jobs, in the order of their start."""
+    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+        PipelineExecutionArn=execution_arn, SortOrder="Ascending"
+    )
+    found = (describe(sagemaker, step) for page in pages for step in page["PipelineExecutionSteps"])
+    return [step for step in found if step is not None]
+
+
+def describe(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> StepJobs | None:
+    """Asks for the step's jobs; None if it ran none."""
+    name, cached = step["StepName"], "CacheHitResult" in step
+    metadata = step.get("Metadata", {})
+    if arn := metadata.get("ProcessingJob", {}).get("Arn"):
+        job, outputs = processing_job(sagemaker, name_of(arn))
+        return StepJobs(name, "processing", cached, [job], outputs)
+    if arn := metadata.get("TrainingJob", {}).get("Arn"):
+        return StepJobs(name, "training", cached, [training_job(sagemaker, name_of(arn))])
+    if arn := metadata.get("TuningJob", {}).get("Arn"):
+        names = search_jobs(sagemaker, name_of(arn))
+        return StepJobs(name, "training", cached, [training_job(sagemaker, each) for each in names])
+    if arn := metadata.get("TransformJob", {}).get("Arn"):
+        return StepJobs(name, "transform", cached, [transform_job(sagemaker, name_of(arn))])
+    return None
+
+
+def processing_job(sagemaker: SageMakerClient, name: str) -> tuple[Job, dict[str, str]]:
+    """The job, and where its outputs lie."""
+    found = sagemaker.describe_processing_job(ProcessingJobName=name)
+    cluster = found["ProcessingResources"]["ClusterConfig"]
+    outputs = {
+        output["OutputName"]: output["S3Output"]["S3Uri"].rstrip("/")
+        for output in found.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        if "S3Output" in output
+    }
+    seconds = span(found, "ProcessingStartTime", "ProcessingEndTime")
+    job = Job(cluster["InstanceType"], cluster["InstanceCount"], seconds, cluster["VolumeSizeInGB"])
+    return job, outputs
+
+
+def training_job(sagemaker: SageMakerClient, name: str) -> Job:
+    """The job; of Spot instances only a part of the time is billed."""
+    found = sagemaker.describe_training_job(TrainingJobName=name)
+    resources = found["ResourceConfig"]
+    seconds = found.get("BillableTimeInSeconds", span(found, "TrainingStartTime", "TrainingEndTime"))
+    return Job(
+        resources.get("InstanceType", "several"),
+        resources.get("InstanceCount", 1),
+        seconds,
+        resources.get("VolumeSizeInGB", 0),
+    )
+
+
+def search_jobs(sagemaker: SageMakerClient, name: str) -> Iterator[str]:
+    """The names of the training jobs that a tuning job started."""
+    pages = sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
+        HyperParameterTuningJobName=name
+    )
+    for page in pages:
+        for summary in page["TrainingJobSummaries"]:
+            yield summary["TrainingJobName"]
+
+
+def transform_job(sagemaker: SageMakerClient, name: str) -> Job:
+    """The job, whose instances bring their own volumes."""
+    found = sagemaker.describe_transform_job(TransformJobName=name)
+    resources = found["TransformResources"]
+    seconds = span(found, "TransformStartTime", "TransformEndTime")
+    return Job(resources["InstanceType"], resources["InstanceCount"], seconds)
+
+
+def span(job: Any, start: str, end: str) -> float:
+    """Seconds between two times; 0 for a job that never started or has not ended."""
+    times: list[datetime] = [job[key] for key in (start, end) if key in job]
+    return max(0.0, (times[1] - times[0]).total_seconds()) if len(times) == 2 else 0.0
+
+
+def name_of(arn: str) -> str:
+    """A job's name, the last part of its ARN."""
+    return arn.rpartition("/")[2]

@@ -1,0 +1,77 @@
+"""The report: the sections that only a run's end can fill."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from costs import Costs, StepCost
+    from latency import Speed
+    from mypy_boto3_s3 import S3Client
+
+HTML = "text/html; charset=utf-8"
+
+
+def complete_report(s3: S3Client, uri: str, sections: Mapping[str, str]) -> None:
+    """Puts each section where the report's comment of its name stands, once: a later one replaces it."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    before = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
+    after = before
+    for name, section in sections.items():
+        after = insert(after, name, section)
+    if after != before:
+        s3.put_object(Bucket=bucket, Key=key, Body=after.encode(), ContentType=HTML)
+
+
+def insert(page: str, name: str, section: str) -> str:
+    """The page with the section between `<!-- name -->` and `<!-- /name -->`."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    place = re.compile(f"{re.escape(start)}(.*?{re.escape(end)})?", re.DOTALL)
+    return place.sub(lambda _: f"{start}{section}{end}", page, count=1)
+
+
+def cost_section(costs: Costs) -> str:
+    """What each step would cost on AWS."""
+    rows = "".join(cost_row(row, costs) for row in costs.rows)
+    total = f"<tr><th>Instances</th><td></td><td></td><td></td><td>{costs.money(costs.compute)}</td></tr>"
+    volumes = f"<tr><th>Volumes</th><td></td><td></td><td></td><td>{costs.money(costs.volumes)}</td></tr>"
+    head = "<tr><th>step</th><th>on</th><th>time</th><th>an hour</th><th>cost</th></tr>"
+    said = "".join(f"<p>{linked(line)}</p>" for line in costs.lines())
+    table = f"<table><thead>{head}</thead><tbody>{rows}{total}{volumes}</tbody></table>"
+    return f'<section id="cost"><h2>What it would cost on AWS</h2>{said}{table}</section>'
+
+
+def cost_row(row: StepCost, costs: Costs) -> str:
+    """A step's row."""
+    jobs = len(row.step.jobs)
+    time = "from the cache" if row.step.cached else f"{row.seconds:,.1f} s"
+    cells = [
+        row.instances + (f", {jobs} jobs" if jobs > 1 else ""),
+        time,
+        "unknown" if row.price is None else f"{row.price:g}",
+        "unknown" if row.cost is None else costs.money(row.cost),
+    ]
+    return f"<tr><td>{escape(row.step.name)}</td>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
+
+
+def latency_section(speeds: list[Speed]) -> str:
+    """How fast each model scored; nothing if nothing was scored."""
+    if not speeds:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(speed.who)}</td><td>{escape(speed.instances)}</td><td>{speed.rows:,}</td>"
+        f"<td>{speed.seconds:,.1f} s</td><td>{speed.rows_a_second:,.0f}</td></tr>"
+        for speed in speeds
+    )
+    head = "<tr><th>scored by</th><th>on</th><th>rows</th><th>time</th><th>rows a second</th></tr>"
+    said = "<p>Batch Transform over the test split, from the job's start to its end, where it ran.</p>"
+    table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
+    return f'<section id="latency"><h2>How fast it scores</h2>{said}{table}</section>'
+
+
+def linked(line: str) -> str:
+    """The line with its addresses as links."""
+    return re.sub(r"https://\S+", lambda found: f'<a href="{found[0]}">{found[0]}</a>', escape(line))

@@ -1,0 +1,46 @@
+"""The champion: the model that is live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRollbackFailed")
+
+
+class Champion(NamedTuple):
+    """A model and the package in the registry that it was made from."""
+
+    model_name: str
+    model_package_arn: str | None
+
+
+NOBODY = Champion("none", None)
+
+
+def find_champion(sagemaker: SageMakerClient, endpoint: str) -> Champion:
+    """What the endpoint serves; nobody if it serves nothing, or a model that is in no registry."""
+    try:
+        found = sagemaker.describe_endpoint(EndpointName=endpoint)
+        if found["EndpointStatus"] not in SERVING:
+            return NOBODY
+        config = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
+        name = config["ProductionVariants"][0].get("ModelName", "")
+        model = sagemaker.describe_model(ModelName=name)
+    except ClientError as error:
+        if is_missing(error):
+            return NOBODY
+        raise
+    containers = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model.get("Containers", [])
+    package = containers[0].get("ModelPackageName") if containers else None
+    return Champion(name, package) if package else NOBODY
+
+
+def is_missing(error: ClientError) -> bool:
+    """SageMaker has one code for a wrong request and for what does not exist: the message tells."""
+    told = error.response["Error"]
+    return told["Code"] == "ValidationException" and "could not find" in told["Message"].lower()

@@ -1,0 +1,71 @@
+"""The ledger: which versions of which files were dealt with, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from raw import RawObject
+
+QUARANTINED = ("QUARANTINED", "REJECTED")  # REJECTED is what earlier releases wrote
+
+
+class Entry(NamedTuple):
+    """How the last run that dealt with a file did so; `updated_at` is when."""
+
+    etag: str
+    status: str
+    updated_at: datetime | None
+
+
+class Ledger:
+    """The entries by the files' keys."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self._entries = entries
+
+    @property
+    def holds_data(self) -> bool:
+        """Whether any file was ever ingested."""
+        return any(entry.status not in QUARANTINED for entry in self._entries.values())
+
+    @property
+    def updated_at(self) -> datetime | None:
+        """When the newest entry was written."""
+        times = [entry.updated_at for entry in self._entries.values() if entry.updated_at]
+        return max(times, default=None)
+
+    def lists(self, item: RawObject) -> bool:
+        """Whether this very content was dealt with."""
+        entry = self._entries.get(item.key)
+        return entry is not None and entry.etag == item.etag
+
+    def quarantines(self, item: RawObject) -> bool:
+        """Whether this very content was refused."""
+        return self.lists(item) and self._entries[item.key].status in QUARANTINED
+
+
+def read_ledger(dynamodb: DynamoDBClient, table: str) -> Ledger:
+    """Reads the whole ledger, as of now."""
+    pages = dynamodb.get_paginator("query").paginate(
+        TableName=table,
+        KeyConditionExpression="pk = :ledger",
+        ExpressionAttributeValues={":ledger": {"S": "OBJECT"}},
+        ProjectionExpression="sk, etag, #status, updatedAt",
+        ExpressionAttributeNames={"#status": "status"},
+        ConsistentRead=True,
+    )
+    return Ledger(
+        {
+            item["sk"]["S"]: Entry(
+                item["etag"]["S"],
+                item["status"]["S"],
+                datetime.fromisoformat(item["updatedAt"]["S"]) if "updatedAt" in item else None,
+            )
+            for page in pages
+            for item in page["Items"]
+        }
+    )

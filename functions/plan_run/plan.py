@@ -1,0 +1,69 @@
+"""The plan: which objects a run ingests, as of when, and the manifest that brings them to its jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from raw import RawObject
+
+TICK = timedelta(milliseconds=1)  # the feature store's resolution of an event time
+NAME_CHARACTERS = 16  # of the SHA-256 that names a plan
+
+
+class Event(NamedTuple):
+    """The arrival of an object; its records get this time."""
+
+    item: RawObject
+    time: datetime
+
+
+def time_events(objects: Iterable[RawObject], after: datetime | None) -> list[Event]:
+    """Gives each object a time of its own, in the given order: of a record's versions the last one wins.
+
+    S3 tells times in whole seconds. And an upload in parts counts as modified when it began: later than
+    all that the ledger knows, it cannot change a dataset as of a time that has passed.
+    """
+    events: list[Event] = []
+    latest = after
+    for item in objects:
+        latest = max(item.modified, latest + TICK) if latest else item.modified
+        events.append(Event(item, latest))
+    return events
+
+
+def write_plan(s3: S3Client, bucket: str, events: Iterable[Event]) -> str:
+    """Writes plan.json and manifest.json and returns their folder's URI.
+
+    The content names the folder, so that a run with the same plan finds its predecessor's ingestion in
+    the pipeline's cache. The manifest lists the plan too, as SageMaker takes no input without objects.
+    """
+    planned = [
+        {"key": item.key, "etag": item.etag, "size": item.size, "eventTime": timestamp(time)}
+        for item, time in events
+    ]
+    body = json.dumps({"objects": planned}).encode()
+    folder = f"plans/{hashlib.sha256(body).hexdigest()[:NAME_CHARACTERS]}"
+    manifest = [{"prefix": f"s3://{bucket}/"}, f"{folder}/plan.json", *(item["key"] for item in planned)]
+    for name, content in (("plan", body), ("manifest", json.dumps(manifest).encode())):
+        s3.put_object(
+            Bucket=bucket, Key=f"{folder}/{name}.json", Body=content, ContentType="application/json"
+        )
+    return f"s3://{bucket}/{folder}"
+
+
+def read_plan(s3: S3Client, uri: str) -> set[tuple[str, str]]:
+    """Key and etag of each object that an earlier run planned."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+    return {(item["key"], item["etag"]) for item in document["objects"]}
+
+
+def timestamp(time: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, as the feature store and its queries have it."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,96 @@
+"""The ingestion: what the step IngestRecords reports of each file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+
+STEP = "IngestRecords"
+
+
+class ReportedFile(BaseModel):
+    """A version of a file and what became of its rows."""
+
+    key: str
+    etag: str
+    rows: int
+    ingested: int
+    quarantined: int
+    verdict: Literal["INGESTED", "QUARANTINED"]
+    reason: str | None = None
+
+
+class InstanceReport(BaseModel):
+    """What one instance of the job wrote when it ended."""
+
+    files: list[ReportedFile]
+    records: int
+
+
+class Ingestion(BaseModel):
+    """All instances' reports; empty if there was nothing to ingest, or no job that could."""
+
+    files: list[ReportedFile] = []
+    records: int = 0
+    quarantine_uri: str | None = None
+
+    @property
+    def ingested(self) -> int:
+        """Rows that are records now."""
+        return sum(file.ingested for file in self.files)
+
+    @property
+    def quarantined_rows(self) -> int:
+        """Rows that broke the contract, with all of a file that was refused whole."""
+        return sum(file.quarantined for file in self.files)
+
+    @property
+    def quarantined_files(self) -> list[ReportedFile]:
+        """Files that were refused whole."""
+        return [file for file in self.files if file.verdict == "QUARANTINED"]
+
+
+def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str) -> Ingestion:
+    """Reads the reports of an execution's ingestion; there are none if it broke before the job's end."""
+    outputs = find_outputs(sagemaker, execution_arn)
+    if "report" not in outputs:
+        return Ingestion(quarantine_uri=outputs.get("quarantine"))
+    reports = list(read_reports(s3, outputs["report"]))
+    return Ingestion(
+        files=[file for report in reports for file in report.files],
+        records=sum(report.records for report in reports),
+        quarantine_uri=outputs.get("quarantine"),
+    )
+
+
+def find_outputs(sagemaker: SageMakerClient, execution_arn: str) -> dict[str, str]:
+    """Where each output of the step's processing job lies; empty if the step started none."""
+    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+        PipelineExecutionArn=execution_arn
+    )
+    for page in pages:
+        for step in page["PipelineExecutionSteps"]:
+            job = step.get("Metadata", {}).get("ProcessingJob", {}).get("Arn")
+            if step["StepName"] == STEP and job:
+                found = sagemaker.describe_processing_job(ProcessingJobName=job.rpartition("/")[2])
+                return {
+                    output["OutputName"]: output["S3Output"]["S3Uri"]
+                    for output in found.get("ProcessingOutputConfig", {}).get("Outputs", [])
+                }
+    return {}
+
+
+def read_reports(s3: S3Client, uri: str) -> Iterator[InstanceReport]:
+    """Every instance's report."""
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix.rstrip('/')}/"):
+        for entry in page.get("Contents", []):
+            if entry["Key"].endswith(".json"):
+                body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
+                yield InstanceReport.model_validate_json(body)
