@@ -1,4 +1,4 @@
-"""The command line: python -m localaws up | down | status | serve | layer."""
+"""The command line: python -m localaws up | down | status | serve | step-types | layer."""
 
 import argparse
 import sys
@@ -6,7 +6,14 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from localaws import layers, lifecycle
-from localaws.settings import DEFAULT_PORT, DEFAULT_REGION, DEFAULT_WAIT_SCALE, HOST, Settings
+from localaws.settings import (
+    DEFAULT_OFFLINE_STORE_LAG,
+    DEFAULT_PORT,
+    DEFAULT_REGION,
+    DEFAULT_WAIT_SCALE,
+    HOST,
+    Settings,
+)
 
 
 def main() -> int:
@@ -26,6 +33,8 @@ def _parser() -> argparse.ArgumentParser:
         ("serve", _serve, "run it in the foreground until Ctrl-C"),
     ):
         _add_settings(commands.add_parser(name, help=text, description=text)).set_defaults(do=do)
+    text = "write what a pipeline may have here, as docs/pipeline-steps.md"
+    commands.add_parser("step-types", help=text, description=text).set_defaults(do=_step_types)
     layer = commands.add_parser("layer", help="publish an installed distribution as a Lambda layer")
     layer.add_argument("requirement", help="such as 'aws-lambda-powertools[tracer]'")
     layer.add_argument("--parameter", required=True, help="the SSM parameter that will name the layer")
@@ -48,6 +57,12 @@ def _add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         default=DEFAULT_WAIT_SCALE,
         help="seconds that a second of a Step Functions wait takes (default: %(default)s)",
     )
+    parser.add_argument(
+        "--offline-store-lag",
+        type=float,
+        default=DEFAULT_OFFLINE_STORE_LAG,
+        help="seconds until a feature group's record is in its offline store (default: %(default)s)",
+    )
     return parser
 
 
@@ -58,6 +73,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         port=arguments.port,
         region=arguments.region,
         wait_scale=arguments.wait_scale,
+        offline_store_lag=arguments.offline_store_lag,
     )
 
 
@@ -69,6 +85,7 @@ def _up(arguments: argparse.Namespace) -> int:
         f"--images={settings.images}",
         f"--workdir={settings.workdir}",
         f"--wait-scale={settings.wait_scale}",
+        f"--offline-store-lag={settings.offline_store_lag}",
     ]
     try:
         started = lifecycle.up(settings, same)
@@ -100,6 +117,13 @@ def _serve(arguments: argparse.Namespace) -> int:
     except PortInUseError as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _step_types(arguments: argparse.Namespace) -> int:
+    from localaws.sagemaker.pipelines import handbook  # takes a second that the others need not wait
+
+    print(handbook.page(), end="")
     return 0
 
 

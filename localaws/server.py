@@ -40,7 +40,7 @@ def serve(settings: Settings) -> None:
         settings.pid_file.write_text(str(os.getpid()))
         try:
             application = gateway.load(settings)
-            sagemaker = SageMaker(_platform(settings))
+            sagemaker = SageMaker(_platform(settings), settings.offline_store_lag)
             gateway.install(sagemaker.http, sagemaker.resource_types(), settings.region)
             asyncio.run(_serve_until_signal(doorkeeper.guarded(application), sagemaker, listener))
         finally:

@@ -7,6 +7,7 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 DEFAULT_WAIT_SCALE = 0.1
+DEFAULT_OFFLINE_STORE_LAG = 1.0  # seconds; on AWS it is minutes
 ACCOUNT_ID = "000000000000"
 # The account's root, as local AWS tools expect it; the doorkeeper lets no web page use it.
 ROOT_KEY = "test"
@@ -23,6 +24,7 @@ class Settings:
         workdir: an absolute path; holds objects, jobs, logs and the images' environments.
         images: the folder whose subfolders are the container images.
         wait_scale: what a second of a Step Functions wait lasts here, in seconds.
+        offline_store_lag: seconds from a feature group's write to its Parquet file.
     """
 
     workdir: Path
@@ -30,6 +32,7 @@ class Settings:
     port: int = DEFAULT_PORT
     region: str = DEFAULT_REGION
     wait_scale: float = DEFAULT_WAIT_SCALE
+    offline_store_lag: float = DEFAULT_OFFLINE_STORE_LAG
 
     @property
     def endpoint_url(self) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain
 from zlib import crc32
 
 import numpy as np
@@ -54,14 +55,11 @@ def chunk_rows(texts: Sequence[str], ngrams: int, bits: int) -> csr_array:
 def tokenize(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return the hashes of all words of all texts, and the text that each stands in."""
     hashes = TokenHashes()
-    words: list[int] = []
-    lengths = []
-    for text in texts:
-        start = len(words)
-        words += [hashes[token] for token in TOKEN.findall(text.lower())]
-        lengths.append(len(words) - start)
+    words = [TOKEN.findall(text.lower()) for text in texts]
+    lengths = [len(tokens) for tokens in words]
+    values = map(hashes.__getitem__, chain.from_iterable(words))
     rows = np.repeat(np.arange(len(texts), dtype=np.uint64), lengths)
-    return np.array(words, np.uint64), rows
+    return np.fromiter(values, np.uint64, sum(lengths)), rows
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -17,7 +17,8 @@ from scipy.sparse import csr_array
 from sklearn.linear_model import LogisticRegression
 
 ITERATIONS = 1000
-TOLERANCE = 0.01
+TOLERANCE = 0.1
+PRUNED = 0.001  # of the sum of a score's squared weights
 
 Chosen = NDArray[np.bool_]
 Labels = NDArray[np.int64]
@@ -37,9 +38,10 @@ def fit(rows: csr_array, actual: Labels, labels: Sequence[str], settings: Hyperp
     features = model.known(rows)
     targets = range(1, 2) if len(labels) == 2 else range(len(labels))
     scores = [fit_one(features, actual == target, settings) for target in targets]
+    weights = [weights for weights, _ in scores]
     return replace(
         model,
-        weights=np.stack([weights for weights, _ in scores], axis=1),
+        weights=np.stack(weights if len(labels) == 2 else [prune(column) for column in weights], axis=1),
         intercepts=np.array([intercept for _, intercept in scores], np.float32),
     )
 
@@ -77,6 +79,18 @@ def fit_one(features: csr_array, positive: Chosen, settings: Hyperparameters) ->
         random_state=settings.seed,
     ).fit(scaled, positive)
     return regression.coef_[0].astype(np.float32) * ratio, float(regression.intercept_[0])
+
+
+def prune(weights: Floats) -> Floats:
+    """Put 0 for the smallest weights whose squares together are PRUNED of all: about three in four.
+
+    It makes a model of many labels less than half as large. One score is small enough as it is.
+    """
+    order = np.argsort(np.abs(weights))
+    squares = np.cumsum(np.square(weights[order], dtype=np.float64))
+    pruned = weights.copy()
+    pruned[order[: np.searchsorted(squares, PRUNED * squares[-1])]] = 0
+    return pruned
 
 
 def log_ratio(features: csr_array, positive: Chosen, smoothing: float) -> Floats:

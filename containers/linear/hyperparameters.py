@@ -9,7 +9,8 @@ from typing import Any
 
 from errors import HyperparameterError
 
-TOOLKIT_PREFIX = "sagemaker_"  # what AWS's SDK adds for its own toolkits
+# What AWS's SDK adds for its own toolkits, and a tuning job for the algorithm to know its objective.
+NOT_OURS = ("sagemaker_", "_tuning_objective_metric")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def parse(values: Mapping[str, str]) -> Hyperparameters:
     Raises:
         HyperparameterError: A name is unknown, or a value is not in its range.
     """
-    own = {name: value for name, value in values.items() if not name.startswith(TOOLKIT_PREFIX)}
+    own = {name: value for name, value in values.items() if not name.startswith(NOT_OURS)}
     changes: dict[str, Any] = {name: parse_value(name, value) for name, value in own.items()}
     return replace(Hyperparameters(), **changes)
 

@@ -1,170 +1,150 @@
-"""Makes a dataset of all raw files; later rows replace earlier ones of the same id."""
+"""Makes a dataset of the feature store's records: rows to train with, to validate with, to test with."""
 
 import json
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from hashlib import blake2b
+import os
+from array import array
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import IO
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import IO, Any
 
-from errors import DatasetError, FileError, RejectedFilesError
-from rows import SPLITS, Row, read_rows
+from errors import SettingsError
+from plan import EVENT_TIME
+from splits import Database, check, count_rows, open_records, place, verify
 
-TEST_SHARE = 5  # one row in five, where neither the file nor the id tells the split
-LABELS = 100  # more are a sign of a wrong column
+FETCHED = 500  # rows in Python at a time
+PARQUET = b"PAR1"  # told by content: Athena's files have no suffix
 
-
-@dataclass(slots=True)
-class Index:
-    """What is kept in memory of every row, by its position; texts stay on disk."""
-
-    position: dict[str, int] = field(default_factory=dict)
-    is_test: bytearray = field(default_factory=bytearray)
-    digests: list[bytes] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
-
-    def add(self, row: Row) -> None:
-        """Note a row; it replaces an earlier one of its id."""
-        self.position[row.id] = len(self.digests)
-        self.is_test.append(split_of(row) == "test")
-        self.digests.append(digest(row.text))
-        self.labels.append(self.names.setdefault(row.label, row.label))
-
-    def keep(self) -> list[int]:
-        """Positions that make the dataset: the last of each id, no test text in train."""
-        last = sorted(self.position.values())
-        tested = {self.digests[i] for i in last if self.is_test[i]}
-        return [i for i in last if self.is_test[i] or self.digests[i] not in tested]
+# Values come as JSON in UTF-8.
+TEXTS = "SELECT position, encode(to_json(text)::VARCHAR) FROM files JOIN kept USING (record_id)"
+KEYS = """
+SELECT split, encode(to_json(record_id)::VARCHAR), encode(to_json(label)::VARCHAR),
+  encode(to_json(source)::VARCHAR)
+FROM kept ORDER BY position
+"""
 
 
-def prepare(base: Path) -> None:
-    """Read processing/input/raw and write processing/output/{train,test,labels,report}.
+def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> None:
+    """Read processing/input/records and write processing/output/{train,validation,test,labels,report}.
 
-    Where processing/input/plan holds the manifest that the files came by, they are read in its order,
-    which is that of their arrival: a row replaces those of its id that arrived before it.
+    The records are the latest live version of each as of the environment's AS_OF, as the job's query took
+    them. That all that was ingested is among them is what `ingest` waited for; its reports cannot tell it
+    here, where a later version or a deletion may stand for a record.
 
     Raises:
-        RejectedFilesError: Some files cannot be read; all were looked at.
-        DatasetError: The rows make no dataset.
+        SettingsError: AS_OF is no such time.
+        DatasetError: The records are not that, or make no dataset to train and test a model with.
     """
-    source, target = base / "processing/input/raw", base / "processing/output"
-    files = in_order(source, base / "processing/input/plan/manifest.json")
-    if not files:
-        raise DatasetError("there is no raw file")
-    with TemporaryFile("w+", encoding="utf-8") as spool:
-        index, counts = ingest(source, files, spool)
-        kept = index.keep()
-        check(index, kept)
-        spool.seek(0)
-        write(target, index, kept, spool)
-    report(target / "report/dataset.json", index, kept, counts)
+    as_of = environment.get("AS_OF", "")
+    if not EVENT_TIME.fullmatch(as_of):
+        raise SettingsError(f"AS_OF is '{as_of}'; set a time such as 2026-01-31T23:59:59.999Z")
+    files = sorted(parquet_files(base / "processing/input/records"))
+    query = athena_query(base / "config/processingjobconfig.json")
+    target = base / "processing/output"
+    with TemporaryDirectory(dir=base / "processing") as spill, open_records(files, Path(spill)) as database:
+        verify(database, as_of)
+        place(database)
+        content = describe(database)
+        digest = write(target, database, Path(spill))
+    report(target / "report/dataset.json", {"asOf": as_of, "query": query, "sha256": digest} | content)
 
 
-def in_order(source: Path, manifest: Path) -> list[Path]:
-    """Every file below the source: first what a SageMaker manifest lists, then the others by name."""
-    _, *listed = json.loads(manifest.read_text("utf-8")) if manifest.exists() else [{}]
-    place = {name: i for i, name in enumerate(listed)}
-    files = {path.relative_to(source).as_posix(): path for path in source.rglob("*") if path.is_file()}
-    return [files[name] for name in sorted(files, key=lambda name: (place.get(name, len(place)), name))]
+def parquet_files(folder: Path) -> Iterator[Path]:
+    """Every Parquet file below a folder."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                if file.read(len(PARQUET)) == PARQUET:
+                    yield path
 
 
-def ingest(source: Path, files: list[Path], spool: IO[str]) -> tuple[Index, dict[str, int]]:
-    """Copy every row to the spool; return their index and the number of rows by file."""
-    index, counts, rejected = Index(), {}, []
-    for path in files:
-        name = path.relative_to(source).as_posix()
-        start = len(index.digests)
-        try:
-            for row in read_rows(path):
-                index.add(row)
-                spool.write(to_line([row.id, row.text]))
-        except FileError as error:
-            rejected.append((name, str(error)))
-            print(f"{name}: rejected: {error}", flush=True)
-        else:
-            counts[name] = len(index.digests) - start
-            print(f"{name}: {counts[name]:,} rows", flush=True)
-    if rejected:
-        raise RejectedFilesError(rejected)
-    return index, counts
+def athena_query(config: Path) -> str | None:
+    """The query that the records came by, as the job's own configuration has it."""
+    content = json.loads(config.read_text("utf-8")) if config.exists() else {}
+    for channel in content.get("ProcessingInputs") or []:
+        definition = (channel.get("DatasetDefinition") or {}).get("AthenaDatasetDefinition") or {}
+        if "QueryString" in definition:
+            return str(definition["QueryString"])
+    return None
 
 
-def check(index: Index, kept: list[int]) -> None:
-    """Refuse a dataset that cannot train and test a model."""
-    train = {index.labels[i] for i in kept if not index.is_test[i]}
-    if not train:
-        raise DatasetError("no row is left to train with; add rows of split train")
-    if not any(index.is_test[i] for i in kept):
-        raise DatasetError("no row is left to test with; add rows of split test")
-    if len(train) == 1:
-        raise DatasetError(f"every row to train with has the label '{train.pop()}'; add rows of another")
-    if len(index.names) > LABELS:
-        raise DatasetError(f"{len(index.names):,} different labels, at most {LABELS}: the wrong column?")
-
-
-def write(target: Path, index: Index, kept: list[int], spool: IO[str]) -> None:
-    """Write the kept rows of the spool."""
-    for name in ("train", "test", "labels"):
-        (target / name).mkdir(parents=True, exist_ok=True)
-    with (
-        (target / "train/train.jsonl").open("w", encoding="utf-8") as train,
-        (target / "test/test.jsonl").open("w", encoding="utf-8") as test,
-        (target / "labels/labels.jsonl").open("w", encoding="utf-8") as labels,
-    ):
-        for i, key, text in spooled(spool, kept):
-            row = {"id": key, "text": text}
-            if index.is_test[i]:
-                test.write(to_line(row))
-                labels.write(to_line({"id": key, "label": index.labels[i]}))
-            else:
-                train.write(to_line(row | {"label": index.labels[i]}))
-
-
-def to_line(record: object) -> str:
-    """A line of JSON in as few bytes as there are: escapes would triple other scripts' texts."""
-    return json.dumps(record, ensure_ascii=False) + "\n"
-
-
-def spooled(spool: IO[str], kept: list[int]) -> Iterator[tuple[int, str, str]]:
-    """Yield the position, id and text of each kept row; positions are in ascending order."""
-    wanted = iter(kept)
-    position = next(wanted, None)
-    for i, line in enumerate(spool):
-        if i == position:
-            key, text = json.loads(line)
-            yield i, key, text
-            position = next(wanted, None)
-
-
-def report(file: Path, index: Index, kept: list[int], counts: dict[str, int]) -> None:
-    """Write what the dataset is made of."""
-    test = sum(index.is_test[i] for i in kept)
-    content = {
-        "train": len(kept) - test,
-        "test": test,
-        "labels": dict(sorted(Counter(index.labels[i] for i in kept).items())),
-        "files": [{"file": name, "rows": rows} for name, rows in counts.items()],
-        "replacedById": len(index.digests) - len(index.position),
-        "trainTextsAlsoInTest": len(index.position) - len(kept),
+def describe(database: Database) -> dict[str, Any]:
+    """Count what the dataset is made of, and check that it makes one."""
+    splits = count_rows(database)
+    check(splits)
+    sources = database.execute("SELECT source, count(*) FROM kept GROUP BY ALL ORDER BY source").fetchall()
+    dropped = database.execute(
+        "SELECT first_split, count(*) FROM placed WHERE split <> first_split GROUP BY ALL"
+    )
+    also_in = dict(dropped.fetchall())
+    return {
+        "rows": sum(rows for _, rows in sources),
+        "splits": {name: {"rows": sum(labels.values()), "labels": labels} for name, labels in splits.items()},
+        "sources": dict(sources),
+        "trainTextsAlsoInTest": also_in.get("test", 0),
+        "trainTextsAlsoInValidation": also_in.get("validation", 0),
     }
+
+
+def write(target: Path, database: Database, spill: Path) -> str:
+    """Write the rows in the order of their ids; return the hash of what they say."""
+    digest = sha256()
+    with ExitStack() as stack:
+        spool = stack.enter_context(TemporaryFile(dir=spill))
+        train, validation, test, labels = (
+            stack.enter_context(create(target / name / f"{name}.jsonl"))
+            for name in ("train", "validation", "test", "labels")
+        )
+        learned = {"train": train, "validation": validation}
+        for split, key, text, label, source in rows(database, spool):
+            digest.update(b'["%b",%b,%b,%b]\n' % (split.encode(), key, text, label))
+            if split == "test":
+                test.write(b'{"id":%b,"text":%b}\n' % (key, text))
+                labels.write(b'{"id":%b,"label":%b,"source":%b}\n' % (key, label, source))
+            else:
+                learned[split].write(b'{"id":%b,"text":%b,"label":%b}\n' % (key, text, label))
+    return digest.hexdigest()
+
+
+def create(file: Path) -> IO[bytes]:
+    """Open a new file in a folder that may not be there yet."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    print(f"{content['train']:,} rows to train with, {test:,} to test with", flush=True)
+    return file.open("wb")
 
 
-def split_of(row: Row) -> str:
-    """The row's split: as its file says, else its id's first part, else by a hash of the id."""
-    first, slash, _ = row.id.partition("/")
-    if row.split:
-        return row.split
-    if slash and first in SPLITS:
-        return first
-    return "train" if int.from_bytes(digest(row.id)) % TEST_SHARE else "test"
+def rows(database: Database, spool: IO[bytes]) -> Iterator[tuple[str, bytes, bytes, bytes, bytes]]:
+    """Yield split, id, text, label and source of each row in the order of the ids; all but split as JSON.
+
+    Texts go through a file: sorted within the database, they would all have to fit in its memory or be
+    spilled with every row around them.
+    """
+    [[count]] = database.execute("SELECT count(*) FROM kept").fetchall()
+    offsets, sizes = array("q", bytes(8 * count)), array("q", bytes(8 * count))
+    offset = 0
+    for position, text in fetch(database, TEXTS):
+        offsets[position], sizes[position] = offset, len(text)
+        offset += spool.write(text)
+    spool.flush()
+    for position, (split, key, label, source) in enumerate(fetch(database, KEYS)):
+        yield split, key, os.pread(spool.fileno(), sizes[position], offsets[position]), label, source
 
 
-def digest(text: str) -> bytes:
-    """A hash that stands for a text: the same on every machine, no two alike in practice."""
-    return blake2b(text.encode(), digest_size=16).digest()
+def fetch(database: Database, query: str) -> Iterator[tuple[Any, ...]]:
+    """Yield a query's rows, of which few stand in memory at a time."""
+    database.execute(query)
+    while some := database.fetchmany(FETCHED):
+        yield from some
+
+
+def report(file: Path, content: dict[str, Any]) -> None:
+    """Write what the dataset is, and print it in a line."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    counts = ", ".join(f"{part['rows']:,} to {name}" for name, part in content["splits"].items())
+    dropped = content["trainTextsAlsoInTest"] + content["trainTextsAlsoInValidation"]
+    print(
+        f"{content['rows']:,} rows: {counts}; {dropped:,} repeated a text; sha256 {content['sha256']}",
+        flush=True,
+    )

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 import zstandard
 from errors import FileError
@@ -16,31 +16,59 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_WINDOW_BYTES = 128 << 20  # what `zstd --long` writes; larger windows need more memory than that
 # Four bytes of Zstandard can stand for 128 KiB, and one call returns all that its input stands for.
 ZSTD_INPUT_BYTES = 4096
+BUFFER_BYTES = 1 << 17
+
+
+def is_compressed(path: Path) -> bool:
+    """Whether a file's first bytes are gzip's or Zstandard's."""
+    with path.open("rb") as raw:
+        return raw.read(4).startswith((GZIP_MAGIC, ZSTD_MAGIC))
 
 
 @contextmanager
-def open_decompressed(path: Path) -> Iterator[BinaryIO]:
+def open_decompressed(path: Path, max_bytes: int) -> "Iterator[io.BufferedReader[BoundedReader]]":
     """Open a file for reading its decompressed bytes.
 
     Raises:
-        FileError: The compressed data is damaged or ends too early.
+        FileError: The compressed data is damaged or ends too early, or there are more than max_bytes.
     """
     with path.open("rb") as raw:
         magic = raw.read(4)
         raw.seek(0)
+        data: io.BufferedIOBase = raw
+        if magic.startswith(GZIP_MAGIC):
+            data = gzip.GzipFile(fileobj=raw)
+        elif magic == ZSTD_MAGIC:
+            data = io.BufferedReader(ZstandardReader(raw), BUFFER_BYTES)
         try:
-            if magic.startswith(GZIP_MAGIC):
-                with gzip.open(raw) as stream:
-                    yield cast(BinaryIO, stream)
-            elif magic == ZSTD_MAGIC:
-                with io.BufferedReader(ZstandardReader(raw), 1 << 17) as stream:
-                    yield stream
-            else:
-                yield raw
+            with io.BufferedReader(BoundedReader(data, max_bytes), BUFFER_BYTES) as stream:
+                yield stream
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise FileError(f"damaged gzip data: {error}") from error
         except zstandard.ZstdError as error:
             raise FileError(f"damaged zstd data: {error}") from error
+
+
+class BoundedReader(io.RawIOBase):
+    """Bytes up to a bound."""
+
+    def __init__(self, data: io.BufferedIOBase, max_bytes: int) -> None:
+        self.data, self.max_bytes = data, max_bytes
+        self.bytes = 0
+
+    def readable(self) -> bool:
+        """Readable, as BufferedReader asks."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fill a buffer; 0 at the end."""
+        # One read at a time: what comes before damaged data is handed out before the error.
+        content = self.data.read1(len(buffer))
+        self.bytes += len(content)
+        if self.bytes > self.max_bytes:
+            raise FileError(f"more than {self.max_bytes:,} bytes; split the file")
+        buffer[: len(content)] = content
+        return len(content)
 
 
 class ZstandardReader(io.RawIOBase):

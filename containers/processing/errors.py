@@ -1,9 +1,14 @@
-"""What can go wrong with a job's input.
+"""What can go wrong with a job's input, and with the services that it calls.
 
 ProcessingError
+├── SettingsError       an environment variable is missing or wrong
+├── ContractError       contract.toml asks for what there is not
+├── PlanError           the plan and the files do not belong together
 ├── FileError           one file cannot be read; its message is the reason
-├── RejectedFilesError  files that cannot be read, each with its reason
-├── DatasetError        every file is readable, but together they make no dataset
+├── RejectedFilesError  every file is quarantined, each with its reason
+├── RecordError         the feature store does not take a record
+├── VisibilityError     written records do not appear in the offline store
+├── DatasetError        the records make no dataset
 └── QualityError        predictions and labels do not belong together
 """
 
@@ -15,15 +20,35 @@ ENTRY_BYTES = 28  # of a rejected file in it, at least
 
 
 class ProcessingError(Exception):
-    """A job's input is at fault, not its code."""
+    """A job's input or a service is at fault, not its code."""
 
     def message(self) -> str:
         """The job's exit message: one JSON object that fits in MESSAGE_BYTES."""
         return error_message(str(self))
 
 
+class SettingsError(ProcessingError):
+    """An environment variable is missing or wrong."""
+
+
+class ContractError(ProcessingError):
+    """The data contract cannot be kept as it is written."""
+
+
+class PlanError(ProcessingError):
+    """The plan and the files do not belong together."""
+
+
 class FileError(ProcessingError):
     """One file cannot be read."""
+
+
+class RecordError(ProcessingError):
+    """The feature store does not take a record."""
+
+
+class VisibilityError(ProcessingError):
+    """Written records do not appear in the offline store."""
 
 
 class DatasetError(ProcessingError):
@@ -35,7 +60,7 @@ class QualityError(ProcessingError):
 
 
 class RejectedFilesError(ProcessingError):
-    """Some raw files cannot be read."""
+    """Every raw file is quarantined."""
 
     def __init__(self, rejected: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{file}: {reason}" for file, reason in rejected))

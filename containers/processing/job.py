@@ -1,12 +1,21 @@
-"""A processing job's frame: its base folder, its exit status, its exit message."""
+"""A processing job's frame: its base folder, its host, its exit status, its exit message."""
 
+import json
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from errors import ProcessingError, error_message
+
+FIRST_HOST = "algo-1"
+
+
+class StopError(BaseException):
+    """The job is told to stop; not an Exception, so that nothing takes it for an error to get over."""
 
 
 def base_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -14,17 +23,33 @@ def base_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 
 
+def host(base: Path) -> str:
+    """This instance's name among the job's, such as algo-1."""
+    file = base / "config/resourceconfig.json"
+    config = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    return str(config.get("current_host", FIRST_HOST))
+
+
 def run(task: Callable[[Path], None]) -> None:
-    """Run a task; exit 1 with a message for SageMaker's ExitMessage when it fails."""
+    """Run a task; exit 1 with a message for SageMaker's ExitMessage when it fails or is stopped."""
     base = base_folder()
+    signal.signal(signal.SIGTERM, stop)
     try:
         task(base)
     except ProcessingError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         fail(base, error.message())
+    except (StopError, KeyboardInterrupt):
+        print("stopped", file=sys.stderr, flush=True)
+        fail(base, error_message("stopped before its end"))
     except Exception as error:
         traceback.print_exc()
         fail(base, error_message(f"{type(error).__name__}: {error}"))
+
+
+def stop(number: int, frame: object) -> NoReturn:
+    """What SIGTERM does; SageMaker kills the job two minutes later."""
+    raise StopError(number)
 
 
 def fail(base: Path, message: str) -> None:

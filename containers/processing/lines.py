@@ -1,42 +1,21 @@
-"""Reads text files line by line within bounds."""
+"""Reads a text file's lines within bounds."""
 
 from collections.abc import Iterator
-from pathlib import Path
-
-from decompress import open_decompressed
-from errors import FileError
+from typing import BinaryIO
 
 LINE_BYTES = 8 << 20
-FILE_BYTES = 8 << 30  # decompressed; a bomb stops here
-UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def read_lines(path: Path) -> Iterator[str]:
-    """Yield a file's lines with their ends.
+def read_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield each line's number and its bytes with their end.
 
-    Raises:
-        FileError: It is not UTF-8 text, damaged, or over a bound.
+    A line longer than LINE_BYTES is cut off after one byte more than that: its length tells.
     """
-    with open_decompressed(path) as stream:
-        offset = 0
-        while line := stream.readline(LINE_BYTES + 1):
-            if len(line) > LINE_BYTES:
-                raise FileError(f"a line of more than {LINE_BYTES:,} bytes at offset {offset}")
-            yield decode(line, offset)
-            offset += len(line)
-            if offset > FILE_BYTES:
-                raise FileError(f"more than {FILE_BYTES:,} bytes; split the file")
-
-
-def decode(line: bytes, offset: int) -> str:
-    """Decode one line, which lies at this offset of its file."""
-    if offset == 0 and line.startswith(UTF16_MARKS):
-        raise FileError("UTF-16 text; save it as UTF-8")
-    try:
-        text = line.decode()
-    except UnicodeDecodeError as error:
-        byte, place = line[error.start], offset + error.start
-        raise FileError(f"not UTF-8 text: byte 0x{byte:02x} at offset {place}") from error
-    if (nul := line.find(0)) >= 0:
-        raise FileError(f"not text: NUL byte at offset {offset + nul}")
-    return text.removeprefix("\ufeff") if offset == 0 else text
+    number = 0
+    while line := stream.readline(LINE_BYTES + 1):
+        number += 1
+        part = line
+        while len(part) > LINE_BYTES and not part.endswith(b"\n"):
+            part = stream.readline(LINE_BYTES + 1)
+        yield number, line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line

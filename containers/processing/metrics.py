@@ -1,16 +1,10 @@
-"""Multiclass metrics, in Model Monitor's names, from one or many confusion matrices."""
+"""Classification metrics, in Model Monitor's names, from one or many confusion matrices."""
 
 import numpy as np
-from numpy.typing import NDArray
-
-Matrix = NDArray[np.float64]
-
-BOOTSTRAP_CELLS = 4_000_000  # bounds the memory of one draw
-BOOTSTRAP_DRAWS = 500
-SEED = 20
+from predictions import Matrix
 
 
-def metrics(confusion: Matrix) -> dict[str, Matrix]:
+def multiclass_metrics(confusion: Matrix) -> dict[str, Matrix]:
     """Return each metric of a confusion matrix.
 
     Precision, recall and F-scores are each label's, weighted by its share of the actual labels; a
@@ -27,36 +21,41 @@ def metrics(confusion: Matrix) -> dict[str, Matrix]:
     def weighted(values: Matrix) -> Matrix:
         return np.asarray((values * share).sum(-1))
 
-    def f_score(beta: float) -> Matrix:
-        return ratio((1 + beta**2) * precision * recall, beta**2 * precision + recall)
-
     return {
         "accuracy": weighted(recall),
         "weighted_recall": weighted(recall),
         "weighted_precision": weighted(precision),
-        "weighted_f0_5": weighted(f_score(0.5)),
-        "weighted_f1": weighted(f_score(1)),
-        "weighted_f2": weighted(f_score(2)),
+        "weighted_f0_5": weighted(f_score(0.5, precision, recall)),
+        "weighted_f1": weighted(f_score(1, precision, recall)),
+        "weighted_f2": weighted(f_score(2, precision, recall)),
     }
 
 
-def deviations(confusion: Matrix) -> dict[str, float]:
-    """Return each metric's standard deviation over test splits of this size.
+def binary_metrics(confusion: Matrix) -> dict[str, Matrix]:
+    """Return each metric of a confusion matrix of shape (..., 2, 2), whose second label is the positive."""
+    negatives, positives = confusion.sum(-1)[..., 0], confusion.sum(-1)[..., 1]
+    true_positives, false_positives = confusion[..., 1, 1], confusion[..., 0, 1]
+    recall = ratio(true_positives, positives)
+    precision = ratio(true_positives, true_positives + false_positives)
+    false_positive_rate = ratio(false_positives, negatives)
+    hits = true_positives + confusion[..., 0, 0]
+    return {
+        "recall": recall,
+        "precision": precision,
+        "accuracy": ratio(hits, negatives + positives),
+        "true_positive_rate": recall,
+        "true_negative_rate": ratio(confusion[..., 0, 0], negatives),
+        "false_positive_rate": false_positive_rate,
+        "false_negative_rate": ratio(confusion[..., 1, 0], positives),
+        "f0_5": f_score(0.5, precision, recall),
+        "f1": f_score(1, precision, recall),
+        "f2": f_score(2, precision, recall),
+    }
 
-    Accuracy is a share of independent rows, so its deviation is the binomial sqrt(p (1 - p) / n), and
-    weighted recall is accuracy. The others' come from the bootstrap (Efron and Tibshirani, An
-    Introduction to the Bootstrap, 1993, chapter 6). The metrics know the rows by the confusion matrix
-    alone, so drawing its cells from a multinomial is the same as drawing rows with replacement.
-    """
-    rows = confusion.sum()
-    accuracy = float(np.trace(confusion) / rows)
-    binomial = (accuracy * (1 - accuracy) / rows) ** 0.5
-    draws = max(2, min(BOOTSTRAP_DRAWS, BOOTSTRAP_CELLS // confusion.size))
-    random = np.random.default_rng(SEED)
-    drawn = random.multinomial(int(rows), confusion.ravel() / rows, size=draws)
-    values = metrics(drawn.reshape(draws, *confusion.shape).astype(np.float64))
-    spread = {name: float(value.std(ddof=1)) for name, value in values.items()}
-    return spread | {"accuracy": binomial, "weighted_recall": binomial}
+
+def f_score(beta: float, precision: Matrix, recall: Matrix) -> Matrix:
+    """The harmonic mean in which recall weighs beta times as much as precision."""
+    return ratio((1 + beta**2) * precision * recall, beta**2 * precision + recall)
 
 
 def constant_classifier(confusion: Matrix) -> Matrix:

@@ -1,27 +1,38 @@
-"""Reads labelled texts from one raw file: CSV or JSON Lines, told apart by the first character."""
+"""A row on its way from a file to the feature store, and what can be wrong with it."""
 
-import csv
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
-from typing import Any
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from errors import FileError
-from lines import read_lines
+from contract import UTF8_BYTES, Contract, Field
 
-REQUIRED = ("id", "text", "label")
-SPLITS = ("train", "test")
-TEXT_CHARACTERS = 1 << 20
-TEXT_BYTES = 5_000_000  # as JSON; with its id and label under 5 MiB, and Batch Transform sends at most 6
-NAME_CHARACTERS = 256  # of an id or a label
-SHOWN_CHARACTERS = 60  # of a value in a reason
+ID_DIGITS = 32  # of the text's SHA-256
+SHOWN_CHARACTERS = 200
+# What `.` does not match in Java: AWS checks a feature's value with the pattern `.*`, so it is one line.
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+INTEGER = re.compile(r"-?[0-9]+")
+ESCAPED_BYTES = range(0xDC80, 0xDD00)  # how `surrogateescape` decodes the bytes 0x80 to 0xff
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One labelled text; split is empty where the file does not say."""
+class Record(NamedTuple):
+    """A row as its file gives it; `line` is where it starts, if the file has lines."""
+
+    line: int | None
+    values: Mapping[str, object]
+
+
+class Defect(NamedTuple):
+    """Why a row cannot be ingested; `field` is None where the whole row is at fault."""
+
+    line: int | None
+    field: str | None
+    reason: str
+    value: str
+
+
+class Row(NamedTuple):
+    """A row that keeps the contract; `split` is empty where the file gives none."""
 
     id: str
     text: str
@@ -29,118 +40,89 @@ class Row:
     split: str
 
 
-def read_rows(path: Path) -> Iterator[Row]:
-    """Yield a file's rows.
+class BreachError(ValueError):
+    """A value breaks the contract; the message is the reason."""
+
+
+def check(record: Record, contract: Contract) -> Row | Defect:
+    """The row that a record holds, or the first thing that is wrong with it."""
+    values: dict[str, str] = {}
+    for name, field in contract.fields.items():
+        try:
+            values[name] = conform(record.values.get(name), field)
+        except BreachError as breach:
+            return Defect(record.line, name, str(breach), shown(record.values.get(name)))
+    if not values["id"]:
+        values["id"] = hashlib.sha256(values["text"].encode()).hexdigest()[:ID_DIGITS]
+    return Row(**values)
+
+
+def conform(value: object, field: Field) -> str:
+    """A value as the feature store keeps it; empty where there is none and none is needed.
 
     Raises:
-        FileError: The file is not what is expected; names the line where there is one.
+        BreachError: It breaks the contract.
     """
-    lines = read_lines(path)
-    start, first = next(((n, line) for n, line in enumerate(lines, 1) if line.strip()), (0, ""))
-    match first.lstrip()[:1]:
-        case "":
-            raise FileError("empty file")
-        case "{":
-            records = read_json_lines(chain([first], lines), start)
-        case "[":
-            raise FileError("a JSON array; write JSON Lines, one object a line")
-        case _:
-            records = read_csv(chain([first], lines), start)
-    empty = True
-    for line, values in records:
-        yield check(line, values)
-        empty = False
-    if empty:
-        raise FileError("no rows under the header")
+    text = string(value, field)
+    if field.name != "text":
+        text = text.strip()
+    if field.name == "split":
+        text = text.lower()
+    if not text.strip():
+        if field.required:
+            raise BreachError(f"no {field.name}" if value is None else f"empty {field.name}")
+        return ""
+    check_characters(text, field)
+    if LINE_BREAK.search(text):
+        if field.line_breaks == "refuse":
+            raise BreachError(f"a line break in the {field.name}")
+        text = LINE_BREAK.sub(" ", text)
+    check_size(text, field)
+    if field.allowed and text not in field.allowed:
+        raise BreachError(f"unknown {field.name} '{shown(text)}'; use {' or '.join(sorted(field.allowed))}")
+    return text
 
 
-def read_json_lines(lines: Iterator[str], start: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each line's number and object."""
-    for number, line in enumerate(lines, start):
-        if not line.strip():
-            continue
-        try:
-            values = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise FileError(f"line {number}: not JSON: {error}") from error
-        if not isinstance(values, dict):
-            raise FileError(f"line {number}: not a JSON object")
-        yield number, values
-
-
-def read_csv(lines: Iterator[str], start: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each record's first line number and its values by column."""
-    limit = csv.field_size_limit(TEXT_CHARACTERS)
-    reader = csv.reader(lines, strict=True)
-    line = start
-    try:
-        header = check_header(next(reader))
-        line = start + reader.line_num
-        for record in reader:
-            if record and len(record) != len(header):
-                raise FileError(f"line {line}: {len(record)} columns where the header has {len(header)}")
-            if record:
-                yield line, dict(zip(header, record, strict=True))
-            line = start + reader.line_num
-    except csv.Error as error:
-        raise FileError(f"line {line}: not CSV: {error}{csv_hint(str(error))}") from error
-    finally:
-        csv.field_size_limit(limit)
-
-
-def csv_hint(message: str) -> str:
-    """What most likely is behind a cell without an end."""
-    endless = "field limit" in message or "end of data" in message
-    return " (a quote that is not closed?)" if endless else ""
-
-
-def check_header(header: list[str]) -> list[str]:
-    """Return the columns' names, among which all needed ones stand once."""
-    names = [name.strip() for name in header]
-    if any(names.count(name) != 1 for name in REQUIRED) or names.count("split") > 1:
-        raise FileError(f"the columns are {shown(','.join(names))}; id,text,label[,split] are needed")
-    return names
-
-
-def check(line: int, values: dict[str, Any]) -> Row:
-    """Return the row that a record holds."""
-    missing = [name for name in REQUIRED if values.get(name) is None]
-    if missing:
-        raise FileError(f"line {line}: no {' and no '.join(missing)}")
-    row = Row(
-        id=string(line, "id", values["id"]).strip(),
-        text=string(line, "text", values["text"]),
-        label=string(line, "label", values["label"]).strip(),
-        split=string(line, "split", values.get("split") or "").strip().lower(),
-    )
-    for name in REQUIRED:
-        value: str = getattr(row, name)
-        limit = TEXT_CHARACTERS if name == "text" else NAME_CHARACTERS
-        if not value.strip():
-            raise FileError(f"line {line}: empty {name}")
-        if len(value) > limit:
-            raise FileError(f"line {line}: {name} of {len(value):,} characters; at most {limit:,}")
-    size = len(json.dumps(row.text, ensure_ascii=False).encode())
-    if size > TEXT_BYTES:
-        raise FileError(f"line {line}: text of {size:,} bytes as JSON; at most {TEXT_BYTES:,}")
-    if row.split and row.split not in SPLITS:
-        raise FileError(f"line {line}: unknown split '{shown(row.split)}'; use train or test")
-    return row
-
-
-def string(line: int, name: str, value: object) -> str:
-    """Return a value as text; numbers are fine as ids and labels."""
-    if isinstance(value, int) and not isinstance(value, bool) and name != "text":
+def string(value: object, field: Field) -> str:
+    """A value of one of the field's types, as text."""
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool) and "integer" in field.types:
         return str(value)
-    if not isinstance(value, str):
-        raise FileError(f"line {line}: {name} is not a string")
+    if isinstance(value, str) and ("string" in field.types or is_integer(value)):
+        return value
+    raise BreachError(f"{field.name} is not of type {' or '.join(sorted(field.types))}")
+
+
+def is_integer(text: str) -> bool:
+    """Whether a cell holds an integer, or nothing; formats without types write both as text."""
+    return not text.strip() or INTEGER.fullmatch(text.strip()) is not None
+
+
+def check_characters(text: str, field: Field) -> None:
+    """Refuse what is no text: bytes that are not UTF-8, half a surrogate pair, NUL."""
     try:
-        value.encode()
+        text.encode()
     except UnicodeEncodeError as error:
-        raise FileError(f"line {line}: {name} holds half a surrogate pair") from error
-    return value
+        code = ord(text[error.start])
+        if code in ESCAPED_BYTES:
+            raise BreachError(f"{field.name} is not UTF-8: byte 0x{code - 0xDC00:02x}") from error
+        raise BreachError(f"{field.name} holds half a surrogate pair") from error
+    if "\0" in text:
+        raise BreachError(f"{field.name} holds a NUL character")
 
 
-def shown(value: str) -> str:
-    """As much of a value as a reason may hold."""
-    return value if len(value) <= SHOWN_CHARACTERS else value[: SHOWN_CHARACTERS - 1] + "…"
+def check_size(text: str, field: Field) -> None:
+    """Refuse what is too short or too long."""
+    if len(text.strip()) < field.min_length:
+        raise BreachError(f"{field.name} of {len(text.strip()):,} characters; at least {field.min_length:,}")
+    if len(text) > field.max_length:
+        raise BreachError(f"{field.name} of {len(text):,} characters; at most {field.max_length:,}")
+    if len(text) * UTF8_BYTES > field.max_bytes and (size := len(text.encode())) > field.max_bytes:
+        raise BreachError(f"{field.name} of {size:,} bytes; at most {field.max_bytes:,}")
+
+
+def shown(value: object) -> str:
+    """As much of a value as a report holds; empty where there is none."""
+    text = "" if value is None else str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"

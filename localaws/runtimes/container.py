@@ -51,6 +51,13 @@ class Runtime(Protocol):
             ImageError: there is no such image, or it cannot be made ready.
         """
 
+    def digest(self, image: str) -> str:
+        """What tells an image's content from any other.
+
+        Raises:
+            ImageError: there is no such image.
+        """
+
     def start(self, spec: ContainerSpec) -> Container:
         """Start a container of a prepared image.
 

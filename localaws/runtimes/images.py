@@ -1,5 +1,6 @@
 """Image URIs, and the folders that stand for them."""
 
+import hashlib
 from pathlib import Path
 
 from localaws.runtimes.container import ImageError
@@ -25,6 +26,22 @@ class Images:
                 "The folder's name is the last part of the image's repository."
             )
         return folder
+
+    def digest(self, image: str) -> str:
+        """What an image's files contain and which of them can be run: other code, other digest.
+
+        Raises:
+            ImageError: there is no such image.
+        """
+        folder = self.folder(image)
+        content = hashlib.sha256()
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            if "__pycache__" in path.parts:
+                continue
+            runs = bool(path.stat().st_mode & 0o111)
+            written = hashlib.sha256(path.read_bytes()).hexdigest()
+            content.update(f"{path.relative_to(folder)}\n{runs}\n{written}\n".encode())
+        return content.hexdigest()
 
     def _names(self) -> str:
         folders = self._folder.iterdir() if self._folder.is_dir() else iter(())

@@ -60,6 +60,14 @@ class ProcessRuntime:
         """
         self._environments.make(self._images.folder(image))
 
+    def digest(self, image: str) -> str:
+        """What tells the image's files from any others.
+
+        Raises:
+            ImageError: there is no such image.
+        """
+        return self._images.digest(image)
+
     def start(self, spec: ContainerSpec) -> "ProcessContainer":
         """Start a container.
 

@@ -31,12 +31,14 @@ Authorize = Callable[[Permission], None]
 _KINDS = {
     "ProcessingJob": "processing-job",
     "TrainingJob": "training-job",
+    "HyperParameterTuningJob": "hyper-parameter-tuning-job",
     "TransformJob": "transform-job",
     "Model": "model",
     "EndpointConfig": "endpoint-config",
     "Endpoint": "endpoint",
     "Pipeline": "pipeline",
     "ModelPackageGroup": "model-package-group",
+    "FeatureGroup": "feature-group",
 }
 # Operations that act on more than the resource whose name their own name ends in.
 _ALSO = {"CreateEndpoint": ("EndpointConfig",), "UpdateEndpoint": ("EndpointConfig",)}
@@ -44,7 +46,15 @@ _INSTEAD = {
     "StartPipelineExecution": "Pipeline",
     "ListPipelineExecutions": "Pipeline",
     "InvokeEndpointAsync": "Endpoint",
+    "ListTrainingJobsForHyperParameterTuningJob": "HyperParameterTuningJob",
+    "PutRecord": "FeatureGroup",
+    "GetRecord": "FeatureGroup",
+    "DeleteRecord": "FeatureGroup",
+    "UpdateRecord": "FeatureGroup",
+    "ListRecords": "FeatureGroup",
 }
+# Operations on several feature groups: the member that lists what names one.
+_BATCHES = {"BatchWriteRecord": "Entries", "BatchGetRecord": "Identifiers"}
 _VERB = re.compile(r"^(Create|Describe|Update|Delete|Stop|Start|Invoke|List|Retry)")
 
 
@@ -61,11 +71,12 @@ def required_permissions(operation: str, request: Document, arn_prefix: str) -> 
         yield Permission(f"sagemaker:{operation}", resource)
     if request.get("Tags") and operation.startswith("Create"):
         yield Permission("sagemaker:AddTags", resources[0])
-    for member in ("RoleArn", "ExecutionRoleArn"):
-        if request.get(member):
-            yield Permission(
-                "iam:PassRole", request[member], {"iam:PassedToService": "sagemaker.amazonaws.com"}
-            )
+    for passing in (request, request.get("TrainingJobDefinition", {})):
+        for member in ("RoleArn", "ExecutionRoleArn"):
+            if passing.get(member):
+                yield Permission(
+                    "iam:PassRole", passing[member], {"iam:PassedToService": "sagemaker.amazonaws.com"}
+                )
 
 
 def resource_arns(operation: str, request: Document, arn_prefix: str) -> Iterator[str]:
@@ -73,6 +84,10 @@ def resource_arns(operation: str, request: Document, arn_prefix: str) -> Iterato
     arn = request.get("PipelineExecutionArn") or request.get("ResourceArn")
     if arn:
         yield arn
+        return
+    if operation in _BATCHES:
+        names = {item["FeatureGroupName"].lower() for item in request[_BATCHES[operation]]}
+        yield from sorted({_arn(name, "feature-group", arn_prefix) for name in names})
         return
     if operation.endswith("ModelPackage"):
         yield _model_package_arn(request, arn_prefix)

@@ -4,11 +4,16 @@ Source: the CloudFormation resource provider schemas of AWS::SageMaker.
 """
 
 import json
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol
 
+from localaws.sagemaker.errors import ValidationException
 from localaws.sagemaker.members import refuse
 from localaws.sagemaker.shapes import Document
+
+POLL_SECONDS = 0.1
 
 Call = Callable[[str, Document], Document]
 """Does an operation: its name and its request; the answer."""
@@ -74,12 +79,58 @@ class ModelPackageGroupType:
         self._call("DeleteModelPackageGroup", {"ModelPackageGroupName": physical_id})
 
 
+class FeatureGroupType:
+    """AWS::SageMaker::FeatureGroup."""
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def create(self, properties: Document, generated_name: str) -> tuple[str, Document]:
+        """Make the group, and wait until its records may come; Ref gives its name."""
+        name = properties["FeatureGroupName"]
+        self._call("CreateFeatureGroup", properties)
+        while (group := self._described(name))["FeatureGroupStatus"] == "Creating":
+            time.sleep(POLL_SECONDS)
+        if group["FeatureGroupStatus"] != "Created":
+            reason = group.get("FailureReason", group["FeatureGroupStatus"])
+            self._call("DeleteFeatureGroup", {"FeatureGroupName": name})
+            raise ValidationException(f"The FeatureGroup {name} could not be made: {reason}")
+        return name, _feature_group_attributes(group)
+
+    def update(self, physical_id: str, old: Document, new: Document) -> tuple[str, Document]:
+        """Add features; nothing else of a group changes in place but its tags."""
+        changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
+        refuse(dict.fromkeys(changed - {"FeatureDefinitions", "Tags"}, "changed"), *changed)
+        former = old["FeatureDefinitions"]
+        if any(feature not in new["FeatureDefinitions"] for feature in former):
+            raise ValidationException(f"Features can only be added to the FeatureGroup {physical_id}")
+        added = [feature for feature in new["FeatureDefinitions"] if feature not in former]
+        if added:
+            self._call("UpdateFeatureGroup", {"FeatureGroupName": physical_id, "FeatureAdditions": added})
+        group = self._described(physical_id)
+        _retag(self._call, group["FeatureGroupArn"], old, new)
+        return physical_id, _feature_group_attributes(group)
+
+    def delete(self, physical_id: str) -> None:
+        """Remove the group; its files and its Glue table stay."""
+        self._call("DeleteFeatureGroup", {"FeatureGroupName": physical_id})
+
+    def _described(self, name: str) -> Document:
+        return self._call("DescribeFeatureGroup", {"FeatureGroupName": name})
+
+
 def resource_types(call: Call) -> dict[str, ResourceType]:
     """The types by their CloudFormation names."""
     return {
         "AWS::SageMaker::Pipeline": PipelineType(call),
         "AWS::SageMaker::ModelPackageGroup": ModelPackageGroupType(call),
+        "AWS::SageMaker::FeatureGroup": FeatureGroupType(call),
     }
+
+
+def _feature_group_attributes(group: Document) -> Document:
+    created = datetime.fromtimestamp(group["CreationTime"], UTC)
+    return {"CreationTime": created.isoformat(), "FeatureGroupStatus": group["FeatureGroupStatus"]}
 
 
 def _retag(call: Call, arn: str, old: Document, new: Document) -> None:

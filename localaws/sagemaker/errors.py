@@ -5,6 +5,7 @@ SageMakerError
 │   └── NotSupportedLocally  SageMaker does it, this SageMaker does not
 ├── AccessDeniedException    the caller's policies do not allow it (400)
 ├── ResourceNotFound         what the request names is not there (400)
+│   └── FeatureGroupNotFound the same from the feature store's runtime (404)
 ├── ResourceInUse            the name is taken, or the resource is busy (400)
 ├── ResourceLimitExceeded    a quota of SageMaker's, or of this machine (400)
 ├── ConflictException        the resource is in a state that refuses the change (400)
@@ -62,6 +63,13 @@ class AccessDeniedException(SageMakerError):  # noqa: N818
 
 class ResourceNotFound(SageMakerError):  # noqa: N818
     """What the request names is not there."""
+
+
+class FeatureGroupNotFound(ResourceNotFound):
+    """The feature store's runtime has no such group."""
+
+    code = "ResourceNotFound"
+    status = 404
 
 
 class ResourceInUse(SageMakerError):  # noqa: N818

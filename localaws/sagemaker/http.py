@@ -1,4 +1,4 @@
-"""SageMaker on the wire: JSON 1.1 for the control plane, REST for invocations."""
+"""SageMaker on the wire: JSON 1.1 for the control plane, REST for invocations and features."""
 
 import json
 import logging
@@ -13,11 +13,13 @@ from localaws.sagemaker.errors import (
     UnknownOperation,
     ValidationException,
 )
+from localaws.sagemaker.featurestore import rest
 from localaws.sagemaker.shapes import Document, operation_model, parse_request, render_answer
 
 Operation = Callable[[Document], Document]
 Answer = tuple[int, dict[str, str], bytes]
 
+CONTROL_PLANE = "sagemaker"
 JSON_TYPE = "application/x-amz-json-1.1"
 _TARGET = re.compile(r"SageMaker\.(\w+)")
 _INVOKE = re.compile(r"/endpoints/([^/]+)/(invocations|async-invocations)")
@@ -39,17 +41,31 @@ class Http:
     """Turns HTTP requests into operations, and what they answer or raise into HTTP answers."""
 
     def __init__(
-        self, operations: Mapping[str, Operation], invocations: Invocations, arn_prefix: str
+        self,
+        operations: Mapping[str, Operation],
+        record_operations: Mapping[str, Operation],
+        invocations: Invocations,
+        arn_prefix: str,
     ) -> None:
-        self._operations = operations
+        self._operations = {CONTROL_PLANE: operations, rest.SERVICE: record_operations}
         self._invocations = invocations
         self._arn_prefix = arn_prefix
 
-    def handle(self, path: str, headers: Mapping[str, str], body: bytes, authorize: Authorize) -> Answer:
+    def handle(
+        self,
+        method: str,
+        path: str,
+        query: rest.Query,
+        headers: Mapping[str, str],
+        body: bytes,
+        authorize: Authorize,
+    ) -> Answer:
         """Answer a request, always: an error that is nobody's fault here is an InternalFailure, and logged.
 
         Args:
-            path: the URL's path.
+            method: HTTP's.
+            path: the URL's path, decoded.
+            query: the URL's parameters.
             headers: by names in small letters.
             body: as sent.
             authorize: raises what the caller may not do.
@@ -57,10 +73,11 @@ class Http:
         try:
             if invocation := _INVOKE.fullmatch(path):
                 return self._invoke(invocation[1], invocation[2], headers, body, authorize)
-            operation, wire = _json_request(headers, body)
-            request = self._parsed(operation, wire)
-            self._authorize(operation, request, authorize)
-            return 200, {"Content-Type": JSON_TYPE}, json.dumps(self._answer(operation, request)).encode()
+            if record_request := rest.request(method, path, query, body):
+                answer = self._authorized(*record_request, authorize, rest.SERVICE)
+                return 200, {"Content-Type": rest.JSON_TYPE}, json.dumps(answer).encode()
+            answer = self._authorized(*_json_request(headers, body), authorize, CONTROL_PLANE)
+            return 200, {"Content-Type": JSON_TYPE}, json.dumps(answer).encode()
         except SageMakerError as error:
             return _error_answer(error.status, error.body())
         except Exception:
@@ -74,16 +91,21 @@ class Http:
         Raises:
             SageMakerError: it cannot be done.
         """
-        return self._answer(operation, self._parsed(operation, wire))
+        return self._answer(operation, self._parsed(operation, wire, CONTROL_PLANE), CONTROL_PLANE)
 
-    def _parsed(self, operation: str, wire: Document) -> Document:
-        operation_model(operation)
-        if operation not in self._operations:
+    def _authorized(self, operation: str, wire: Document, authorize: Authorize, service: str) -> Document:
+        request = self._parsed(operation, wire, service)
+        self._authorize(operation, request, authorize)
+        return self._answer(operation, request, service)
+
+    def _parsed(self, operation: str, wire: Document, service: str) -> Document:
+        operation_model(operation, service)
+        if operation not in self._operations[service]:
             raise NotSupportedLocally(f"The operation {operation}")
-        return parse_request(operation, wire)
+        return parse_request(operation, wire, service)
 
-    def _answer(self, operation: str, request: Document) -> Document:
-        return render_answer(operation, self._operations[operation](request))
+    def _answer(self, operation: str, request: Document, service: str) -> Document:
+        return render_answer(operation, self._operations[service][operation](request), service)
 
     def _authorize(self, operation: str, request: Document, authorize: Authorize) -> None:
         for permission in required_permissions(operation, request, self._arn_prefix):

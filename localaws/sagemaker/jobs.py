@@ -1,16 +1,18 @@
-"""What processing, training and transform jobs share: a life, told by their Describe operation."""
+"""What jobs share: a life, told by their Describe operation, and for most of them a container."""
 
 import logging
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import ClassVar
 
-from localaws.runtimes.container import OPT_ML, ContainerSpec, ImageError
+from localaws.runtimes.container import OPT_ML, Container, ContainerSpec, ImageError
 from localaws.sagemaker.errors import (
     FAILURE_REASON_CHARACTERS,
     AlgorithmFailure,
@@ -28,8 +30,9 @@ from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records, list_page, now
 from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.storage import Storage
+from localaws.sagemaker.threads import at_once
 
-ALGO_HOST = "algo-1"  # the one instance's name, in the container's configuration and in the log stream's
+ALGO_HOST = "algo-1"  # the first instance's name, in the container's configuration and the log stream's
 MAX_RUNTIME_SECONDS = 86_400  # SageMaker's default for processing and training
 GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
 CLOSING_GRACE_SECONDS = 3.0  # the same when the whole service ends
@@ -54,8 +57,9 @@ class Job:
         request: what created it.
         role_arn: whom it acts as.
         platform: what it runs on.
-        stream: its log stream's name.
-        base_dir: what its container sees as /opt/ml, while it works.
+        stream: its first instance's log stream's name.
+        base_dir: what its container sees as /opt/ml, while it works; of several containers, each sees a
+            folder of its own in it.
         stopping: set when it has to end.
         grace: seconds that its container gets to end by itself.
         timed_out: whether it ran longer than it was allowed to.
@@ -83,6 +87,10 @@ class Job:
         """Seconds that its container may run."""
         condition: Document = self.request.get("StoppingCondition", {})
         return int(condition.get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS))
+
+    def stream_of(self, host: str) -> str:
+        """The name of an instance's log stream."""
+        return f"{self.name}/{host}-{self.stream.rpartition('-')[2]}"
 
     def go_on(self) -> None:
         """Come here between pieces of work.
@@ -121,23 +129,41 @@ class Job:
         Raises:
             ClientFailure: it cannot be started.
         """
+        return self.run_cluster([ContainerSpec(image, command, self.base_dir, environment, on_line)])[0]
+
+    def run_cluster(self, specs: Sequence[ContainerSpec]) -> list[int | None]:
+        """Run containers side by side to their end; the first that fails stops the others.
+
+        Returns:
+            Their exit codes, None for those that were stopped or ran out of time.
+
+        Raises:
+            ClientFailure: one cannot be started; none is left running.
+        """
         self.go_on()
+        codes: list[int | None] = [None] * len(specs)
         deadline = time.monotonic() + self.max_runtime
+        living: deque[tuple[int, Container]] = deque()
         try:
-            container = self.platform.runtime.start(
-                ContainerSpec(image, command, self.base_dir, environment, on_line)
-            )
+            for index, spec in enumerate(specs):
+                living.append((index, self.platform.runtime.start(spec)))
+            while living and not any(codes):
+                index, container = living.popleft()
+                codes[index] = container.wait(POLL_SECONDS / (len(living) + 1))
+                if codes[index] is not None:
+                    continue
+                living.append((index, container))
+                self.timed_out = time.monotonic() > deadline
+                if self.timed_out or self.stopping.is_set():
+                    break
         except ImageError as error:
             raise ClientFailure(str(error)) from error
-        while (code := container.wait(POLL_SECONDS)) is None:
-            self.timed_out = time.monotonic() > deadline
-            if self.timed_out or self.stopping.is_set():
-                container.stop(self.grace)
-                return None
-        return code
+        finally:
+            at_once([partial(container.stop, self.grace) for _, container in living])
+        return codes
 
 
-class Jobs(ABC):
+class Lifecycle(ABC):
     """One kind of jobs: its records, and a thread for each job that lives."""
 
     noun: ClassVar[str]
@@ -256,7 +282,7 @@ class Jobs(ABC):
         """
 
     @abstractmethod
-    def work(self, job: Job, log: LogStream) -> None:
+    def perform(self, job: Job) -> None:
         """Do the job: it is Completed, or Stopped if it was asked to, when this returns.
 
         Raises:
@@ -284,11 +310,7 @@ class Jobs(ABC):
 
     def _outcome(self, job: Job) -> tuple[str, str]:
         try:
-            with (
-                self._base_dir(job),
-                self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", job.stream) as log,
-            ):
-                self.work(job, log)
+            self.perform(job)
             return ("Stopped" if job.stopping.is_set() or job.timed_out else "Completed"), ""
         except JobStopped:
             return "Stopped", ""
@@ -304,14 +326,6 @@ class Jobs(ABC):
                 f"({type(error).__name__}: {error})",
             )
 
-    @contextmanager
-    def _base_dir(self, job: Job) -> Iterator[None]:
-        job.base_dir = self.platform.new_base_dir(self.arn_kind, job.name)
-        try:
-            yield
-        finally:
-            self.platform.discard(job.base_dir)
-
     def _missing(self, request: Document) -> SageMakerError:
         name = request[f"{self.noun}Name"]
         return ResourceNotFound(f"Requested resource not found: there is no {self._spoken} {name}")
@@ -319,6 +333,30 @@ class Jobs(ABC):
     @property
     def _spoken(self) -> str:
         return self.arn_kind.replace("-", " ")
+
+
+class Jobs(Lifecycle):
+    """One kind of jobs that run a container: each has a folder of its own, and a log."""
+
+    def perform(self, job: Job) -> None:
+        """Do the job between the making and the removal of its folder."""
+        with (
+            self._base_dir(job),
+            self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", job.stream) as log,
+        ):
+            self.work(job, log)
+
+    @abstractmethod
+    def work(self, job: Job, log: LogStream) -> None:
+        """Do the job, as `perform` has to."""
+
+    @contextmanager
+    def _base_dir(self, job: Job) -> Iterator[None]:
+        job.base_dir = self.platform.new_base_dir(self.arn_kind, job.name)
+        try:
+            yield
+        finally:
+            self.platform.discard(job.base_dir)
 
 
 def algorithm_failure(told: str, code: int) -> AlgorithmFailure:

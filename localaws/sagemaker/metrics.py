@@ -14,10 +14,11 @@ SEARCH_SECONDS = 0.2  # a pattern that takes longer on one line is left alone th
 
 
 class Metrics:
-    """The last value of each of the job's MetricDefinitions."""
+    """The values of each of the job's MetricDefinitions, in the order in which they were printed."""
 
     def __init__(self, definitions: Sequence[Document]) -> None:
         self._patterns = {item["Name"]: compiled(item["Regex"]) for item in definitions}
+        self._values: dict[str, list[float]] = {name: [] for name in self._patterns}
         self._last: dict[str, Document] = {}
 
     def read(self, line: str) -> None:
@@ -27,7 +28,12 @@ class Metrics:
                 for match in pattern.finditer(line, timeout=SEARCH_SECONDS):
                     value = float(match[1])
                     if math.isfinite(value):
+                        self._values[name].append(value)
                         self._last[name] = {"MetricName": name, "Value": value, "Timestamp": now()}
+
+    def values(self, name: str) -> list[float]:
+        """What the metric has been so far."""
+        return list(self._values[name])
 
     def final(self) -> list[Document]:
         """What FinalMetricDataList tells."""

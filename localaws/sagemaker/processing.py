@@ -2,35 +2,28 @@
 
 import codecs
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
-from localaws.runtimes.container import OPT_ML
+from localaws.runtimes.container import OPT_ML, ContainerSpec
+from localaws.sagemaker import inputs
 from localaws.sagemaker.continuous_upload import ContinuousUpload
-from localaws.sagemaker.errors import ClientFailure, NotSupportedLocally, ValidationException
+from localaws.sagemaker.errors import ClientFailure, NotSupportedLocally
 from localaws.sagemaker.http import Operation
-from localaws.sagemaker.jobs import (
-    ALGO_HOST,
-    ENDED,
-    MAX_RUNTIME_SECONDS,
-    Job,
-    Jobs,
-    algorithm_failure,
-    local_path,
-)
+from localaws.sagemaker.inputs import PROCESSING_DIR
+from localaws.sagemaker.jobs import ENDED, MAX_RUNTIME_SECONDS, Job, Jobs, algorithm_failure, local_path
 from localaws.sagemaker.logs import LogStream
-from localaws.sagemaker.members import refuse, refuse_clusters, refuse_values, values
+from localaws.sagemaker.members import refuse, values
 from localaws.sagemaker.records import now
 from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.storage import S3Uri
 
-PROCESSING_DIR = f"{OPT_ML}/processing"
 MESSAGE_BYTES = 1024  # of ExitMessage
 
 CLUSTER = "ProcessingResources.ClusterConfig"
 REFUSED = (
-    "ProcessingInputs.DatasetDefinition",
-    "ProcessingInputs.AppManaged",
     "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
     "ProcessingOutputConfig.Outputs.AppManaged",
     f"{CLUSTER}.InstancePreferences",
@@ -43,7 +36,6 @@ WITHOUT_EFFECT = (
     f"{CLUSTER}.InstanceType",
     f"{CLUSTER}.VolumeSizeInGB",
     f"{CLUSTER}.VolumeKmsKeyId",
-    "ProcessingInputs.S3Input.S3DataDistributionType",
     "ProcessingOutputConfig.KmsKeyId",
     "NetworkConfig.VpcConfig",
     "NetworkConfig.EnableInterContainerTrafficEncryption",
@@ -51,8 +43,25 @@ WITHOUT_EFFECT = (
 )
 
 
+@dataclass(frozen=True)
+class Instance:
+    """One container of a job.
+
+    Attributes:
+        host: its name, such as "algo-1".
+        base_dir: what it sees as /opt/ml.
+    """
+
+    host: str
+    base_dir: Path
+
+    def local(self, item: Document) -> Path:
+        """The folder of an output."""
+        return self.base_dir / local_path(item["LocalPath"], PROCESSING_DIR)
+
+
 class ProcessingJobs(Jobs):
-    """Processing jobs: inputs down, a container, outputs up."""
+    """Processing jobs: inputs down, a container on each instance, outputs up."""
 
     noun = "ProcessingJob"
     arn_kind = "processing-job"
@@ -64,13 +73,10 @@ class ProcessingJobs(Jobs):
     def check(self, request: Document) -> str:
         """Refuse what cannot be done; give the role's ARN."""
         refuse(request, *REFUSED)
-        refuse_clusters(request, f"{CLUSTER}.InstanceCount")
-        refuse_values(request, "ProcessingInputs.S3Input.S3InputMode", "Pipe")
-        if "Gzip" in values(request, "ProcessingInputs.S3Input.S3CompressionType"):
-            raise ValidationException("S3CompressionType Gzip can only be used with the S3InputMode Pipe")
         if not request["AppSpecification"].get("ContainerEntrypoint"):
             raise NotSupportedLocally("An AppSpecification without ContainerEntrypoint")
-        for item in (*_inputs(request), *_outputs(request)):
+        inputs.check(request)
+        for item in _outputs(request):
             local_path(item.get("LocalPath", ""), PROCESSING_DIR)
             S3Uri.parse(item["S3Uri"])
         return str(request["RoleArn"])
@@ -80,50 +86,36 @@ class ProcessingJobs(Jobs):
         return {"ProcessingEndTime": now()} if status in ENDED else {}
 
     def work(self, job: Job, log: LogStream) -> None:
-        """Download, run the container, upload; what fails or is stopped uploads no EndOfJob output."""
-        application = job.request["AppSpecification"]
-        job.prepare(application["ImageUri"])
-        self._lay_out(job)
-        isolated = job.request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False)
+        """Download, run the containers, upload; what fails or is stopped uploads no EndOfJob output."""
+        job.prepare(job.request["AppSpecification"]["ImageUri"])
+        instances = _instances(job)
+        _lay_out(job, instances)
         outputs = _outputs(job.request)
-        with ExitStack() as uploads:
-            for output in outputs:
-                if output["S3UploadMode"] == "Continuous":
-                    folder, uri = _local(job, output), S3Uri.parse(output["S3Uri"])
-                    uploads.enter_context(ContinuousUpload(job.storage, folder, uri))
+        with ExitStack() as stack:
+            logs = [log, *(stack.enter_context(self._log(job, instance)) for instance in instances[1:])]
+            for instance, output in _each(instances, outputs, "Continuous"):
+                uri = S3Uri.parse(output["S3Uri"])
+                stack.enter_context(ContinuousUpload(job.storage, instance.local(output), uri))
             self.records.update(job.name, ProcessingStartTime=now())
-            code = job.run(
-                application["ImageUri"],
-                (*application["ContainerEntrypoint"], *application.get("ContainerArguments", [])),
-                job.credentials(isolated) | job.request.get("Environment", {}),
-                log.write,
-            )
-            self._keep_message(job)
-        if code:
-            raise algorithm_failure("", code)
-        if code == 0:
-            for output in outputs:
-                if output["S3UploadMode"] == "EndOfJob":
-                    job.storage.upload(_local(job, output), S3Uri.parse(output["S3Uri"]))
+            codes = job.run_cluster(_specs(job, instances, logs))
+            # The one that failed speaks first; sorting keeps the others' order.
+            by_end = sorted(zip(codes, instances, strict=True), key=lambda ended: not ended[0])
+            self._keep_message(job, [instance for _, instance in by_end])
+        for code in codes:
+            if code:
+                raise algorithm_failure("", code)
+        if None not in codes:
+            for instance, output in _each(instances, outputs, "EndOfJob"):
+                job.storage.upload(instance.local(output), S3Uri.parse(output["S3Uri"]))
 
-    def _lay_out(self, job: Job) -> None:
-        config = job.base_dir / "config"
-        config.mkdir()
-        (config / "processingjobconfig.json").write_text(json.dumps(_job_config(job)))
-        hosts = {"current_host": ALGO_HOST, "hosts": [ALGO_HOST]}
-        (config / "resourceconfig.json").write_text(json.dumps(hosts))
-        (job.base_dir / "output").mkdir()
-        for output in _outputs(job.request):
-            _local(job, output).mkdir(parents=True, exist_ok=True)
-        for item in _inputs(job.request):
-            job.go_on()
-            folder = _local(job, item)
-            folder.mkdir(parents=True, exist_ok=True)
-            job.storage.download(job.storage.objects(item["S3DataType"], item["S3Uri"]), folder)
+    def _log(self, job: Job, instance: Instance) -> LogStream:
+        return self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", job.stream_of(instance.host))
 
-    def _keep_message(self, job: Job) -> None:
-        path = job.base_dir / "output" / "message"
-        if not path.is_file():
+    def _keep_message(self, job: Job, instances: Sequence[Instance]) -> None:
+        """Keep what the first of the instances that left a message says in it."""
+        paths = (instance.base_dir / "output" / "message" for instance in instances)
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
             return
         with path.open("rb") as file:
             content = file.read(MESSAGE_BYTES)
@@ -135,16 +127,52 @@ class ProcessingJobs(Jobs):
         self.records.update(job.name, ExitMessage=message)
 
 
-def _inputs(request: Document) -> list[Document]:
-    return list(values(request, "ProcessingInputs.S3Input"))
+def _instances(job: Job) -> list[Instance]:
+    count = job.request["ProcessingResources"]["ClusterConfig"]["InstanceCount"]
+    hosts = [f"algo-{number}" for number in range(1, count + 1)]
+    return [Instance(host, job.base_dir / host) for host in hosts]
+
+
+def _lay_out(job: Job, instances: Sequence[Instance]) -> None:
+    """Make the instances' folders as their containers find them, with the inputs in them."""
+    resolved = inputs.resolve(job)
+    hosts = [instance.host for instance in instances]
+    for index, instance in enumerate(instances):
+        config = instance.base_dir / "config"
+        config.mkdir(parents=True)
+        (config / "processingjobconfig.json").write_text(json.dumps(_job_config(job)))
+        resources = {"current_host": instance.host, "hosts": hosts}
+        (config / "resourceconfig.json").write_text(json.dumps(resources))
+        (instance.base_dir / "output").mkdir()
+        for output in _outputs(job.request):
+            instance.local(output).mkdir(parents=True, exist_ok=True)
+        for item in resolved:
+            job.go_on()
+            folder = instance.base_dir / item.folder
+            folder.mkdir(parents=True, exist_ok=True)
+            job.storage.download(item.share(index, len(instances)), folder)
+
+
+def _specs(job: Job, instances: Sequence[Instance], logs: Sequence[LogStream]) -> list[ContainerSpec]:
+    application = job.request["AppSpecification"]
+    command = (*application["ContainerEntrypoint"], *application.get("ContainerArguments", []))
+    isolated = job.request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False)
+    environment = job.credentials(isolated) | job.request.get("Environment", {})
+    return [
+        ContainerSpec(application["ImageUri"], command, instance.base_dir, environment, log.write)
+        for instance, log in zip(instances, logs, strict=True)
+    ]
+
+
+def _each(
+    instances: Sequence[Instance], outputs: Sequence[Document], mode: str
+) -> list[tuple[Instance, Document]]:
+    """Every instance with every output of an S3UploadMode."""
+    return [(one, output) for one in instances for output in outputs if output["S3UploadMode"] == mode]
 
 
 def _outputs(request: Document) -> list[Document]:
     return list(values(request, "ProcessingOutputConfig.Outputs.S3Output"))
-
-
-def _local(job: Job, item: Document) -> Path:
-    return job.base_dir / local_path(item["LocalPath"], PROCESSING_DIR)
 
 
 def _job_config(job: Job) -> Document:
@@ -155,10 +183,7 @@ def _job_config(job: Job) -> Document:
         "ProcessingJobName": job.name,
         "AppSpecification": {"ContainerArguments": None, **application},
         "Environment": request.get("Environment", {}),
-        "ProcessingInputs": [
-            {"AppManaged": False, "DatasetDefinition": None, **item}
-            for item in request.get("ProcessingInputs", [])
-        ],
+        "ProcessingInputs": [inputs.told(item) for item in request.get("ProcessingInputs", [])],
         "ProcessingOutputConfig": {
             "Outputs": [
                 {"AppManaged": False, "FeatureStoreOutput": None, **item}

@@ -1,7 +1,8 @@
 """Requests and answers checked and converted by botocore's own service models."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,25 @@ from botocore.model import (
 from localaws.sagemaker.errors import UnknownOperation, ValidationException
 
 Document = dict[str, Any]
+
+NAME_CHARACTERS = 256  # a string that may be longer is data, not a name
+NAMES = 4096  # of each kind, remembered as well formed
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A scalar that will be known later: it satisfies the constraints of every shape of its type.
+
+    Attributes:
+        shown: how messages name it.
+        type_name: botocore's word for its type, such as "string"; "" where that is not known either.
+    """
+
+    shown: str
+    type_name: str = ""
+
+    def __str__(self) -> str:
+        return self.shown
 
 
 @functools.cache
@@ -40,13 +60,13 @@ def operation_model(operation: str, service: str = "sagemaker") -> OperationMode
     return model.operation_model(operation)
 
 
-def parse_request(operation: str, wire: Document) -> Document:
+def parse_request(operation: str, wire: Document, service: str = "sagemaker") -> Document:
     """A request checked against every constraint of the model, with timestamps as datetimes.
 
     Raises:
         ValidationException: with all violations, in SageMaker's words.
     """
-    shape = operation_model(operation).input_shape
+    shape = operation_model(operation, service).input_shape
     if shape is None:
         return {}
     request: Document = check(wire, shape)
@@ -59,19 +79,76 @@ def check(value: Any, shape: Shape) -> Any:
     Raises:
         ValidationException: with all violations, in SageMaker's words.
     """
-    violations = list(_violations(value, shape, ""))
-    if violations:
-        count = len(violations)
+    fits = _fits(shape)(value)
+    if fits and not _has_timestamps(shape):
+        return value
+    found = [] if fits else violations(value, shape)
+    if found:
+        count = len(found)
         noun = "validation error" if count == 1 else "validation errors"
-        raise ValidationException(f"{count} {noun} detected: {'; '.join(violations)}")
+        raise ValidationException(f"{count} {noun} detected: {'; '.join(found)}")
     return _converted(value, shape)
 
 
-def render_answer(operation: str, answer: Document) -> Document:
+def violations(value: Any, shape: Shape) -> list[str]:
+    """What is wrong with a value, in SageMaker's words; parts of it may be Unknown."""
+    return list(_violations(value, shape, ""))
+
+
+def render_answer(operation: str, answer: Document, service: str = "sagemaker") -> Document:
     """An answer on the wire: the members that the model knows, timestamps as seconds since the epoch."""
-    shape = operation_model(operation).output_shape
+    shape = operation_model(operation, service).output_shape
     rendered: Document = _rendered(answer, shape) if shape is not None else {}
     return rendered
+
+
+@functools.cache
+def _fits(shape: Shape) -> Callable[[Any], bool]:
+    """Says of a value whether it breaks nothing and has nothing to leave out.
+
+    A batch of records has a thousand values and mostly no fault: the words for one are only made if there is.
+    """
+    low, high = shape.metadata.get("min", 0), shape.metadata.get("max", float("inf"))
+    if isinstance(shape, StructureShape):
+        members, required = shape.members, frozenset(shape.required_members)
+
+        def structure_fits(value: Any) -> bool:
+            return (
+                isinstance(value, dict)
+                and required <= value.keys()
+                and all(name in members and _fits(members[name])(item) for name, item in value.items())
+            )
+
+        return structure_fits
+    if isinstance(shape, ListShape):
+
+        def list_fits(value: Any) -> bool:
+            return (
+                isinstance(value, list) and low <= len(value) <= high and all(map(_fits(shape.member), value))
+            )
+
+        return list_fits
+    if isinstance(shape, MapShape):
+
+        def map_fits(value: Any) -> bool:
+            return (
+                isinstance(value, dict)
+                and low <= len(value) <= high
+                and all(map(_fits(shape.key), value))
+                and all(map(_fits(shape.value), value.values()))
+            )
+
+        return map_fits
+    if isinstance(shape, StringShape) and not shape.enum and "pattern" in shape.metadata:
+        matches = _compiled(shape.metadata["pattern"]).fullmatch
+        if high <= NAME_CHARACTERS:
+            matches = functools.lru_cache(NAMES)(matches)  # the same names come in every record
+
+        def string_fits(value: Any) -> bool:
+            return isinstance(value, str) and low <= len(value) <= high and matches(value) is not None
+
+        return string_fits
+    return lambda value: next(_violations(value, shape, ""), None) is None
 
 
 def _violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
@@ -125,8 +202,21 @@ _SCALARS: dict[str, tuple[type, ...]] = {
 }
 
 
+_KINDS_OF_NUMBER = {"integer": "whole", "long": "whole", "float": "any", "double": "any"}
+
+
+def _same_type(given: str, wanted: str) -> bool:
+    """Whether a value of one type may stand where another is wanted: a whole number is any number, too."""
+    given, wanted = (_KINDS_OF_NUMBER.get(name, name) for name in (given, wanted))
+    return given in ("", wanted) or (given, wanted) == ("whole", "any")
+
+
 def _scalar_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
     expected = _SCALARS.get(shape.type_name)
+    if isinstance(value, Unknown):
+        if not _same_type(value.type_name, shape.type_name):
+            yield f"Value '{value}' of type {value.type_name} at '{path}' must be a {shape.type_name}"
+        return
     if expected and (not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected)):
         yield f"Value '{value}' at '{path}' must be a {shape.type_name}"
         return
@@ -164,9 +254,13 @@ def _length_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
         yield f"{failed}less than or equal to {high}"
 
 
+# The characters beyond U+FFFF, as pairs of UTF-16, of which a Python pattern knows nothing.
+_SURROGATES = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
+
+
 @functools.cache
 def _compiled(pattern: str) -> regex.Pattern[str]:
-    return regex.compile(pattern)
+    return regex.compile(pattern.replace(*_SURROGATES))
 
 
 def _join(path: str, name: str, lower: bool = True) -> str:
@@ -191,6 +285,33 @@ def _converted(value: Any, shape: Shape) -> Any:
             return _timestamp(value)
         case _:
             return value
+
+
+@functools.cache
+def _has_timestamps(shape: Shape) -> bool:
+    """Whether a value of the shape may hold what has to be converted."""
+    seen: set[str] = set()
+    left = [shape]
+    while left:
+        found = left.pop()
+        if found.type_name == "timestamp":
+            return True
+        if found.name not in seen:
+            seen.add(found.name)
+            left += _inner_shapes(found)
+    return False
+
+
+def _inner_shapes(shape: Shape) -> list[Shape]:
+    match shape:
+        case StructureShape():
+            return list(shape.members.values())
+        case ListShape():
+            return [shape.member]
+        case MapShape():
+            return [shape.key, shape.value]
+        case _:
+            return []
 
 
 def _timestamp(value: float | str | datetime) -> datetime:

@@ -93,6 +93,11 @@ class TrainingJobs(Jobs):
         """The operations that this noun answers."""
         return super().operations() | {"DeleteTrainingJob": self.delete}
 
+    def describe(self, request: Document) -> Document:
+        """A job as it is now; without a key of the caller's, KmsKeyId is empty and not absent, as on AWS."""
+        record = super().describe(request)
+        return record | {"OutputDataConfig": {"KmsKeyId": "", **record["OutputDataConfig"]}}
+
     def list(self, request: Document) -> Document:
         """Jobs by name, status and time."""
         refuse(request, "WarmPoolStatusEquals", "TrainingPlanArnEquals")
@@ -152,6 +157,7 @@ class TrainingJobs(Jobs):
         _download(job)
         job.go_on()
         metrics = Metrics(algorithm.get("MetricDefinitions", []))
+        self.records.update(job.name, _Metrics=metrics)
 
         def on_line(line: str) -> None:
             log.write(line)

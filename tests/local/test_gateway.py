@@ -1,15 +1,20 @@
-"""ministack's private names are still there, and a state machine acts under its role."""
+"""ministack's private names are still there, a state machine acts under its role, Athena unloads."""
 
+import gzip
 import io
 import json
+import uuid
 import zipfile
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from localaws import gateway
 from tests.local.conftest import ACCOUNT, REGION, Laptop, allow, policy, wait_until
+from tests.local.tables import LATEST, put_table
 
 
 def test_the_version_is_the_one_whose_inside_is_known() -> None:
@@ -197,3 +202,139 @@ def test_a_function_s_error_has_its_class_s_name(laptop: Laptop) -> None:
     failed = run_machine(laptop, "prints", machine, task)
     assert failed["error"] == "OutOfPaper"
     assert json.loads(failed["cause"])["errorMessage"] == "no paper in tray 2\nnor in tray 3"
+
+
+@pytest.fixture
+def table(laptop: Laptop, tmp_path: Path) -> str:
+    """A table of versioned records, in a bucket of the same name."""
+    name = f"records_{uuid.uuid4().hex[:8]}"
+    laptop.client("s3").create_bucket(Bucket=name.replace("_", "-"))
+    put_table(laptop, tmp_path, name.replace("_", "-"), name)
+    return name
+
+
+def run_query(athena: Any, query: str, bucket: str) -> dict[str, Any]:
+    """Run a query on the database "records"; its execution when it has ended."""
+    query_id = athena.start_query_execution(
+        QueryString=query,
+        QueryExecutionContext={"Database": "records"},
+        ResultConfiguration={"OutputLocation": f"s3://{bucket}/results/"},
+    )["QueryExecutionId"]
+
+    def ended() -> dict[str, Any] | None:
+        execution: dict[str, Any] = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+        return execution if execution["Status"]["State"] not in ("QUEUED", "RUNNING") else None
+
+    found: dict[str, Any] = wait_until(ended)
+    return found
+
+
+def unload(query: str, bucket: str, properties: str) -> str:
+    return f"UNLOAD ({query}) TO 's3://{bucket}/unloaded/' WITH ({properties})"
+
+
+def written(laptop: Laptop, bucket: str) -> list[str]:
+    found = laptop.client("s3").list_objects_v2(Bucket=bucket, Prefix="unloaded/").get("Contents", [])
+    return [item["Key"] for item in found]
+
+
+def test_athena_unloads_to_parquet(laptop: Laptop, table: str, tmp_path: Path) -> None:
+    bucket, athena = table.replace("_", "-"), laptop.client("athena")
+    query = LATEST.format(table=table)
+    statement = unload(query, bucket, "format = 'PARQUET', compression = 'SNAPPY'")
+    execution = run_query(athena, statement, bucket)
+    assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
+    assert execution["StatementType"] == "DML"
+    keys = written(laptop, bucket)
+    assert keys
+    assert not any(key.endswith(".parquet") for key in keys)  # as Athena names them
+    for number, key in enumerate(keys):
+        laptop.client("s3").download_file(bucket, key, str(tmp_path / f"{number}"))
+    files = [str(tmp_path / f"{number}") for number in range(len(keys))]
+    rows = duckdb.execute("SELECT record_id, text, label, split FROM read_parquet(?) ORDER BY 1", [files])
+    assert rows.fetchall() == [("a", "new", "y", None), ("c", 'it\'s "ü"', "x", "test")]
+    codecs = duckdb.execute("SELECT DISTINCT compression FROM parquet_metadata(?)", [files]).fetchall()
+    assert codecs == [("SNAPPY",)]
+
+    again = run_query(athena, statement, bucket)["Status"]
+    assert again["State"] == "FAILED"
+    assert again["StateChangeReason"].startswith("HIVE_PATH_ALREADY_EXISTS: the target")
+
+
+@pytest.mark.parametrize(
+    ("properties", "content"),
+    [
+        ("format = 'JSON'", b'{"id":"c","split":null}\n'),
+        ("format = 'TEXTFILE'", b"c\x01\\N\n"),
+    ],
+)
+def test_athena_unloads_to_text(laptop: Laptop, table: str, properties: str, content: bytes) -> None:
+    bucket = table.replace("_", "-")
+    query = f"SELECT record_id AS id, NULL AS split FROM \"{table}\" WHERE record_id = 'c'"
+    status = run_query(laptop.client("athena"), unload(query, bucket, properties), bucket)["Status"]
+    assert status["State"] == "SUCCEEDED", status
+    (key,) = written(laptop, bucket)
+    assert key.endswith(".gz")
+    body = laptop.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    assert gzip.decompress(body) == content
+
+
+def test_athena_unloads_nothing_of_no_rows(laptop: Laptop, table: str) -> None:
+    bucket = table.replace("_", "-")
+    statement = unload(f'SELECT * FROM "{table}" WHERE false', bucket, "format = 'PARQUET'")
+    assert run_query(laptop.client("athena"), statement, bucket)["Status"]["State"] == "SUCCEEDED"
+    assert written(laptop, bucket) == []
+
+
+def test_a_wrong_unload_fails_with_the_reason(laptop: Laptop, table: str) -> None:
+    bucket, athena = table.replace("_", "-"), laptop.client("athena")
+    wrong = unload(f'SELECT nothing FROM "{table}"', bucket, "format = 'PARQUET'")
+    status = run_query(athena, wrong, bucket)["Status"]
+    assert status["State"] == "FAILED"
+    assert 'Referenced column "nothing" not found' in status["StateChangeReason"]
+    assert (
+        "is not supported locally"
+        in (
+            run_query(athena, unload("SELECT 1", bucket, "format = 'ORC'"), bucket)["Status"][
+                "StateChangeReason"
+            ]
+        )
+    )
+
+
+def test_unload_writes_as_its_caller(laptop: Laptop, table: str) -> None:
+    bucket = table.replace("_", "-")
+    role = laptop.role(f"{bucket}-reader", allow("athena:*"), allow("s3:ListBucket"))
+    credentials = laptop.assume_role(role)
+    assert credentials is not None
+    athena = laptop.client(
+        "athena",
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+    statement = unload("SELECT 1 AS one", bucket, "format = 'PARQUET'")
+    status = run_query(athena, statement, bucket)["Status"]
+    assert status["State"] == "FAILED"
+    assert "s3:PutObject" in status["StateChangeReason"]
+    laptop.allow(role, allow("athena:*"), allow("s3:ListBucket", "s3:PutObject"))
+    assert run_query(athena, statement, bucket)["Status"]["State"] == "SUCCEEDED"
+
+
+def test_an_unload_can_be_stopped(laptop: Laptop, table: str) -> None:
+    bucket, athena = table.replace("_", "-"), laptop.client("athena")
+    endless = "SELECT count(*) AS n FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 3"
+    query_id = athena.start_query_execution(
+        QueryString=unload(endless, bucket, "format = 'PARQUET'"),
+        ResultConfiguration={"OutputLocation": f"s3://{bucket}/results/"},
+    )["QueryExecutionId"]
+
+    def folders() -> list[Path]:
+        return list(laptop.workdir.glob("data-*/athena/*"))
+
+    wait_until(folders)
+    athena.stop_query_execution(QueryExecutionId=query_id)
+    wait_until(lambda: not folders())
+    status = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
+    assert status["State"] == "CANCELLED"
+    assert written(laptop, bucket) == []

@@ -31,12 +31,21 @@ def texts(count: int, labels: list[str], seed: int = 0) -> list[dict[str, str]]:
     return rows
 
 
+def lines(rows: list[dict[str, str]]) -> str:
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
 class Job:
     def __init__(self, base: Path, training: ModuleType) -> None:
         self.base, self.training = base, training
 
     def put(self, rows: list[dict[str, str]], **hyperparameters: str) -> None:
-        self.put_text("".join(json.dumps(row) + "\n" for row in rows), **hyperparameters)
+        self.put_text(lines(rows), **hyperparameters)
+
+    def put_validation(self, content: str) -> None:
+        channel = self.base / "input/data/validation"
+        channel.mkdir(parents=True)
+        (channel / "validation.jsonl").write_text(content)
 
     def put_text(self, text: str, **hyperparameters: str) -> None:
         channel, config = self.base / "input/data/train", self.base / "input/config"
@@ -77,6 +86,62 @@ def test_learns_labels_and_prints_metrics(
     assert probabilities.sum(axis=1) == pytest.approx(1)
     answers = [labels[i] for i in probabilities.argmax(axis=1)]
     assert sum(answer == row["label"] for answer, row in zip(answers, fresh, strict=True)) >= 58
+
+
+def test_validation_channel_is_what_the_model_is_measured_on_and_then_learns_from(
+    job: Job, model: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every row for validation is labelled wrongly, which only a model that did not learn them gets wrong."""
+    job.put(texts(100, ["bad", "fine"]), validation_fraction="0.5")
+    marked = [row | {"text": f"unheard {row['text']}"} for row in texts(20, ["bad", "fine"], seed=1)]
+    job.put_validation(lines([row | {"label": "fine" if row["label"] == "bad" else "bad"} for row in marked]))
+    job.run()
+    output = capsys.readouterr().out
+    assert "train:rows=100; train:accuracy=1.0000;" in output
+    assert "validation:rows=20; validation:accuracy=0.0000;" in output
+    trained = model.load(job.base / "model")
+    alone = job.base / "alone"
+    measured = Job(alone, job.training)
+    measured.put(texts(100, ["bad", "fine"]), validation_fraction="0")
+    measured.run()
+    others = model.load(alone / "model")
+    assert len(trained.columns) > len(others.columns)
+
+
+def test_empty_validation_channel_is_as_none(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    job.put(texts(100, ["bad", "fine"]), validation_fraction="0.2")
+    job.put_validation("")
+    job.run()
+    assert "validation:rows=20;" in capsys.readouterr().out
+
+
+def test_validation_of_a_label_that_train_lacks_is_refused(job: Job) -> None:
+    job.put(texts(10, ["bad", "fine"]))
+    job.put_validation(lines(texts(3, ["meh"])))
+    with pytest.raises(
+        job.training.TrainingDataError, match="train has no row of the label 'meh' of validation"
+    ):
+        job.run()
+
+
+def test_objective_of_a_tuning_job_is_read_from_the_log_by_its_pattern(job: Job) -> None:
+    job.put(
+        texts(100, ["bad", "fine"]),
+        inverse_regularization="30.517",
+        min_documents="2",
+        _tuning_objective_metric="validation:accuracy",
+    )
+    done = execute(job.base)
+    assert done.returncode == 0, done.stderr
+    [accuracy] = re.findall(r"validation:accuracy=([0-9.]+);", done.stdout)
+    assert 0 <= float(accuracy) <= 1
+
+
+def test_small_weights_of_many_labels_are_pruned(load_module: LoadModule) -> None:
+    fitting = load_module(FOLDER / "fitting.py")
+    weights = np.array([0.001, -3, 0.02, 4, -0.01, 0.3], np.float32)
+    assert fitting.prune(weights).tolist() == pytest.approx([0, -3, 0, 4, 0, 0.3])
+    assert fitting.prune(np.zeros(3, np.float32)).tolist() == [0, 0, 0]
 
 
 def test_same_seed_gives_the_same_bytes(job: Job) -> None:

@@ -32,3 +32,23 @@ def test_an_unknown_image_says_what_there_is(tmp_path: Path, image: str) -> None
     assert image in message
     assert str(tmp_path) in message
     assert "it has linear, processing." in message
+
+
+def test_the_digest_is_the_content_s(tmp_path: Path) -> None:
+    script = tmp_path / "linear/train"
+    script.parent.mkdir()
+    script.write_text("one")
+    images = Images(tmp_path)
+    first = images.digest("registry/linear:1")
+    assert images.digest("linear:2") == first
+    (script.parent / "__pycache__").mkdir()
+    (script.parent / "__pycache__/train.pyc").write_text("compiled")
+    assert images.digest("linear") == first
+    script.chmod(0o755)
+    runnable = images.digest("linear")
+    script.write_text("two")
+    renamed = script.rename(script.parent / "serve")
+    assert len({first, runnable, images.digest("linear")}) == 3
+    renamed.unlink()
+    with pytest.raises(ImageError):
+        images.digest("moon")

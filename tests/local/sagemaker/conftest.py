@@ -7,7 +7,7 @@ import pytest
 
 from localaws.runtimes.images import Images
 from localaws.runtimes.process import ProcessRuntime
-from localaws.sagemaker.jobs import ENDED, Jobs
+from localaws.sagemaker.jobs import ENDED, Lifecycle
 from localaws.sagemaker.logs import Logs
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.sessions import Sessions
@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         asked = len(body.splitlines()), self.headers["Content-Type"], self.headers["Accept"]
-        print("asked", *asked, flush=True)
+        print("asked %s %s %s\\n" % asked, end="", flush=True)  # in one piece, of several threads' pieces
         scope = {"body": body, "status": 200}
         exec(os.environ.get("CODE", "answer = body.upper()"), globals(), scope)
         self.answer(scope["status"], scope["answer"])
@@ -119,7 +119,7 @@ def job_name() -> str:
     return f"job-{uuid.uuid4().hex[:12]}"
 
 
-def end_of(jobs: Jobs, name: str, seconds: float = 40) -> Document:
+def end_of(jobs: Lifecycle, name: str, seconds: float = 40) -> Document:
     """A job's record when it has ended."""
 
     def ended() -> Document | None:
@@ -131,7 +131,7 @@ def end_of(jobs: Jobs, name: str, seconds: float = 40) -> Document:
     return record
 
 
-def ended(jobs: Jobs, request: Document) -> Document:
+def ended(jobs: Lifecycle, request: Document) -> Document:
     """The record of a new job when it has ended."""
     jobs.create(request)
     return end_of(jobs, request[f"{jobs.noun}Name"])

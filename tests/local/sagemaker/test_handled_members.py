@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from botocore.model import ListShape, Shape, StructureShape
 
-from localaws.sagemaker import endpoint_configs, endpoints, models, processing, training, transform
+from localaws.sagemaker import endpoint_configs, endpoints, inputs, models, processing, training, transform
 from localaws.sagemaker.shapes import operation_model
 
 JOB = {"RoleArn", "Environment", "Tags"}
@@ -16,8 +16,19 @@ PROCESSING = JOB | {
     "ProcessingInputs.S3Input.S3Uri",
     "ProcessingInputs.S3Input.LocalPath",
     "ProcessingInputs.S3Input.S3DataType",
+    "ProcessingInputs.S3Input.S3DataDistributionType",
     "ProcessingInputs.S3Input.S3InputMode",
     "ProcessingInputs.S3Input.S3CompressionType",
+    "ProcessingInputs.DatasetDefinition.LocalPath",
+    "ProcessingInputs.DatasetDefinition.DataDistributionType",
+    "ProcessingInputs.DatasetDefinition.InputMode",
+    *(
+        f"ProcessingInputs.DatasetDefinition.AthenaDatasetDefinition.{name}"
+        for name in (
+            *("Catalog", "Database", "QueryString", "WorkGroup"),
+            *("OutputS3Uri", "OutputFormat", "OutputCompression"),
+        )
+    ),
     "ProcessingOutputConfig.Outputs.OutputName",
     "ProcessingOutputConfig.Outputs.S3Output",
     "ProcessingResources.ClusterConfig.InstanceCount",
@@ -110,7 +121,12 @@ def members(shape: Shape, known: set[str], path: str = "") -> Iterator[str]:
 @pytest.mark.parametrize(
     ("operation", "handled", "refused", "without_effect"),
     [
-        ("CreateProcessingJob", PROCESSING, {*processing.REFUSED}, {*processing.WITHOUT_EFFECT}),
+        (
+            "CreateProcessingJob",
+            PROCESSING,
+            {*processing.REFUSED, *inputs.REFUSED},
+            {*processing.WITHOUT_EFFECT, *inputs.WITHOUT_EFFECT},
+        ),
         ("CreateTrainingJob", TRAINING, {*training.REFUSED}, {*training.WITHOUT_EFFECT}),
         ("CreateTransformJob", TRANSFORM, {*transform.REFUSED}, {*transform.WITHOUT_EFFECT}),
         (

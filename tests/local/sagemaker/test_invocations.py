@@ -30,8 +30,8 @@ def send(
     account: Account, operation: str, path: str, headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
     """What botocore makes of the answer."""
-    http = Http({}, account.invocations, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:")
-    status, answered, content = http.handle(path, headers, body, lambda permission: None)
+    http = Http({}, {}, account.invocations, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:")
+    status, answered, content = http.handle("POST", path, {}, headers, body, lambda permission: None)
     response = {"status_code": status, "headers": HeadersDict(answered), "body": content}
     shape = operation_model(operation, "sagemaker-runtime").output_shape
     assert shape is not None

@@ -14,6 +14,8 @@ def test_the_last_value_counts_wherever_it_stands() -> None:
         metrics.read(line)
     (metric,) = metrics.final()
     assert (metric["MetricName"], metric["Value"]) == ("loss", 1e-3)
+    assert metrics.values("loss") == [0.5, 0.25, 1e-3]
+    assert metrics.values("never") == []
 
 
 def test_what_is_no_finite_number_is_left_out() -> None:

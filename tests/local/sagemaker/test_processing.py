@@ -15,7 +15,7 @@ from localaws.sagemaker.errors import (
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.processing import ProcessingJobs
 from localaws.sagemaker.shapes import Document, parse_request
-from tests.local.conftest import Laptop, allow, wait_until
+from tests.local.conftest import ACCOUNT, Laptop, allow, wait_until
 from tests.local.sagemaker.conftest import IMAGE, Bucket, end_of, ended, logged
 
 PATIENCE = 30.0  # seconds
@@ -225,13 +225,113 @@ def test_a_role_that_sagemaker_may_not_assume_is_refused_at_once(
         sagemaker.describe_processing_job(ProcessingJobName=job_name)
 
 
-CLUSTER = {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+def of(instances: int) -> Document:
+    cluster = {"InstanceCount": instances, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+    return {"ClusterConfig": cluster}
+
+
+WITNESS = (
+    "host = json.loads((base / 'config/resourceconfig.json').read_text())['current_host']\n"
+    "print('on', host); (base / 'output/message').write_text('from ' + host); import shutil\n"
+    "shutil.copytree(base / 'processing/input', base / 'processing/output' / host)"
+)
+
+
+def witness(then: str = "") -> Document:
+    """The environment of containers that copy their inputs to folders of their hosts', and then do more."""
+    return {"CODE": "exec(os.environ['WITNESS']); exec(os.environ['THEN'])", "WITNESS": WITNESS, "THEN": then}
+
+
+def test_instances_share_the_sharded_inputs_and_the_output(
+    jobs: ProcessingJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
+) -> None:
+    for name in ("a", "b", "c", "d"):
+        bucket.put(f"raw/{name}.csv", name)
+    manifest = bucket.put_manifest("plan.json", bucket.uri("raw/"), "a.csv", "b.csv", "d.csv")
+    sharded = {"S3DataDistributionType": "ShardedByS3Key"}
+    inputs = [
+        input_of(bucket.uri("raw/"), "/opt/ml/processing/input/prefix", **sharded),
+        input_of(manifest, "/opt/ml/processing/input/listed", S3DataType="ManifestFile", **sharded),
+        input_of(bucket.uri("raw/c"), "/opt/ml/processing/input/all"),
+        input_of(bucket.uri("raw/d"), "/opt/ml/processing/input/one", **sharded),
+    ]
+    environment = witness("shutil.copytree(base / 'config', base / 'processing/output' / host / 'config')")
+    request = request_of("", Environment=environment, ProcessingResources=of(3), ProcessingInputs=inputs)
+    record = ended(jobs, request)
+    assert record.get("FailureReason") is None
+    assert record["ProcessingJobStatus"] == "Completed"
+    assert record["ExitMessage"] == "from algo-1"
+    assert [key.removeprefix("out/") for key in bucket.keys("out") if key.endswith(".csv")] == [
+        *("algo-1/all/c.csv", "algo-1/listed/a.csv", "algo-1/one/d.csv"),
+        *("algo-1/prefix/a.csv", "algo-1/prefix/d.csv"),
+        *("algo-2/all/c.csv", "algo-2/listed/b.csv", "algo-2/prefix/b.csv"),
+        *("algo-3/all/c.csv", "algo-3/listed/d.csv", "algo-3/prefix/c.csv"),
+    ]
+    assert json.loads(bucket.get("out/algo-2/config/resourceconfig.json")) == {
+        "current_host": "algo-2",
+        "hosts": ["algo-1", "algo-2", "algo-3"],
+    }
+    streams = laptop.client("logs").describe_log_streams(
+        logGroupName="/aws/sagemaker/ProcessingJobs", logStreamNamePrefix=f"{job_name}/"
+    )["logStreams"]
+    hosts = [stream["logStreamName"].removeprefix(f"{job_name}/").rpartition("-")[0] for stream in streams]
+    assert sorted(hosts) == ["algo-1", "algo-2", "algo-3"]
+    lines = logged(laptop, "/aws/sagemaker/ProcessingJobs", job_name)
+    assert sorted(lines) == ["on algo-1", "on algo-2", "on algo-3"]
+
+
+def test_an_instance_that_fails_stops_the_others(
+    jobs: ProcessingJobs, request_of: Request, bucket: Bucket
+) -> None:
+    environment = witness("sys.exit(5) if host == 'algo-2' else time.sleep(600)")
+    outputs = {"Outputs": [output_of(bucket.uri("out"), mode="Continuous")]}
+    began = time.monotonic()
+    request = request_of(
+        "", Environment=environment, ProcessingResources=of(3), ProcessingOutputConfig=outputs
+    )
+    record = ended(jobs, request)
+    assert time.monotonic() - began < PATIENCE
+    assert record["ProcessingJobStatus"] == "Failed"
+    assert record["FailureReason"] == "AlgorithmError: , exit code: 5"
+    assert record["ExitMessage"] == "from algo-2"
+    assert "out/algo-2/raw/a.csv" in bucket.keys("out")
+
+
+def test_a_failed_instance_keeps_the_others_from_the_end_of_the_job(
+    jobs: ProcessingJobs, request_of: Request, bucket: Bucket
+) -> None:
+    record = ended(
+        jobs, request_of("", Environment=witness("sys.exit(host == 'algo-2')"), ProcessingResources=of(2))
+    )
+    assert record["FailureReason"] == "AlgorithmError: , exit code: 1"
+    assert bucket.keys("out") == []
+
+
+def test_stop_ends_all_instances(
+    jobs: ProcessingJobs, request_of: Request, bucket: Bucket, job_name: str
+) -> None:
+    outputs = {"Outputs": [output_of(bucket.uri("out"), mode="Continuous")]}
+    sleepers = {"Environment": witness("time.sleep(600)"), "ProcessingResources": of(2)}
+    jobs.create(request_of("", ProcessingOutputConfig=outputs, **sleepers))
+    wait_until(lambda: len(bucket.keys("out/algo-2")) and len(bucket.keys("out/algo-1")))
+    jobs.stop({"ProcessingJobName": job_name})
+    assert end_of(jobs, job_name)["ProcessingJobStatus"] == "Stopped"
+
+
+REDSHIFT = {
+    "ClusterId": "c",
+    "Database": "d",
+    "DbUser": "u",
+    "QueryString": "SELECT 1",
+    "ClusterRoleArn": f"arn:aws:iam::{ACCOUNT}:role/cluster",
+    "OutputS3Uri": "s3://b/k",
+    "OutputFormat": "PARQUET",
+}
 
 
 @pytest.mark.parametrize(
     ("members", "named"),
     [
-        ({"ProcessingResources": {"ClusterConfig": CLUSTER}}, "InstanceCount of more than 1 (here 2)"),
         (
             {"ProcessingInputs": [input_of("s3://b/k", "/opt/ml/processing/in", S3InputMode="Pipe")]},
             "The value Pipe of ProcessingInputs.S3Input.S3InputMode",
@@ -239,10 +339,16 @@ CLUSTER = {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 
         (
             {
                 "ProcessingInputs": [
-                    {"InputName": "x", "DatasetDefinition": {"LocalPath": "/opt/ml/processing/x"}}
+                    {
+                        "InputName": "x",
+                        "DatasetDefinition": {
+                            "LocalPath": "/opt/ml/processing/x",
+                            "RedshiftDatasetDefinition": REDSHIFT,
+                        },
+                    }
                 ]
             },
-            "ProcessingInputs.DatasetDefinition",
+            "ProcessingInputs.DatasetDefinition.RedshiftDatasetDefinition",
         ),
         ({"AppSpecification": {"ImageUri": IMAGE}}, "ContainerEntrypoint"),
         (
@@ -267,3 +373,17 @@ def test_what_is_not_done_is_refused_by_name(
 def test_a_local_path_elsewhere_is_refused(jobs: ProcessingJobs, request_of: Request, path: str) -> None:
     with pytest.raises(ValidationException, match="LocalPath"):
         jobs.create(request_of("", ProcessingInputs=[input_of("s3://b/k", path)]))
+
+
+@pytest.mark.parametrize(
+    ("sources", "said"),
+    [
+        ({}, "has to have either an S3Input or a DatasetDefinition"),
+        ({"DatasetDefinition": {"LocalPath": "/opt/ml/processing/x"}}, "needs an AthenaDatasetDefinition"),
+    ],
+)
+def test_an_input_needs_a_source(
+    jobs: ProcessingJobs, request_of: Request, sources: Document, said: str
+) -> None:
+    with pytest.raises(ValidationException, match=said):
+        jobs.create(request_of("", ProcessingInputs=[{"InputName": "x", **sources}]))

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 
 from localaws.sagemaker.errors import UnknownOperation, ValidationException
-from localaws.sagemaker.shapes import parse_request, render_answer
+from localaws.sagemaker.shapes import (
+    Unknown,
+    operation_model,
+    parse_request,
+    render_answer,
+    service_model,
+    violations,
+)
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({}, "Value null at 'modelName' failed to satisfy constraint: Member must not be null"),
@@ -67,3 +74,26 @@ def test_timestamps_are_moments_inside_and_seconds_on_the_wire() -> None:
     assert request == {"CreationTimeAfter": moment}
     answer = {"ModelName": "m", "CreationTime": moment, "_private": 1, "DeploymentRecommendation": None}
     assert render_answer("DescribeModel", answer) == {"ModelName": "m", "CreationTime": moment.timestamp()}
+
+
+def test_what_is_not_known_yet_has_its_type_only() -> None:
+    shape = operation_model("CreateTransformJob").input_shape
+    assert shape is not None
+    request = {
+        "TransformJobName": Unknown("its name"),
+        "ModelName": Unknown("Parameters.Model", "string"),
+        "MaxPayloadInMB": Unknown("Parameters.Size", "float"),
+        "TransformInput": Unknown("Parameters.Input", "string"),
+        "TransformOutput": {"S3OutputPath": "s3://b/out"},
+        "TransformResources": {"InstanceType": "ml.m5.large", "InstanceCount": Unknown("n", "integer")},
+    }
+    assert violations(request, shape) == [
+        "Value 'Parameters.Size' of type float at 'maxPayloadInMB' must be a integer",
+        "Value at 'transformInput' must be a structure",
+    ]
+
+
+def test_a_pattern_of_java_s_characters_is_one_here_too() -> None:
+    shape = service_model("sagemaker").shape_for("AthenaCatalog")
+    assert violations("sales \U0001f600", shape) == []
+    assert len(violations("sales\nof today", shape)) == 1

@@ -98,6 +98,7 @@ def test_a_model_is_trained(
     ]  # fmt: skip
     assert all(item["StartTime"] <= item["EndTime"] for item in transitions)
     assert record["BillableTimeInSeconds"] >= 1
+    assert record["OutputDataConfig"]["KmsKeyId"] == ""  # the SDK's Estimator.attach reads it
     assert "validation:accuracy=0.5;" in logged(laptop, "/aws/sagemaker/TrainingJobs", job_name)
     assert not list((platform.workdir / "training-job").iterdir())
 

@@ -2,6 +2,7 @@ import gzip
 import io
 import json
 import os
+import re
 import signal
 import tarfile
 import uuid
@@ -157,6 +158,92 @@ def test_records_are_filtered_and_joined(jobs: TransformJobs, request_of: Reques
     assert answers == [{"id": 1, "SageMakerOutput": "A"}, {"id": 2, "SageMakerOutput": "B"}]
 
 
+def test_parts_stay_as_the_model_gave_them_unless_assembled_by_line(
+    jobs: TransformJobs, request_of: Request, bucket: Bucket
+) -> None:
+    bucket.put("in/a.jsonl", "a\nb")
+    ended(jobs, request_of(into={"AssembleWith": "None"}, BatchStrategy="SingleRecord"))
+    assert bucket.get("out/a.jsonl.out") == b"AB"
+
+
+def test_requests_go_out_side_by_side(jobs: TransformJobs, request_of: Request, bucket: Bucket) -> None:
+    bucket.put("in/a.jsonl", "1\n2\n3")
+    # Each waits until all three are there.
+    code = (
+        "here = base / 'here'; here.mkdir(exist_ok=True); (here / body.decode()).touch()\n"
+        "while len(list(here.iterdir())) < 3: time.sleep(0.05)\n"
+        "answer = body"
+    )
+    members = {"BatchStrategy": "SingleRecord", "MaxConcurrentTransforms": 3}
+    config = {"InvocationsMaxRetries": 0, "InvocationsTimeoutInSeconds": 10}
+    assert ended(jobs, request_of(code, ModelClientConfig=config, **members)).get("FailureReason") is None
+    assert bucket.get("out/a.jsonl.out") == b"1\n2\n3\n"
+
+
+INSTANCE = "ml.m5.large"
+
+
+def test_objects_are_spread_over_instances(
+    jobs: TransformJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
+) -> None:
+    for name in ("a", "b", "c", "d", "e"):
+        bucket.put(f"in/{name}.txt", name)
+    request = request_of(
+        "answer = body + str(os.getpid()).encode()",
+        TransformResources={"InstanceCount": 2, "InstanceType": INSTANCE},
+    )
+    record = ended(jobs, request)
+    assert record.get("FailureReason") is None
+    answers = [bucket.get(f"out/{name}.txt.out").decode().strip() for name in ("a", "b", "c", "d", "e")]
+    first, second = answers[0][1:], answers[1][1:]
+    assert first != second
+    assert answers == [f"a{first}", f"b{second}", f"c{first}", f"d{second}", f"e{first}"]
+    streams = laptop.client("logs").describe_log_streams(
+        logGroupName=GROUP, logStreamNamePrefix=f"{job_name}/"
+    )["logStreams"]
+    names = [stream["logStreamName"].removeprefix(f"{job_name}/") for stream in streams]
+    assert sorted(re.sub(r"-\d+", "", name, count=2) for name in names) == [
+        *("algo", "algo", "algo/data-log", "algo/data-log"),
+    ]
+
+
+def test_more_instances_than_objects_are_not_started(
+    jobs: TransformJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
+) -> None:
+    bucket.put("in/a.txt", "a")
+    request = request_of(TransformResources={"InstanceCount": 3, "InstanceType": INSTANCE})
+    assert ended(jobs, request)["TransformJobStatus"] == "Completed"
+    assert logged(laptop, GROUP, job_name).count("asked 1 application/jsonlines None") == 1
+    assert bucket.get("out/a.txt.out") == b"A\n"
+
+
+def test_a_refused_object_does_not_hold_up_the_other_instances(
+    jobs: TransformJobs, request_of: Request, bucket: Bucket
+) -> None:
+    for name in ("a", "b", "c", "d"):
+        bucket.put(f"in/{name}.txt", name)
+    code = "status, answer = (400, b'no') if body == b'a' else (200, body)"
+    request = request_of(code, TransformResources={"InstanceCount": 2, "InstanceType": INSTANCE})
+    record = ended(jobs, request)
+    assert record["FailureReason"].startswith(f"ClientError: {bucket.uri('in/a.txt')}: Bad HTTP status")
+    assert bucket.keys("out") == ["out/b.txt.out", "out/c.txt.out", "out/d.txt.out"]
+
+
+def test_an_instance_that_fails_stops_the_others(
+    jobs: TransformJobs, request_of: Request, bucket: Bucket, platform: Platform
+) -> None:
+    bucket.put("in/a.txt", "a")
+    bucket.put("in/b.txt", "b")
+    code = "os._exit(3) if body == b'a' else time.sleep(600)"
+    config = {"InvocationsMaxRetries": 0}
+    resources = {"InstanceCount": 2, "InstanceType": INSTANCE}
+    record = ended(jobs, request_of(code, ModelClientConfig=config, TransformResources=resources))
+    assert record["TransformJobStatus"] == "Failed"
+    assert "ended while it served, exit code: 3" in record["FailureReason"]
+    assert bucket.keys("out") == []
+    assert not list((platform.workdir / "transform-job").iterdir())
+
+
 def test_an_object_of_blank_lines_has_an_empty_output(
     jobs: TransformJobs, request_of: Request, bucket: Bucket
 ) -> None:
@@ -273,7 +360,7 @@ def _logged(laptop: Laptop, job_name: str) -> list[str]:
     ("members", "named"),
     [
         ({"source": {"SplitType": "RecordIO"}}, "RecordIO"),
-        ({"TransformResources": {"InstanceCount": 2, "InstanceType": "ml.m5.large"}}, "InstanceCount"),
+        ({"source": {"SplitType": "TFRecord"}}, "TFRecord"),
         ({"MaxPayloadInMB": 0}, "MaxPayloadInMB of 0"),
         ({"DataCaptureConfig": {"DestinationS3Uri": "s3://b/k"}}, "DataCaptureConfig"),
     ],

@@ -1,0 +1,1 @@
+"""SageMaker Feature Store: feature groups, their online store in SQLite, their offline store in S3."""

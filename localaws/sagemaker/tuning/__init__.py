@@ -1,0 +1,1 @@
+"""Hyperparameter tuning jobs: a search over ranges, made of real training jobs."""
