@@ -15,6 +15,7 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 GROWTH = 1.6
 QUERY_PAUSE_S = 0.2
+LONGEST_QUERY_S = 120.0
 TOLD_FILES = 3
 
 Expected = Mapping[tuple[str, str], int]  # records by source and event time
@@ -39,8 +40,10 @@ class OfflineStore:
         """
         started, pause = time.monotonic(), FIRST_PAUSE_S
         total = sum(expected.values())
+        visible = dict.fromkeys(expected, 0)
         while expected:
-            visible = self.visible(expected, started + timeout_s)
+            for file, found in self.visible(expected).items():
+                visible[file] = max(visible[file], found)  # a query that fails makes nothing invisible
             count = sum(visible.values())
             print(f"{count:,} of {total:,} records are visible in the offline store", flush=True)
             if count == total:
@@ -51,7 +54,7 @@ class OfflineStore:
             time.sleep(min(pause, left))
             pause = min(pause * GROWTH, LONGEST_PAUSE_S)
 
-    def visible(self, expected: Expected, deadline: float) -> dict[tuple[str, str], int]:
+    def visible(self, expected: Expected) -> dict[tuple[str, str], int]:
         """How many of the expected records are visible, by source and event time."""
         times = [event_time for _, event_time in expected]
         # Event times are the plan's, checked there; a file has its own, so the range holds few others.
@@ -60,11 +63,12 @@ class OfflineStore:
             f"FROM {identifier(self.table)} "
             f"WHERE event_time BETWEEN '{min(times)}' AND '{max(times)}' GROUP BY source, event_time"
         )
-        found = {(source, at): int(count) for source, at, count in self.rows(query, deadline)}
+        found = {(source, at): int(count) for source, at, count in self.rows(query)}
         return {file: min(count, found.get(file, 0)) for file, count in expected.items()}
 
-    def rows(self, query: str, deadline: float) -> list[list[str]]:
-        """A query's result without its header; none where Athena says that trying again may help."""
+    def rows(self, query: str) -> list[list[str]]:
+        """A query's result without its header; none where it takes too long or trying again may help."""
+        deadline = time.monotonic() + LONGEST_QUERY_S
         execution = self.client.start_query_execution(
             QueryString=query,
             QueryExecutionContext={"Database": self.database},

@@ -109,6 +109,7 @@ class Athena:
         self.lag, self.lagging = 0, 0
         self.states: list[Record] = []
         self.queries: list[str] = []
+        self.stopped: list[str] = []
 
     def start_query_execution(
         self, *, QueryString: str, QueryExecutionContext: Record, ResultConfiguration: Record
@@ -123,6 +124,7 @@ class Athena:
         return {"QueryExecution": {"QueryExecutionId": QueryExecutionId, "Status": status}}
 
     def stop_query_execution(self, *, QueryExecutionId: str) -> Record:
+        self.stopped.append(QueryExecutionId)
         return {}
 
     def get_paginator(self, name: str) -> "Athena":

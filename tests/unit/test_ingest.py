@@ -317,7 +317,8 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, load_module: LoadMod
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert job.report()["records"] == count
-    assert peaks[1] < peaks[0] * 1.2
+    # The larger file has 14 MB more; what may differ are the batches under way, 2 MB at most.
+    assert peaks[1] - peaks[0] < 2 << 20
 
 
 class Forgetful(FeatureStore):

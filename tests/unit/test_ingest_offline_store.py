@@ -63,9 +63,21 @@ def test_tells_why_a_query_failed(job: Job) -> None:
         job.run()
 
 
-def test_a_query_that_does_not_end_ends_with_the_bound(job: Job) -> None:
+def test_a_query_that_does_not_end_is_stopped(
+    job: Job, offline_store: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(offline_store, "LONGEST_QUERY_S", 0.01)
     job.athena.states = [{"State": "RUNNING"}] * 100_000
     with pytest.raises(job.errors.VisibilityError, match="0 of 34 records are visible"):
+        job.run(OFFLINE_STORE_TIMEOUT_MINUTES="0.002")
+    assert job.athena.stopped
+
+
+def test_what_an_earlier_query_saw_is_told_when_the_last_one_fails(job: Job) -> None:
+    job.athena.lag, job.athena.lagging = 3, 10_000
+    failing = [{"State": "FAILED", "AthenaError": {"Retryable": True}}] * 10_000
+    job.athena.states = [{"State": "SUCCEEDED"}, *failing]
+    with pytest.raises(job.errors.VisibilityError, match="31 of 34 records are visible"):
         job.run(OFFLINE_STORE_TIMEOUT_MINUTES="0.002")
 
 

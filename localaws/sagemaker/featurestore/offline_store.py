@@ -138,7 +138,7 @@ class OfflineStore:
             for file in parquet.convert(self._engine, batch, types, now, folder / "data"):
                 storage.upload_file(file.path, destination.location / file.name)
                 # Of each file alone, so that a failure of the next one doubles nothing.
-                self._records.forget(group, batch.last, file.hour, file.hour + parquet.HOUR)
+                self._records.forget(group, batch.last, until, file.hour, file.hour + parquet.HOUR)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return True

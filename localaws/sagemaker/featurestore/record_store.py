@@ -52,7 +52,10 @@ _DUE = """
 SELECT sequence, event_time, invoked, deleted, content FROM log
 WHERE grp = ? AND invoked <= ? ORDER BY sequence LIMIT ?
 """
-_FORGET = "DELETE FROM log WHERE grp = ? AND sequence <= ? AND event_time >= ? AND event_time < ?"
+# By the moment too: of two requests at once, the one that came later may be logged first.
+_FORGET = """
+DELETE FROM log WHERE grp = ? AND sequence <= ? AND invoked <= ? AND event_time >= ? AND event_time < ?
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,17 +184,18 @@ class RecordStore:
             ):
                 yield Pending(sequence, event_time, moment, bool(deleted), content)
 
-    def forget(self, group: int, last: int, start: int, end: int) -> None:
+    def forget(self, group: int, last: int, invoked: int, start: int, end: int) -> None:
         """Drop what the offline store has written.
 
         Args:
             group: the group's number.
             last: the last sequence.
+            invoked: as it was given to `due`.
             start: the first event time, in microseconds since the epoch.
             end: the event time that is too late.
         """
         with self._transaction() as connection:
-            connection.execute(_FORGET, (group, last, start, end))
+            connection.execute(_FORGET, (group, last, invoked, start, end))
 
     def drop(self, group: int) -> None:
         """Forget a group's online store; what is due to the offline store stays due."""

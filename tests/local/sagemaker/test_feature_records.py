@@ -308,10 +308,20 @@ def test_the_stores_keep_their_rules_whatever_comes(
         due = list(store.due(1, len(batches), 1000))
         assert [(row.event_time, row.deleted, row.content) for row in due] == appended
         if due:
-            store.forget(1, due[-1].sequence, 0, 3)
+            store.forget(1, due[-1].sequence, len(batches), 0, 3)
             left = [row.event_time for row in store.due(1, len(batches), 1000)]
             assert left == [moment for moment, _, _ in appended if moment >= 3]
         store.close()
+
+
+def test_a_request_that_is_logged_before_an_earlier_one_stays_due(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "records.db")
+    for name, invoked in (("came later", 20), ("came earlier", 10)):
+        store.write([Write(1, Record(name, 1, content(name, 1, 0)), True, True)], invoked)
+    [due] = store.due(1, 15, 1000)
+    store.forget(1, due.sequence, 15, 0, 2)
+    assert [row.invoked for row in store.due(1, 20, 1000)] == [20]
+    store.close()
 
 
 @settings(max_examples=300, deadline=None)
