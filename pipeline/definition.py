@@ -185,7 +185,6 @@ def ingest_records() -> RequestStep:
             "OFFLINE_STORE_TABLE": OFFLINE_TABLE,
             "OFFLINE_STORE_TIMEOUT_MINUTES": OFFLINE_TIMEOUT,
             "ATHENA_OUTPUT_URI": below(ATHENA_URI, "ingest"),
-            "QUARANTINE_URI": QUARANTINE_URI,
         },
         instances=INGEST_INSTANCES,
     )

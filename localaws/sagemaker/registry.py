@@ -1,5 +1,6 @@
 """The model registry: groups of model packages, and their versions."""
 
+from localaws.runtimes.container import ImageError
 from localaws.sagemaker.errors import ConflictException, ValidationException
 from localaws.sagemaker.http import Operation
 from localaws.sagemaker.members import refuse_values, refusing_others
@@ -148,10 +149,26 @@ class ModelRegistry:
             identity = self._identity(request)
             arn = identity["ModelPackageArn"]
             given = {member: value for member, value in request.items() if member != "Tags"}
+            if specification := request.get("InferenceSpecification"):
+                given["InferenceSpecification"] = self._with_digests(specification)
             details: Document = {"ModelPackageStatusDetails": {"ValidationStatuses": []}}
             record = given | identity | details | {"ModelPackageStatus": "Completed", "CreationTime": now()}
             self._packages.add(arn, record, ValidationException(f"ModelPackage {arn} already exists"))
         return {"ModelPackageArn": arn}
+
+    def _with_digests(self, specification: Document) -> Document:
+        """An inference specification that says which content each image has now, where it is here."""
+        return specification | {
+            "Containers": [self._with_digest(container) for container in specification["Containers"]]
+        }
+
+    def _with_digest(self, container: Document) -> Document:
+        if "Image" not in container or "ImageDigest" in container:
+            return container
+        try:
+            return container | {"ImageDigest": f"sha256:{self._platform.runtime.digest(container['Image'])}"}
+        except ImageError:
+            return container
 
     def describe(self, request: Document) -> Document:
         """A model package, by ARN or name."""

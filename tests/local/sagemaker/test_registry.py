@@ -1,5 +1,6 @@
 """The registry: versions that count up, approvals that change, over HTTP."""
 
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from localaws.sagemaker.registry import HANDLED, WITHOUT_EFFECT, ModelRegistry
 from tests.local.conftest import Laptop
 from tests.local.sagemaker.membership import check_members
 
-SPECIFICATION = {
+SPECIFICATION: dict[str, Any] = {
     "Containers": [{"Image": "tiny:latest", "ModelDataUrl": "s3://bucket/model.tar.gz"}],
     "SupportedContentTypes": ["text/csv"],
     "SupportedResponseMIMETypes": ["text/csv"],
@@ -40,7 +41,24 @@ def test_versions_count_up_and_are_never_used_again(laptop: Laptop) -> None:
     described = sagemaker.describe_model_package(ModelPackageName=first)
     assert described["ModelPackageVersion"] == 1
     assert described["ModelApprovalStatus"] == "PendingManualApproval"
-    assert described["InferenceSpecification"] == SPECIFICATION
+    [container] = described["InferenceSpecification"]["Containers"]
+    assert container.items() >= SPECIFICATION["Containers"][0].items()
+
+
+def test_a_version_keeps_which_content_its_image_had(laptop: Laptop) -> None:
+    sagemaker = laptop.client("sagemaker")
+    sagemaker.create_model_package_group(ModelPackageGroupName="digests")
+    digests = []
+    for image in ("tiny:latest", "111122223333.dkr.ecr.us-east-1.amazonaws.com/tiny:v1", "elsewhere:latest"):
+        container = {"Image": image, "ModelDataUrl": "s3://bucket/model.tar.gz"}
+        specification = SPECIFICATION | {"Containers": [container]}
+        arn = sagemaker.create_model_package(
+            ModelPackageGroupName="digests", InferenceSpecification=specification
+        )["ModelPackageArn"]
+        described = sagemaker.describe_model_package(ModelPackageName=arn)
+        digests.append(described["InferenceSpecification"]["Containers"][0].get("ImageDigest"))
+    assert re.fullmatch("sha256:[0-9a-f]{64}", digests[0])
+    assert digests == [digests[0], digests[0], None]
 
 
 def test_an_approval_changes_with_its_reason(laptop: Laptop) -> None:
