@@ -46,7 +46,8 @@ class Details:
     def note(self, step: PipelineExecutionStepTypeDef) -> str:
         """A few words on the step, or none."""
         name, metadata = step["StepName"], step.get("Metadata", {})
-        cached = "cached" if "CacheHitResult" in step else ""
+        # AWS tells an empty result of a step that ran.
+        cached = "cached" if step.get("CacheHitResult", {}).get("SourcePipelineExecutionArn") else ""
         if "Condition" in metadata:
             return {"True": "yes", "False": "no"}.get(metadata["Condition"].get("Outcome", ""), "")
         reader = self._readers.get(name)

@@ -321,10 +321,7 @@ def evaluate(good: State, bad: State, failed: State) -> State:
     )
     estimate = invoke(
         "EstimateCost",
-        {
-            "pipelineExecutionArn.$": "$.pipeline.executionArn",
-            "reportUri.$": "$.evaluation.reportUri",
-        },
+        {"pipelineExecutionArn.$": "$.pipeline.executionArn"},
         [caught(unknown, at=TROUBLE)],
         keep=of_payload("total", "text", "costUri"),
         at="$.cost",

@@ -46,7 +46,9 @@ def list_jobs(sagemaker: SageMakerClient, execution_arn: str) -> list[StepJobs]:
 
 def describe(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> StepJobs | None:
     """Asks for the step's jobs; None if it ran none."""
-    name, cached = step["StepName"], "CacheHitResult" in step
+    name = step["StepName"]
+    # SageMaker may answer the member without an ARN when nothing was found.
+    cached = bool(step.get("CacheHitResult", {}).get("SourcePipelineExecutionArn"))
     metadata = step.get("Metadata", {})
     if arn := metadata.get("ProcessingJob", {}).get("Arn"):
         job, outputs = processing_job(sagemaker, name_of(arn))

@@ -167,17 +167,17 @@ def plan_run(
     sagemaker = boto3.client("sagemaker")
     champion = find_champion(sagemaker, environment.real_time_endpoint_name)
     store = find_offline_store(sagemaker, environment.feature_group_name)
-    folder = write_plan(s3, bucket, events)
+    plan = write_plan(s3, bucket, events)
     return Answer(
         run=True,
         forced=given.force,
         new_objects=len(new),
         objects=len(objects),
-        plan_uri=f"{folder}/plan.json",
-        manifest_uri=f"{folder}/manifest.json",
+        plan_uri=f"s3://{bucket}/plans/{plan}/plan.json",
+        manifest_uri=f"s3://{bucket}/plans/{plan}/manifest.json",
         as_of=moment,
         output_uri=f"s3://{bucket}/runs/{execution.name}",
-        quarantine_uri=f"s3://{bucket}/quarantine/{execution.name}",
+        quarantine_uri=f"s3://{bucket}/quarantine/{plan}",  # the run's name would end the use of the cache
         champion_model_name=champion.model_name,
         champion_model_package_arn=champion.model_package_arn,
         offline_store_database=store.database,

@@ -29,7 +29,9 @@ def find_champion(sagemaker: SageMakerClient, endpoint: str) -> Champion:
         if found["EndpointStatus"] not in SERVING:
             return NOBODY
         config = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
-        name = config["ProductionVariants"][0].get("ModelName", "")
+        name = config["ProductionVariants"][0].get("ModelName")
+        if name is None:  # the variant serves inference components
+            return NOBODY
         model = sagemaker.describe_model(ModelName=name)
     except ClientError as error:
         if is_missing(error):

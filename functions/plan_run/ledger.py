@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from raw import RawObject
 
-QUARANTINED = ("QUARANTINED", "REJECTED")  # REJECTED is what earlier releases wrote
+QUARANTINED = "QUARANTINED"
 
 
 class Entry(NamedTuple):
@@ -18,7 +18,7 @@ class Entry(NamedTuple):
 
     etag: str
     status: str
-    updated_at: datetime | None
+    updated_at: datetime
 
 
 class Ledger:
@@ -30,13 +30,12 @@ class Ledger:
     @property
     def holds_data(self) -> bool:
         """Whether any file was ever ingested."""
-        return any(entry.status not in QUARANTINED for entry in self._entries.values())
+        return any(entry.status != QUARANTINED for entry in self._entries.values())
 
     @property
     def updated_at(self) -> datetime | None:
         """When the newest entry was written."""
-        times = [entry.updated_at for entry in self._entries.values() if entry.updated_at]
-        return max(times, default=None)
+        return max((entry.updated_at for entry in self._entries.values()), default=None)
 
     def lists(self, item: RawObject) -> bool:
         """Whether this very content was dealt with."""
@@ -45,16 +44,19 @@ class Ledger:
 
     def quarantines(self, item: RawObject) -> bool:
         """Whether this very content was refused."""
-        return self.lists(item) and self._entries[item.key].status in QUARANTINED
+        return self.lists(item) and self._entries[item.key].status == QUARANTINED
 
 
 def read_ledger(dynamodb: DynamoDBClient, table: str) -> Ledger:
-    """Reads the whole ledger, as of now."""
+    """Reads the whole ledger, as of now.
+
+    What has no eventTime was trained on before there was a feature store, which it is still new to.
+    """
     pages = dynamodb.get_paginator("query").paginate(
         TableName=table,
         KeyConditionExpression="pk = :ledger",
         ExpressionAttributeValues={":ledger": {"S": "OBJECT"}},
-        ProjectionExpression="sk, etag, #status, updatedAt",
+        ProjectionExpression="sk, etag, eventTime, #status, updatedAt",
         ExpressionAttributeNames={"#status": "status"},
         ConsistentRead=True,
     )
@@ -63,9 +65,10 @@ def read_ledger(dynamodb: DynamoDBClient, table: str) -> Ledger:
             item["sk"]["S"]: Entry(
                 item["etag"]["S"],
                 item["status"]["S"],
-                datetime.fromisoformat(item["updatedAt"]["S"]) if "updatedAt" in item else None,
+                datetime.fromisoformat(item["updatedAt"]["S"]),
             )
             for page in pages
             for item in page["Items"]
+            if "eventTime" in item
         }
     )

@@ -38,23 +38,24 @@ def time_events(objects: Iterable[RawObject], after: datetime | None) -> list[Ev
 
 
 def write_plan(s3: S3Client, bucket: str, events: Iterable[Event]) -> str:
-    """Writes plan.json and manifest.json and returns their folder's URI.
+    """Writes plan.json and manifest.json below plans/ and returns their folder's name.
 
-    The content names the folder, so that a run with the same plan finds its predecessor's ingestion in
-    the pipeline's cache. The manifest lists the plan too, as SageMaker takes no input without objects.
+    The content gives the name, so that a run with the same plan finds its predecessor's ingestion in the
+    pipeline's cache. The manifest lists the plan too, as SageMaker takes no input without objects.
     """
     planned = [
         {"key": item.key, "etag": item.etag, "size": item.size, "eventTime": timestamp(time)}
         for item, time in events
     ]
     body = json.dumps({"objects": planned}).encode()
-    folder = f"plans/{hashlib.sha256(body).hexdigest()[:NAME_CHARACTERS]}"
+    name = hashlib.sha256(body).hexdigest()[:NAME_CHARACTERS]
+    folder = f"plans/{name}"
     manifest = [{"prefix": f"s3://{bucket}/"}, f"{folder}/plan.json", *(item["key"] for item in planned)]
-    for name, content in (("plan", body), ("manifest", json.dumps(manifest).encode())):
+    for file, content in (("plan", body), ("manifest", json.dumps(manifest).encode())):
         s3.put_object(
-            Bucket=bucket, Key=f"{folder}/{name}.json", Body=content, ContentType="application/json"
+            Bucket=bucket, Key=f"{folder}/{file}.json", Body=content, ContentType="application/json"
         )
-    return f"s3://{bucket}/{folder}"
+    return name
 
 
 def read_plan(s3: S3Client, uri: str) -> set[tuple[str, str]]:

@@ -26,6 +26,10 @@ SHOWN_FILES = 5  # quarantined files that the notification names; the ledger has
 SHOWN_REASON = 160  # characters
 
 
+class UnreportedFilesError(Exception):
+    """The run went well, but the ingestion does not tell of all that was planned."""
+
+
 class Environment(BaseModel):
     """The function's configuration, read from its environment."""
 
@@ -80,7 +84,19 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     metrics.add_metric("RecordedObjects", MetricUnit.Count, len(items))
     metrics.add_metric("QuarantinedRows", MetricUnit.Count, ingestion.quarantined_rows)
     logger.info("recorded", extra={"status": request.outcome.status, "recorded": len(items), **answer})
+    if request.outcome.status != "FAILED":
+        refuse_silence(planned, items)
     return answer
+
+
+def refuse_silence(planned: list[PlannedObject], items: list[dict[str, Any]]) -> None:
+    """Fails when a planned file is not recorded: it would be new again, and start the next run, for ever."""
+    recorded = {item["sk"]["S"] for item in items}
+    if left := [item.key for item in planned if item.key not in recorded]:
+        raise UnreportedFilesError(
+            f"The reports of IngestRecords leave out {len(left)} of {count(len(planned), 'planned file')}, "
+            f"such as {left[0]}. Look into the log of its job; the next run takes these files again."
+        )
 
 
 def ledger_items(

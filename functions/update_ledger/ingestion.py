@@ -82,6 +82,7 @@ def find_outputs(sagemaker: SageMakerClient, execution_arn: str) -> dict[str, st
                 return {
                     output["OutputName"]: output["S3Output"]["S3Uri"]
                     for output in found.get("ProcessingOutputConfig", {}).get("Outputs", [])
+                    if "S3Output" in output
                 }
     return {}
 

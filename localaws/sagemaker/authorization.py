@@ -1,6 +1,7 @@
 """Which IAM permissions a request needs.
 
-Source: the Service Authorization Reference, "Actions, resources, and condition keys for Amazon SageMaker".
+Sources: the Service Authorization Reference, "Actions, resources, and condition keys for Amazon SageMaker";
+the developer guide, "Feature Store: security and access control".
 """
 
 import re
@@ -55,6 +56,8 @@ _INSTEAD = {
 }
 # Operations on several feature groups: the member that lists what names one.
 _BATCHES = {"BatchWriteRecord": "Entries", "BatchGetRecord": "Identifiers"}
+# What an operation on a resource needs besides its own action.
+_BESIDES = {"BatchWriteRecord": "PutRecord"}
 _VERB = re.compile(r"^(Create|Describe|Update|Delete|Stop|Start|Invoke|List|Retry)")
 
 
@@ -69,6 +72,8 @@ def required_permissions(operation: str, request: Document, arn_prefix: str) -> 
     resources = list(resource_arns(operation, request, arn_prefix)) or ["*"]
     for resource in resources:
         yield Permission(f"sagemaker:{operation}", resource)
+        if operation in _BESIDES:
+            yield Permission(f"sagemaker:{_BESIDES[operation]}", resource)
     if request.get("Tags") and operation.startswith("Create"):
         yield Permission("sagemaker:AddTags", resources[0])
     for passing in (request, request.get("TrainingJobDefinition", {})):

@@ -90,7 +90,7 @@ def test_the_same_time_gives_the_same_dataset_and_runs_nothing_twice(
     assert output(second)["outcome"]["status"] == "REJECTED"
     hashes = [model["CustomerMetadataProperties"]["DatasetSha256"] for model in stack.packages()[:2]]
     assert hashes[0] == hashes[1]
-    cached = {name for name, step in stack.steps(second).items() if "CacheHitResult" in step}
+    cached = {name for name, step in stack.steps(second).items() if step.get("CacheHitResult")}
     assert {"IngestRecords", "CreateDataset", "TrainModel"} <= cached
 
 
@@ -99,7 +99,7 @@ def test_only_what_is_new_is_ingested(stack: Stack, live: dict[str, str]) -> Non
     (execution,) = stack.run_after(lambda: stack.drop("more.csv", as_csv(rows)))
     assert output(execution)["plan"]["newObjects"] == 1
     assert output(execution)["ledger"]["records"] == 30
-    assert stack.ledger() == {"sample.csv": "INGESTED", "more.csv": "INGESTED"}
+    assert stack.ledger()["more.csv"] == "INGESTED"
 
 
 def test_bad_rows_are_set_aside_with_their_reasons(stack: Stack, live: dict[str, str]) -> None:

@@ -22,6 +22,8 @@ DOCUMENTS: dict[str, Any] = {
 }
 OUTPUTS = {"ingest": "s3://data/runs/one/ingest", "dataset": "s3://data/runs/one/dataset/report"}
 
+HIT = {"SourcePipelineExecutionArn": "arn:aws:sagemaker:us-east-1:1:pipeline/p/execution/abc"}
+
 
 class Account:
     """S3 and SageMaker after a run; `calls` counts what was asked."""
@@ -88,7 +90,7 @@ def step(name: str, kind: str = "", job: str = "", status: str = "Succeeded", **
     ("found", "note"),
     [
         (step("IngestRecords", "ProcessingJob", "ingest"), "1,234 records"),
-        (step("IngestRecords", "ProcessingJob", "ingest", CacheHitResult={}), "1,234 records, cached"),
+        (step("IngestRecords", "ProcessingJob", "ingest", CacheHitResult=HIT), "1,234 records, cached"),
         (step("IngestRecords", "ProcessingJob", "ingest", status="Executing"), ""),
         (step("IngestRecords", "ProcessingJob", "secret"), ""),
         (step("IngestRecords"), ""),
@@ -96,7 +98,8 @@ def step(name: str, kind: str = "", job: str = "", status: str = "Succeeded", **
         (step("CreateDataset", "ProcessingJob", "ingest"), ""),
         (step("TrainModel", "TrainingJob", "train"), "validation:accuracy 0.9123"),
         (step("ScoreTestSplit", "TransformJob", "score"), ""),
-        (step("ScoreTestSplit", "TransformJob", "score", CacheHitResult={}), "cached"),
+        (step("ScoreTestSplit", "TransformJob", "score", CacheHitResult=HIT), "cached"),
+        (step("EvaluateQuality", "ProcessingJob", "evaluate", CacheHitResult={}), ""),
         (step("AboveFloor", Metadata={"Condition": {"Outcome": "False"}}), "no"),
         (step("AboveFloor", Metadata={"Condition": {}}), ""),
     ],

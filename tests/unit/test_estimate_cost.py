@@ -124,11 +124,7 @@ def s3(module: ModuleType) -> "S3Client":
 
 
 def estimate(module: ModuleType) -> dict[str, Any]:
-    event = {
-        "pipelineExecutionArn": EXECUTION,
-        "reportUri": "s3://data/runs/one/comparison/report.html",
-    }
-    answer: dict[str, Any] = module.lambda_handler(event, CONTEXT)
+    answer: dict[str, Any] = module.lambda_handler({"pipelineExecutionArn": EXECUTION}, CONTEXT)
     return answer
 
 
@@ -207,6 +203,18 @@ def test_what_came_from_the_cache_costs_nothing_and_its_report_stays_as_it_is(
     assert (answer["total"], answer["costUri"]) == (0, None)
     assert {row["cost"] for row in answer["steps"]} == {0}
     assert read(s3, "quality/report.html") == read(s3, "comparison/report.html") == PAGE
+
+
+def test_looking_into_the_cache_in_vain_is_not_free(
+    module: ModuleType, s3: "S3Client", sagemaker: SageMaker
+) -> None:
+    """AWS's own example of ListPipelineExecutionSteps has the member, empty, in steps that ran."""
+    whole_run(sagemaker)
+    for step in sagemaker.steps:
+        step["CacheHitResult"] = {"SourcePipelineExecutionArn": ""}
+    answer = estimate(module)
+    assert answer["total"] > 0
+    assert answer["costUri"] == "s3://data/runs/one/cost/cost.json"
 
 
 def test_an_unknown_instance_type_is_said_to_be_unknown(

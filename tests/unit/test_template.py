@@ -97,6 +97,39 @@ def test_a_model_may_be_created_from_its_package() -> None:
     assert allowed >= {"sagemaker:CreateModel", "sagemaker:DescribeModelPackage"}
 
 
+def test_a_batch_of_records_needs_leave_for_the_batch_and_for_its_records() -> None:
+    """AWS asks for both (Feature Store, security and access control)."""
+    [statement] = [item for item in statements("ProcessingRole") if "-records" in str(item["Resource"])]
+    assert statement["Action"] == ["sagemaker:BatchWriteRecord", "sagemaker:PutRecord"]
+
+
+def test_athena_may_look_at_the_default_database() -> None:
+    """Without GetDatabase and CreateDatabase there, Athena and Glue do not work together."""
+    [statement] = [
+        item for item in statements("ProcessingRole") if "database/default" in str(item["Resource"])
+    ]
+    assert {"glue:GetDatabase", "glue:CreateDatabase"} <= set(statement["Action"])
+
+
+@pytest.mark.parametrize("function", ["EstimateCost", "EvaluateModel", "ExplainFailure", "UpdateLedger"])
+def test_functions_may_ask_sagemaker_for_what_their_code_asks_for(function: str) -> None:
+    folder = ROOT / FUNCTIONS[function]["Properties"]["CodeUri"]
+    source = "".join(path.read_text() for path in folder.glob("*.py"))
+    called = re.findall(r"sagemaker\.(describe_\w+)\(", source)
+    called += re.findall(r"sagemaker\.get_paginator\(\"(\w+)\"\)", source)
+    granted = {action for action in actions(f"{function}Role") if action.startswith("sagemaker:")}
+    assert granted == {f"sagemaker:{name.replace('_', ' ').title().replace(' ', '')}" for name in called}
+
+
+@pytest.mark.parametrize(
+    "version", ["unversioned", "1f2e3d4", "v1.2-3-g1f2e3d4+dirty", "a b", 'a"b', "a#b", ""]
+)
+def test_the_code_version_is_what_the_registry_takes(version: str) -> None:
+    """A model package's metadata takes letters, digits and _.:/=+-@; a quote would break the workflow too."""
+    allowed = re.fullmatch(TEMPLATE["Parameters"]["CodeVersion"]["AllowedPattern"], version)
+    assert bool(allowed) == bool(re.fullmatch(r"[\w.:/=+\-@]+", version))
+
+
 def test_every_partition_is_left_to_the_account() -> None:
     assert "arn:aws" not in SOURCE + DEFINITION
 

@@ -194,13 +194,15 @@ def test_after_a_failure_only_the_quarantined_files_are_listed(
 
 
 @pytest.mark.usefixtures("sagemaker")
-def test_another_version_than_the_planned_one_stays_new(
-    module: ModuleType, dynamodb: "DynamoDBClient"
+@pytest.mark.parametrize("status", ["DEPLOYED", "REJECTED"])
+def test_a_planned_file_that_is_not_reported_would_start_the_next_run_for_ever(
+    module: ModuleType, dynamodb: "DynamoDBClient", status: str
 ) -> None:
-    put_plan("raw/a.csv", "raw/not-reported.csv")
-    put_report(file("raw/a.csv", etag="other"), file("raw/never-planned.csv"))
-    record(module, "DEPLOYED")
-    assert ledger(dynamodb) == {}
+    put_plan("raw/a.csv", "raw/b.csv", "raw/not-reported.csv")
+    put_report(file("raw/a.csv", etag="other"), file("raw/b.csv"), file("raw/never-planned.csv"))
+    with pytest.raises(module.UnreportedFilesError, match=r"2 of 3 planned files, such as raw/a\.csv\."):
+        record(module, status)
+    assert statuses(dynamodb) == {"raw/b.csv": "INGESTED"}
 
 
 @pytest.mark.usefixtures("sagemaker", "dynamodb")

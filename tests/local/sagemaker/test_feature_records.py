@@ -1,6 +1,7 @@
 """Records of feature groups: what wins, what is refused and in which words, over HTTP."""
 
 import json
+import sqlite3
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -252,6 +253,9 @@ def test_records_need_permission_on_their_group(laptop: Laptop, runtime: Any, gr
     assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
     with pytest.raises(ClientError, match="sagemaker:GetRecord"):
         read(limited, group, "a")
+    laptop.allow(role, allow("sagemaker:BatchWriteRecord", resource=ARN + group))
+    with pytest.raises(ClientError, match="sagemaker:PutRecord"):
+        limited.batch_write_record(Entries=entries[:1])
     assert read(runtime, other, "b") is None
 
 
@@ -321,6 +325,36 @@ def test_a_request_that_is_logged_before_an_earlier_one_stays_due(tmp_path: Path
     [due] = store.due(1, 15, 1000)
     store.forget(1, due.sequence, 15, 0, 2)
     assert [row.invoked for row in store.due(1, 20, 1000)] == [20]
+    store.close()
+
+
+def test_a_request_that_is_logged_between_two_files_of_a_flush_stays_due(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "records.db")
+    first, second, late = (
+        [Write(1, Record(name, hour, content(name, hour, 0)), True, True)]
+        for name, hour in (("first", 0), ("second", 1), ("late", 0))
+    )
+    store.write([*first, *second], 10)
+    last = [row.sequence for row in store.due(1, 10, 1000)][-1]
+    store.forget(1, last, 10, 1, 2)
+    store.write(late, 10)  # it came before the flush, and had to wait
+    store.forget(1, last, 10, 0, 1)
+    assert [row.content for row in store.due(1, 10, 1000)] == [late[0].record.content]
+    store.close()
+
+
+def test_a_disk_that_is_full_is_told_and_blocks_nothing(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path / "records.db")
+    connection = store._connection
+    [[pages]] = connection.execute("PRAGMA page_count").fetchall()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    large = Record("a", 1, "x" * 100_000)
+    for _ in range(2):
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            store.write([Write(1, large, True, True)], 10)
+    connection.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    store.write([Write(1, large, True, True)], 10)
+    assert store.get(1, "a") == large.content
     store.close()
 
 
