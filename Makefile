@@ -75,6 +75,12 @@ lint: install ## ruff, mypy strict, cfn-lint and sam validate
 test: lint ## lint, then unit tests, tests over HTTP, and the end-to-end test
 	@python -m pytest
 
+.PHONY: bench
+bench: install ## measure what docs/benchmarks.md says: DATA=file-or-folder; minutes, on a quiet machine
+	@failed=0; for each in ingestion growth engine; do \
+	    $(LAPTOP) python -m benchmarks.$$each $(if $(DATA),--data "$(DATA)") || { failed=$$?; \
+	    test $$failed -ne 130 || break; }; done; exit $$failed
+
 .PHONY: install
 install: $(VENV)/.installed ## make the Python environment from requirements.lock
 

@@ -1,6 +1,7 @@
 """Starting and stopping the process in the background."""
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -97,8 +98,11 @@ def down(settings: Settings) -> bool:
         found.wait(STOP_SECONDS)
     except psutil.TimeoutExpired:
         found.kill()
+        found.wait()
     for child in children:
         with contextlib.suppress(psutil.Error):
             child.kill()
+    # It does so itself, unless it had to be killed.
     settings.pid_file.unlink(missing_ok=True)
+    shutil.rmtree(settings.data_dir, ignore_errors=True)
     return True

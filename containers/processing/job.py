@@ -1,6 +1,5 @@
-"""A processing job's frame: its base folder, its host, its exit status, its exit message."""
+"""A processing job's frame: its base folder, its exit status, its exit message."""
 
-import json
 import os
 import signal
 import sys
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from errors import ProcessingError, error_message
-
-FIRST_HOST = "algo-1"
+from outputs import write_text
 
 
 class StopError(BaseException):
@@ -21,13 +19,6 @@ class StopError(BaseException):
 def base_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Where SageMaker mounts a job's inputs and collects its outputs."""
     return Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-
-
-def host(base: Path) -> str:
-    """This instance's name among the job's, such as algo-1."""
-    file = base / "config/resourceconfig.json"
-    config = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    return str(config.get("current_host", FIRST_HOST))
 
 
 def run(task: Callable[[Path], None]) -> None:
@@ -54,7 +45,5 @@ def stop(number: int, frame: object) -> NoReturn:
 
 def fail(base: Path, message: str) -> None:
     """Leave the exit message and exit."""
-    file = base / "output" / "message"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(message, "utf-8")
+    write_text(base / "output/message", message)
     sys.exit(1)

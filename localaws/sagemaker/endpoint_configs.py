@@ -2,7 +2,7 @@
 
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
 from localaws.sagemaker.http import Operation
-from localaws.sagemaker.members import refuse
+from localaws.sagemaker.members import refuse_others
 from localaws.sagemaker.models import Models
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records, list_page, now
@@ -10,23 +10,21 @@ from localaws.sagemaker.shapes import Document
 
 VARIANT = "ProductionVariants"
 OUTPUT = "AsyncInferenceConfig.OutputConfig"
-REFUSED = (
-    "DataCaptureConfig",
-    "ExplainerConfig",
-    "ShadowProductionVariants",
-    "ExecutionRoleArn",
-    "VpcConfig",
-    "EnableNetworkIsolation",
-    "MetricsConfig",
-    f"{VARIANT}.ServerlessConfig",
-    f"{VARIANT}.ManagedInstanceScaling",
-    f"{VARIANT}.InstancePools",
-    f"{VARIANT}.AcceleratorType",
-    f"{VARIANT}.CoreDumpConfig",
-    f"{VARIANT}.RoutingConfig",
-    f"{VARIANT}.CapacityReservationConfig",
-    f"{VARIANT}.EnableSSMAccess",
-    f"{OUTPUT}.NotificationConfig.IncludeInferenceResponseIn",
+# What is acted on, or kept and shown; any other member is refused.
+HANDLED = (
+    "EndpointConfigName",
+    "Tags",
+    f"{VARIANT}.VariantName",
+    f"{VARIANT}.ModelName",
+    f"{VARIANT}.InstanceType",
+    f"{VARIANT}.InitialInstanceCount",
+    f"{VARIANT}.InitialVariantWeight",
+    f"{VARIANT}.ContainerStartupHealthCheckTimeoutInSeconds",
+    "AsyncInferenceConfig.ClientConfig",
+    f"{OUTPUT}.S3OutputPath",
+    f"{OUTPUT}.S3FailurePath",
+    f"{OUTPUT}.NotificationConfig.SuccessTopic",
+    f"{OUTPUT}.NotificationConfig.ErrorTopic",
 )
 # Accepted, since they only say something about AWS's machines and keys; the model's data lies here already.
 WITHOUT_EFFECT = (
@@ -69,7 +67,7 @@ class EndpointConfigs:
 
     def create(self, request: Document) -> Document:
         """Keep a configuration whose models exist."""
-        refuse(request, *REFUSED)
+        refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))
         name = request["EndpointConfigName"]
         variants = [self._checked(variant) for variant in request["ProductionVariants"]]
         if len({variant["VariantName"] for variant in variants}) < len(variants):

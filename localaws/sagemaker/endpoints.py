@@ -16,7 +16,7 @@ from localaws.sagemaker.errors import (
     ValidationException,
 )
 from localaws.sagemaker.http import Operation
-from localaws.sagemaker.members import refuse, refuse_values
+from localaws.sagemaker.members import refuse_others, refuse_values
 from localaws.sagemaker.models import Models
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records, list_page, now
@@ -31,14 +31,8 @@ CLOSING_SECONDS = 5.0  # how long the service's end waits for all servers togeth
 _ANSWERING = ("InService", "Updating")
 
 ROUTING = "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration"
-REFUSED = (
-    "RetainAllVariantProperties",
-    "ExcludeRetainedVariantProperties",
-    "DeploymentConfig.RollingUpdatePolicy",
-    "DeploymentConfig.AutoRollbackConfiguration",
-    f"{ROUTING}.CanarySize",
-    f"{ROUTING}.LinearStepSize",
-)
+# What is acted on, or kept and shown; any other member is refused.
+HANDLED = ("EndpointName", "EndpointConfigName", f"{ROUTING}.Type", "Tags", "RetainDeploymentConfig")
 # Accepted, since all traffic goes to the new servers at once, and the old ones end when they have answered.
 WITHOUT_EFFECT = (
     f"{ROUTING}.WaitIntervalInSeconds",
@@ -281,4 +275,4 @@ def _check_update(record: Document, config: Document) -> None:
 
 def _refuse_members(request: Document) -> None:
     refuse_values(request, f"{ROUTING}.Type", "CANARY", "LINEAR")
-    refuse(request, *REFUSED)
+    refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))

@@ -7,7 +7,7 @@ from localaws.runtimes.container import OPT_ML
 from localaws.sagemaker import athena
 from localaws.sagemaker.errors import ValidationException
 from localaws.sagemaker.jobs import Job, local_path
-from localaws.sagemaker.members import refuse, refuse_values, values
+from localaws.sagemaker.members import refuse_values, values
 from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.storage import S3Object, S3Uri
 
@@ -15,9 +15,33 @@ PROCESSING_DIR = f"{OPT_ML}/processing"
 SHARDED = "ShardedByS3Key"
 
 DATASET = "ProcessingInputs.DatasetDefinition"
-REFUSED = (
-    f"{DATASET}.RedshiftDatasetDefinition",
-    "ProcessingInputs.AppManaged",
+# What is acted on, or kept and shown; any other member is refused.
+HANDLED = (
+    "ProcessingInputs.InputName",
+    *(
+        f"ProcessingInputs.S3Input.{member}"
+        for member in (
+            "S3Uri",
+            "LocalPath",
+            "S3DataType",
+            "S3DataDistributionType",
+            "S3InputMode",
+            "S3CompressionType",
+        )
+    ),
+    *(f"{DATASET}.{member}" for member in ("LocalPath", "DataDistributionType", "InputMode")),
+    *(
+        f"{DATASET}.AthenaDatasetDefinition.{member}"
+        for member in (
+            "Catalog",
+            "Database",
+            "QueryString",
+            "WorkGroup",
+            "OutputS3Uri",
+            "OutputFormat",
+            "OutputCompression",
+        )
+    ),
 )
 WITHOUT_EFFECT = (f"{DATASET}.AthenaDatasetDefinition.KmsKeyId",)
 
@@ -47,7 +71,6 @@ def check(request: Document) -> None:
     Raises:
         ValidationException: why it cannot be done.
     """
-    refuse(request, *REFUSED)
     for path in ("ProcessingInputs.S3Input.S3InputMode", f"{DATASET}.InputMode"):
         refuse_values(request, path, "Pipe")
     refuse_values(request, f"{DATASET}.AthenaDatasetDefinition.OutputFormat", "ORC", "AVRO")

@@ -1,6 +1,10 @@
-"""Members of a request: which of them are asked for what is not done here."""
+"""Members of a request: which of them ask for what is not done here.
 
-from collections.abc import Iterator, Mapping
+Each noun lists the members that it handles and those that have no effect here; any other is refused.
+A member is named by its path, such as "InputDataConfig.DataSource.S3DataSource", in every item of a list.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from localaws.sagemaker.errors import NotSupportedLocally
@@ -9,7 +13,7 @@ from localaws.sagemaker.shapes import Document
 
 
 def values(request: Document, path: str) -> Iterator[Any]:
-    """What stands at a path such as "InputDataConfig.DataSource.S3DataSource", in every item of a list."""
+    """What stands at a path."""
     found: list[Any] = [request]
     for name in path.split("."):
         found = [item[name] for item in found if isinstance(item, dict) and name in item]
@@ -26,6 +30,16 @@ def refuse(request: Document, *paths: str) -> None:
     for path in paths:
         if any(values(request, path)):
             raise NotSupportedLocally(f"The member {path}")
+
+
+def refuse_others(request: Document, known: Collection[str]) -> None:
+    """Make sure that no member is there, and says anything, but the known ones and what is in them.
+
+    Raises:
+        NotSupportedLocally: one is, and does.
+    """
+    for path in _others(request, known):
+        refuse(request, path)
 
 
 def refuse_values(request: Document, path: str, *refused: str) -> None:
@@ -59,7 +73,7 @@ def refusing_others(
 
     def guarded(operation: Operation, known: tuple[str, ...]) -> Operation:
         def checked(request: Document) -> Document:
-            refuse(request, *(member for member in request if member not in known))
+            refuse_others(request, known)
             return operation(request)
 
         return checked
@@ -68,3 +82,14 @@ def refusing_others(
         name: guarded(operation, (*handled[name], *without_effect.get(name, ())))
         for name, operation in operations.items()
     }
+
+
+def _others(value: Any, known: Collection[str], path: str = "") -> Iterator[str]:
+    """The paths of what is not known in a request, or in a value at a path of it."""
+    for item in value if isinstance(value, list) else [value]:
+        for name, member in item.items():
+            here = f"{path}.{name}" if path else name
+            if any(one.startswith(f"{here}.") for one in known):
+                yield from _others(member, known, here)
+            elif here not in known:
+                yield here

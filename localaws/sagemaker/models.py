@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError
 
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
 from localaws.sagemaker.http import Operation
-from localaws.sagemaker.members import refuse, refuse_values
+from localaws.sagemaker.members import refuse_others, refuse_values
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records, list_page, now
 from localaws.sagemaker.registry import ModelRegistry
@@ -14,21 +14,39 @@ from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.storage import S3Uri
 
 S3_SOURCE = "ModelDataSource.S3DataSource"
-REFUSED = ("VpcConfig", "EnableNetworkIsolation", "InferenceExecutionConfig")
-REFUSED_OF_CONTAINER = (
-    "ImageConfig",
-    "AdditionalModelDataSources",
-    "InferenceSpecificationName",
-    "MultiModelConfig",
-    "ContainerMetricsConfig",
-    f"{S3_SOURCE}.ModelAccessConfig",
-    f"{S3_SOURCE}.HubAccessConfig",
-    f"{S3_SOURCE}.ManifestS3Uri",
-    f"{S3_SOURCE}.ETag",
-    f"{S3_SOURCE}.ManifestEtag",
+# Of a container: what is acted on, or kept and shown; any other member is refused.
+OF_CONTAINER = (
+    "Image",
+    "Environment",
+    "ModelDataUrl",
+    f"{S3_SOURCE}.S3Uri",
+    f"{S3_SOURCE}.S3DataType",
+    f"{S3_SOURCE}.CompressionType",
 )
 # Accepted, since it only tells apart the containers of a model that has several.
 WITHOUT_EFFECT_OF_CONTAINER = ("ContainerHostname",)
+# Of a model package's container; what only tells about the model is accepted.
+OF_PACKAGED = (
+    *OF_CONTAINER,
+    *WITHOUT_EFFECT_OF_CONTAINER,
+    "ImageDigest",
+    "ProductId",
+    "ModelInput",
+    "Framework",
+    "FrameworkVersion",
+    "NearestModelName",
+    "ModelDataETag",
+    "IsCheckpoint",
+    "BaseModel",
+)
+CONTAINERS = ("PrimaryContainer", "Containers")
+HANDLED = (
+    "ModelName",
+    "ExecutionRoleArn",
+    "Tags",
+    *(f"{path}.{member}" for path in CONTAINERS for member in (*OF_CONTAINER, "Mode", "ModelPackageName")),
+)
+WITHOUT_EFFECT = tuple(f"{path}.{member}" for path in CONTAINERS for member in WITHOUT_EFFECT_OF_CONTAINER)
 
 
 class Models:
@@ -58,7 +76,9 @@ class Models:
 
     def create(self, request: Document) -> Document:
         """Keep a model whose role may read its data."""
-        refuse(request, *REFUSED)
+        refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))
+        for path in CONTAINERS:
+            refuse_values(request, f"{path}.Mode", "MultiModel")
         name = request["ModelName"]
         container = self._resolved(_only_container(request))
         self._check_data(container, _role(request))
@@ -94,7 +114,6 @@ class Models:
         package_name = container.get("ModelPackageName")
         if package_name is None:
             return _checked(container)
-        _refuse_members(container)
         if "Image" in container or "ModelDataUrl" in container:
             raise ValidationException("A container has either ModelPackageName, or Image and ModelDataUrl")
         package = self._registry.get(package_name)
@@ -105,9 +124,11 @@ class Models:
                 f"ModelApprovalStatus is {approval}, and it must be Approved"
             )
         containers = package.get("InferenceSpecification", {}).get("Containers", [])
-        packaged = _checked(_one(containers, f"The model package {package['ModelPackageArn']}"))
-        environment = packaged["Environment"] | container.get("Environment", {})
-        return packaged | {"Environment": environment}
+        packaged = _one(containers, f"The model package {package['ModelPackageArn']}")
+        refuse_others(packaged, OF_PACKAGED)
+        checked = _checked(packaged)
+        environment = checked["Environment"] | container.get("Environment", {})
+        return checked | {"Environment": environment}
 
     def _check_data(self, container: Document, role_arn: str) -> None:
         uri = container.get("ModelDataUrl")
@@ -150,7 +171,6 @@ def _one(containers: list[Document], owner: str) -> Document:
 
 
 def _checked(container: Document) -> Document:
-    _refuse_members(container)
     if "Image" not in container:
         raise ValidationException("A container needs an Image or a ModelPackageName")
     checked: Document = {"Image": container["Image"], "Environment": container.get("Environment", {})}
@@ -160,11 +180,6 @@ def _checked(container: Document) -> Document:
             raise ValidationException(f"Could not find model data at {uri}.")
         checked["ModelDataUrl"] = uri
     return checked
-
-
-def _refuse_members(container: Document) -> None:
-    refuse(container, *REFUSED_OF_CONTAINER)
-    refuse_values(container, "Mode", "MultiModel")
 
 
 def _archive_of(source: Any) -> str | None:

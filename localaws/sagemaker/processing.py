@@ -15,7 +15,7 @@ from localaws.sagemaker.http import Operation
 from localaws.sagemaker.inputs import PROCESSING_DIR
 from localaws.sagemaker.jobs import ENDED, MAX_RUNTIME_SECONDS, Job, Jobs, algorithm_failure, local_path
 from localaws.sagemaker.logs import LogStream
-from localaws.sagemaker.members import refuse, values
+from localaws.sagemaker.members import refuse_others, values
 from localaws.sagemaker.records import now
 from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.storage import S3Uri
@@ -23,12 +23,19 @@ from localaws.sagemaker.storage import S3Uri
 MESSAGE_BYTES = 1024  # of ExitMessage
 
 CLUSTER = "ProcessingResources.ClusterConfig"
-REFUSED = (
-    "ProcessingOutputConfig.Outputs.FeatureStoreOutput",
-    "ProcessingOutputConfig.Outputs.AppManaged",
-    f"{CLUSTER}.InstancePreferences",
-    f"{CLUSTER}.SelectedInstanceType",
-    f"{CLUSTER}.SelectedInstanceCount",
+# What is acted on, or kept and shown; any other member is refused.
+HANDLED = (
+    "ProcessingJobName",
+    "RoleArn",
+    "AppSpecification",
+    "Environment",
+    "ProcessingOutputConfig.Outputs.OutputName",
+    "ProcessingOutputConfig.Outputs.S3Output",
+    f"{CLUSTER}.InstanceCount",
+    "StoppingCondition.MaxRuntimeInSeconds",
+    "NetworkConfig.EnableNetworkIsolation",
+    "Tags",
+    *inputs.HANDLED,
 )
 # Accepted, since they only say something about AWS's machines, networks, keys and bookkeeping. A job with
 # EnableNetworkIsolation gets no credentials, but its process is not cut off from the network.
@@ -40,6 +47,7 @@ WITHOUT_EFFECT = (
     "NetworkConfig.VpcConfig",
     "NetworkConfig.EnableInterContainerTrafficEncryption",
     "ExperimentConfig",
+    *inputs.WITHOUT_EFFECT,
 )
 
 
@@ -72,7 +80,7 @@ class ProcessingJobs(Jobs):
 
     def check(self, request: Document) -> str:
         """Refuse what cannot be done; give the role's ARN."""
-        refuse(request, *REFUSED)
+        refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))
         if not request["AppSpecification"].get("ContainerEntrypoint"):
             raise NotSupportedLocally("An AppSpecification without ContainerEntrypoint")
         inputs.check(request)

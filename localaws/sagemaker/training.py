@@ -13,7 +13,7 @@ from localaws.sagemaker.errors import FAILURE_REASON_CHARACTERS, ValidationExcep
 from localaws.sagemaker.http import Operation
 from localaws.sagemaker.jobs import ALGO_HOST, Job, Jobs, algorithm_failure, local_path
 from localaws.sagemaker.logs import LogStream
-from localaws.sagemaker.members import refuse, refuse_clusters, refuse_values, values
+from localaws.sagemaker.members import refuse, refuse_clusters, refuse_others, refuse_values, values
 from localaws.sagemaker.metrics import Metrics
 from localaws.sagemaker.records import now
 from localaws.sagemaker.shapes import Document
@@ -23,26 +23,33 @@ CHECKPOINTS_PATH = f"{OPT_ML}/checkpoints"
 INSTANCE_GROUP = "homogeneousCluster"
 
 S3_SOURCE = "InputDataConfig.DataSource.S3DataSource"
-REFUSED = (
-    "AlgorithmSpecification.AlgorithmName",
-    "InputDataConfig.DataSource.FileSystemDataSource",
-    "InputDataConfig.DataSource.DatasetSource",
-    f"{S3_SOURCE}.AttributeNames",
-    f"{S3_SOURCE}.InstanceGroupNames",
-    f"{S3_SOURCE}.ModelAccessConfig",
-    f"{S3_SOURCE}.HubAccessConfig",
-    "ResourceConfig.InstanceGroups",
-    "ResourceConfig.InstancePreferences",
-    "ResourceConfig.SelectedInstanceType",
-    "ResourceConfig.SelectedInstanceCount",
-    "ResourceConfig.TrainingPlanArn",
-    "TensorBoardOutputConfig",
-    "DebugRuleConfigurations",
-    "ProfilerRuleConfigurations",
-    "ServerlessJobConfig",
-    "MlflowConfig",
-    "ModelPackageConfig",
+# What is acted on, or kept and shown; any other member is refused.
+HANDLED = (
+    "TrainingJobName",
+    "RoleArn",
+    "HyperParameters",
+    "Environment",
+    "AlgorithmSpecification.TrainingImage",
+    "AlgorithmSpecification.TrainingInputMode",
+    "AlgorithmSpecification.MetricDefinitions",
+    "AlgorithmSpecification.ContainerEntrypoint",
+    "AlgorithmSpecification.ContainerArguments",
+    "InputDataConfig.ChannelName",
+    f"{S3_SOURCE}.S3DataType",
+    f"{S3_SOURCE}.S3Uri",
+    "InputDataConfig.ContentType",
+    "InputDataConfig.CompressionType",
+    "InputDataConfig.RecordWrapperType",
+    "InputDataConfig.InputMode",
+    "OutputDataConfig.S3OutputPath",
+    "OutputDataConfig.CompressionType",
+    "ResourceConfig.InstanceCount",
+    "StoppingCondition.MaxRuntimeInSeconds",
+    "EnableNetworkIsolation",
+    "CheckpointConfig",
+    "Tags",
 )
+OF_TUNING = ("TuningJobArn",)  # no member of a caller's: a tuning job adds it to its training jobs' requests
 # Accepted, since they only say something about AWS's machines, networks, keys, tools and bookkeeping. A job
 # with EnableNetworkIsolation gets no credentials, but its process is not cut off from the network; the input
 # mode FastFile downloads like File.
@@ -105,7 +112,7 @@ class TrainingJobs(Jobs):
 
     def check(self, request: Document) -> str:
         """Refuse what cannot be done; give the role's ARN."""
-        refuse(request, *REFUSED)
+        refuse_others(request, (*HANDLED, *WITHOUT_EFFECT, *OF_TUNING))
         refuse_clusters(request, "ResourceConfig.InstanceCount")
         refuse_values(request, "AlgorithmSpecification.TrainingInputMode", "Pipe")
         refuse_values(request, "InputDataConfig.InputMode", "Pipe")

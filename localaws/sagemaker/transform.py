@@ -19,7 +19,7 @@ from localaws.sagemaker.errors import (
 from localaws.sagemaker.hosting import GRACE_SECONDS, HEALTHY_SECONDS, ModelServer
 from localaws.sagemaker.jobs import ENDED, Job, Jobs
 from localaws.sagemaker.logs import LogStream
-from localaws.sagemaker.members import refuse, refuse_values
+from localaws.sagemaker.members import refuse_others, refuse_values
 from localaws.sagemaker.models import Models
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import now
@@ -30,7 +30,23 @@ from localaws.sagemaker.transformation import LIMIT_MB, MB, PAYLOAD_MB, Instance
 PARAMETERS_SECONDS = 5.0
 LOOK_SECONDS = 2.0  # between two looks at whether the job is to stop
 
-REFUSED = ("DataCaptureConfig",)
+# What is acted on, or kept and shown; any other member is refused.
+HANDLED = (
+    "TransformJobName",
+    "ModelName",
+    "MaxConcurrentTransforms",
+    "ModelClientConfig",
+    "MaxPayloadInMB",
+    "BatchStrategy",
+    "Environment",
+    "TransformInput",
+    "TransformOutput.S3OutputPath",
+    "TransformOutput.Accept",
+    "TransformOutput.AssembleWith",
+    "TransformResources.InstanceCount",
+    "DataProcessing",
+    "Tags",
+)
 # Accepted, since they only say something about AWS's machines, keys and bookkeeping.
 WITHOUT_EFFECT = (
     "TransformResources.InstanceType",
@@ -53,7 +69,7 @@ class TransformJobs(Jobs):
 
     def check(self, request: Document) -> str:
         """Refuse what cannot be done; give the ARN of the model's role."""
-        refuse(request, *REFUSED)
+        refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))
         refuse_values(request, "TransformInput.SplitType", "RecordIO", "TFRecord")
         refuse_values(
             request, "TransformInput.DataSource.S3DataSource.S3DataType", "AugmentedManifestFile", "Converse"

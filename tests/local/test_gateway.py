@@ -3,8 +3,10 @@
 import gzip
 import io
 import json
+import re
 import uuid
 import zipfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,17 @@ from tests.local.tables import LATEST, put_table
 
 def test_the_version_is_the_one_whose_inside_is_known() -> None:
     assert version("ministack") == gateway.PINNED_VERSION
+
+
+def test_only_the_gateway_knows_ministack() -> None:
+    imported = re.compile(r"^\s*(?:import|from) ministack\b", re.MULTILINE)
+    (inside,) = gateway.__path__
+    knowing = {
+        path.relative_to(Path(inside).parent).parts[0]
+        for path in Path(inside).parent.rglob("*.py")
+        if imported.search(path.read_text())
+    }
+    assert knowing == {"gateway"}
 
 
 def run_machine(laptop: Laptop, name: str, role_arn: str, state: dict[str, Any]) -> dict[str, Any]:
@@ -213,12 +226,25 @@ def table(laptop: Laptop, tmp_path: Path) -> str:
     return name
 
 
-def run_query(athena: Any, query: str, bucket: str) -> dict[str, Any]:
+def athena_as(laptop: Laptop, role_arn: str) -> Any:
+    """Athena as a role."""
+    credentials = laptop.assume_role(role_arn)
+    assert credentials is not None
+    return laptop.client(
+        "athena",
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )
+
+
+def run_query(athena: Any, query: str, bucket: str, **members: str) -> dict[str, Any]:
     """Run a query on the database "records"; its execution when it has ended."""
     query_id = athena.start_query_execution(
         QueryString=query,
         QueryExecutionContext={"Database": "records"},
         ResultConfiguration={"OutputLocation": f"s3://{bucket}/results/"},
+        **members,
     )["QueryExecutionId"]
 
     def ended() -> dict[str, Any] | None:
@@ -305,20 +331,57 @@ def test_a_wrong_unload_fails_with_the_reason(laptop: Laptop, table: str) -> Non
 def test_unload_writes_as_its_caller(laptop: Laptop, table: str) -> None:
     bucket = table.replace("_", "-")
     role = laptop.role(f"{bucket}-reader", allow("athena:*"), allow("s3:ListBucket"))
-    credentials = laptop.assume_role(role)
-    assert credentials is not None
-    athena = laptop.client(
-        "athena",
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
-    )
+    athena = athena_as(laptop, role)
     statement = unload("SELECT 1 AS one", bucket, "format = 'PARQUET'")
     status = run_query(athena, statement, bucket)["Status"]
     assert status["State"] == "FAILED"
     assert "s3:PutObject" in status["StateChangeReason"]
     laptop.allow(role, allow("athena:*"), allow("s3:ListBucket", "s3:PutObject"))
     assert run_query(athena, statement, bucket)["Status"]["State"] == "SUCCEEDED"
+
+
+@pytest.fixture
+def reports(laptop: Laptop) -> Iterator[str]:
+    """A workgroup beside the primary one."""
+    athena = laptop.client("athena")
+    athena.create_work_group(Name="reports")
+    yield "reports"
+    athena.delete_work_group(WorkGroup="reports", RecursiveDeleteOption=True)
+
+
+OF_A_QUERY = ("get_query_execution", "get_query_results", "stop_query_execution")
+
+
+@pytest.mark.parametrize(
+    ("named", "workgroup"),
+    [({}, "primary"), ({"WorkGroup": "primary"}, "primary"), ({"WorkGroup": "reports"}, "reports")],
+    ids=["not named", "primary", "another"],
+)
+def test_a_query_needs_leave_for_its_workgroup(
+    laptop: Laptop, table: str, reports: str, named: dict[str, str], workgroup: str
+) -> None:
+    bucket = table.replace("_", "-")
+    (other,) = {"primary", reports} - {workgroup}
+    arn = f"arn:aws:athena:{REGION}:{ACCOUNT}:workgroup/"
+    # What no workgroup guards is allowed to both: only the workgroup makes the difference.
+    rest = allow("s3:*", "glue:*")
+    may = athena_as(laptop, laptop.role(f"{bucket}-may", allow("athena:*", resource=arn + workgroup), rest))
+    may_not = athena_as(laptop, laptop.role(f"{bucket}-not", allow("athena:*", resource=arn + other), rest))
+
+    execution = run_query(may, f'SELECT count(*) AS n FROM "{table}"', bucket, **named)
+    assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
+    assert execution["WorkGroup"] == workgroup
+    query = {"QueryExecutionId": execution["QueryExecutionId"]}
+    for operation in OF_A_QUERY:
+        getattr(may, operation)(**query)
+
+    denied = f"{bucket}-not/SageMaker is not authorized to perform: athena:"
+    with pytest.raises(may_not.exceptions.ClientError, match=f"{denied}StartQueryExecution"):
+        run_query(may_not, "SELECT 1", bucket, **named)
+    for operation in OF_A_QUERY:
+        action = operation.title().replace("_", "")
+        with pytest.raises(may_not.exceptions.ClientError, match=denied + action):
+            getattr(may_not, operation)(**query)
 
 
 def test_an_unload_can_be_stopped(laptop: Laptop, table: str) -> None:

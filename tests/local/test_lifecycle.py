@@ -1,12 +1,17 @@
 """Up, status and down, as a user types them."""
 
 import socket
+import time
 import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.local.conftest import IMAGES, free_port, localaws
+from localaws import lifecycle
+from localaws.settings import Settings
+from tests.local.conftest import IMAGES, Laptop, allow, free_port, localaws, wait_until
+from tests.local.sagemaker import features
+from tests.local.sagemaker.conftest import Bucket
 
 
 def test_up_status_and_down_are_idempotent_and_tell_the_truth(tmp_path: Path) -> None:
@@ -22,6 +27,40 @@ def test_up_status_and_down_are_idempotent_and_tell_the_truth(tmp_path: Path) ->
     assert "was not up" in localaws("down", *options).stdout
     assert not list(tmp_path.glob("data-*"))
     assert (tmp_path / f"localaws-{port}.log").read_text() == ""
+
+
+def test_what_does_not_end_by_itself_is_ended_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(tmp_path, IMAGES, free_port())
+    assert localaws("up", f"--port={settings.port}", f"--workdir={tmp_path}").returncode == 0
+    found = lifecycle.process(settings)
+    assert found is not None
+    found.suspend()
+    monkeypatch.setattr(lifecycle, "STOP_SECONDS", 0.2)
+    assert lifecycle.down(settings)
+    assert not found.is_running()
+    assert [path.name for path in tmp_path.iterdir()] == [settings.log_file.name]
+
+
+def test_a_record_takes_the_lag_to_the_offline_store(tmp_path: Path) -> None:
+    port, lag = free_port(), 4.0
+    options = (f"--port={port}", f"--workdir={tmp_path}", f"--offline-store-lag={lag}")
+    assert localaws("up", *options).returncode == 0
+    try:
+        laptop = Laptop(f"http://127.0.0.1:{port}", tmp_path)
+        bucket = Bucket(laptop)
+        role_arn = laptop.role("offline", allow("s3:*"))
+        group = features.created(laptop, **features.offline(bucket, role_arn))
+        begun = time.monotonic()
+        laptop.client("sagemaker-featurestore-runtime").put_record(
+            FeatureGroupName=group["FeatureGroupName"],
+            Record=features.values(record_id="a", event_time=features.T1),
+        )
+        wait_until(lambda: bucket.keys("features/"))
+        assert time.monotonic() - begun >= lag
+    finally:
+        assert "is down" in localaws("down", *options).stdout
 
 
 def test_a_port_in_use_by_another_program_is_named(tmp_path: Path) -> None:

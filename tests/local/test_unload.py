@@ -1,7 +1,7 @@
 import pytest
 
+from localaws.gateway.unload import Unload, UnloadError, is_unload
 from localaws.sagemaker.storage import S3Uri
-from localaws.unload import Unload, UnloadError, is_unload
 
 
 def test_a_statement_is_taken_apart() -> None:

@@ -21,7 +21,6 @@ ENVIRONMENT = {
     "OFFLINE_STORE_TABLE": 'retrain_records_"1"',
     "ATHENA_OUTPUT_URI": "s3://data/athena/ingest",
     "OFFLINE_STORE_TIMEOUT_MINUTES": "1",
-    "QUARANTINE_URI": "s3://data/quarantine/run-1/",
 }
 
 
@@ -154,7 +153,7 @@ class Job:
 
     def __init__(self, base: Path, load_module: LoadModule) -> None:
         self.base = base
-        self.ingestion = load_module(FOLDER / "ingestion.py")
+        self.ingestion = load_module(FOLDER / "ingestion/ingest.py")
         self.errors = load_module(FOLDER / "errors.py")
         self.store = FeatureStore()
         self.athena = Athena(self.store)
@@ -174,6 +173,12 @@ class Job:
         """An entry in the plan."""
         at = f"2026-11-23T03:07:15.{len(self.objects):03}Z"
         self.objects.append({"key": key, "etag": f"etag-{key}", "size": size, "eventTime": at})
+
+    def configure(self, name: str, content: Record) -> None:
+        """A configuration file, as SageMaker leaves it."""
+        file = self.base / f"config/{name}.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(content))
 
     def write_plan(self) -> None:
         plan = self.base / "processing/input/plan/plan.json"

@@ -1,7 +1,7 @@
 """A base folder for the commands `evaluate` and `compare` of the image folder `processing`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 FOLDER = Path(__file__).parents[2] / "containers/processing"
+LoadModule = Callable[[str | Path], ModuleType]
 Records = list[dict[str, Any]]
 DATASET = {
     "asOf": "2026-01-31T23:59:59.999Z",
@@ -26,8 +27,8 @@ DATASET = {
 
 
 class Job:
-    def __init__(self, base: Path, quality: ModuleType) -> None:
-        self.base, self.quality = base, quality
+    def __init__(self, base: Path, load_module: LoadModule) -> None:
+        self.base, self.load_module = base, load_module
         self.put_dataset(DATASET)
 
     def put_dataset(self, content: Any) -> None:
@@ -73,10 +74,11 @@ class Job:
         )
 
     def run(self) -> None:
-        self.quality.evaluate(self.base)
+        self.load_module(FOLDER / "quality/evaluate.py").evaluate(self.base)
 
     def compare(self, champion: str = "retrain-1") -> Any:
-        self.quality.compare(self.base, {"CHAMPION_MODEL_NAME": champion})
+        module = self.load_module(FOLDER / "quality/compare.py")
+        module.compare(self.base, {"CHAMPION_MODEL_NAME": champion})
         return json.loads((self.base / "processing/output/comparison/comparison.json").read_text())
 
     def read(self, name: str) -> Any:

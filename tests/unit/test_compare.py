@@ -3,7 +3,6 @@ import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -12,19 +11,17 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score, roc_auc_score
 
-from tests.unit.quality_job import FOLDER, Job, draw, draw_scores
-
-LoadModule = Callable[[str | Path], ModuleType]
+from tests.unit.quality_job import FOLDER, Job, LoadModule, draw, draw_scores
 
 
 @pytest.fixture
 def job(tmp_path: Path, load_module: LoadModule) -> Job:
-    return Job(tmp_path, load_module(FOLDER / "quality.py"))
+    return Job(tmp_path, load_module)
 
 
 @pytest.fixture
 def comparison(load_module: LoadModule) -> ModuleType:
-    return load_module(FOLDER / "comparison.py")
+    return load_module(FOLDER / "quality/comparison.py")
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,12 @@ class Job:
             rows_of = database.read_json(str(source), columns=schema, format="newline_delimited")
             rows_of.write_parquet(str(self.records / name))
 
+    def put_ingested(self, host: str, *files: dict[str, str | None]) -> None:
+        """What an instance of `ingest` reports."""
+        file = self.base / f"processing/input/ingest/{host}.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps({"files": files, "records": 0}))
+
     def run(self, as_of: str = AS_OF) -> None:
         self.dataset.create_dataset(self.base, {"AS_OF": as_of})
 
@@ -82,12 +88,12 @@ class Job:
 
 @pytest.fixture
 def job(tmp_path: Path, load_module: LoadModule) -> Job:
-    return Job(tmp_path, load_module(FOLDER / "dataset.py"))
+    return Job(tmp_path, load_module(FOLDER / "dataset/create_dataset.py"))
 
 
 @pytest.fixture
 def dataset(load_module: LoadModule) -> ModuleType:
-    return load_module(FOLDER / "dataset.py")
+    return load_module(FOLDER / "dataset/create_dataset.py")
 
 
 def test_writes_each_split_and_its_report(job: Job) -> None:
@@ -356,6 +362,33 @@ def test_missing_column_is_named(job: Job) -> None:
 def test_no_file_at_all_is_no_record(job: Job) -> None:
     with pytest.raises(job.errors.DatasetError, match="there is no record as of"):
         job.run()
+
+
+def reported(key: str, reason: str | None) -> dict[str, str | None]:
+    return {"key": key, "verdict": "QUARANTINED" if reason else "INGESTED", "reason": reason}
+
+
+def test_no_good_file_of_any_instance_is_refused_with_each_ones_reason(job: Job) -> None:
+    job.put(GOOD)  # of earlier runs
+    job.put_ingested("algo-2", reported("raw/a.csv", "empty file"))
+    job.put_ingested("algo-1", reported("raw/b.csv", "not CSV"), reported("raw/c.csv", "compressed twice"))
+    with pytest.raises(job.errors.RejectedFilesError) as caught:
+        job.run()
+    assert caught.value.rejected == [
+        ("raw/a.csv", "empty file"),
+        ("raw/b.csv", "not CSV"),
+        ("raw/c.csv", "compressed twice"),
+    ]
+    job.put_ingested("algo-3", reported("raw/d.csv", None))
+    job.run()
+    assert job.report()["rows"] == 5
+
+
+def test_a_run_without_new_files_makes_a_dataset(job: Job) -> None:
+    job.put(GOOD)
+    job.put_ingested("algo-1")
+    job.run()
+    assert job.report()["rows"] == 5
 
 
 def execute(base: Path) -> subprocess.CompletedProcess[str]:

@@ -2,9 +2,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,14 +20,12 @@ from sklearn.metrics import (
     roc_curve,
 )
 
-from tests.unit.quality_job import DATASET, FOLDER, Job, Records, draw, draw_scores
-
-LoadModule = Callable[[str | Path], ModuleType]
+from tests.unit.quality_job import DATASET, FOLDER, Job, LoadModule, Records, draw, draw_scores
 
 
 @pytest.fixture
 def job(tmp_path: Path, load_module: LoadModule) -> Job:
-    return Job(tmp_path, load_module(FOLDER / "quality.py"))
+    return Job(tmp_path, load_module)
 
 
 @pytest.fixture
@@ -157,7 +153,7 @@ def test_more_labels_have_a_weighted_auc(job: Job) -> None:
 
 
 def test_long_curves_are_thinned(load_module: LoadModule) -> None:
-    curves = load_module(FOLDER / "curves.py")
+    curves = load_module(FOLDER / "quality/curves.py")
     actual, probabilities = draw_scores(2, 20_000, digits=6)
     ranking = curves.Ranking(probabilities[:, 1], actual == 1)
     whole, thin = ranking.roc(), curves.thin(ranking.roc())
@@ -178,7 +174,10 @@ def test_a_test_split_of_one_label_has_no_auc(job: Job) -> None:
 
 
 def test_deviations_and_intervals_are_those_of_other_test_splits(load_module: LoadModule) -> None:
-    metrics, bootstrap = load_module(FOLDER / "metrics.py"), load_module(FOLDER / "bootstrap.py")
+    metrics, bootstrap = (
+        load_module(FOLDER / "quality/metrics.py"),
+        load_module(FOLDER / "quality/bootstrap.py"),
+    )
     confusion = np.array([[80.0, 15, 5], [20, 60, 20], [10, 5, 85]])
     random = np.random.default_rng(5)
     rows = np.repeat(np.arange(9), confusion.ravel().astype(int))
@@ -199,7 +198,10 @@ def test_deviations_and_intervals_are_those_of_other_test_splits(load_module: Lo
 
 
 def test_auc_is_resampled_by_rows(load_module: LoadModule) -> None:
-    bootstrap, curves = load_module(FOLDER / "bootstrap.py"), load_module(FOLDER / "curves.py")
+    bootstrap, curves = (
+        load_module(FOLDER / "quality/bootstrap.py"),
+        load_module(FOLDER / "quality/curves.py"),
+    )
     actual, probabilities = draw_scores(3, 200)
     scores = probabilities[:, 1]
     ranking = curves.Ranking(scores, actual == 1)
@@ -216,7 +218,10 @@ def test_the_same_rows_give_the_same_figures(job: Job) -> None:
 
 
 def test_calibration_is_scikit_learns(load_module: LoadModule) -> None:
-    predictions, calibration = load_module(FOLDER / "predictions.py"), load_module(FOLDER / "calibration.py")
+    predictions, calibration = (
+        load_module(FOLDER / "quality/predictions.py"),
+        load_module(FOLDER / "quality/calibration.py"),
+    )
     actual, probabilities = draw_scores(2, 2000, digits=9)
     scores = predictions.Scores(["neg", "pos"], actual, probabilities.argmax(1), probabilities)
     measured = calibration.calibrate(scores)
@@ -227,7 +232,10 @@ def test_calibration_is_scikit_learns(load_module: LoadModule) -> None:
 
 
 def test_calibration_by_hand(load_module: LoadModule) -> None:
-    predictions, calibration = load_module(FOLDER / "predictions.py"), load_module(FOLDER / "calibration.py")
+    predictions, calibration = (
+        load_module(FOLDER / "quality/predictions.py"),
+        load_module(FOLDER / "quality/calibration.py"),
+    )
     probabilities = np.array([[0.8, 0.1, 0.1], [0.8, 0.2, 0.0], [0.0, 0.0, 1.0]])
     scores = predictions.Scores(["a", "b", "c"], np.array([0, 1, 2]), np.array([0, 0, 2]), probabilities)
     measured = calibration.calibrate(scores)
@@ -270,7 +278,7 @@ def test_slices_are_parts_of_the_rows(job: Job) -> None:
 
 
 def test_equal_lengths_are_one_slice(load_module: LoadModule) -> None:
-    slices = load_module(FOLDER / "slices.py")
+    slices = load_module(FOLDER / "quality/slices.py")
     names, codes = slices.quartiles(np.array([7, 7, 7]))
     assert ([names[code] for code in codes], len(names)) == (["7 to 7 characters"] * 3, 2)
 

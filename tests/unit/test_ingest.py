@@ -1,5 +1,6 @@
 import contextlib
 import csv
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -148,6 +149,22 @@ def test_a_bad_row_goes_to_quarantine_and_the_others_are_ingested(job: Job) -> N
     assert len(job.store.records()) == 19
 
 
+def test_says_where_the_bad_rows_are(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [*[record(str(i)) for i in range(20)], record("x", text="")]
+    job.put("raw/a.csv", to_csv(rows))
+    job.run()
+    assert (
+        capsys.readouterr().out.count(f"bad rows: {job.base}/processing/output/quarantine/algo-1.jsonl") == 1
+    )
+    outputs = [
+        {"OutputName": "report", "S3Output": {"S3Uri": "s3://data/runs/1/ingest"}},
+        {"OutputName": "quarantine", "S3Output": {"S3Uri": "s3://data/quarantine/1/"}},
+    ]
+    job.configure("processingjobconfig", {"ProcessingOutputConfig": {"Outputs": outputs}})
+    job.run()
+    assert "bad rows: s3://data/quarantine/1/algo-1.jsonl\n" in capsys.readouterr().out
+
+
 def test_second_row_of_an_id_is_quarantined(job: Job) -> None:
     rows = [record(f"{i:02}") for i in range(20)]
     job.put("raw/a.csv", to_csv([*rows, record("03", text="again")]))
@@ -183,6 +200,19 @@ def test_a_file_with_too_large_a_share_of_bad_rows_is_quarantined_whole(
         assert not job.stored("raw/a.csv")
         assert [line["row"] for line in job.quarantined("raw/a.csv")] == [1, 2, 3, None]
     assert len(job.stored("raw/good.csv")) == 4
+
+
+def test_a_file_without_a_good_row_is_quarantined_whatever_the_contract_allows(
+    job: Job, monkeypatch: pytest.MonkeyPatch, load_module: LoadModule
+) -> None:
+    contract = load_module(FOLDER / "ingestion/contract.py")
+    rules = dataclasses.replace(contract.load(), max_bad_share=1.0)
+    monkeypatch.setattr(contract, "load", lambda: rules)
+    job.put("raw/a.csv", to_csv([record("1", text=""), record("2", text="")]))
+    job.put("raw/half.csv", to_csv([record("1", text=""), record("2")]))
+    job.run()
+    assert job.account("raw/a.csv")["reason"] == "2 of 2 rows are bad; the first: line 2: empty text"
+    assert job.account("raw/half.csv")["verdict"] == "INGESTED"
 
 
 def test_all_files_bad_fails_and_names_them(job: Job) -> None:
@@ -252,9 +282,7 @@ def test_names_are_no_patterns(job: Job, tmp_path: Path) -> None:
 
 
 def test_report_is_named_after_the_host(job: Job) -> None:
-    (job.base / "config").mkdir()
-    config = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}
-    (job.base / "config/resourceconfig.json").write_text(json.dumps(config))
+    job.configure("resourceconfig", {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]})
     job.put("raw/a.csv", to_csv([*[record(str(i)) for i in range(20)], record("x", text="")]))
     job.run()
     assert (job.base / "processing/output/report/algo-2.json").exists()
@@ -342,7 +370,6 @@ UNREACHABLE = {
     "OFFLINE_STORE_TABLE": "records",
     "ATHENA_OUTPUT_URI": "s3://data/athena",
     "OFFLINE_STORE_TIMEOUT_MINUTES": "1",
-    "QUARANTINE_URI": "s3://data/quarantine",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "test",

@@ -1,4 +1,5 @@
 import dataclasses
+import random
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ def job(tmp_path: Path, load_module: LoadModule) -> Job:
 
 def lower_the_bounds(monkeypatch: pytest.MonkeyPatch, load_module: LoadModule) -> None:
     """Bounds that a bomb need not be large to pass."""
-    contract = load_module(FOLDER / "contract.py")
+    contract = load_module(FOLDER / "ingestion/contract.py")
     rules = dataclasses.replace(contract.load(), max_bytes=MAX_BYTES, max_members=MAX_MEMBERS)
     monkeypatch.setattr(contract, "load", lambda: rules)
 
@@ -102,3 +103,16 @@ def test_parquet_bomb(
         job.run()
     assert caught.value.rejected[0][1] == "more than 1,000,000 characters; split the file"
     assert len(job.base.joinpath("processing/input/raw/raw/a").read_bytes()) < 100_000
+
+
+def test_parquet_of_a_row_group_that_does_not_fit_in_memory(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, load_module: LoadModule
+) -> None:
+    monkeypatch.setattr(load_module(FOLDER / "ingestion/formats/parquet.py"), "MEMORY", "2MB")
+    texts = [
+        {"id": str(i), "text": random.Random(i).randbytes(5000).hex(), "label": "pos"} for i in range(600)
+    ]
+    job.put("raw/a", to_parquet(texts, tmp_path))
+    with pytest.raises(job.errors.RejectedFilesError) as caught:
+        job.run()
+    assert caught.value.rejected[0][1] == "a row group needs more than 2MB of memory; write smaller ones"

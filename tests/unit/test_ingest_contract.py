@@ -13,7 +13,7 @@ Load = Callable[..., Any]
 
 @pytest.fixture
 def contract(load_module: LoadModule) -> ModuleType:
-    return load_module(FOLDER / "contract.py")
+    return load_module(FOLDER / "ingestion/contract.py")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_names_what_it_cannot_accept(
 
 
 def row(load_module: LoadModule, rules: Any, **values: object) -> Any:
-    rows = load_module(FOLDER / "rows.py")
+    rows = load_module(FOLDER / "ingestion/rows.py")
     return rows.check(rows.Record(1, {"id": "1", "text": "a", "label": "pos"} | values), rules)
 
 

@@ -12,9 +12,9 @@ Write = Callable[..., Any]
 
 @pytest.fixture
 def modules(load_module: LoadModule) -> dict[str, ModuleType]:
-    return {
-        name: load_module(FOLDER / f"{name}.py") for name in ("feature_store", "rows", "accounts", "errors")
-    }
+    names = ("feature_store", "rows", "report")
+    modules = {name: load_module(FOLDER / f"ingestion/{name}.py") for name in names}
+    return modules | {"errors": load_module(FOLDER / "errors.py")}
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def write(modules: dict[str, ModuleType], store: FeatureStore) -> Write:
     """Write as many rows; returns the effort."""
 
     def write(count: int, size: int = 10) -> Any:
-        effort = modules["accounts"].Effort()
+        effort = modules["report"].Effort()
         rows = [modules["rows"].Row(f"{i:05}", "a" * size, "pos", "") for i in range(count)]
         with modules["feature_store"].RecordWriter(store, "retrain-records", effort) as writer:
             writer.write(iter(rows), "raw/a.csv", "2026-11-23T03:07:15.001Z", count)
@@ -144,7 +144,7 @@ def test_reads_no_further_ahead_than_calls_can_take(modules: dict[str, ModuleTyp
             read += 1
             yield modules["rows"].Row(str(i), "text", "pos", "")
 
-    store, effort = Counting(), modules["accounts"].Effort()
+    store, effort = Counting(), modules["report"].Effort()
     with modules["feature_store"].RecordWriter(store, "retrain-records", effort) as writer:
         writer.write(rows(), "raw/a.csv", "2026-11-23T03:07:15.001Z", 5000)
     assert max(ahead) <= 25 * (modules["feature_store"].WAITING_BATCHES + 2)

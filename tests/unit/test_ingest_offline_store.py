@@ -8,7 +8,7 @@ from tests.unit.ingest_job import FOLDER, GOOD, Job, LoadModule, record, to_csv
 
 @pytest.fixture
 def offline_store(load_module: LoadModule, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = load_module(FOLDER / "offline_store.py")
+    module = load_module(FOLDER / "ingestion/offline_store.py")
     monkeypatch.setattr(module, "QUERY_PAUSE_S", 0.001)
     monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.001)
     monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.001)

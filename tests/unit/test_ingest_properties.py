@@ -28,14 +28,16 @@ LINE_ENDS = st.sampled_from(["\n", "\r\n"])
 
 @pytest.fixture
 def read(load_module: LoadModule) -> Callable[[bytes], list[Any]]:
-    contract, formats, rows = (load_module(FOLDER / f"{name}.py") for name in ("contract", "formats", "rows"))
+    contract, raw_file, rows = (
+        load_module(FOLDER / f"ingestion/{name}.py") for name in ("contract", "formats/raw_file", "rows")
+    )
     rules = contract.load()
 
     def read(content: bytes) -> list[Any]:
         with TemporaryDirectory() as folder:
             path = Path(folder) / "a"
             path.write_bytes(content)
-            found = formats.read_rows(path, rules)
+            found = raw_file.read_rows(path, rules)
             return [rows.check(item, rules) if isinstance(item, rows.Record) else item for item in found]
 
     return read

@@ -1,22 +1,20 @@
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
 
-from tests.unit.quality_job import DATASET, FOLDER, Job, draw, draw_scores
+from tests.unit.quality_job import DATASET, FOLDER, Job, LoadModule, draw, draw_scores
 
-LoadModule = Callable[[str | Path], ModuleType]
 EVIL = '</section><script>alert("$x")</script><!-- cost --> & \x1b[31m \u202e 話題 \ud83d'
 VOID = {"meta", "use", "path", "image"}
 
 
 @pytest.fixture
 def job(tmp_path: Path, load_module: LoadModule) -> Job:
-    return Job(tmp_path, load_module(FOLDER / "quality.py"))
+    return Job(tmp_path, load_module)
 
 
 class Outline(HTMLParser):
@@ -196,7 +194,7 @@ def test_perfect_answers_have_a_page(job: Job) -> None:
 
 
 def test_colours_are_the_pages_own(load_module: LoadModule) -> None:
-    plots, curves = load_module(FOLDER / "plots.py"), load_module(FOLDER / "curves.py")
+    plots, curves = load_module(FOLDER / "quality/report/plots.py"), load_module(FOLDER / "quality/curves.py")
     curve = curves.Curve(np.array([0.0, 1.0]), np.array([0.0, 1.0]))
     svg = plots.roc([plots.Line(curve, plots.ACCENT)])
     assert "var(--accent)" in svg

@@ -4,16 +4,9 @@ from collections import Counter
 
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
 from localaws.sagemaker.featurestore import catalog
-from localaws.sagemaker.members import refuse, refuse_values
+from localaws.sagemaker.members import refuse_values
 from localaws.sagemaker.shapes import Document
 
-REFUSED = (
-    "FeatureDefinitions.CollectionType",
-    "FeatureDefinitions.CollectionConfig",
-    "FeatureAdditions.CollectionType",
-    "FeatureAdditions.CollectionConfig",
-    "OnlineStoreConfig.TtlDuration",
-)
 REFUSED_VALUES = {
     "OnlineStoreConfig.StorageType": ("Standard_V2", "InMemory"),
     "OfflineStoreConfig.TableFormat": ("Iceberg",),
@@ -28,7 +21,6 @@ def check(request: Document) -> None:
     Raises:
         ValidationException: it does not.
     """
-    refuse(request, *REFUSED)
     for path, values in REFUSED_VALUES.items():
         refuse_values(request, path, *values)
     online = request.get("OnlineStoreConfig", {}).get("EnableOnlineStore", False)

@@ -10,12 +10,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from localaws.sagemaker.errors import ResourceInUse, ResourceNotFound, ValidationException
 from localaws.sagemaker.featurestore import catalog
-from localaws.sagemaker.featurestore.definitions import REFUSED, check, check_definitions
+from localaws.sagemaker.featurestore.definitions import check, check_definitions
 from localaws.sagemaker.featurestore.offline_store import Destination, OfflineStore
 from localaws.sagemaker.featurestore.record_store import RecordStore
 from localaws.sagemaker.featurestore.schema import Schema
 from localaws.sagemaker.http import Operation
-from localaws.sagemaker.members import refuse, refuse_values, refusing_others
+from localaws.sagemaker.members import refuse_values, refusing_others
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records, list_page, now
 from localaws.sagemaker.shapes import Document
@@ -27,8 +27,11 @@ HANDLED = {
         "FeatureGroupName",
         "RecordIdentifierFeatureName",
         "EventTimeFeatureName",
-        "FeatureDefinitions",
-        "OnlineStoreConfig",
+        "FeatureDefinitions.FeatureName",
+        "FeatureDefinitions.FeatureType",
+        "OnlineStoreConfig.EnableOnlineStore",
+        "OnlineStoreConfig.StorageType",
+        "OnlineStoreConfig.SecurityConfig",
         "OfflineStoreConfig",
         "ThroughputConfig",
         "RoleArn",
@@ -36,7 +39,11 @@ HANDLED = {
         "Tags",
     ),
     "DescribeFeatureGroup": ("FeatureGroupName", "NextToken"),
-    "UpdateFeatureGroup": ("FeatureGroupName", "FeatureAdditions"),
+    "UpdateFeatureGroup": (
+        "FeatureGroupName",
+        "FeatureAdditions.FeatureName",
+        "FeatureAdditions.FeatureType",
+    ),
     "DeleteFeatureGroup": ("FeatureGroupName",),
     "ListFeatureGroups": (
         "NameContains",
@@ -131,7 +138,6 @@ class FeatureGroups:
 
     def update(self, request: Document) -> Document:
         """Add features; records that came before have none of them."""
-        refuse(request, *REFUSED)
         with self._groups.lock:
             group = self._group(request["FeatureGroupName"])
             name = group["FeatureGroupName"]
@@ -141,20 +147,22 @@ class FeatureGroups:
                 )
             definitions = [*group["FeatureDefinitions"], *request.get("FeatureAdditions", [])]
             check_definitions(definitions)
-            group = self._groups.update(
-                name, FeatureDefinitions=definitions, LastUpdateStatus={"Status": "InProgress"}
-            )
-            failure = self._failure_of(lambda: self._widen(group))
-            status = {"Status": "Failed", "FailureReason": failure} if failure else {"Status": "Successful"}
-            self._groups.update(name, LastUpdateStatus=status)
+            widened = {"FeatureDefinitions": definitions}
+            if failure := self._failure_of(lambda: self._widen(group | widened)):
+                status = {"Status": "Failed", "FailureReason": failure}
+                self._groups.update(name, LastUpdateStatus=status)
+            else:
+                self._groups.update(name, LastUpdateStatus={"Status": "Successful"}, **widened)
         return {"FeatureGroupArn": group["FeatureGroupArn"]}
 
     def delete(self, request: Document) -> Document:
         """Forget a group and its online store; its files in S3 and its Glue table stay, as on AWS."""
         name = request["FeatureGroupName"]
-        group = self._groups.remove(name, _missing(name))
-        self._stores.pop(name.lower(), None)
+        with self._groups.lock:  # of both at once: a new group of the name may be about to come
+            group = self._groups.remove(name, _missing(name))
+            self._stores.pop(name.lower(), None)
         self._record_store.drop(group["_number"])
+        self._offline_store.delete(group["_number"])
         return {}
 
     def list(self, request: Document) -> Document:
@@ -225,11 +233,11 @@ class FeatureGroups:
         stores = _stores(group)
         if stores.offline:
             config = group["OfflineStoreConfig"]
-            self._offline_store.widen(stores.number, stores.schema)
             if not config["DisableGlueTableCreation"]:
                 location = config["S3StorageConfig"]["ResolvedOutputS3Uri"]
                 glue = self._platform.sessions.client("glue")
                 catalog.update_table(glue, config["DataCatalogConfig"], location, stores.schema.types)
+            self._offline_store.widen(stores.number, stores.schema)
         self._stores[stores.name.lower()] = stores
 
     @staticmethod

@@ -42,7 +42,10 @@ class Destination:
 
 
 class OfflineStore:
-    """Appends every write to its group's Parquet files; what fails is tried again until it is done."""
+    """Appends every write to its group's Parquet files; what fails is tried again until it is done.
+
+    Of a group that is deleted, nothing is tried again: its bucket or its role may be gone for ever.
+    """
 
     def __init__(self, records: RecordStore, sessions: Sessions, folder: Path, lag: float) -> None:
         """Start.
@@ -58,6 +61,7 @@ class OfflineStore:
         self._folder = folder
         self._lag = lag
         self._destinations: dict[int, Destination] = {}
+        self._deleted: set[int] = set()
         self._blocked: dict[int, str] = {}
         self._retry_at: dict[int, float] = {}
         self._engine = parquet.engine()
@@ -67,8 +71,13 @@ class OfflineStore:
         self._writer.start()
 
     def open(self, group: int, destination: Destination) -> None:
-        """Take a group's records from now on; one that is deleted stays, for what is still due."""
+        """Take a group's records from now on."""
         self._destinations[group] = destination
+
+    def delete(self, group: int) -> None:
+        """Write what is still due of a group, if it can be: what fails is not tried again."""
+        self._deleted.add(group)
+        self._retry_at.pop(group, None)
 
     def widen(self, group: int, schema: Schema) -> None:
         """Write a group's records with the features that it has now."""
@@ -103,8 +112,9 @@ class OfflineStore:
     def _flush(self, group: int) -> None:
         if time.monotonic() < self._retry_at.get(group, 0.0):
             return
-        destination = self._destinations[group]
+        # In this order: no record that came until then has features that the destination does not know.
         until = int((time.time() - self._lag) * 1e6)
+        destination = self._destinations[group]
         try:
             while self._write(group, destination, until) and not self._closing.is_set():
                 pass
@@ -117,12 +127,12 @@ class OfflineStore:
     def _block(self, group: int, destination: Destination, error: Exception) -> None:
         # What S3 and IAM say is for the account's owner; anything else is this program's fault.
         told = isinstance(error, JobFailure | SageMakerError)
-        logger.error(
-            "The offline store of %s is blocked, and tried again: %s",
-            destination.name,
-            error,
-            exc_info=not told,
-        )
+        gone = group in self._deleted
+        message = "of %s, which is deleted, gets no more" if gone else "of %s is blocked, and tried again"
+        logger.error(f"The offline store {message}: %s", destination.name, error, exc_info=not told)
+        if gone:
+            self._records.abandon(group)
+            return
         self._blocked[group] = str(error)[:REASON_CHARACTERS]
         self._retry_at[group] = time.monotonic() + RETRY_SECONDS
 

@@ -26,7 +26,7 @@ CREATE TABLE online (
     UNIQUE (grp, identifier)
 );
 CREATE TABLE log (
-    sequence INTEGER PRIMARY KEY,
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given again, not even while a flush forgets
     grp INTEGER NOT NULL,
     event_time INTEGER NOT NULL,
     invoked INTEGER NOT NULL,     -- microseconds since the epoch
@@ -197,6 +197,11 @@ class RecordStore:
         with self._transaction() as connection:
             connection.execute(_FORGET, (group, last, invoked, start, end))
 
+    def abandon(self, group: int) -> None:
+        """Drop all that a group's offline store has still to write."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM log WHERE grp = ?", (group,))
+
     def drop(self, group: int) -> None:
         """Forget a group's online store; what is due to the offline store stays due."""
         with self._transaction() as connection:
@@ -204,14 +209,10 @@ class RecordStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-            except BaseException:
-                self._connection.execute("ROLLBACK")
-                raise
-            self._connection.execute("COMMIT")
+        # The connection's own context ends what SQLite, of a full disk, has not ended by itself.
+        with self._lock, self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
 
 
 def _content(write: Write) -> str | None:

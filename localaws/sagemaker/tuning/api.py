@@ -13,7 +13,13 @@ from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.tags import Tags
 from localaws.sagemaker.training import TrainingJobs
 from localaws.sagemaker.tuning.completion import not_improving
-from localaws.sagemaker.tuning.definition import CONFIG, DEFINITION, Definition
+from localaws.sagemaker.tuning.definition import (
+    CHOICE_OF_RESOURCES,
+    CONFIG,
+    DEFINITION,
+    OF_TRAINING,
+    Definition,
+)
 from localaws.sagemaker.tuning.ranges import Combination
 from localaws.sagemaker.tuning.search import Search
 from localaws.sagemaker.tuning.trials import Trial, best, counters
@@ -22,7 +28,23 @@ _NAME = "HyperParameterTuningJobName"
 _PAGE = ("SortBy", "SortOrder", "StatusEquals", "NextToken", "MaxResults")
 # The members that each operation acts on, or keeps and shows; any other is refused.
 HANDLED = {
-    "CreateHyperParameterTuningJob": (_NAME, CONFIG, DEFINITION, "Tags"),
+    "CreateHyperParameterTuningJob": (
+        _NAME,
+        "Tags",
+        f"{CONFIG}.Strategy",
+        f"{CONFIG}.HyperParameterTuningJobObjective",
+        f"{CONFIG}.ResourceLimits",
+        f"{CONFIG}.ParameterRanges.IntegerParameterRanges",
+        f"{CONFIG}.ParameterRanges.ContinuousParameterRanges",
+        f"{CONFIG}.ParameterRanges.CategoricalParameterRanges",
+        f"{CONFIG}.TrainingJobEarlyStoppingType",
+        f"{CONFIG}.TuningJobCompletionCriteria",
+        f"{CONFIG}.RandomSeed",
+        f"{DEFINITION}.DefinitionName",
+        f"{DEFINITION}.StaticHyperParameters",
+        f"{DEFINITION}.{CHOICE_OF_RESOURCES}",
+        *(f"{DEFINITION}.{member}" for member in OF_TRAINING),
+    ),
     "DescribeHyperParameterTuningJob": (_NAME,),
     "ListHyperParameterTuningJobs": (
         *_PAGE,
@@ -81,9 +103,11 @@ class TuningJobs(Lifecycle):
         trials = [trial for trial in trials if status in (None, trial.status)]
         if request["SortBy"] == "FinalObjectiveMetricValue":
             trials = [trial for trial in trials if trial.value is not None]
-        trials.sort(key=lambda trial: _sort_key(trial, request["SortBy"]))
-        if request["SortOrder"] == "Descending":
-            trials.reverse()
+        # Of equals the first stays the first, in both orders: the best of them is.
+        trials.sort(
+            key=lambda trial: _sort_key(trial, request["SortBy"]),
+            reverse=request["SortOrder"] == "Descending",
+        )
         return page("TrainingJobSummaries", [trial.summary() for trial in trials], request)
 
     def status_members(self, status: str, record: Document) -> Document:
@@ -143,5 +167,5 @@ def _runtime_seconds(record: Document) -> int:
 
 
 def _sort_key(trial: Trial, by: str) -> Any:
-    keys = {"Status": trial.status, "CreationTime": trial.record["CreationTime"]}
+    keys = {"Status": trial.status, "CreationTime": (trial.record["CreationTime"], trial.number)}
     return trial.value if by == "FinalObjectiveMetricValue" else keys.get(by, trial.name)

@@ -3,7 +3,7 @@
 import secrets
 
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
-from localaws.sagemaker.members import refuse, refuse_values, values
+from localaws.sagemaker.members import refuse_values, values
 from localaws.sagemaker.shapes import Document, parse_request
 from localaws.sagemaker.tuning.ranges import Combination, Range, combinations, parse_ranges
 
@@ -11,16 +11,6 @@ CONFIG = "HyperParameterTuningJobConfig"
 DEFINITION = "TrainingJobDefinition"
 RESOURCES = "ResourceConfig"
 CHOICE_OF_RESOURCES = "HyperParameterTuningResourceConfig"
-REFUSED = (
-    "TrainingJobDefinitions",
-    "WarmStartConfig",
-    "Autotune",
-    f"{CONFIG}.StrategyConfig",
-    f"{CONFIG}.ParameterRanges.AutoParameters",
-    # They belong to TrainingJobDefinitions: where one definition stands alone, the configuration has them.
-    f"{DEFINITION}.TuningObjective",
-    f"{DEFINITION}.HyperParameterRanges",
-)
 # Members of a definition that are members of CreateTrainingJob too.
 OF_TRAINING = (
     "AlgorithmSpecification",
@@ -48,7 +38,6 @@ class Definition:
     """
 
     def __init__(self, request: Document) -> None:
-        refuse(request, *REFUSED)
         refuse_values(request, f"{CONFIG}.Strategy", "Hyperband")
         refuse_values(
             request,

@@ -90,7 +90,11 @@ class Search:
         return 0 if in_vain else self.definition.max_jobs - len(self.trials)
 
     def _start_trials(self) -> None:
-        for _ in range(min(self._max_parallel - len(self._running), self._left_to_start())):
+        while (
+            len(self._running) < self._max_parallel
+            and self._left_to_start()
+            and not self._stopping.is_set()
+        ):
             number, combination = len(self.trials), self._strategy.propose()
             record = self._described(self._start(number, combination))
             trial = Trial(number, self.definition, combination, record)

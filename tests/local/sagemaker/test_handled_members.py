@@ -1,160 +1,87 @@
-"""Every member of a request is handled, refused by name, or accepted because it has no effect here."""
+"""Every member of a request is handled, accepted because it has no effect here, or refused by name."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection
+from typing import Any
 
 import pytest
-from botocore.model import ListShape, Shape, StructureShape
 
-from localaws.sagemaker import endpoint_configs, endpoints, inputs, models, processing, training, transform
-from localaws.sagemaker.shapes import operation_model
+from localaws.sagemaker import endpoint_configs, endpoints, models, processing, training, transform
+from localaws.sagemaker.errors import NotSupportedLocally
+from localaws.sagemaker.members import refuse_others
+from localaws.sagemaker.processing import ProcessingJobs
+from localaws.sagemaker.shapes import Document
+from localaws.sagemaker.training import TrainingJobs
+from localaws.sagemaker.transform import TransformJobs
+from tests.local.sagemaker.membership import check_members
+from tests.local.sagemaker.serving import Account, small_account
 
-JOB = {"RoleArn", "Environment", "Tags"}
-PROCESSING = JOB | {
-    "ProcessingJobName",
-    "AppSpecification",
-    "ProcessingInputs.InputName",
-    "ProcessingInputs.S3Input.S3Uri",
-    "ProcessingInputs.S3Input.LocalPath",
-    "ProcessingInputs.S3Input.S3DataType",
-    "ProcessingInputs.S3Input.S3DataDistributionType",
-    "ProcessingInputs.S3Input.S3InputMode",
-    "ProcessingInputs.S3Input.S3CompressionType",
-    "ProcessingInputs.DatasetDefinition.LocalPath",
-    "ProcessingInputs.DatasetDefinition.DataDistributionType",
-    "ProcessingInputs.DatasetDefinition.InputMode",
-    *(
-        f"ProcessingInputs.DatasetDefinition.AthenaDatasetDefinition.{name}"
-        for name in (
-            *("Catalog", "Database", "QueryString", "WorkGroup"),
-            *("OutputS3Uri", "OutputFormat", "OutputCompression"),
-        )
-    ),
-    "ProcessingOutputConfig.Outputs.OutputName",
-    "ProcessingOutputConfig.Outputs.S3Output",
-    "ProcessingResources.ClusterConfig.InstanceCount",
-    "StoppingCondition.MaxRuntimeInSeconds",
-    "NetworkConfig.EnableNetworkIsolation",
-}
-TRAINING = JOB | {
-    "TrainingJobName",
-    "HyperParameters",
-    "AlgorithmSpecification.TrainingImage",
-    "AlgorithmSpecification.TrainingInputMode",
-    "AlgorithmSpecification.MetricDefinitions",
-    "AlgorithmSpecification.ContainerEntrypoint",
-    "AlgorithmSpecification.ContainerArguments",
-    "InputDataConfig.ChannelName",
-    "InputDataConfig.DataSource.S3DataSource.S3DataType",
-    "InputDataConfig.DataSource.S3DataSource.S3Uri",
-    "InputDataConfig.ContentType",
-    "InputDataConfig.CompressionType",
-    "InputDataConfig.RecordWrapperType",
-    "InputDataConfig.InputMode",
-    "OutputDataConfig.S3OutputPath",
-    "OutputDataConfig.CompressionType",
-    "ResourceConfig.InstanceCount",
-    "StoppingCondition.MaxRuntimeInSeconds",
-    "EnableNetworkIsolation",
-    "CheckpointConfig",
-}
-TRANSFORM = {
-    "TransformJobName",
-    "ModelName",
-    "MaxConcurrentTransforms",
-    "ModelClientConfig",
-    "MaxPayloadInMB",
-    "BatchStrategy",
-    "Environment",
-    "TransformInput",
-    "TransformOutput.S3OutputPath",
-    "TransformOutput.Accept",
-    "TransformOutput.AssembleWith",
-    "TransformResources.InstanceCount",
-    "DataProcessing",
-    "Tags",
-}
-CONTAINERS = ("PrimaryContainer", "Containers")
-CONTAINER = {
-    "Image",
-    "Mode",
-    "Environment",
-    "ModelPackageName",
-    "ModelDataUrl",
-    "ModelDataSource.S3DataSource.S3Uri",
-    "ModelDataSource.S3DataSource.S3DataType",
-    "ModelDataSource.S3DataSource.CompressionType",
-}
-CONFIG = {
-    "EndpointConfigName",
-    "Tags",
-    "ProductionVariants.VariantName",
-    "ProductionVariants.ModelName",
-    "ProductionVariants.InstanceType",
-    "ProductionVariants.InitialInstanceCount",
-    "ProductionVariants.InitialVariantWeight",
-    "ProductionVariants.ContainerStartupHealthCheckTimeoutInSeconds",
-    "AsyncInferenceConfig.ClientConfig",
-    "AsyncInferenceConfig.OutputConfig.S3OutputPath",
-    "AsyncInferenceConfig.OutputConfig.S3FailurePath",
-    "AsyncInferenceConfig.OutputConfig.NotificationConfig.SuccessTopic",
-    "AsyncInferenceConfig.OutputConfig.NotificationConfig.ErrorTopic",
-}
-ENDPOINT = {"EndpointName", "EndpointConfigName", f"{endpoints.ROUTING}.Type"}
-UPDATE_ONLY = {"RetainAllVariantProperties", "ExcludeRetainedVariantProperties"}
-
-
-def of_containers(*names: str) -> set[str]:
-    return {f"{container}.{name}" for container in CONTAINERS for name in names}
-
-
-def members(shape: Shape, known: set[str], path: str = "") -> Iterator[str]:
-    """The paths of a shape's members: of a known one itself, of any other its leaves."""
-    while isinstance(shape, ListShape):
-        shape = shape.member
-    if path in known or not isinstance(shape, StructureShape):
-        yield path
-        return
-    for name, member in shape.members.items():
-        yield from members(member, known, f"{path}.{name}" if path else name)
+KNOWN = ("Name", "Config.Source.Uri", "Items.Kind")
 
 
 @pytest.mark.parametrize(
-    ("operation", "handled", "refused", "without_effect"),
+    ("members", "named"),
     [
-        (
-            "CreateProcessingJob",
-            PROCESSING,
-            {*processing.REFUSED, *inputs.REFUSED},
-            {*processing.WITHOUT_EFFECT, *inputs.WITHOUT_EFFECT},
-        ),
-        ("CreateTrainingJob", TRAINING, {*training.REFUSED}, {*training.WITHOUT_EFFECT}),
-        ("CreateTransformJob", TRANSFORM, {*transform.REFUSED}, {*transform.WITHOUT_EFFECT}),
-        (
-            "CreateModel",
-            {"ModelName", "ExecutionRoleArn", "Tags"} | of_containers(*CONTAINER),
-            {*models.REFUSED} | of_containers(*models.REFUSED_OF_CONTAINER),
-            of_containers(*models.WITHOUT_EFFECT_OF_CONTAINER),
-        ),
-        ("CreateEndpointConfig", CONFIG, {*endpoint_configs.REFUSED}, {*endpoint_configs.WITHOUT_EFFECT}),
-        (
-            "CreateEndpoint",
-            ENDPOINT | {"Tags"},
-            {*endpoints.REFUSED} - UPDATE_ONLY,
-            {*endpoints.WITHOUT_EFFECT},
-        ),
-        (
-            "UpdateEndpoint",
-            ENDPOINT | {"RetainDeploymentConfig"},
-            {*endpoints.REFUSED},
-            {*endpoints.WITHOUT_EFFECT},
-        ),
+        ({"Other": 1}, "Other"),
+        ({"Names": 1}, "Names"),
+        ({"Config": {"Other": {"Uri": "u"}}}, "Config.Other"),
+        ({"Config": {"Source": {"Uri": "u", "Other": {"Deep": 1}}}}, "Config.Source.Other"),
+        ({"Items": [{"Kind": 1}, {"Kind": 2, "Other": [1]}]}, "Items.Other"),
     ],
 )
-def test_every_member_is_handled_refused_or_without_effect(
-    operation: str, handled: set[str], refused: set[str], without_effect: set[str]
-) -> None:
-    known = handled | refused | without_effect
-    assert len(known) == len(handled) + len(refused) + len(without_effect)
-    shape = operation_model(operation).input_shape
-    assert shape is not None
-    assert set(members(shape, known)) == known
+def test_a_member_that_is_not_known_is_refused_by_its_path(members: Document, named: str) -> None:
+    with pytest.raises(NotSupportedLocally, match=f"^The member {named} is not supported locally$"):
+        refuse_others({"Name": "a"} | members, KNOWN)
+
+
+def test_what_is_known_or_says_nothing_is_not_refused() -> None:
+    known: dict[str, Any] = {
+        "Name": {"What": "it", "has": "is known"},
+        "Config": {"Source": {"Uri": "u", "Other": False}, "Other": {}},
+        "Items": [{"Kind": 1}, {}],
+        "Other": [],
+    }
+    refuse_others(known, KNOWN)
+
+
+account = pytest.fixture(small_account)
+
+Check = tuple[Callable[[Account], Callable[[Document], Any]], Collection[str], Collection[str]]
+CHECKS: dict[str, Check] = {
+    "CreateProcessingJob": (
+        lambda account: ProcessingJobs(account.platform).check,
+        processing.HANDLED,
+        processing.WITHOUT_EFFECT,
+    ),
+    "CreateTrainingJob": (
+        lambda account: TrainingJobs(account.platform).check,
+        training.HANDLED,
+        training.WITHOUT_EFFECT,
+    ),
+    "CreateTransformJob": (
+        lambda account: TransformJobs(account.platform, account.models).check,
+        transform.HANDLED,
+        transform.WITHOUT_EFFECT,
+    ),
+    "CreateModel": (lambda account: account.models.create, models.HANDLED, models.WITHOUT_EFFECT),
+    "CreateEndpointConfig": (
+        lambda account: account.configs.create,
+        endpoint_configs.HANDLED,
+        endpoint_configs.WITHOUT_EFFECT,
+    ),
+    "CreateEndpoint": (
+        lambda account: account.endpoints.create,
+        {*endpoints.HANDLED} - {"RetainDeploymentConfig"},
+        endpoints.WITHOUT_EFFECT,
+    ),
+    "UpdateEndpoint": (
+        lambda account: account.endpoints.update,
+        {*endpoints.HANDLED} - {"Tags"},
+        endpoints.WITHOUT_EFFECT,
+    ),
+}
+
+
+@pytest.mark.parametrize("operation", CHECKS)
+def test_every_member_is_handled_without_effect_or_refused(account: Account, operation: str) -> None:
+    check, handled, without_effect = CHECKS[operation]
+    check_members(check(account), operation, handled, without_effect)

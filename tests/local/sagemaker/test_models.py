@@ -11,9 +11,14 @@ account = pytest.fixture(small_account)
 ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/small"
 
 
-def register(account: Account, approval: str) -> str:
+def register(account: Account, approval: str, **members: Any) -> str:
     uri = account.put_model_data("package/model.tar.gz", version="packaged")
-    container = {"Image": IMAGE, "ModelDataUrl": uri, "Environment": {"A": "package", "B": "package"}}
+    container = {
+        "Image": IMAGE,
+        "ModelDataUrl": uri,
+        "Environment": {"A": "package", "B": "package"},
+        **members,
+    }
     account.registry.create_group({"ModelPackageGroupName": "group"})
     arn: str = account.registry.create(
         {
@@ -89,6 +94,20 @@ def test_a_package_must_be_approved(account: Account, approval: str) -> None:
         create(account, PrimaryContainer={"ModelPackageName": arn})
 
 
+def test_a_package_s_container_may_tell_more_of_its_model(account: Account) -> None:
+    told = {"ContainerHostname": "host", "Framework": "SKLEARN", "FrameworkVersion": "1.5", "ModelInput": {}}
+    arn = register(account, "Approved", **told)
+    create(account, PrimaryContainer={"ModelPackageName": arn})
+    assert account.models.get("small")["_Container"]["Image"] == IMAGE
+
+
+@pytest.mark.parametrize("member", ["AdditionalS3DataSource", "AdditionalModelDataSources"])
+def test_a_package_s_container_may_not_ask_for_more(account: Account, member: str) -> None:
+    arn = register(account, "Approved", **{member: {"S3Uri": f"s3://{BUCKET}/more"}})
+    with pytest.raises(NotSupportedLocally, match=f"^The member {member} is not"):
+        create(account, PrimaryContainer={"ModelPackageName": arn})
+
+
 def test_an_archive_as_a_data_source(account: Account) -> None:
     uri = account.put_model_data("source.tar.gz", version="1")
     source = {"S3Uri": uri, "S3DataType": "S3Object", "CompressionType": "Gzip"}
@@ -106,15 +125,18 @@ UNPACKED = {"S3DataSource": {"S3Uri": "s3://b/p/", "S3DataType": "S3Prefix", "Co
         ({"Containers": [CONTAINER, CONTAINER]}, "A model with 2 containers instead of one"),
         ({"PrimaryContainer": CONTAINER, "VpcConfig": {"Subnets": ["s"]}}, "The member VpcConfig"),
         ({"PrimaryContainer": CONTAINER, "EnableNetworkIsolation": True}, "The member EnableNetworkIsol"),
-        ({"PrimaryContainer": {**CONTAINER, "Mode": "MultiModel"}}, "The value MultiModel of Mode"),
+        (
+            {"PrimaryContainer": {**CONTAINER, "Mode": "MultiModel"}},
+            "The value MultiModel of PrimaryContainer.Mode",
+        ),
         ({"PrimaryContainer": {**CONTAINER, "ModelDataSource": UNPACKED}}, "A ModelDataSource that is not"),
         (
             {"PrimaryContainer": {**CONTAINER, "ImageConfig": {"RepositoryAccessMode": "Vpc"}}},
-            "The member Im",
+            "The member PrimaryContainer.ImageConfig",
         ),
         (
             {"Containers": [{"ModelPackageName": "p", "MultiModelConfig": {"ModelCacheSetting": "Enabled"}}]},
-            "The member MultiModelConfig",
+            "The member Containers.MultiModelConfig",
         ),
     ],
 )

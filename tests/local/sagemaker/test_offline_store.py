@@ -2,6 +2,7 @@
 
 import re
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -154,6 +155,19 @@ def test_what_the_role_may_not_write_blocks_and_is_not_lost(
     visible(laptop, bucket, group, 2)
     wait_until(lambda: status() == {"Status": "Active"})
     assert rows(laptop, bucket, group, "record_id", "ORDER BY record_id") == [["a"], ["b"]]
+
+
+def test_a_deleted_group_whose_bucket_is_gone_is_not_tried_for_ever(
+    platform: Platform, tmp_path: Path, role_arn: str
+) -> None:
+    destination = Destination("gone", role_arn, S3Uri(f"no-bucket-{uuid.uuid4().hex}", "gone"), SCHEMA)
+    offline = Offline(platform, tmp_path, destination, lag=0.0)
+    offline.write(1)
+    wait_until(lambda: offline.store.status(1)["Status"] == "Blocked")
+    assert offline.records.pending_groups() == [1]
+    offline.store.delete(1)
+    wait_until(lambda: not offline.records.pending_groups(), 2)
+    offline.close()
 
 
 SCHEMA = Schema("record_id", "event_time", {"record_id": "String", "event_time": "String"})

@@ -64,4 +64,4 @@ def test_tags_are_told_page_by_page(laptop: Laptop) -> None:
 def test_every_member_is_handled(platform: Platform, operation: str) -> None:
     answered = Tags(platform).operations()
     assert set(HANDLED) == set(answered)
-    check_members(answered[operation], operation, HANDLED, {}, {})
+    check_members(answered[operation], operation, HANDLED[operation])

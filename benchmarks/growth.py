@@ -1,0 +1,156 @@
+"""How time and memory of `ingest` and `create_dataset` grow with the rows.
+
+The same two commands over more and more rows: the data, then copies of it with ids of their own and a word
+of noise each. Every size has a localaws of its own, so that its memory can be told too. Memory is the peak of
+the process (VmHWM). What Athena takes to unload the records for `create_dataset` is told beside it: it is the
+laptop's, not the command's. The peer is the same command over the fewest rows: time has to grow about as the
+rows do, memory hardly at all.
+"""
+
+import argparse
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from time import monotonic
+
+from benchmarks import command, job, laptop, rows
+from benchmarks.containers import Containers
+from benchmarks.definition import dataset_query
+from benchmarks.laptop import Laptop
+from benchmarks.report import Bound, Report, ratio, table
+from benchmarks.rows import Row
+
+SIZES = (25_000, 100_000, 400_000)
+AS_OF = job.EVENT_TIME
+MAX_EXPONENT = 1.1  # of time by rows, from the fewest rows to the most; 1 is linear
+MAX_MEMORY_GROWTH = 1.5  # over all of 16 times the rows
+COMMANDS = ("ingest", "create_dataset")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a command took: seconds, and MB at its peak."""
+
+    seconds: float
+    megabytes: float
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one size took."""
+
+    rows: int
+    csv_megabytes: float
+    ingest: Cost
+    unload_seconds: float
+    create_dataset: Cost
+    localaws_megabytes: float
+
+    def cost(self, name: str) -> Cost:
+        """A command's."""
+        return self.ingest if name == "ingest" else self.create_dataset
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    it = command.parser("growth", __doc__)
+    it.add_argument(
+        "--rows", type=command.positive, nargs="+", default=SIZES, metavar="N", help="two sizes or more"
+    )
+    return it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure; the exit code."""
+    it = parser()
+    options = it.parse_args(arguments)
+    sizes = sorted(set(options.rows))
+    if len(sizes) < 2:
+        it.error("--rows takes two sizes or more")
+    kind = "given" if options.data else "generated"
+    report = Report("growth", f"{' / '.join(f'{size:,}' for size in sizes)} rows, {kind} and copied")
+    texts = rows.load(options.data)
+    steps = []
+    for size in sizes:
+        with laptop.start() as aws:
+            steps.append(measure(aws, texts, size))
+    conclude(report, steps)
+    return report.conclude(options.json)
+
+
+def measure(aws: Laptop, texts: list[Row], count: int) -> Step:
+    """Ingest so many rows and make a dataset of them."""
+    folder = aws.settings.workdir
+    file = folder / "reviews.csv"
+    size = rows.write(file, rows.replicate(texts, count))
+    print(f"{count:,} rows, {size / 1e6:,.0f} MB of CSV", flush=True)
+    containers = Containers(folder / "environments")
+    containers.prepare("processing")
+    role = aws.role("benchmark")
+    environment, group = aws.environment(role), aws.feature_group("records", role)
+
+    base = folder / "ingest"
+    job.lay_out(base, [file])
+    ingested = containers.run("processing", ["ingest"], base, environment | job.ingest_environment(group))
+
+    base, started = folder / "dataset", monotonic()
+    keys = aws.unload(group, dataset_query(group.table, AS_OF), "growth")
+    unloaded = monotonic() - started
+    aws.download(keys, base / "processing/input/records")
+    created = containers.run("processing", ["create_dataset"], base, {"AS_OF": AS_OF})
+    return Step(
+        count,
+        size / 1e6,
+        Cost(ingested.seconds, ingested.megabytes),
+        unloaded,
+        Cost(created.seconds, created.megabytes),
+        aws.megabytes,
+    )
+
+
+def exponent(few: tuple[int, float], many: tuple[int, float]) -> float:
+    """The power of its argument by which a function grows between two (argument, value)."""
+    return math.log(many[1] / few[1]) / math.log(many[0] / few[0])
+
+
+def conclude(report: Report, steps: list[Step]) -> None:
+    """Compare the sizes."""
+    head = ("rows", "ingest s", "rows/s", "peak MB", "UNLOAD s", "create_dataset s", "rows/s", "peak MB")
+    lines = [
+        (
+            *(f"{step.rows:,}", step.ingest.seconds, round(step.rows / step.ingest.seconds)),
+            *(step.ingest.megabytes, step.unload_seconds, step.create_dataset.seconds),
+            *(round(step.rows / step.create_dataset.seconds), step.create_dataset.megabytes),
+            step.localaws_megabytes,
+        )
+        for step in steps
+    ]
+    print(f"\n{table((*head, 'localaws peak MB'), lines)}\n")
+    few, many = steps[0], steps[-1]
+    for name in COMMANDS:
+        for one, other in itertools.pairwise(steps):
+            power = grown(name, one, other)
+            print(f"{name}: time grows by rows^{power:.2f} from {one.rows:,} to {other.rows:,} rows")
+        held, begun = many.cost(name).megabytes, few.cost(name).megabytes
+        peer = f"{name} over {few.rows:,} rows"
+        report.bounds += [
+            Bound(
+                f"exponent of time of {name} over {many.rows:,} rows against {peer}",
+                grown(name, few, many),
+                MAX_EXPONENT,
+            ),
+            Bound(f"times the memory of {peer}, over {many.rows:,}", held / begun, MAX_MEMORY_GROWTH),
+        ]
+    most = max(step.localaws_megabytes for step in steps)
+    print(f"localaws itself: {ratio(most / few.localaws_megabytes)} times the memory over {many.rows:,} rows")
+    report.figures = {"steps": [asdict(step) for step in steps]}
+
+
+def grown(name: str, few: Step, many: Step) -> float:
+    """The exponent of a command's time."""
+    return exponent((few.rows, few.cost(name).seconds), (many.rows, many.cost(name).seconds))
+
+
+if __name__ == "__main__":
+    command.run(main)

@@ -1,0 +1,42 @@
+"""What a processing job would find in its folder, laid out by hand."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.laptop import BUCKET, Group
+
+EVENT_TIME = "2026-01-01T00:00:00.000Z"
+RAW = "raw/"
+TIMEOUT_MINUTES = "30"
+
+
+def lay_out(base: Path, files: Iterable[Path]) -> None:
+    """Give `ingest` its input: the raw files, by links, and the plan that lists them."""
+    folder = base / "processing/input"
+    (folder / "raw" / RAW).mkdir(parents=True)
+    (folder / "plan").mkdir()
+    objects = []
+    for file in files:
+        (folder / "raw" / RAW / file.name).symlink_to(file.resolve())
+        objects.append({"key": RAW + file.name, "etag": "", "eventTime": EVENT_TIME})
+    (folder / "plan/plan.json").write_text(json.dumps({"objects": objects}))
+
+
+def ingest_environment(group: Group) -> dict[str, str]:
+    """What the pipeline tells `ingest`."""
+    return {
+        "FEATURE_GROUP_NAME": group.name,
+        "OFFLINE_STORE_DATABASE": group.database,
+        "OFFLINE_STORE_TABLE": group.table,
+        "OFFLINE_STORE_TIMEOUT_MINUTES": TIMEOUT_MINUTES,
+        "ATHENA_OUTPUT_URI": f"s3://{BUCKET}/athena/ingest",
+        "QUARANTINE_URI": f"s3://{BUCKET}/quarantine",
+    }
+
+
+def ingest_report(base: Path) -> dict[str, Any]:
+    """What `ingest` says it did."""
+    report: dict[str, Any] = json.loads((base / "processing/output/report/algo-1.json").read_text())
+    return report

@@ -1,0 +1,213 @@
+"""A laptop's AWS of the benchmark's own, and what an account needs before records can be written."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from benchmarks import memory
+from benchmarks.containers import ROOT
+from benchmarks.errors import LaptopError
+from localaws import lifecycle
+from localaws.settings import ACCOUNT_ID, DEFAULT_REGION, HOST, ROOT_KEY, ROOT_SECRET, Settings
+
+WORKDIR = ROOT / ".localaws"  # where `make run` keeps the images' environments
+STOP_SECONDS = 30
+START_SECONDS = 60
+READY_SECONDS = 60
+LOOK_SECONDS = 0.1
+LOG_LINES = 15
+BUCKET = "benchmark"
+FEATURES = ("record_id", "event_time", "text", "label", "split", "source")
+
+
+@dataclass(frozen=True)
+class Group:
+    """A feature group, and the table of its offline store."""
+
+    name: str
+    database: str
+    table: str
+
+
+class Laptop:
+    """A running localaws."""
+
+    def __init__(self, settings: Settings, process: subprocess.Popen[bytes]) -> None:
+        self.settings = settings
+        self._process = process
+
+    @property
+    def megabytes(self) -> float:
+        """The most memory (MB) that its own process has held so far."""
+        return memory.peak(self._process.pid)
+
+    def client(self, service: str) -> Any:
+        """A client as the account's root."""
+        make: Any = boto3.client
+        return make(
+            service,
+            endpoint_url=self.settings.endpoint_url,
+            region_name=self.settings.region,
+            aws_access_key_id=ROOT_KEY,
+            aws_secret_access_key=ROOT_SECRET,
+            config=Config(proxies={}),
+        )
+
+    def role(self, name: str) -> str:
+        """The ARN of a new role that SageMaker may assume and that may do anything."""
+        iam = self.client("iam")
+        trust = _policy(Principal={"Service": "sagemaker.amazonaws.com"}, Action="sts:AssumeRole")
+        arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        anything = _policy(Action="*", Resource="*")
+        iam.put_role_policy(RoleName=name, PolicyName="anything", PolicyDocument=anything)
+        return arn
+
+    def environment(self, role_arn: str) -> dict[str, str]:
+        """The variables that make a process act as a role."""
+        answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="benchmark")["Credentials"]
+        return {
+            "AWS_ENDPOINT_URL": self.settings.endpoint_url,
+            "AWS_DEFAULT_REGION": self.settings.region,
+            "AWS_REGION": self.settings.region,
+            "AWS_ACCESS_KEY_ID": answer["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": answer["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": answer["SessionToken"],
+        }
+
+    def feature_group(self, name: str, role_arn: str) -> Group:
+        """A new group such as template.yaml's, ready for records."""
+        sagemaker = self.client("sagemaker")
+        sagemaker.create_feature_group(
+            FeatureGroupName=name,
+            RecordIdentifierFeatureName="record_id",
+            EventTimeFeatureName="event_time",
+            FeatureDefinitions=[{"FeatureName": each, "FeatureType": "String"} for each in FEATURES],
+            OnlineStoreConfig={"EnableOnlineStore": True},
+            OfflineStoreConfig={"S3StorageConfig": {"S3Uri": f"s3://{BUCKET}/feature-store"}},
+            RoleArn=role_arn,
+        )
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            found = sagemaker.describe_feature_group(FeatureGroupName=name)
+            if found["FeatureGroupStatus"] == "Created":
+                catalog = found["OfflineStoreConfig"]["DataCatalogConfig"]
+                return Group(name, catalog["Database"], catalog["TableName"])
+            if found["FeatureGroupStatus"] != "Creating" or time.monotonic() > deadline:
+                raise LaptopError(f"the feature group {name} is {found['FeatureGroupStatus']}: {found}")
+            time.sleep(LOOK_SECONDS)
+
+    def query(self, group: Group, statement: str) -> list[list[str]]:
+        """Run a statement of Athena's to its end; the cells of its result, without the header."""
+        athena = self.client("athena")
+        query = athena.start_query_execution(
+            QueryString=statement,
+            QueryExecutionContext={"Database": group.database},
+            ResultConfiguration={"OutputLocation": f"s3://{BUCKET}/athena/"},
+        )["QueryExecutionId"]
+        while True:
+            status = athena.get_query_execution(QueryExecutionId=query)["QueryExecution"]["Status"]
+            if status["State"] == "SUCCEEDED":
+                break
+            if status["State"] in ("FAILED", "CANCELLED"):
+                raise LaptopError(f"{status['State']}: {status.get('StateChangeReason')}: {statement}")
+            time.sleep(LOOK_SECONDS)
+        rows = athena.get_query_results(QueryExecutionId=query)["ResultSet"]["Rows"]
+        return [[cell.get("VarCharValue", "") for cell in row["Data"]] for row in rows[1:]]
+
+    def records(self, group: Group) -> int:
+        """How many records are visible in the group's offline store."""
+        [[count]] = self.query(group, f'SELECT count(DISTINCT record_id) FROM "{group.table}"')  # noqa: S608
+        return int(count)
+
+    def unload(self, group: Group, query: str, name: str) -> list[str]:
+        """Write a query's rows as Parquet, as an AthenaDatasetDefinition does; the files' keys."""
+        prefix = f"unload/{name}/"
+        properties = "format = 'PARQUET', compression = 'SNAPPY'"
+        self.query(group, f"UNLOAD ({query}) TO 's3://{BUCKET}/{prefix}' WITH ({properties})")
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", [])]
+
+    def download(self, keys: list[str], folder: Path) -> None:
+        """Copy objects into a folder."""
+        folder.mkdir(parents=True)
+        s3 = self.client("s3")
+        for number, key in enumerate(keys):
+            s3.download_file(BUCKET, key, str(folder / str(number)))
+
+
+@contextlib.contextmanager
+def start() -> Iterator[Laptop]:
+    """Start a localaws on a free port; it and all that it wrote is gone at the end, whatever ends it.
+
+    Raises:
+        LaptopError: It does not come up.
+    """
+    _forget_account()
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = int(probe.getsockname()[1])
+    workdir = WORKDIR / f"benchmark-{port}"
+    settings = Settings(workdir=workdir, images=ROOT / "containers", port=port, region=DEFAULT_REGION)
+    workdir.mkdir(parents=True)
+    try:
+        (WORKDIR / "environments").mkdir(exist_ok=True)
+        (workdir / "environments").symlink_to(WORKDIR / "environments")
+        with _serving(settings) as laptop:
+            laptop.client("s3").create_bucket(Bucket=BUCKET)
+            yield laptop
+    finally:
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _serving(settings: Settings) -> Iterator[Laptop]:
+    command = [sys.executable, "-m", "localaws", "serve", f"--port={settings.port}"]
+    command += [f"--images={settings.images}", f"--workdir={settings.workdir}"]
+    with settings.log_file.open("wb") as log:
+        # A session of its own: Ctrl-C ends the benchmark, and that ends it in order.
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while not lifecycle.is_up(settings):
+            if process.poll() is not None or time.monotonic() > deadline:
+                last = "\n".join(settings.log_file.read_text(errors="replace").splitlines()[-LOG_LINES:])
+                raise LaptopError(f"localaws does not come up; the end of its log:\n{last}")
+            time.sleep(LOOK_SECONDS)
+        yield Laptop(settings, process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+
+
+def image_uri(name: str) -> str:
+    """What a request calls an image folder."""
+    return f"{ACCOUNT_ID}.dkr.ecr.{DEFAULT_REGION}.amazonaws.com/retrain/{name}:latest"
+
+
+def _forget_account() -> None:
+    """Whatever account the shell points at, nothing here may use it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+
+
+def _policy(**statement: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})

@@ -1,0 +1,1 @@
+"""Records of the feature store to a dataset: what `create_dataset` does."""

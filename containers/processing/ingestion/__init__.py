@@ -1,0 +1,1 @@
+"""Raw files to records of the feature store: what `ingest` does."""
