@@ -32,7 +32,6 @@ def ingest_environment(group: Group) -> dict[str, str]:
         "OFFLINE_STORE_TABLE": group.table,
         "OFFLINE_STORE_TIMEOUT_MINUTES": TIMEOUT_MINUTES,
         "ATHENA_OUTPUT_URI": f"s3://{BUCKET}/athena/ingest",
-        "QUARANTINE_URI": f"s3://{BUCKET}/quarantine",
     }
 
 

@@ -1,6 +1,7 @@
 """The command line: python -m localaws up | down | status | serve | step-types | layer."""
 
 import argparse
+import os
 import sys
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -117,7 +118,11 @@ def _serve(arguments: argparse.Namespace) -> int:
     except PortInUseError as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
-    return 0
+    # Past the interpreter's own end: ministack has threads that never end, and what they hold of DuckDB, its
+    # binding would report as leaks, in the log.
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
 
 
 def _step_types(arguments: argparse.Namespace) -> int:

@@ -66,8 +66,8 @@ def test_nothing_new_changes_nothing(stack: Stack, live: dict[str, str]) -> None
 
 
 def test_a_model_that_is_only_as_good_leaves_the_champion_live(stack: Stack, live: dict[str, str]) -> None:
-    champion = stack.packages()[0]["ModelPackageArn"].rpartition(":")[2].removeprefix("model-package/")
     execution = stack.run({"force": True, "maxTuningJobs": 1})
+    champion = output(execution)["plan"]["championModelPackageArn"].rpartition("model-package/")[2]
     evaluation = output(execution)["evaluation"]
     assert output(execution)["outcome"]["status"] == "REJECTED"
     assert champion in evaluation["summary"]

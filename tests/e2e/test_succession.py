@@ -2,7 +2,9 @@
 
 import itertools
 import random
+from functools import partial
 
+from localaws.sagemaker.threads import at_once
 from tests.e2e.conftest import Stack, as_csv
 from tests.e2e.test_retrain import output
 
@@ -33,11 +35,14 @@ def rows(split: str, count: int) -> list[dict[str, str]]:
 def test_two_percent_of_the_data_do_not_replace_what_was_trained_on_all(
     stack: Stack, live: dict[str, str]
 ) -> None:
-    stack.deploy(AccuracyFloor="0.3")  # low enough for the comparison to be made
+    # A floor that is low enough for the comparison to be made; and ingestion by two instances.
+    stack.deploy(AccuracyFloor="0.3", IngestInstanceCount="2")
     train, test = rows("train", TRAINING_ROWS), rows("test", 400)
     early, late = train[::SHARE], [row for i, row in enumerate(train) if i % SHARE]
-    (before,) = stack.run_after(lambda: stack.drop("early.csv", as_csv(early + test)))
+    first = {"early.csv": as_csv(early), "test.csv": as_csv(test)}
+    (before,) = stack.run_after(lambda: at_once([partial(stack.drop, *file) for file in first.items()]))
     assert output(before)["outcome"]["status"] == "REJECTED"
+    assert output(before)["ledger"]["records"] == len(early) + len(test)
 
     (better,) = stack.run_after(lambda: stack.drop("late.csv", as_csv(late)))
     assert output(better)["outcome"]["status"] == "DEPLOYED", output(better)["evaluation"]["summary"]

@@ -262,7 +262,7 @@ def test_a_job_by_hand_is_told_what_the_pipeline_tells_it(tmp_path: Path) -> Non
     assert (inputs / "raw" / planned["key"]).read_text() == file.read_text()
     [step] = [step for step in json.loads(definition.body())["Steps"] if step["Name"] == "IngestRecords"]
     told = job.ingest_environment(GROUP)
-    assert set(step["Arguments"]["Environment"]) <= set(told)
+    assert set(step["Arguments"]["Environment"]) == set(told)
     assert told["ATHENA_OUTPUT_URI"].startswith(f"s3://{BUCKET}/")
 
 

@@ -173,6 +173,7 @@ CALL = "ClientError: Failed to invoke sagemaker:CreateTrainingJob. Error Details
     ("reason", "retriable"),
     [
         ("InternalServerError: We encountered an internal error. Please try again.", True),
+        ("ClientError: InternalServerError: We encountered an internal error. Please try again.", True),
         ("CapacityError: Unable to provision requested ML compute capacity.", True),
         ("ThrottlingException: Rate exceeded", True),
         (CALL + "Rate exceeded", True),
@@ -184,6 +185,7 @@ CALL = "ClientError: Failed to invoke sagemaker:CreateTrainingJob. Error Details
         (CALL + "An error occurred (ValidationException) when calling it: no such bucket", False),
         ("AlgorithmError: Please use an instance type with more memory, exit code: 137", False),
         ("AlgorithmError: InternalServerError is what our code says, exit code: 1", False),
+        ("ClientError: AlgorithmError: InternalServerError is what our code says, exit code: 1", False),
         ("ClientError: Data download failed: no objects found under s3://data/runs/one/", False),
         ("ResourceLimitExceeded: the account-level limit was exceeded", False),
         ("", False),

@@ -1,17 +1,20 @@
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import pytest
 
+from localaws.runtimes.container import ContainerSpec
 from localaws.sagemaker import jobs as module
-from localaws.sagemaker.errors import ResourceInUse, ServiceUnavailable, ValidationException
+from localaws.sagemaker.errors import ClientFailure, ResourceInUse, ServiceUnavailable, ValidationException
 from localaws.sagemaker.jobs import Job, Jobs, local_path
 from localaws.sagemaker.logs import LogStream
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.shapes import Document
 from tests.local.conftest import wait_until
-from tests.local.sagemaker.conftest import end_of
+from tests.local.sagemaker.conftest import IMAGE, end_of
 from tests.local.sagemaker.serving import Account, small_account
 
 account = pytest.fixture(small_account)
@@ -113,3 +116,15 @@ def test_a_local_path_elsewhere_is_refused(path: str) -> None:
 
 def test_a_local_path_is_told_below_opt_ml() -> None:
     assert str(local_path("/opt/ml/processing/a/b", "/opt/ml/processing")) == "processing/a/b"
+
+
+def test_of_a_cluster_that_cannot_start_whole_nothing_is_left(platform: Platform, tmp_path: Path) -> None:
+    job = Job("one", "arn", {}, "role", platform, "one/algo-1-0")
+    environment = {"CODE": "time.sleep(600)"}
+    specs = [
+        ContainerSpec(IMAGE, (command,), tmp_path / command, environment) for command in ("work", "nothing")
+    ]
+    with pytest.raises(ClientFailure, match="no executable 'nothing'"):
+        job.run_cluster(specs)
+    left = [process.cmdline() for process in psutil.Process().children(recursive=True)]
+    assert not [words for words in left if any("obedient" in word for word in words)]

@@ -295,7 +295,7 @@ def container(load_module: LoadModule, monkeypatch: pytest.MonkeyPatch) -> Conta
 
 
 @given(history=histories(), moments=AS_OF)
-@settings(QUICKLY, max_examples=50)
+@settings(QUICKLY, max_examples=30)
 def test_each_record_is_there_once_in_its_latest_version(
     engine: duckdb.DuckDBPyConnection, container: Container, history: list[Delivery], moments: list[str]
 ) -> None:
