@@ -23,7 +23,7 @@ metrics = Metrics(namespace="Retrain", service="explain_failure")
 RAW = "raw/"
 MAX_CAUSE = 8192  # characters; a Fail state takes 32,768, an e-mail's reader less
 # What AWS says of its own trouble, as a job's reason or in the error of a call that a step made. A step
-# puts a "ClientError: " of its own before its job's reason, which is an AlgorithmError if the container failed.
+# puts a "ClientError: " of its own before its job's reason, an AlgorithmError if the container failed.
 JOB_FAULT = re.compile(r"(ClientError: )?(InternalServerError|CapacityError|ThrottlingException)\b")
 CALL_FAULT = re.compile(
     r"Failed to invoke sagemaker:\w+\b.*\b("

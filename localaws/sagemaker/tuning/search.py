@@ -91,9 +91,7 @@ class Search:
 
     def _start_trials(self) -> None:
         while (
-            len(self._running) < self._max_parallel
-            and self._left_to_start()
-            and not self._stopping.is_set()
+            len(self._running) < self._max_parallel and self._left_to_start() and not self._stopping.is_set()
         ):
             number, combination = len(self.trials), self._strategy.propose()
             record = self._described(self._start(number, combination))
