@@ -8,7 +8,7 @@ from typing import Any
 from database import Database, open_database
 from errors import DatasetError
 
-MEMORY = "512MB"
+MEMORY = "1GB"  # Athena writes row groups of 128 MB, which come into memory whole
 COLUMNS = ("record_id", "event_time", "text", "label", "split", "source")
 SPLITS = ["test", "validation", "train"]  # a text of several stays in the first
 NOTHING = "there is no record as of AS_OF; ingest some, or take a later time"
