@@ -370,6 +370,20 @@ def test_ingestion_reads_the_manifest_in_shards_and_reports_whatever_happens() -
     assert modes == {"Continuous"}
 
 
+@pytest.mark.parametrize(
+    ("step", "module"),
+    [
+        ("IngestRecords", "ingestion/settings.py"),
+        ("CreateDataset", "dataset/create_dataset.py"),
+        ("CompareModels", "quality/compare.py"),
+    ],
+)
+def test_a_command_is_given_the_variables_that_it_reads(step: str, module: str) -> None:
+    code = (PIPELINE.parent / "containers" / "processing" / module).read_text()
+    read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', code))
+    assert TUNED.steps[step]["Arguments"]["Environment"].keys() == read
+
+
 def test_the_dataset_is_a_query_as_of_a_time() -> None:
     request = TUNED.request_of("CreateDataset")
     dataset = request["ProcessingInputs"][0]["DatasetDefinition"]
