@@ -23,6 +23,11 @@ DATASET = {
     },
     "sources": {"raw/a.csv": 4, "raw/b.csv": 2},
     "trainTextsAlsoInTest": 1,
+    "ingested": {
+        "records": 1234,
+        "quarantinedRows": 5,
+        "quarantinedFiles": {"raw/<b>.csv": "empty file"},
+    },
 }
 
 

@@ -36,6 +36,8 @@ GOOD = [
     record("5", "neg", "test", source="raw/b.csv"),
 ]
 
+Reported = dict[str, str | int | None]  # of a file, by an instance of `ingest`
+
 
 class Job:
     def __init__(self, base: Path, dataset: ModuleType) -> None:
@@ -52,7 +54,7 @@ class Job:
             rows_of = database.read_json(str(source), columns=schema, format="newline_delimited")
             rows_of.write_parquet(str(self.records / name))
 
-    def put_ingested(self, host: str, *files: dict[str, str | None]) -> None:
+    def put_ingested(self, host: str, *files: Reported) -> None:
         """What an instance of `ingest` reports."""
         file = self.base / f"processing/input/ingest/{host}.json"
         file.parent.mkdir(exist_ok=True)
@@ -123,6 +125,7 @@ def test_writes_each_split_and_its_report(job: Job) -> None:
         "sources": {"raw/a.csv": 4, "raw/b.csv": 1},
         "trainTextsAlsoInTest": 0,
         "trainTextsAlsoInValidation": 0,
+        "ingested": {"records": 0, "quarantinedRows": 0, "quarantinedFiles": {}},
     }
 
 
@@ -364,8 +367,9 @@ def test_no_file_at_all_is_no_record(job: Job) -> None:
         job.run()
 
 
-def reported(key: str, reason: str | None) -> dict[str, str | None]:
-    return {"key": key, "verdict": "QUARANTINED" if reason else "INGESTED", "reason": reason}
+def reported(key: str, reason: str | None) -> Reported:
+    rows = {"ingested": 0, "quarantined": 3} if reason else {"ingested": 5, "quarantined": 1}
+    return {"key": key, "verdict": "QUARANTINED" if reason else "INGESTED", "reason": reason, **rows}
 
 
 def test_no_good_file_of_any_instance_is_refused_with_each_ones_reason(job: Job) -> None:
@@ -382,6 +386,11 @@ def test_no_good_file_of_any_instance_is_refused_with_each_ones_reason(job: Job)
     job.put_ingested("algo-3", reported("raw/d.csv", None))
     job.run()
     assert job.report()["rows"] == 5
+    assert job.report()["ingested"] == {
+        "records": 5,
+        "quarantinedRows": 10,
+        "quarantinedFiles": dict(caught.value.rejected),
+    }
 
 
 def test_a_run_without_new_files_makes_a_dataset(job: Job) -> None:

@@ -127,6 +127,8 @@ def test_page_tells_the_figures(job: Job) -> None:
     assert f"AUC {measured['binary_classification_metrics']['auc']['value']:.2%}" in text
     assert "data as of 2026-01-31T23:59:59.999Z" in text
     assert "5e" * 32 in text
+    assert "Ingested by this run 1,234 records" in text
+    assert "Quarantined 5 rows; whole files: raw/<b>.csv: empty file" in text
     assert "pos is the positive label" in text
     for heading in ("Dataset", "Confusion matrix", "Calibration", "ROC curve", "Slices", "Worst mistakes"):
         assert f"{heading} " in text

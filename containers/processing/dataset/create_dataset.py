@@ -47,7 +47,8 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
     as_of = environment.get("AS_OF", "")
     if not EVENT_TIME.fullmatch(as_of):
         raise SettingsError(f"AS_OF is '{as_of}'; set a time such as 2026-01-31T23:59:59.999Z")
-    refuse_if_none_is_good(read_files(base / "processing/input/ingest"))
+    ingested = read_files(base / "processing/input/ingest")
+    refuse_if_none_is_good(ingested)
     files = sorted(parquet_files(base / "processing/input/records"))
     query = athena_query(base)
     target = base / "processing/output"
@@ -56,7 +57,17 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
         place(database)
         content = describe(database)
         digest = write(target, database, Path(spill))
-    report(target / "report/dataset.json", {"asOf": as_of, "query": query, "sha256": digest} | content)
+    content |= {"asOf": as_of, "query": query, "sha256": digest, "ingested": account(ingested)}
+    report(target / "report/dataset.json", content)
+
+
+def account(files: list[dict[str, Any]]) -> dict[str, Any]:
+    """What this run ingested, and what it refused."""
+    return {
+        "records": sum(file["ingested"] for file in files),
+        "quarantinedRows": sum(file["quarantined"] for file in files),
+        "quarantinedFiles": {file["key"]: file["reason"] for file in files if file["reason"]},
+    }
 
 
 def parquet_files(folder: Path) -> Iterator[Path]:

@@ -24,6 +24,9 @@ class Summary(NamedTuple):
     parts: list[Part]
     sources: dict[str, int]
     dropped: int  # training texts that also stand in the test split
+    ingested: int  # records that this run added
+    quarantined_rows: int  # of the files that this run read
+    quarantined_files: dict[str, str]  # refused as a whole, with the reasons
 
 
 def read_summary(folder: Path) -> Summary:
@@ -60,4 +63,7 @@ def parse_summary(content: dict[str, Any]) -> Summary:
         ],
         sources={source: int(rows) for source, rows in content["sources"].items()},
         dropped=int(content["trainTextsAlsoInTest"]),
+        ingested=int(content["ingested"]["records"]),
+        quarantined_rows=int(content["ingested"]["quarantinedRows"]),
+        quarantined_files={str(k): str(v) for k, v in content["ingested"]["quarantinedFiles"].items()},
     )

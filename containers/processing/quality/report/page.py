@@ -23,6 +23,7 @@ from quality.report.sections import quality, sliced
 
 TEMPLATE = Path(__file__).with_name("report.html")
 TABLE_LABELS = 12  # more are not named in the dataset's table
+REFUSED = 10  # quarantined files that are named
 NAMES = {
     "accuracy": "Accuracy",
     "weighted_precision": "Weighted precision",
@@ -180,11 +181,21 @@ def dataset(summary: Summary) -> str:
         f"<dl><dt>As of</dt><dd>{text(summary.as_of)}</dd>"
         f"<dt>Content hash</dt><dd><code>{text(summary.sha256)}</code></dd>"
         f"<dt>Sources</dt><dd>{len(summary.sources):,} files</dd>"
-        f"<dt>Left out of train</dt><dd>{summary.dropped:,} texts that are tested on</dd></dl>"
+        f"<dt>Left out of train</dt><dd>{summary.dropped:,} texts that are tested on</dd>"
+        f"<dt>Ingested by this run</dt><dd>{summary.ingested:,} records</dd>"
+        f"<dt>Quarantined</dt><dd>{summary.quarantined_rows:,} rows{refused(summary)}</dd></dl>"
     )
     query = f"<details><summary>Query</summary><pre>{text(summary.query)}</pre></details>"
     head = ("Split", "Rows", *(text(short(name, 16)) for name in shown))
     return section("Dataset", facts, table(head, rows), more, query)
+
+
+def refused(summary: Summary) -> str:
+    """The files that were quarantined as a whole."""
+    named = list(summary.quarantined_files.items())
+    lines = [f"{text(short(key, 60))}: {text(short(reason, 160))}" for key, reason in named[:REFUSED]]
+    lines += [f"and {len(named) - REFUSED:,} more files"] if len(named) > REFUSED else []
+    return "".join(["; whole files:", *(f"<br>{line}" for line in lines)]) if named else ""
 
 
 def share(rows: int, whole: int) -> str:
