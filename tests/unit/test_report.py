@@ -9,7 +9,7 @@ import pytest
 from tests.unit.quality_job import DATASET, FOLDER, Job, LoadModule, draw, draw_scores
 
 EVIL = '</section><script>alert("$x")</script><!-- cost --> & \x1b[31m \u202e 話題 \ud83d'
-VOID = {"meta", "use", "path", "image"}
+VOID = {"br", "meta", "use", "path", "image"}
 
 
 @pytest.fixture
@@ -70,7 +70,8 @@ def put_evil(job: Job) -> None:
         )
     splits = {EVIL: {"rows": 8, "labels": {EVIL: 4, "pos": 4}}}
     evil = {"asOf": EVIL, "query": EVIL, "sha256": EVIL, "splits": splits, "sources": {EVIL: 8}}
-    job.put_dataset(DATASET | evil)
+    refused = {"records": 0, "quarantinedRows": 1, "quarantinedFiles": {EVIL: EVIL}}
+    job.put_dataset(DATASET | evil | {"ingested": refused})
 
 
 def pages(job: Job) -> Iterator[str]:
