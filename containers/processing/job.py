@@ -24,13 +24,14 @@ def base_folder(environment: Mapping[str, str] = os.environ) -> Path:
 def run(task: Callable[[Path], None]) -> None:
     """Run a task; exit 1 with a message for SageMaker's ExitMessage when it fails or is stopped."""
     base = base_folder()
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     try:
         task(base)
     except ProcessingError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         fail(base, error.message())
-    except (StopError, KeyboardInterrupt):
+    except StopError:
         print("stopped", file=sys.stderr, flush=True)
         fail(base, error_message("stopped before its end"))
     except Exception as error:
@@ -39,7 +40,7 @@ def run(task: Callable[[Path], None]) -> None:
 
 
 def stop(number: int, frame: object) -> NoReturn:
-    """What SIGTERM does; SageMaker kills the job two minutes later."""
+    """What SIGTERM and Ctrl-C do; SageMaker kills the job two minutes after the first."""
     raise StopError(number)
 
 
