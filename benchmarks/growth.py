@@ -4,7 +4,7 @@ The same two commands over more and more rows: the data, then copies of it with 
 of noise each. Every size has a localaws of its own, so that its memory can be told too. Memory is the peak of
 the process (VmHWM). What Athena takes to unload the records for `create_dataset` is told beside it: it is the
 laptop's, not the command's. The peer is the same command over the fewest rows: time has to grow about as the
-rows do, memory hardly at all.
+rows do; the memory of `ingest` hardly at all, that of `create_dataset` up to its database's limit.
 """
 
 import argparse
@@ -25,9 +25,8 @@ SIZES = (25_000, 100_000, 400_000)
 AS_OF = job.EVENT_TIME
 MAX_EXPONENT = 1.1  # of time by rows, from the fewest rows to the most; 1 is linear
 MAX_MEMORY_GROWTH = 1.5  # of `ingest`, which keeps nothing of a row, over all of 16 times the rows
-MAX_MEGABYTES = (
-    1100  # of `create_dataset`, which keeps a key a row: its database's limit, and the interpreter
-)
+# Of `create_dataset`, which keeps a key a row: its database's limit, and the interpreter.
+MAX_MEGABYTES = 1100
 COMMANDS = ("ingest", "create_dataset")
 
 
