@@ -1,4 +1,4 @@
-"""DuckDB within bounds of memory that do not depend on the instance."""
+"""DuckDB within bounds of memory that depend neither on the instance nor on a file's rows."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,21 +9,44 @@ import duckdb
 
 Database = duckdb.DuckDBPyConnection
 
+FETCHED_ROWS = 500  # in Python at a time
 SETTINGS: dict[str, Any] = {
     "threads": 1,  # each holds a page of Parquet, which may be as large as a row group
     "enable_external_file_cache": False,  # no file is read so often that it were worth its memory
 }
+# A local file needs none, and it holds a row group packed as well; known only once Parquet is loaded.
+UNPREFETCHED = "SET disable_parquet_prefetching = true"
+GROUPS = "SELECT row_group_num_rows FROM parquet_metadata($1) WHERE column_id = 0 ORDER BY row_group_id"
+ROWS = "FROM read_parquet($1, file_row_number = true) WHERE file_row_number BETWEEN $2 AND $3"
 
 
 @contextmanager
-def open_database(memory: str, spill: Path, *, in_order: bool) -> Iterator[Database]:
+def open_database(memory: str, spill: Path) -> Iterator[Database]:
     """Open a new database.
 
     Args:
         memory: At most, such as 2GB; what does not fit goes to disk, save a row group that is read.
         spill: The folder for that.
-        in_order: Whether rows keep their file's order.
     """
-    settings = {"memory_limit": memory, "temp_directory": str(spill), "preserve_insertion_order": in_order}
+    settings = {"memory_limit": memory, "temp_directory": str(spill)}
     with duckdb.connect(config=SETTINGS | settings) as database:
+        database.execute(UNPREFETCHED)
         yield database
+
+
+def read_rows(database: Database, file: str, columns: str) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield some rows of a Parquet file at a time, in its order.
+
+    Each row group is a query of its own: a single one over all of them takes more memory with every group.
+
+    Args:
+        database: An open one.
+        file: The file's path, or a pattern that it alone matches.
+        columns: What to select, in SQL.
+    """
+    first = 0
+    for (count,) in database.execute(GROUPS, [file]).fetchall():
+        database.execute(f"SELECT {columns} {ROWS}", [file, first, first + count - 1])
+        while rows := database.fetchmany(FETCHED_ROWS):
+            yield rows
+        first += count

@@ -36,12 +36,15 @@ def to_json_lines(rows: list[Record]) -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
+ROW_GROUP = 2048  # rows, the fewest that DuckDB writes
+
+
 def to_parquet(rows: list[Record], folder: Path, columns: str = "id, text, label") -> bytes:
     (folder / "rows.jsonl").write_bytes(to_json_lines(rows))
     with duckdb.connect() as connection:
         connection.execute(
             f"COPY (SELECT {columns} FROM read_json('{folder}/rows.jsonl', format='newline_delimited', "
-            f"auto_detect=true)) TO '{folder}/rows.parquet' (FORMAT parquet)"
+            f"auto_detect=true)) TO '{folder}/rows.parquet' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"
         )
     return (folder / "rows.parquet").read_bytes()
 

@@ -18,6 +18,7 @@ import zstandard
 from tests.unit.ingest_job import (
     FOLDER,
     GOOD,
+    ROW_GROUP,
     Athena,
     FeatureStore,
     Job,
@@ -279,6 +280,15 @@ def test_names_are_no_patterns(job: Job, tmp_path: Path) -> None:
         ["raw/*.parquet", "raw/[a].parquet", "raw/label=neg/b.parquet"]
     )
     assert {row["label"] for row in job.store.records()} == {"pos"}
+
+
+def test_row_groups_are_read_in_their_order(tmp_path: Path, load_module: LoadModule) -> None:
+    rows = [record(str(i)) for i in range(2 * ROW_GROUP + 1)]
+    to_parquet(rows, tmp_path)
+    contract = load_module(FOLDER / "ingestion/contract.py").load()
+    parquet = load_module(FOLDER / "ingestion/formats/parquet.py")
+    found = [dict(each.values) for each in parquet.read_parquet(tmp_path / "rows.parquet", contract)]
+    assert found == rows
 
 
 def test_report_is_named_after_the_host(job: Job) -> None:

@@ -1,34 +1,25 @@
 """Makes a dataset of the feature store's records: rows to train with, to validate with, to test with."""
 
 import os
-from array import array
+import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from configuration import athena_query
-from database import Database
 from errors import SettingsError
 from ingestion.plan import EVENT_TIME
 from ingestion.report import read_files, refuse_if_none_is_good
 from outputs import write_json
 
-from dataset.records import open_records, verify
+from dataset.records import SPLITS, Records, open_records, verify
 from dataset.splits import check, count_rows, place
 
-FETCHED = 500  # rows in Python at a time
 PARQUET = b"PAR1"  # told by content: Athena's files have no suffix
-
-# Values come as JSON in UTF-8.
-TEXTS = "SELECT position, encode(to_json(text)::VARCHAR) FROM files JOIN kept USING (record_id)"
-KEYS = """
-SELECT split, encode(to_json(record_id)::VARCHAR), encode(to_json(label)::VARCHAR),
-  encode(to_json(source)::VARCHAR)
-FROM kept ORDER BY position
-"""
+ROWS = "SELECT place, start, size FROM kept ORDER BY record_id"
 
 
 def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> None:
@@ -52,11 +43,11 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
     files = sorted(parquet_files(base / "processing/input/records"))
     query = athena_query(base)
     target = base / "processing/output"
-    with TemporaryDirectory(dir=base / "processing") as spill, open_records(files, Path(spill)) as database:
-        verify(database, as_of)
-        place(database)
-        content = describe(database)
-        digest = write(target, database, Path(spill))
+    with TemporaryDirectory(dir=base / "processing") as folder, open_records(files, Path(folder)) as records:
+        verify(records.database, as_of)
+        place(records.database)
+        content = describe(records.database)
+        digest = write(target, records)
     content |= {"asOf": as_of, "query": query, "sha256": digest, "ingested": account(ingested)}
     report(target / "report/dataset.json", content)
 
@@ -79,35 +70,33 @@ def parquet_files(folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def describe(database: Database) -> dict[str, Any]:
+def describe(database: sqlite3.Connection) -> dict[str, Any]:
     """Count what the dataset is made of, and check that it makes one."""
     splits = count_rows(database)
     check(splits)
-    sources = database.execute("SELECT source, count(*) FROM kept GROUP BY ALL ORDER BY source").fetchall()
-    dropped = database.execute(
-        "SELECT first_split, count(*) FROM placed WHERE split <> first_split GROUP BY ALL"
-    )
-    also_in = dict(dropped.fetchall())
+    sources = dict(database.execute("SELECT source, count(*) FROM kept GROUP BY source ORDER BY source"))
+    dropped = database.execute("SELECT first, count(*) FROM placed WHERE place <> first GROUP BY first")
+    also_in = {SPLITS[first]: rows for first, rows in dropped}
     return {
-        "rows": sum(rows for _, rows in sources),
+        "rows": sum(sources.values()),
         "splits": {name: {"rows": sum(labels.values()), "labels": labels} for name, labels in splits.items()},
-        "sources": dict(sources),
+        "sources": sources,
         "trainTextsAlsoInTest": also_in.get("test", 0),
         "trainTextsAlsoInValidation": also_in.get("validation", 0),
     }
 
 
-def write(target: Path, database: Database, spill: Path) -> str:
+def write(target: Path, records: Records) -> str:
     """Write the rows in the order of their ids; return the hash of what they say."""
     digest = sha256()
     with ExitStack() as stack:
-        spool = stack.enter_context(TemporaryFile(dir=spill))
         train, validation, test, labels = (
             stack.enter_context(create(target / name / f"{name}.jsonl"))
             for name in ("train", "validation", "test", "labels")
         )
         learned = {"train": train, "validation": validation}
-        for split, key, text, label, source in rows(database, spool):
+        for number, start, size in records.database.execute(ROWS):
+            split, (key, text, label, source) = SPLITS[number], records.content(start, size)
             digest.update(b'["%b",%b,%b,%b]\n' % (split.encode(), key, text, label))
             if split == "test":
                 test.write(b'{"id":%b,"text":%b}\n' % (key, text))
@@ -121,30 +110,6 @@ def create(file: Path) -> IO[bytes]:
     """Open a new file in a folder that may not be there yet."""
     file.parent.mkdir(parents=True, exist_ok=True)
     return file.open("wb")
-
-
-def rows(database: Database, spool: IO[bytes]) -> Iterator[tuple[str, bytes, bytes, bytes, bytes]]:
-    """Yield split, id, text, label and source of each row in the order of the ids; all but split as JSON.
-
-    Texts go through a file: sorted within the database, they would all have to fit in its memory or be
-    spilled with every row around them.
-    """
-    [[count]] = database.execute("SELECT count(*) FROM kept").fetchall()
-    offsets, sizes = array("q", bytes(8 * count)), array("q", bytes(8 * count))
-    offset = 0
-    for position, text in fetch(database, TEXTS):
-        offsets[position], sizes[position] = offset, len(text)
-        offset += spool.write(text)
-    spool.flush()
-    for position, (split, key, label, source) in enumerate(fetch(database, KEYS)):
-        yield split, key, os.pread(spool.fileno(), sizes[position], offsets[position]), label, source
-
-
-def fetch(database: Database, query: str) -> Iterator[tuple[Any, ...]]:
-    """Yield a query's rows, of which few stand in memory at a time."""
-    database.execute(query)
-    while some := database.fetchmany(FETCHED):
-        yield from some
 
 
 def report(file: Path, content: dict[str, Any]) -> None:

@@ -4,7 +4,9 @@ A record stands where its `split` says, else where its id's first part does (`te
 its id does. The hash depends on nothing else, so no other record moves one between train and test.
 """
 
-from database import Database
+import hashlib
+import sqlite3
+
 from errors import DatasetError
 
 from dataset.records import SPLITS
@@ -15,35 +17,37 @@ LABELS = 100  # more are a sign of a wrong column
 
 Splits = dict[str, dict[str, int]]  # rows by split and label
 
-# A share is told by MD5's first digits, for DuckDB's own hash() may change with its version.
+# `place` is a split's in SPLITS, `first` the least place that a record of the same text has.
 PLACED = """
 CREATE TABLE placed AS
 WITH tested AS (
-  SELECT *, coalesce(given, if(left(md5('test ' || record_id), 8) < $test, 'test', 'train')) AS part
+  SELECT *, coalesce(given, iif(md5('test ' || record_id) < :test, 'test', 'train')) AS part
   FROM records
 ), validated AS (
-  SELECT * EXCLUDE (part),
-    if(part = 'train' AND left(md5('validation ' || record_id), 8) < $validation, 'validation', part) AS split
+  SELECT *, CASE
+    WHEN part = 'test' THEN 0
+    WHEN part = 'validation' OR md5('validation ' || record_id) < :validation THEN 1
+    ELSE 2 END AS place
   FROM tested
 )
-SELECT record_id, label, source, split,
-  $splits[min(list_position($splits, split)) OVER (PARTITION BY digest)] AS first_split
+SELECT record_id, label, source, start, size, place, min(place) OVER (PARTITION BY digest) AS first
 FROM validated
 """
-
-KEPT = """
-CREATE TABLE kept AS
-SELECT row_number() OVER (ORDER BY record_id) - 1 AS position, record_id, label, source, split
-FROM placed WHERE split = first_split
-"""
+KEPT = "CREATE VIEW kept AS SELECT * FROM placed WHERE place = first"
 
 
-def place(database: Database) -> None:
-    """Make the tables `placed`, each record with its split, and `kept`, the dataset's rows in their order."""
+def place(database: sqlite3.Connection) -> None:
+    """Make the table `placed`, each record with its split, and the view `kept`, the dataset's rows."""
     given = database.execute("SELECT 1 FROM records WHERE given = 'validation' LIMIT 1").fetchone()
     thresholds = {"test": threshold(TEST_SHARE), "validation": threshold(0 if given else VALIDATION_SHARE)}
-    database.execute(PLACED, {"splits": SPLITS, **thresholds})
+    database.create_function("md5", 1, md5, deterministic=True)
+    database.execute(PLACED, thresholds)
     database.execute(KEPT)
+
+
+def md5(text: str) -> str:
+    """The hexadecimal digits of a text's hash."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def threshold(share: float) -> str:
@@ -51,12 +55,12 @@ def threshold(share: float) -> str:
     return f"{round(share * 2**32):08x}"
 
 
-def count_rows(database: Database) -> Splits:
+def count_rows(database: sqlite3.Connection) -> Splits:
     """Count the dataset's rows by split and label."""
     splits: Splits = {name: {} for name in reversed(SPLITS)}
-    counts = "SELECT split, label, count(*) FROM kept GROUP BY ALL ORDER BY label"
-    for split, label, rows in database.execute(counts).fetchall():
-        splits[split][label] = rows
+    counts = "SELECT place, label, count(*) FROM kept GROUP BY place, label ORDER BY label"
+    for number, label, rows in database.execute(counts):
+        splits[SPLITS[number]][label] = rows
     return splits
 
 

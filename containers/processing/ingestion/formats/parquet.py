@@ -5,14 +5,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-from database import Database, open_database
+from database import Database, open_database, read_rows
 from errors import FileError
 
 from ingestion.contract import Contract, Field
 from ingestion.formats.csv_file import check_columns
 from ingestion.rows import Record
 
-BATCH_ROWS = 500
 MEMORY = "2GB"  # a row group is read as a whole, and some tools write a million rows in one
 INTEGERS = {f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")}
 TYPES = {"VARCHAR": "string"} | dict.fromkeys((*INTEGERS, "INTEGER", "UINTEGER"), "integer")
@@ -28,7 +27,7 @@ def read_parquet(path: Path, contract: Contract) -> Iterator[Record]:
         # DuckDB takes a path for a pattern, which an object's key must not be.
         link = Path(folder) / "rows.parquet"
         link.symlink_to(path.resolve())
-        with open_database(MEMORY, Path(folder), in_order=True) as database:
+        with open_database(MEMORY, Path(folder)) as database:
             try:
                 yield from read(database, str(link), contract)
             except duckdb.OutOfMemoryException as error:
@@ -53,9 +52,8 @@ def read(database: Database, file: str, contract: Contract) -> Iterator[Record]:
         check_type(kinds[field.name], field)
     names = [field.name for field in fields]
     selected = ", ".join(f'"{name}"' for name in names)
-    database.execute(f"SELECT {selected} FROM read_parquet($1)", [file])  # noqa: S608 - the contract's names
     size = 0
-    while rows := database.fetchmany(BATCH_ROWS):
+    for rows in read_rows(database, file, selected):
         size += sum(len(value) for row in rows for value in row if isinstance(value, str))
         if size > contract.max_bytes:
             raise FileError(f"more than {contract.max_bytes:,} characters; split the file")
