@@ -12,7 +12,7 @@ from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.storage import S3Object, S3Uri
 
 FIRST_LOOK_SECONDS = 0.05  # between two looks at the query; it doubles
-LAST_LOOK_SECONDS = 0.5
+LAST_LOOK_SECONDS = 0.2
 COMPRESSIONS = MappingProxyType(
     {"PARQUET": (None, "GZIP", "SNAPPY"), "JSON": (None, "GZIP"), "TEXTFILE": (None, "GZIP")}
 )
@@ -42,7 +42,12 @@ def unload(definition: Document, job: Job, name: str) -> list[S3Object]:
             WorkGroup=definition.get("WorkGroup", "primary"),
             ResultConfiguration={"OutputLocation": str(output)},
         )["QueryExecutionId"]
-        _wait(athena, query_id, job, name)
+        try:
+            _wait(athena, query_id, job, name)
+        except (JobStopped, ClientError, BotoCoreError):
+            with contextlib.suppress(ClientError, BotoCoreError):
+                athena.stop_query_execution(QueryExecutionId=query_id)
+            raise
     except (ClientError, BotoCoreError) as error:
         raise ClientFailure(f"The query of the input {name} cannot be run: {error}") from error
     objects = job.storage.listed(rows)
@@ -80,8 +85,6 @@ def _wait(athena: AthenaClient, query_id: str, job: Job, name: str) -> None:
         if status["State"] in QUERY_ENDED:
             break
         if job.stopping.wait(pause):
-            with contextlib.suppress(ClientError, BotoCoreError):
-                athena.stop_query_execution(QueryExecutionId=query_id)
             raise JobStopped
         pause = min(2 * pause, LAST_LOOK_SECONDS)
     if status["State"] != "SUCCEEDED":

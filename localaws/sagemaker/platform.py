@@ -2,12 +2,13 @@
 
 import shutil
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from localaws.runtimes.container import Runtime
 from localaws.sagemaker.logs import Logs
 from localaws.sagemaker.sessions import Sessions
+from localaws.sagemaker.threads import Bell
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Platform:
         runtime: runs the containers.
         sessions: makes clients of the other services, as a role or as the platform itself.
         logs: writes to CloudWatch Logs.
+        bell: rings when a job has ended or has to.
     """
 
     account_id: str
@@ -29,6 +31,7 @@ class Platform:
     runtime: Runtime
     sessions: Sessions
     logs: Logs
+    bell: Bell = field(default_factory=Bell)
 
     @property
     def arn_prefix(self) -> str:

@@ -123,7 +123,7 @@ class TransformJobs(Jobs):
         try:
             server.start()
             _wait_healthy(instance, server)
-            self.records.update(job.name, TransformStartTime=now())
+            self._tell_start(job.name)
             plan = Plan.of(job.request, _execution_parameters(server))
             with self._log(f"{job.stream_of(instance.host)}/data-log") as told:
                 told.write(
@@ -138,6 +138,12 @@ class TransformJobs(Jobs):
             raise ClientFailure(str(error)) from error
         finally:
             server.stop(min(job.grace, GRACE_SECONDS))
+
+    def _tell_start(self, name: str) -> None:
+        """The job starts with the first of its instances."""
+        with self.records.lock:
+            if "TransformStartTime" not in self.describe({f"{self.noun}Name": name}):
+                self.records.update(name, TransformStartTime=now())
 
     def _log(self, stream: str) -> LogStream:
         return self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", stream)

@@ -100,6 +100,7 @@ class Executions:
                 )
             self.records.update(arn, PipelineExecutionStatus="Stopping")
             self._runs[arn].stop()
+        self._platform.bell.ring()
         return {"PipelineExecutionArn": arn}
 
     def retry(self, request: Document) -> Document:
@@ -169,11 +170,13 @@ class Executions:
         with self.records.lock:
             for run in self._runs.values():
                 run.stop()
+        self._platform.bell.ring()
 
     def _surroundings(self, role_arn: str) -> Surroundings:
         client: Callable[[str], Any] = partial(self._client, role_arn)
         describer = self._platform.sessions.client("sagemaker")
-        return Surroundings(client, describer, self._platform.runtime.digest, self.cache)
+        platform = self._platform
+        return Surroundings(client, describer, platform.runtime.digest, self.cache, platform.bell)
 
     def _client(self, role_arn: str, service: str) -> Any:
         return self._platform.sessions.client(service, role_arn)

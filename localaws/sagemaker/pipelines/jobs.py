@@ -3,7 +3,6 @@
 import secrets
 import string
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -22,12 +21,10 @@ from localaws.sagemaker.pipelines.retrying import (
 )
 from localaws.sagemaker.pipelines.steps import LIST_TUNED_JOBS, STEP_TYPES, TUNED_JOBS, Step, StepType
 from localaws.sagemaker.shapes import Document
+from localaws.sagemaker.threads import Bell
 
 SUFFIX_CHARACTERS = 10
-# A job is looked at again after a part of the time that it has taken, so that a short one does not wait for
-# its look and a long one is not asked all the time.
-POLL_SHARE = 0.1
-MIN_POLL_SECONDS, MAX_POLL_SECONDS = 0.02, 0.25
+POLL_SECONDS = 2.0  # between two looks at a job where no bell rings
 STEADY_TUNED_JOBS = 50  # as many as SageMaker keeps for references
 _FAULTS = {"InternalServerError": JOB_INTERNAL_ERROR, "CapacityError": CAPACITY_ERROR}
 _THROTTLED = ("ThrottlingException", "TooManyRequestsException")
@@ -65,6 +62,7 @@ class ApiStep:
         execution_id: of the execution that it is part of.
         client: makes a client that acts as the pipeline's role, valid for now.
         stopping: set when the execution has to end.
+        bell: rings when that is set, and when a job has ended.
     """
 
     def __init__(
@@ -73,12 +71,14 @@ class ApiStep:
         execution_id: str,
         client: Callable[[], SageMakerClient],
         stopping: threading.Event,
+        bell: Bell,
     ) -> None:
         self._step = step
         self._type = STEP_TYPES[step.type]
         self._execution_id = execution_id
         self._client = client
         self._stopping = stopping
+        self._bell = bell
         self._identifier = ""
 
     def create(self, arguments: Document) -> Document:
@@ -104,19 +104,16 @@ class ApiStep:
             StepStopped: it was stopped with the execution.
         """
         request = {self._type.describe_member: self._identifier}
-        began = time.monotonic()
         stop_asked = False
         while True:
+            heard = self._bell.rung
             described = self._call(f"Describe{self._type.kind}", request)
             if not self._type.is_job or self._has_completed(described):
                 break
-            took = time.monotonic() - began
-            wait = min(max(took * POLL_SHARE, MIN_POLL_SECONDS), MAX_POLL_SECONDS)
-            if stop_asked:
-                time.sleep(wait)
-            elif self._stopping.wait(wait):
+            if self._stopping.is_set() and not stop_asked:
                 self._ask_to_stop(request)
                 stop_asked = True
+            self._bell.wait(heard, POLL_SECONDS)
         if with_tuned_jobs:
             return described | {TUNED_JOBS: self._tuned_jobs(described)}
         return described

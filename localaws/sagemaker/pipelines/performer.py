@@ -18,6 +18,7 @@ from localaws.sagemaker.pipelines.json_files import JsonFiles
 from localaws.sagemaker.pipelines.steps import CONDITION, FAIL, LAMBDA, Step
 from localaws.sagemaker.records import Records, now
 from localaws.sagemaker.shapes import Document
+from localaws.sagemaker.threads import Bell
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Surroundings:
         describer: a client of SageMaker that may describe every model, of the platform's own.
         digest: what tells an image's content, given its URI; raises ImageError.
         cache: what earlier executions have left.
+        bell: rings when a job or the execution has ended, or has to.
     """
 
     client: Callable[[str], Any]
     describer: SageMakerClient
     digest: Callable[[str], str]
     cache: caching.StepCache
+    bell: Bell
 
 
 class Performer:
@@ -109,6 +112,7 @@ class Performer:
             execution["PipelineExecutionId"],
             lambda: self._surroundings.client("sagemaker"),
             self._stopping,
+            self._surroundings.bell,
         )
         metadata = api_step.create(arguments)
         self._records.update(step.name, Metadata=metadata)

@@ -18,6 +18,7 @@ from tests.local.sagemaker.conftest import Bucket
 from tests.local.tables import LATEST, put_table
 
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/tests/witness:latest"
+ENDLESS = "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 3"
 Request = Callable[..., Document]
 
 
@@ -168,19 +169,36 @@ def test_the_query_runs_as_the_job_s_role(
     assert "athena:StartQueryExecution" in record["FailureReason"]
 
 
+def status_of_query(laptop: Laptop, job_name: str) -> Document | None:
+    """How a job's query stands, once it is no longer in the queue."""
+    athena = laptop.client("athena")
+    for query_id in athena.list_query_executions()["QueryExecutionIds"]:
+        execution = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
+        if job_name in execution["Query"] and execution["Status"]["State"] != "QUEUED":
+            status: Document = execution["Status"]
+            return status
+    return None
+
+
+def test_a_query_that_cannot_be_followed_is_stopped(
+    laptop: Laptop, bucket: Bucket, role_arn: str, job_name: str, request_of: Request
+) -> None:
+    request = request_of(ENDLESS)
+    unfollowed = allow("athena:StartQueryExecution", "athena:StopQueryExecution", "glue:Get*")
+    laptop.allow(role_arn, allow("s3:*", resource=f"arn:aws:s3:::{bucket.name}*"), unfollowed)
+    record = ended(laptop, request)
+    assert record["ProcessingJobStatus"] == "Failed"
+    assert "athena:GetQueryExecution" in record["FailureReason"]
+    status = wait_until(lambda: status_of_query(laptop, job_name))
+    assert status["State"] == "CANCELLED"
+
+
 def test_stop_stops_the_query(laptop: Laptop, request_of: Request, job_name: str) -> None:
-    sagemaker, athena = laptop.client("sagemaker"), laptop.client("athena")
-    sagemaker.create_processing_job(
-        **request_of("SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range = 3")
-    )
+    sagemaker = laptop.client("sagemaker")
+    sagemaker.create_processing_job(**request_of(ENDLESS))
 
     def query() -> Document | None:
-        for query_id in athena.list_query_executions()["QueryExecutionIds"]:
-            execution = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
-            if job_name in execution["Query"] and execution["Status"]["State"] != "QUEUED":
-                status: Document = execution["Status"]
-                return status
-        return None
+        return status_of_query(laptop, job_name)
 
     assert wait_until(query)["State"] == "RUNNING"
     began = time.monotonic()

@@ -1,6 +1,7 @@
 """Steps through the API: how they begin, are followed and fail."""
 
 import threading
+import time
 from typing import Any, cast
 
 import botocore.exceptions
@@ -9,8 +10,9 @@ from mypy_boto3_sagemaker import SageMakerClient
 
 from localaws.sagemaker.pipelines import images, retrying
 from localaws.sagemaker.pipelines.errors import StepFailed
-from localaws.sagemaker.pipelines.jobs import ApiStep
+from localaws.sagemaker.pipelines.jobs import POLL_SECONDS, ApiStep
 from localaws.sagemaker.pipelines.steps import Step
+from localaws.sagemaker.threads import Bell
 
 Document = dict[str, Any]
 
@@ -33,9 +35,10 @@ class Recorded:
         return answer
 
 
-def api_step(sagemaker: Recorded, kind: str = "Tuning") -> ApiStep:
+def api_step(sagemaker: Recorded, kind: str = "Tuning", bell: Bell | None = None) -> ApiStep:
     step = Step({"Name": "Tune", "Type": kind, "Arguments": {}})
-    return ApiStep(step, "cmkjoil4kcdj", lambda: cast(SageMakerClient, sagemaker), threading.Event())
+    client = cast(SageMakerClient, sagemaker)
+    return ApiStep(step, "cmkjoil4kcdj", lambda: client, threading.Event(), bell or Bell())
 
 
 @pytest.mark.parametrize(("objective", "order"), [("Maximize", "Descending"), ("Minimize", "Ascending")])
@@ -106,6 +109,23 @@ def test_a_failed_job_is_what_retry_policies_call_it(reason: str, expected: str)
     with pytest.raises(StepFailed, match=reason) as failure:
         step.result(with_tuned_jobs=False)
     assert failure.value.exception_type == expected
+
+
+def test_a_step_learns_of_its_jobs_end_when_the_bell_rings() -> None:
+    job = {"TrainingJobStatus": "InProgress"}
+    sagemaker = Recorded(create_training_job={"TrainingJobArn": "arn"}, describe_training_job=job)
+    bell = Bell()
+    step = api_step(sagemaker, "Training", bell)
+    step.create({})
+
+    def end() -> None:
+        job["TrainingJobStatus"] = "Completed"
+        bell.ring()
+
+    threading.Timer(0.1, end).start()
+    began = time.monotonic()
+    assert step.result(with_tuned_jobs=False) == job
+    assert time.monotonic() - began < POLL_SECONDS
 
 
 def test_the_images_of_a_step_are_its_own_and_its_model_s() -> None:
