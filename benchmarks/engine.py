@@ -121,6 +121,7 @@ def upload(aws: Laptop, files: list[Path]) -> dict[str, str]:
         "OutputUri": f"{uri}/runs/benchmark",
         "QuarantineUri": f"{uri}/quarantine/benchmark",
         "AthenaUri": f"{uri}/athena",
+        "CheckpointUri": f"{uri}/checkpoints",
         "AsOf": job.EVENT_TIME,
     }
 

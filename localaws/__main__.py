@@ -1,4 +1,4 @@
-"""The command line: python -m localaws up | down | status | serve | step-types | layer."""
+"""The command line: python -m localaws up | down | status | serve | step-types | layer | check-container."""
 
 import argparse
 import os
@@ -7,12 +7,16 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from localaws import layers, lifecycle
+from localaws.contract.arguments import add_arguments
+from localaws.runtimes.container import ImageError
 from localaws.settings import (
     DEFAULT_OFFLINE_STORE_LAG,
     DEFAULT_PORT,
     DEFAULT_REGION,
+    DEFAULT_RUNTIME,
     DEFAULT_WAIT_SCALE,
     HOST,
+    RUNTIMES,
     Settings,
 )
 
@@ -40,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     layer.add_argument("requirement", help="such as 'aws-lambda-powertools[tracer]'")
     layer.add_argument("--parameter", required=True, help="the SSM parameter that will name the layer")
     layer.set_defaults(do=_layer)
+    text = "run a container as SageMaker would, and tell what of its contract holds"
+    checker = commands.add_parser("check-container", help=text, description=text)
+    add_arguments(checker).set_defaults(do=_check_container)
     return parser
 
 
@@ -64,6 +71,19 @@ def _add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
         default=DEFAULT_OFFLINE_STORE_LAG,
         help="seconds until a feature group's record is in its offline store (default: %(default)s)",
     )
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default=DEFAULT_RUNTIME,
+        help="run containers from the images' folders, or as images of docker, podman or buildah "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--spot-interruption-after",
+        type=float,
+        metavar="SECONDS",
+        help="interrupt each training job on Spot instances, once, after so many seconds (default: never)",
+    )
     return parser
 
 
@@ -75,6 +95,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         region=arguments.region,
         wait_scale=arguments.wait_scale,
         offline_store_lag=arguments.offline_store_lag,
+        spot_interruption_after=arguments.spot_interruption_after,
+        runtime=arguments.runtime,
     )
 
 
@@ -87,7 +109,10 @@ def _up(arguments: argparse.Namespace) -> int:
         f"--workdir={settings.workdir}",
         f"--wait-scale={settings.wait_scale}",
         f"--offline-store-lag={settings.offline_store_lag}",
+        f"--runtime={settings.runtime}",
     ]
+    if settings.spot_interruption_after is not None:
+        same.append(f"--spot-interruption-after={settings.spot_interruption_after}")
     try:
         started = lifecycle.up(settings, same)
     except lifecycle.LifecycleError as error:
@@ -115,7 +140,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
     try:
         serve(_settings(arguments))
-    except PortInUseError as error:
+    except (PortInUseError, ImageError) as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
     # Past the interpreter's own end: ministack has threads that never end, and what they hold of DuckDB, its
@@ -140,6 +165,12 @@ def _layer(arguments: argparse.Namespace) -> int:
         return 1
     print(f"{arguments.parameter} = {arn}")
     return 0
+
+
+def _check_container(arguments: argparse.Namespace) -> int:
+    from localaws.contract import command  # takes a second that the others need not wait
+
+    return command.run(arguments)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,10 @@ from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.config import Config
 
 from localaws import doorkeeper, gateway
+from localaws.runtimes.container import Runtime
+from localaws.runtimes.engines import find_engine
 from localaws.runtimes.images import Images
+from localaws.runtimes.oci import OciRuntime
 from localaws.runtimes.process import ProcessRuntime
 from localaws.sagemaker.logs import Logs
 from localaws.sagemaker.platform import Platform
@@ -40,7 +43,9 @@ def serve(settings: Settings) -> None:
         settings.pid_file.write_text(str(os.getpid()))
         try:
             application = gateway.load(settings)
-            sagemaker = SageMaker(_platform(settings), settings.offline_store_lag)
+            sagemaker = SageMaker(
+                _platform(settings), settings.offline_store_lag, settings.spot_interruption_after
+            )
             gateway.install(sagemaker.http, sagemaker.resource_types(), settings.region)
             asyncio.run(_serve_until_signal(doorkeeper.guarded(application), sagemaker, listener))
         finally:
@@ -69,10 +74,16 @@ def _platform(settings: Settings) -> Platform:
         account_id=ACCOUNT_ID,
         region=settings.region,
         workdir=settings.data_dir / "containers",
-        runtime=ProcessRuntime(Images(settings.images), settings.workdir / "environments"),
+        runtime=_runtime(settings),
         sessions=sessions,
         logs=Logs(sessions.client("logs")),
     )
+
+
+def _runtime(settings: Settings) -> Runtime:
+    if settings.runtime == "oci":
+        return OciRuntime(find_engine())
+    return ProcessRuntime(Images(settings.images), settings.workdir / "environments")
 
 
 async def _serve_until_signal(

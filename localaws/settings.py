@@ -8,6 +8,8 @@ DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 DEFAULT_WAIT_SCALE = 0.1
 DEFAULT_OFFLINE_STORE_LAG = 1.0  # seconds; on AWS it is minutes
+RUNTIMES = ("process", "oci")
+DEFAULT_RUNTIME = "process"
 ACCOUNT_ID = "000000000000"
 # The account's root, as local AWS tools expect it; the doorkeeper lets no web page use it.
 ROOT_KEY = "test"
@@ -25,6 +27,9 @@ class Settings:
         images: the folder whose subfolders are the container images.
         wait_scale: what a second of a Step Functions wait lasts here, in seconds.
         offline_store_lag: seconds from a feature group's write to its Parquet file.
+        spot_interruption_after: seconds of training after which a job on Spot instances is interrupted,
+            once; None for never.
+        runtime: "process" runs the images' folders, "oci" the images that an engine holds.
     """
 
     workdir: Path
@@ -33,6 +38,8 @@ class Settings:
     region: str = DEFAULT_REGION
     wait_scale: float = DEFAULT_WAIT_SCALE
     offline_store_lag: float = DEFAULT_OFFLINE_STORE_LAG
+    spot_interruption_after: float | None = None
+    runtime: str = DEFAULT_RUNTIME
 
     @property
     def endpoint_url(self) -> str:

@@ -2,17 +2,20 @@
 
 `python pipeline/definition.py` renders this file twice: to `definition.json`, which trains once, and to
 `tuning.json`, which searches. They differ in one step, since a condition step of SageMaker Pipelines can
-neither rejoin its branches nor stand in another one's (docs/decisions/0006). Each is written once more as
-the one string that CloudFormation takes (`*.include.json`). `--check` writes nothing and exits with 1 when
-a rendered file is stale.
+neither rejoin its branches nor stand in another one's (docs/decisions/0006). Both are as the template's
+defaults make them. Each is written once more as the one string that CloudFormation takes, with its variables
+(`*.include.json`), and what each container lets be tuned as a mapping of the template
+(`ranges.include.json`; docs/decisions/0015). `--check` writes nothing and exits with 1 when a rendered file
+is stale.
 """
 
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
+from ranges import Ranges, RangesError, read_ranges
 from sagemaker.workflow.condition_step import ConditionStep
 from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
 from sagemaker.workflow.execution_variables import ExecutionVariables
@@ -24,6 +27,7 @@ from sagemaker.workflow.steps import Step, StepTypeEnum
 from steps import (
     JSON_LINES,
     MAX_RUNTIME,
+    MAX_WAIT,
     VOLUME_GB,
     Request,
     RequestStep,
@@ -41,26 +45,14 @@ from steps import (
 HERE = Path(__file__).resolve().parent
 MIME_TYPES = [JSON_LINES, "application/json", "text/csv"]
 OBJECTIVE = "validation:accuracy"
-METRICS = [{"Name": name, "Regex": f"{name}=([0-9.]+)"} for name in ("train:accuracy", OBJECTIVE)]
+METRICS = [
+    {"Name": name, "Regex": f"{name}=([0-9.]+)"}
+    for name in ("train:accuracy", OBJECTIVE, "validation:log_loss")
+]
+RETRIES = {"MaximumRetryAttempts": 2}  # after a fault of SageMaker's own, within the same time
+DEFAULT_CONTAINER = "linear"  # the template's ModelContainer, unless it is told another
 ACCURACY = "multiclass_classification_metrics.accuracy.value"
 NO_CHAMPION = "none"
-
-# What is tuned of containers/linear: about a factor of three around its defaults. Another image has other
-# hyperparameters: change them here.
-RANGES = {
-    "ContinuousParameterRanges": [
-        {
-            "Name": "inverse_regularization",
-            "MinValue": "10",
-            "MaxValue": "90",
-            "ScalingType": "Logarithmic",
-        },
-        {"Name": "smoothing", "MinValue": "0.3", "MaxValue": "3", "ScalingType": "Logarithmic"},
-    ],
-    "IntegerParameterRanges": [
-        {"Name": "min_documents", "MinValue": "2", "MaxValue": "5", "ScalingType": "Linear"}
-    ],
-}
 
 # The latest version of each record, unless it is a deletion, of what had happened by then.
 QUERY = (
@@ -78,6 +70,7 @@ AS_OF = ParameterString("AsOf")
 OUTPUT_URI = ParameterString("OutputUri")
 QUARANTINE_URI = ParameterString("QuarantineUri")
 ATHENA_URI = ParameterString("AthenaUri")
+CHECKPOINT_URI = ParameterString("CheckpointUri")
 FEATURE_GROUP = ParameterString("FeatureGroupName")
 OFFLINE_DATABASE = ParameterString("OfflineStoreDatabase")
 OFFLINE_TABLE = ParameterString("OfflineStoreTable")
@@ -95,6 +88,7 @@ MODEL_ROLE = ParameterString("ModelRoleArn")
 PACKAGE_GROUP = ParameterString("ModelPackageGroupName")
 PROCESSING_INSTANCE = ParameterString("ProcessingInstanceType", default_value="ml.m5.large")
 TRAINING_INSTANCE = ParameterString("TrainingInstanceType", default_value="ml.m5.xlarge")
+TRAINING_INSTANCES = ParameterInteger("TrainingInstanceCount", default_value=1)
 TRANSFORM_INSTANCE = ParameterString("TransformInstanceType", default_value="ml.m5.large")
 INGEST_INSTANCES = ParameterInteger("IngestInstanceCount", default_value=1)
 
@@ -105,6 +99,7 @@ REQUIRED = [
     OUTPUT_URI,
     QUARANTINE_URI,
     ATHENA_URI,
+    CHECKPOINT_URI,
     FEATURE_GROUP,
     OFFLINE_DATABASE,
     OFFLINE_TABLE,
@@ -123,15 +118,32 @@ OPTIONAL = [
     PROCESSING_INSTANCE,
     INGEST_INSTANCES,
     TRAINING_INSTANCE,
+    TRAINING_INSTANCES,
     TRANSFORM_INSTANCE,
 ]
 
 
-def build(*, tuned: bool) -> Pipeline:
+class Choices(NamedTuple):
+    """What no pipeline parameter can choose: it stands in the definition when the stack is deployed.
+
+    SageMaker refuses MaxWaitTimeInSeconds where EnableManagedSpotTraining is false, so a parameter cannot
+    switch the one without the other; and of a list like the ranges, parameters can change no more than parts.
+    """
+
+    spot: object
+    limits: object
+    ranges: object
+
+
+SPOT_LIMITS = MAX_RUNTIME | MAX_WAIT
+VARIABLES = Choices("${UseSpot}", "${TrainingLimits}", "${ParameterRanges}")
+
+
+def build(*, tuned: bool, choices: Choices) -> Pipeline:
     """The pipeline, without a name: CloudFormation gives it one."""
     ingest = ingest_records()
     dataset = create_dataset(ingest)
-    train = tune_model(dataset) if tuned else train_model(dataset)
+    train = tune_model(dataset, choices) if tuned else train_model(dataset, choices)
     artifacts = best_artifacts(train) if tuned else train.properties.ModelArtifacts.S3ModelArtifacts
     job = best_job(train) if tuned else train.properties.TrainingJobName
     model = create_model(artifacts)
@@ -221,13 +233,13 @@ def create_dataset(ingest: Step) -> RequestStep:
     )
 
 
-def train_model(dataset: Step) -> RequestStep:
+def train_model(dataset: Step, choices: Choices) -> RequestStep:
     """Trains the bring-your-own model image once, with its own defaults."""
-    description = "Train the text classifier"
-    return RequestStep("TrainModel", StepTypeEnum.TRAINING, description, training_job(dataset), cached=True)
+    request = training_job(dataset, choices)
+    return RequestStep("TrainModel", StepTypeEnum.TRAINING, "Train the text classifier", request, cached=True)
 
 
-def tune_model(dataset: Step) -> RequestStep:
+def tune_model(dataset: Step, choices: Choices) -> RequestStep:
     """Trains the bring-your-own model image with hyperparameters that a search proposes."""
     request = {
         "HyperParameterTuningJobConfig": {
@@ -237,33 +249,41 @@ def tune_model(dataset: Step) -> RequestStep:
                 "MaxNumberOfTrainingJobs": MAX_TUNING_JOBS,
                 "MaxParallelTrainingJobs": MAX_PARALLEL_TUNING_JOBS,
             },
-            "ParameterRanges": RANGES,
+            "ParameterRanges": choices.ranges,
             "TrainingJobEarlyStoppingType": "Auto",
             "RandomSeed": 1,
         },
-        "TrainingJobDefinition": training_job(dataset),
+        "TrainingJobDefinition": training_job(dataset, choices),
     }
     description = "Train the text classifier with several hyperparameters; the best on validation rows wins"
     return RequestStep("TuneModel", StepTypeEnum.TUNING, description, request, cached=True)
 
 
-def training_job(dataset: Step) -> Request:
-    """What one training does, by itself or as one of a search."""
+def training_job(dataset: Step, choices: Choices) -> Request:
+    """What one training does, by itself or as one of a search.
+
+    The checkpoints' place is part of what a training is cached by, so it cannot name the run. It names what
+    they depend on: another time or image finds none of them. SageMaker's documentation promises no place of
+    its own to each training of a search: a container keeps its checkpoints below its job's name.
+    """
     return {
         "AlgorithmSpecification": {
             "TrainingImage": MODEL_IMAGE,
             "TrainingInputMode": "File",
             "MetricDefinitions": METRICS,
         },
+        "CheckpointConfig": {"S3Uri": below(CHECKPOINT_URI, AS_OF, MODEL_IMAGE)},
+        "EnableManagedSpotTraining": choices.spot,
         "InputDataConfig": [channel(name, output_of(dataset, name)) for name in ("train", "validation")],
         "OutputDataConfig": {"S3OutputPath": below(OUTPUT_URI, "model")},
         "ResourceConfig": {
-            "InstanceCount": 1,
+            "InstanceCount": TRAINING_INSTANCES,
             "InstanceType": TRAINING_INSTANCE,
             "VolumeSizeInGB": VOLUME_GB,
         },
+        "RetryStrategy": RETRIES,
         "RoleArn": TRAINING_ROLE,
-        "StoppingCondition": MAX_RUNTIME,
+        "StoppingCondition": choices.limits,
     }
 
 
@@ -444,20 +464,49 @@ def offline_session() -> PipelineSession:
 
 def render() -> dict[Path, str]:
     """Every rendered file's content."""
-    files = {}
+    containers = read_ranges(HERE.parent / "containers")
+    defaults = Choices(True, SPOT_LIMITS, containers[DEFAULT_CONTAINER])
+    files = {"ranges.include.json": {"Tuning": {name: mapped(it) for name, it in containers.items()}}}
     for name, tuned in (("definition", False), ("tuning", True)):
-        definition = json.loads(build(tuned=tuned).definition())
-        included = {"PipelineDefinitionBody": json.dumps(definition, separators=(",", ":"))}
-        files[HERE / f"{name}.json"] = json.dumps(definition, indent=2) + "\n"
-        files[HERE / f"{name}.include.json"] = json.dumps(included, indent=2) + "\n"
-    return files
+        files[f"{name}.json"] = json.loads(build(tuned=tuned, choices=defaults).definition())
+        files[f"{name}.include.json"] = included(build(tuned=tuned, choices=VARIABLES))
+    return {HERE / name: json.dumps(content, indent=2) + "\n" for name, content in files.items()}
+
+
+def mapped(ranges: Ranges) -> dict[str, str]:
+    """A container's part of the template's mapping."""
+    return {"ParameterRanges": compact(ranges)}
+
+
+def included(pipeline: Pipeline) -> dict[str, Any]:
+    """What the template includes: the definition, its variables being JSON and so without quotes."""
+    body = compact(json.loads(pipeline.definition()))
+    for variable in VARIABLES:
+        body = body.replace(f'"{variable}"', str(variable))
+    ranges = ["Tuning", {"Ref": "ModelContainer"}, "ParameterRanges", {"DefaultValue": "{}"}]
+    values = {
+        "TrainingLimits": {"Fn::If": ["OnSpot", compact(SPOT_LIMITS), compact(MAX_RUNTIME)]},
+        "ParameterRanges": {"Fn::FindInMap": ranges},
+    }
+    used = {name: value for name, value in values.items() if f"${{{name}}}" in body}
+    return {"PipelineDefinitionBody": {"Fn::Sub": [body, used]}}
+
+
+def compact(content: object) -> str:
+    """JSON on one line."""
+    return json.dumps(content, separators=(",", ":"))
 
 
 def main(arguments: list[str]) -> int:
     """Writes what is stale, or with `--check` only names it."""
+    try:
+        rendered = render()
+    except RangesError as error:
+        print(error, file=sys.stderr)
+        return 1
     stale = {
         path: content
-        for path, content in render().items()
+        for path, content in rendered.items()
         if not path.exists() or path.read_text() != content
     }
     if "--check" in arguments:

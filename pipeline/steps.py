@@ -12,6 +12,7 @@ Request = dict[str, Any]
 HOURS = 3600  # seconds
 VOLUME_GB = 30
 MAX_RUNTIME = {"MaxRuntimeInSeconds": 24 * HOURS}
+MAX_WAIT = {"MaxWaitTimeInSeconds": 48 * HOURS}  # for Spot capacity, running included
 JSON_LINES = "application/jsonlines"
 
 # What later steps may refer to: the answer of the operation that describes a step's result.
@@ -94,7 +95,8 @@ def processing_job(
 ) -> Request:
     """A command of a processing image."""
     return {
-        "AppSpecification": {"ImageUri": image, "ContainerEntrypoint": [command]},
+        # No entry point: the image's own gives up root before it runs the command.
+        "AppSpecification": {"ImageUri": image, "ContainerArguments": [command]},
         **({"Environment": environment} if environment else {}),
         "ProcessingInputs": inputs,
         "ProcessingOutputConfig": {"Outputs": outputs},

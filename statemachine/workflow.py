@@ -44,6 +44,7 @@ RETRIED = "$.pipeline.retried"  # once the pipeline has been started again at th
 PIPELINE_SETTINGS = [
     "FeatureGroupName",
     "AthenaUri",
+    "CheckpointUri",
     "OfflineStoreTimeoutMinutes",
     "AccuracyFloor",
     "CodeVersion",
@@ -56,6 +57,7 @@ PIPELINE_SETTINGS = [
     "ModelPackageGroupName",
     "ProcessingInstanceType",
     "TrainingInstanceType",
+    "TrainingInstanceCount",
     "TransformInstanceType",
 ]
 # Of what PlanRun answers: a pipeline's parameter each, under the same name with a capital.

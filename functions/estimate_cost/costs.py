@@ -68,6 +68,25 @@ class StepCost:
         kinds = dict.fromkeys(f"{job.instances} × {job.instance_type}" for job in self.step.jobs)
         return ", ".join(kinds)
 
+    @property
+    def spot(self) -> bool:
+        """Whether any of its jobs ran on Spot capacity."""
+        return any(job.spot for job in self.step.jobs)
+
+    @property
+    def unbilled(self) -> float:
+        """Seconds that its jobs ran without being billed, as Spot capacity is cheaper."""
+        return 0.0 if self.step.cached else sum(job.unbilled for job in self.step.jobs)
+
+    @property
+    def spot_line(self) -> str:
+        """What Spot capacity saved; SageMaker bills it as fewer seconds at the full price."""
+        name, billed, ran = self.step.name, self.seconds, self.seconds + self.unbilled
+        if not self.unbilled:
+            return f"{name} asked for Spot capacity; all {ran:,.0f} s count here, on AWS fewer are billed."
+        saved = f"{self.unbilled / ran:.0%} saved"
+        return f"{name} ran {ran:,.0f} s on Spot capacity and was billed {billed:,.0f} s: {saved}."
+
     def document(self) -> dict[str, Any]:
         """The row of cost.json."""
         return {
@@ -77,6 +96,8 @@ class StepCost:
             "jobs": len(self.step.jobs),
             "cached": self.step.cached,
             "seconds": round(self.seconds, 3),
+            "spot": self.spot,
+            "unbilledSeconds": round(self.unbilled, 3),
             "hourlyPrice": self.price,
             "cost": None if self.cost is None else round(self.cost, 6),
         }
@@ -149,6 +170,7 @@ class Costs:
             f"For comparison, {sample.name} is said to cost about {sample.run:g} {prices.currency} a run: "
             f"{sample.source}",
         ]
+        told[1:1] = [row.spot_line for row in self.rows if row.spot and not row.step.cached]
         if self.unknown:
             told.insert(1, f"Not in it either, as the price is unknown: {', '.join(self.unknown)}.")
         return told

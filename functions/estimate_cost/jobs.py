@@ -22,6 +22,8 @@ class Job:
     instances: int
     seconds: float
     volume_gb: int = 0  # of each instance
+    spot: bool = False
+    unbilled: float = 0.0  # seconds that it ran besides: what Spot capacity saved
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def training_job(sagemaker: SageMakerClient, name: str) -> Job:
         resources.get("InstanceCount", 1),
         seconds,
         resources.get("VolumeSizeInGB", 0),
+        found.get("EnableManagedSpotTraining", False),
+        max(0.0, found.get("TrainingTimeInSeconds", seconds) - seconds),
     )
 
 

@@ -49,7 +49,7 @@ def cost_row(row: StepCost, costs: Costs) -> str:
     jobs = len(row.step.jobs)
     time = "from the cache" if row.step.cached else f"{row.seconds:,.1f} s"
     cells = [
-        row.instances + (f", {jobs} jobs" if jobs > 1 else ""),
+        row.instances + (", Spot" if row.spot else "") + (f", {jobs} jobs" if jobs > 1 else ""),
         time,
         "unknown" if row.price is None else f"{row.price:g}",
         "unknown" if row.cost is None else costs.money(row.cost),

@@ -49,7 +49,7 @@ class Environment(BaseModel):
     feature_group_name: str
     real_time_endpoint_name: str
     pipeline_name: str
-    tuning_pipeline_name: str
+    tuning_pipeline_name: str  # empty where the container says nothing of what can be tuned
     max_tuning_jobs: int = Field(ge=1)
     max_parallel_tuning_jobs: int = Field(ge=1)
 
@@ -162,7 +162,7 @@ def plan_run(
         )
     events = time_events(new, after=ledger.updated_at)
     moment = as_of(given.as_of, latest=max((event.time for event in events), default=None))
-    jobs = given.max_tuning_jobs or environment.max_tuning_jobs
+    jobs = tuning_jobs(given.max_tuning_jobs or environment.max_tuning_jobs, environment)
     parallel = given.max_parallel_tuning_jobs or environment.max_parallel_tuning_jobs
     sagemaker = boto3.client("sagemaker")
     champion = find_champion(sagemaker, environment.real_time_endpoint_name)
@@ -186,6 +186,18 @@ def plan_run(
         max_tuning_jobs=str(jobs),
         max_parallel_tuning_jobs=str(min(parallel, jobs)),  # SageMaker refuses more than there are jobs
     )
+
+
+def tuning_jobs(wanted: int, environment: Environment) -> int:
+    """How many trainings there are: one where there is nothing to search through."""
+    if wanted > 1 and not environment.tuning_pipeline_name:
+        logger.warning(
+            "trains once: the folder of ModelContainer has no tuning.json, or the stack was deployed before "
+            "`make render` had found it",
+            extra={"maxTuningJobs": wanted},
+        )
+        return 1
+    return wanted
 
 
 def look_again(s3: S3Client, objects: list[RawObject], ledger: Ledger, look: LookAgain) -> Answer:

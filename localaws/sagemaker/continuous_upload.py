@@ -11,12 +11,20 @@ INTERVAL_SECONDS = 2.0  # between two looks at the folder
 
 
 class ContinuousUpload:
-    """Uploads a folder's files when they change, for as long as the context lasts and once at its end."""
+    """Uploads a folder's files when they change, for as long as the context lasts and once at its end.
 
-    def __init__(self, storage: Storage, folder: Path, uri: S3Uri) -> None:
+    Args:
+        storage: S3.
+        folder: whose files.
+        uri: the prefix that they get.
+        deletes: whether a file that is gone from the folder goes from S3 too.
+    """
+
+    def __init__(self, storage: Storage, folder: Path, uri: S3Uri, deletes: bool = False) -> None:
         self._storage = storage
         self._folder = folder
         self._uri = uri
+        self._deletes = deletes
         self._uploaded: dict[Path, tuple[int, int]] = {}
         self._closing = threading.Event()
         self._failure: BaseException | None = None
@@ -38,10 +46,17 @@ class ContinuousUpload:
     def _follow(self) -> None:
         try:
             while not self._closing.wait(INTERVAL_SECONDS):
-                self._upload_changes()
-            self._upload_changes()
+                self._follow_changes()
+            self._follow_changes()
         except BaseException as failure:
             self._failure = failure
+
+    def _follow_changes(self) -> None:
+        self._upload_changes()
+        if self._deletes:
+            for path in [path for path in self._uploaded if not path.exists()]:
+                self._storage.delete_file(self._target(path))
+                del self._uploaded[path]
 
     def _upload_changes(self) -> None:
         for path in files(self._folder):
@@ -49,11 +64,14 @@ class ContinuousUpload:
                 state = _state(path)
                 if self._uploaded.get(path) == state:
                     continue
-                self._storage.upload_file(path, self._uri / path.relative_to(self._folder).as_posix())
+                self._storage.upload_file(path, self._target(path))
                 self._uploaded[path] = state
             except (FileNotFoundError, ClientFailure):
                 if path.exists():
                     raise  # a file that is gone again is not missed
+
+    def _target(self, path: Path) -> S3Uri:
+        return self._uri / path.relative_to(self._folder).as_posix()
 
 
 def _state(path: Path) -> tuple[int, int]:

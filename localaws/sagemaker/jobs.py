@@ -5,7 +5,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -62,7 +62,11 @@ class Job:
             folder of its own in it.
         stopping: set when it has to end.
         grace: seconds that its container gets to end by itself.
-        timed_out: whether it ran longer than it was allowed to.
+        limits: moments of time.monotonic() after which it may not run, by the names of what sets them.
+        exceeded: the limit that it ran into.
+        interruption: seconds of running after which its container is taken away from it, if it is.
+        interrupted: whether its container was taken away the last time that it ran.
+        seconds: that its containers have run so far.
     """
 
     name: str
@@ -75,7 +79,11 @@ class Job:
     stopping: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
     grace: float = GRACE_SECONDS
-    timed_out: bool = False
+    limits: dict[str, float] = field(default_factory=dict)
+    exceeded: str = ""
+    interruption: float | None = None
+    interrupted: bool = False
+    seconds: float = 0.0
 
     @property
     def storage(self) -> Storage:
@@ -117,20 +125,6 @@ class Job:
         """The variables that make the container act as the role; none if it is to have no network."""
         return {} if isolated else self.platform.sessions.environment(self.role_arn)
 
-    def run(
-        self,
-        image: str,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        on_line: Callable[[str], None],
-    ) -> int | None:
-        """Run a container to its end: its exit code, None if it was stopped or ran out of time.
-
-        Raises:
-            ClientFailure: it cannot be started.
-        """
-        return self.run_cluster([ContainerSpec(image, command, self.base_dir, environment, on_line)])[0]
-
     def run_cluster(self, specs: Sequence[ContainerSpec]) -> list[int | None]:
         """Run containers side by side to their end; the first that fails stops the others.
 
@@ -142,7 +136,9 @@ class Job:
         """
         self.go_on()
         codes: list[int | None] = [None] * len(specs)
-        deadline = time.monotonic() + self.max_runtime
+        self.exceeded, self.interrupted = "", False
+        started = time.monotonic()
+        limits = self.limits | {"MaxRuntimeInSeconds": started + self.max_runtime - self.seconds}
         living: deque[tuple[int, Container]] = deque()
         try:
             for index, spec in enumerate(specs):
@@ -153,13 +149,16 @@ class Job:
                 if codes[index] is not None:
                     continue
                 living.append((index, container))
-                self.timed_out = time.monotonic() > deadline
-                if self.timed_out or self.stopping.is_set():
+                moment = time.monotonic()
+                self.exceeded = next((name for name, limit in limits.items() if moment > limit), "")
+                self.interrupted = self.interruption is not None and moment > started + self.interruption
+                if self.exceeded or self.interrupted or self.stopping.is_set():
                     break
         except ImageError as error:
             raise ClientFailure(str(error)) from error
         finally:
             at_once([partial(container.stop, self.grace) for _, container in living])
+            self.seconds += time.monotonic() - started
         return codes
 
 
@@ -304,14 +303,15 @@ class Lifecycle(ABC):
             if reason:
                 record |= {"FailureReason": reason[:FAILURE_REASON_CHARACTERS]}
                 self.records.update(job.name, FailureReason=record["FailureReason"])
-            self.records.update(job.name, **self._status(status, record | {"_TimedOut": job.timed_out}))
+            self.records.update(job.name, **self._status(status, record | {"_Job": job}))
             del self._living[job.name]
         job.ended.set()
+        self.platform.bell.ring()
 
     def _outcome(self, job: Job) -> tuple[str, str]:
         try:
             self.perform(job)
-            return ("Stopped" if job.stopping.is_set() or job.timed_out else "Completed"), ""
+            return ("Stopped" if job.stopping.is_set() or job.exceeded else "Completed"), ""
         except JobStopped:
             return "Stopped", ""
         except JobFailure as failure:
@@ -349,6 +349,11 @@ class Jobs(Lifecycle):
     @abstractmethod
     def work(self, job: Job, log: LogStream) -> None:
         """Do the job, as `perform` has to."""
+
+    def renew_base_dir(self, job: Job) -> None:
+        """Put a new, empty folder in the place of the job's."""
+        self.platform.discard(job.base_dir)
+        job.base_dir = self.platform.new_base_dir(self.arn_kind, job.name)
 
     @contextmanager
     def _base_dir(self, job: Job) -> Iterator[None]:

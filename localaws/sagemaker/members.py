@@ -53,17 +53,6 @@ def refuse_values(request: Document, path: str, *refused: str) -> None:
             raise NotSupportedLocally(f"The value {value} of {path}")
 
 
-def refuse_clusters(request: Document, path: str) -> None:
-    """Make sure that the job is one container's: `path` leads to its InstanceCount.
-
-    Raises:
-        NotSupportedLocally: it is more.
-    """
-    for count in values(request, path):
-        if count > 1:
-            raise NotSupportedLocally(f"{path} of more than 1 (here {count})")
-
-
 def refusing_others(
     operations: Mapping[str, Operation],
     handled: Mapping[str, tuple[str, ...]],

@@ -81,8 +81,10 @@ class ProcessingJobs(Jobs):
     def check(self, request: Document) -> str:
         """Refuse what cannot be done; give the role's ARN."""
         refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))
-        if not request["AppSpecification"].get("ContainerEntrypoint"):
-            raise NotSupportedLocally("An AppSpecification without ContainerEntrypoint")
+        if not {"ContainerEntrypoint", "ContainerArguments"} & request["AppSpecification"].keys():
+            raise NotSupportedLocally(
+                "An AppSpecification with neither ContainerEntrypoint nor ContainerArguments"
+            )
         inputs.check(request)
         for item in _outputs(request):
             local_path(item.get("LocalPath", ""), PROCESSING_DIR)
@@ -163,11 +165,12 @@ def _lay_out(job: Job, instances: Sequence[Instance]) -> None:
 
 def _specs(job: Job, instances: Sequence[Instance], logs: Sequence[LogStream]) -> list[ContainerSpec]:
     application = job.request["AppSpecification"]
-    command = (*application["ContainerEntrypoint"], *application.get("ContainerArguments", []))
+    entrypoint = application.get("ContainerEntrypoint", ())
+    command = application.get("ContainerArguments", ())
     isolated = job.request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False)
     environment = job.credentials(isolated) | job.request.get("Environment", {})
     return [
-        ContainerSpec(application["ImageUri"], command, instance.base_dir, environment, log.write)
+        ContainerSpec(application["ImageUri"], command, instance.base_dir, environment, log.write, entrypoint)
         for instance, log in zip(instances, logs, strict=True)
     ]
 
@@ -189,7 +192,7 @@ def _job_config(job: Job) -> Document:
     return {
         "ProcessingJobArn": job.arn,
         "ProcessingJobName": job.name,
-        "AppSpecification": {"ContainerArguments": None, **application},
+        "AppSpecification": {"ContainerArguments": None, "ContainerEntrypoint": None, **application},
         "Environment": request.get("Environment", {}),
         "ProcessingInputs": [inputs.told(item) for item in request.get("ProcessingInputs", [])],
         "ProcessingOutputConfig": {

@@ -21,7 +21,12 @@ from localaws.sagemaker.tuning.api import TuningJobs
 class SageMaker:
     """The service: what answers its requests, and what stops all that it runs."""
 
-    def __init__(self, platform: Platform, offline_store_lag: float = DEFAULT_LAG) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        offline_store_lag: float = DEFAULT_LAG,
+        spot_interruption_after: float | None = None,
+    ) -> None:
         registry = ModelRegistry(platform)
         models = Models(platform, registry)
         configs = EndpointConfigs(platform, models)
@@ -29,7 +34,7 @@ class SageMaker:
         self._endpoints = Endpoints(platform, models, configs)
         self._pipelines = Pipelines(platform)
         self._features = FeatureStore(platform, offline_store_lag)
-        training = TrainingJobs(platform)
+        training = TrainingJobs(platform, spot_interruption_after)
         self._jobs = (
             ProcessingJobs(platform),
             training,

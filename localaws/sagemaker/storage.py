@@ -144,6 +144,15 @@ class Storage:
         ):
             (client or self.client).upload_fileobj(file, uri.bucket, uri.key, Config=TRANSFER)
 
+    def delete_file(self, uri: S3Uri) -> None:
+        """Delete an object.
+
+        Raises:
+            ClientFailure: it cannot be deleted.
+        """
+        with self._failing("Unable to delete object", uri, "s3:DeleteObject"):
+            self.client.delete_object(Bucket=uri.bucket, Key=uri.key)
+
     def listed(self, prefix: S3Uri) -> list[S3Object]:
         """The objects under a prefix, none perhaps.
 

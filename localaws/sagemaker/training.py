@@ -1,26 +1,25 @@
 """Training jobs."""
 
-import json
 import math
-from contextlib import ExitStack
-from datetime import datetime
-from pathlib import Path, PurePosixPath
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from datetime import datetime, timedelta
 
-from localaws.runtimes.container import OPT_ML
+from localaws.runtimes.container import ContainerSpec
+from localaws.sagemaker import checkpoints
 from localaws.sagemaker.archives import upload_archive
-from localaws.sagemaker.continuous_upload import ContinuousUpload
-from localaws.sagemaker.errors import FAILURE_REASON_CHARACTERS, ValidationException
+from localaws.sagemaker.errors import ValidationException
 from localaws.sagemaker.http import Operation
-from localaws.sagemaker.jobs import ALGO_HOST, Job, Jobs, algorithm_failure, local_path
+from localaws.sagemaker.jobs import MAX_RUNTIME_SECONDS, Job, Jobs, algorithm_failure
 from localaws.sagemaker.logs import LogStream
-from localaws.sagemaker.members import refuse, refuse_clusters, refuse_others, refuse_values, values
+from localaws.sagemaker.members import refuse, refuse_others, refuse_values, values
 from localaws.sagemaker.metrics import Metrics
+from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import now
 from localaws.sagemaker.shapes import Document
 from localaws.sagemaker.storage import S3Uri
-
-CHECKPOINTS_PATH = f"{OPT_ML}/checkpoints"
-INSTANCE_GROUP = "homogeneousCluster"
+from localaws.sagemaker.training_instances import Instance, instance_names, lay_out, merged
 
 S3_SOURCE = "InputDataConfig.DataSource.S3DataSource"
 # What is acted on, or kept and shown; any other member is refused.
@@ -37,6 +36,7 @@ HANDLED = (
     "InputDataConfig.ChannelName",
     f"{S3_SOURCE}.S3DataType",
     f"{S3_SOURCE}.S3Uri",
+    f"{S3_SOURCE}.S3DataDistributionType",
     "InputDataConfig.ContentType",
     "InputDataConfig.CompressionType",
     "InputDataConfig.RecordWrapperType",
@@ -45,6 +45,8 @@ HANDLED = (
     "OutputDataConfig.CompressionType",
     "ResourceConfig.InstanceCount",
     "StoppingCondition.MaxRuntimeInSeconds",
+    "StoppingCondition.MaxWaitTimeInSeconds",
+    "EnableManagedSpotTraining",
     "EnableNetworkIsolation",
     "CheckpointConfig",
     "Tags",
@@ -56,7 +58,6 @@ OF_TUNING = ("TuningJobArn",)  # no member of a caller's: a tuning job adds it t
 WITHOUT_EFFECT = (
     "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
     "AlgorithmSpecification.TrainingImageConfig",
-    f"{S3_SOURCE}.S3DataDistributionType",
     "InputDataConfig.ShuffleConfig",
     "OutputDataConfig.KmsKeyId",
     "ResourceConfig.InstanceType",
@@ -65,10 +66,8 @@ WITHOUT_EFFECT = (
     "ResourceConfig.KeepAlivePeriodInSeconds",
     "ResourceConfig.InstancePlacementConfig",
     "VpcConfig",
-    "StoppingCondition.MaxWaitTimeInSeconds",
     "StoppingCondition.MaxPendingTimeInSeconds",
     "EnableInterContainerTrafficEncryption",
-    "EnableManagedSpotTraining",
     "DebugHookConfig",
     "ProfilerConfig",
     "ExperimentConfig",
@@ -81,20 +80,33 @@ _MESSAGES = {
     "Starting": "Preparing the instances for training",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
+    "Interrupted": "Training job interrupted: the Spot instances were taken away",
     "Uploading": "Uploading generated training model",
     "Stopping": "Stopping the training job",
     "Completed": "Training job completed",
     "Failed": "Training job failed",
     "Stopped": "Training job stopped",
     "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job waited longer than MaxWaitTimeInSeconds provided",
 }
+_EXCEEDED = {"MaxRuntimeInSeconds": "MaxRuntimeExceeded", "MaxWaitTimeInSeconds": "MaxWaitTimeExceeded"}
+_WITHOUT_INSTANCES = ("Starting", "Interrupted")
 
 
 class TrainingJobs(Jobs):
-    """Training jobs: channels down, `train`, the model up."""
+    """Training jobs: channels down, `train` on each instance, the model up.
+
+    Args:
+        platform: what they run on.
+        interruption: seconds after which a job on Spot instances is interrupted, once; None for never.
+    """
 
     noun = "TrainingJob"
     arn_kind = "training-job"
+
+    def __init__(self, platform: Platform, interruption: float | None = None) -> None:
+        super().__init__(platform)
+        self._interruption = interruption
 
     def operations(self) -> dict[str, Operation]:
         """The operations that this noun answers."""
@@ -113,7 +125,6 @@ class TrainingJobs(Jobs):
     def check(self, request: Document) -> str:
         """Refuse what cannot be done; give the role's ARN."""
         refuse_others(request, (*HANDLED, *WITHOUT_EFFECT, *OF_TUNING))
-        refuse_clusters(request, "ResourceConfig.InstanceCount")
         refuse_values(request, "AlgorithmSpecification.TrainingInputMode", "Pipe")
         refuse_values(request, "InputDataConfig.InputMode", "Pipe")
         refuse_values(request, "InputDataConfig.RecordWrapperType", "RecordIO")
@@ -133,9 +144,8 @@ class TrainingJobs(Jobs):
             raise ValidationException("Every channel's DataSource needs an S3DataSource")
         for uri in (*values(request, f"{S3_SOURCE}.S3Uri"), request["OutputDataConfig"]["S3OutputPath"]):
             S3Uri.parse(uri)
-        if "CheckpointConfig" in request:
-            S3Uri.parse(request["CheckpointConfig"]["S3Uri"])
-            _checkpoints_path(request["CheckpointConfig"])
+        checkpoints.check(request)
+        _check_wait(request)
         Metrics(request["AlgorithmSpecification"].get("MetricDefinitions", []))
         return str(request["RoleArn"])
 
@@ -145,12 +155,13 @@ class TrainingJobs(Jobs):
             return _entered(record, "Starting")
         if status == "Stopping":
             return _entered(record, "Stopping")
-        timed_out = status == "Stopped" and record["_TimedOut"]
-        moved = _entered(record, "MaxRuntimeExceeded" if timed_out else status)
+        stopped_by = record["_Job"].exceeded if status == "Stopped" else ""
+        moved = _entered(record, _EXCEEDED.get(stopped_by, status))
         end: datetime = now()
         moved["SecondaryStatusTransitions"][-1]["EndTime"] = end
         if "TrainingStartTime" in record:
-            seconds = math.ceil((end - record["TrainingStartTime"]).total_seconds())
+            seconds = math.ceil(_seconds_on_instances(moved["SecondaryStatusTransitions"]))
+            # In full: here nobody knows what Spot capacity would have cost.
             moved |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": max(1, seconds)}
         return moved | {"TrainingEndTime": end}
 
@@ -158,47 +169,77 @@ class TrainingJobs(Jobs):
         """Train between downloads and uploads; what was stopped uploads its model too, as on AWS."""
         request = job.request
         algorithm = request["AlgorithmSpecification"]
+        job.limits = _limits(request)
+        job.interruption = self._interruption if request.get("EnableManagedSpotTraining") else None
         job.prepare(algorithm["TrainingImage"])
-        self._enter(job, "Downloading", TrainingStartTime=now())
-        _write_config(job)
-        _download(job)
-        job.go_on()
         metrics = Metrics(algorithm.get("MetricDefinitions", []))
         self.records.update(job.name, _Metrics=metrics)
 
-        def on_line(line: str) -> None:
-            log.write(line)
-            metrics.read(line)
+        def reader(log: LogStream) -> Callable[[str], None]:
+            def on_line(line: str) -> None:
+                log.write(line)
+                metrics.read(line)
 
-        with ExitStack() as uploads:
-            if "CheckpointConfig" in request:
-                folder, uri = _checkpoints(job)
-                uploads.enter_context(ContinuousUpload(job.storage, folder, uri))
-            self._enter(job, "Training")
-            code = job.run(
-                algorithm["TrainingImage"],
-                _command(algorithm),
-                _environment(job),
-                on_line,
-            )
-            if metrics.final():
-                self.records.update(job.name, FinalMetricDataList=metrics.final())
-        if code:
-            raise algorithm_failure(_told_failure(job), code)
+            return on_line
+
+        with ExitStack() as stack:
+            others = (stack.enter_context(self._log(job, host)) for host in instance_names(job)[1:])
+            lines = [reader(log), *map(reader, others)]
+            instances, codes = self._train(job, lines, TrainingStartTime=now())
+            while job.interrupted:
+                self._enter(job, "Interrupted")
+                job.go_on()
+                job.interruption = None
+                self.renew_base_dir(job)
+                self._enter(job, "Starting")
+                instances, codes = self._train(job, lines)
+        if metrics.final():
+            self.records.update(job.name, FinalMetricDataList=metrics.final())
+        for instance, code in zip(instances, codes, strict=True):
+            if code:
+                raise algorithm_failure(instance.failure, code)
         self._enter(job, "Uploading")
-        self._upload(job)
+        self._upload(job, instances)
+
+    def _train(
+        self, job: Job, lines: Sequence[Callable[[str], None]], **members: datetime
+    ) -> tuple[Sequence[Instance], Sequence[int | None]]:
+        """Run the containers on instances that have seen nothing yet; their exit codes, None without one."""
+        self._enter(job, "Downloading", **members)
+        instances = lay_out(job)
+        job.go_on()
+        algorithm = job.request["AlgorithmSpecification"]
+        with ExitStack() as stack:
+            for instance in instances:
+                stack.enter_context(checkpoints.kept(job, instance.base_dir))
+            specs = [
+                ContainerSpec(
+                    algorithm["TrainingImage"],
+                    _command(algorithm),
+                    instance.base_dir,
+                    _environment(job),
+                    on_line,
+                    algorithm.get("ContainerEntrypoint", ()),
+                )
+                for instance, on_line in zip(instances, lines, strict=True)
+            ]
+            self._enter(job, "Training")
+            return instances, job.run_cluster(specs)
+
+    def _log(self, job: Job, name: str) -> AbstractContextManager[LogStream]:
+        return self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", job.stream_of(name))
 
     def _enter(self, job: Job, secondary: str, **members: datetime) -> None:
         with self.records.lock:
             record = self.describe({"TrainingJobName": job.name})
             self.records.update(job.name, **_entered(record, secondary), **members)
 
-    def _upload(self, job: Job) -> None:
+    def _upload(self, job: Job, instances: Sequence[Instance]) -> None:
         output = S3Uri.parse(job.request["OutputDataConfig"]["S3OutputPath"]) / f"{job.name}/output"
-        data = job.base_dir / "output" / "data"
+        data = merged(job, instances, "output/data")
         if any(data.iterdir()):
             upload_archive(job.storage, data, output / "output.tar.gz")
-        model = job.base_dir / "model"
+        model = merged(job, instances, "model")
         if not any(model.iterdir()):
             return  # no artifact: the job did not write one
         if job.request["OutputDataConfig"].get("CompressionType") == "NONE":
@@ -219,10 +260,45 @@ def _entered(record: Document, secondary: str) -> Document:
     return {"SecondaryStatus": secondary, "SecondaryStatusTransitions": transitions}
 
 
+def _check_wait(request: Document) -> None:
+    """Make sure that MaxWaitTimeInSeconds is there for Spot instances, long enough, and only for them.
+
+    Raises:
+        ValidationException: it is not.
+    """
+    condition: Document = request.get("StoppingCondition", {})
+    wait = condition.get("MaxWaitTimeInSeconds")
+    invalid = "Invalid MaxWaitTimeInSeconds. It "
+    if not request.get("EnableManagedSpotTraining"):
+        if wait is not None:
+            raise ValidationException(
+                f"{invalid}is only supported when EnableManagedSpotTraining is set to true"
+            )
+    elif wait is None or wait < condition.get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS):
+        raise ValidationException(
+            f"{invalid}must be present and be greater than or equal to MaxRuntimeInSeconds"
+        )
+
+
+def _limits(request: Document) -> dict[str, float]:
+    name = "MaxWaitTimeInSeconds"
+    seconds = request.get("StoppingCondition", {}).get(name)
+    return {} if seconds is None else {name: time.monotonic() + seconds}
+
+
+def _seconds_on_instances(transitions: list[Document]) -> float:
+    spans: list[timedelta] = [
+        item["EndTime"] - item["StartTime"]
+        for item in transitions
+        if item["Status"] not in _WITHOUT_INSTANCES
+    ]
+    return sum(spans, timedelta()).total_seconds()
+
+
 def _command(algorithm: Document) -> tuple[str, ...]:
-    entrypoint = tuple(algorithm.get("ContainerEntrypoint", ()))
+    """What the entry point is given: the image's own runs `train` unless it is told otherwise."""
     arguments = tuple(algorithm.get("ContainerArguments", ()))
-    return (*entrypoint, *arguments) if entrypoint else (arguments or ("train",))
+    return arguments if arguments or "ContainerEntrypoint" in algorithm else ("train",)
 
 
 def _environment(job: Job) -> dict[str, str]:
@@ -232,68 +308,3 @@ def _environment(job: Job) -> dict[str, str]:
         "TRAINING_JOB_ARN": job.arn,
         **job.request.get("Environment", {}),
     }
-
-
-def _told_failure(job: Job) -> str:
-    path = job.base_dir / "output" / "failure"
-    if not path.is_file():
-        return ""
-    with path.open(encoding="utf-8", errors="replace") as file:
-        return file.read(FAILURE_REASON_CHARACTERS)
-
-
-def _write_config(job: Job) -> None:
-    request = job.request
-    for folder in ("input/config", "input/data", "model", "output/data", "checkpoints"):
-        (job.base_dir / folder).mkdir(parents=True)
-    mode = request["AlgorithmSpecification"]["TrainingInputMode"]
-    instance_type = request.get("ResourceConfig", {}).get("InstanceType")
-    documents = {
-        "hyperparameters": request.get("HyperParameters", {}),
-        "inputdataconfig": {
-            channel["ChannelName"]: {
-                "TrainingInputMode": channel.get("InputMode", mode),
-                "S3DistributionType": channel["DataSource"]["S3DataSource"].get(
-                    "S3DataDistributionType", "FullyReplicated"
-                ),
-                "RecordWrapperType": "None",
-                **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),
-            }
-            for channel in request.get("InputDataConfig", [])
-        },
-        "resourceconfig": {
-            "current_host": ALGO_HOST,
-            "current_instance_type": instance_type,
-            "current_group_name": INSTANCE_GROUP,
-            "hosts": [ALGO_HOST],
-            "instance_groups": [
-                {"instance_group_name": INSTANCE_GROUP, "instance_type": instance_type, "hosts": [ALGO_HOST]}
-            ],
-            "network_interface_name": "lo",  # the one host talks to itself only
-        },
-    }
-    for name, document in documents.items():
-        (job.base_dir / "input" / "config" / f"{name}.json").write_text(json.dumps(document))
-
-
-def _download(job: Job) -> None:
-    for channel in job.request.get("InputDataConfig", []):
-        job.go_on()
-        folder = job.base_dir / "input" / "data" / channel["ChannelName"]
-        folder.mkdir()
-        source = channel["DataSource"]["S3DataSource"]
-        job.storage.download(job.storage.objects(source["S3DataType"], source["S3Uri"]), folder)
-
-
-def _checkpoints(job: Job) -> tuple[Path, S3Uri]:
-    config = job.request["CheckpointConfig"]
-    folder = job.base_dir / _checkpoints_path(config)
-    folder.mkdir(parents=True, exist_ok=True)
-    # A prefix: "run" must not find what lies under "run-2".
-    uri = S3Uri.parse(config["S3Uri"].rstrip("/") + "/")
-    job.storage.download(job.storage.listed(uri), folder)
-    return folder, uri
-
-
-def _checkpoints_path(config: Document) -> PurePosixPath:
-    return local_path(config.get("LocalPath", CHECKPOINTS_PATH), OPT_ML)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ RUN_SECONDS = 240
 PARAMETERS = {
     "SettleSeconds": "2",
     "PowertoolsLayerArn": LAYER,
+    "BuildImages": "false",
     "MaxTuningJobs": "2",
     # Those that a test changes: what is not said at the next deploy stays as it was.
     "MinImprovement": "0.001",
@@ -52,6 +54,7 @@ class Stack:
     """A deployed stack, and how a user works with it."""
 
     name: str
+    root: Path
     endpoint_url: str
     environment: dict[str, str]
 
@@ -75,7 +78,7 @@ class Stack:
             command += ["--template-file", str(template)]
         done = subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment,
             capture_output=True,
             text=True,
@@ -243,11 +246,11 @@ class Stack:
         }
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The stack, deployed once; the images' environments are kept where `make run` keeps them."""
+@contextmanager
+def deployed(root: Path, **parameters: str) -> Iterator[Stack]:
+    """The stack of a repository; its images' environments are kept where `make run` keeps them."""
     port = free_port()
-    options = (f"--port={port}", f"--workdir={ROOT / '.localaws'}", f"--images={ROOT / 'containers'}")
+    options = (f"--port={port}", f"--workdir={ROOT / '.localaws'}", f"--images={root / 'containers'}")
     started = localaws("up", *options, "--wait-scale=0.1")
     assert started.returncode == 0, started.stderr
     endpoint_url = f"http://127.0.0.1:{port}"
@@ -268,11 +271,18 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     ]
     try:
         subprocess.run(layer, env=environment, check=True, capture_output=True)
-        deployed = Stack("retrain", endpoint_url, environment)
-        deployed.deploy()
-        yield deployed
+        stack = Stack("retrain", root, endpoint_url, environment)
+        stack.deploy(None, **parameters)
+        yield stack
     finally:
         localaws("down", *options)
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The stack, deployed once."""
+    with deployed(ROOT) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

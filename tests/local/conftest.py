@@ -100,7 +100,7 @@ def laptop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     """One localaws for the whole session."""
     workdir = tmp_path_factory.mktemp("localaws")
     port = free_port()
-    quickly = ("--wait-scale=0.02", "--offline-store-lag=0.2")
+    quickly = ("--wait-scale=0.02", "--offline-store-lag=0.2", "--spot-interruption-after=1")
     options = (f"--port={port}", f"--workdir={workdir}", f"--images={IMAGES}", *quickly)
     started = localaws("up", *options)
     assert started.returncode == 0, started.stderr

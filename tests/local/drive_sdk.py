@@ -7,8 +7,10 @@ Usage: python -P drive_sdk.py ROLE_ARN IMAGES_PREFIX REPORT
 # mypy: disallow-untyped-calls=false
 
 import contextlib
+import io
 import json
 import sys
+import tarfile
 import time
 import traceback
 from collections.abc import Callable
@@ -112,6 +114,51 @@ class Drive:
                 frame.drop(columns=["TrainingStartTime", "TrainingEndTime"]).to_json(orient="records")
             ),
         }
+
+    def spot(self) -> Answer:
+        """An estimator on Spot instances, with checkpoints and its log, and a search of two with the same."""
+        uri = f"s3://{self.bucket}/checkpoints"
+        members: dict[str, Any] = {
+            "use_spot_instances": True,
+            "max_run": 60,
+            "max_wait": 120,
+            "checkpoint_s3_uri": uri,
+        }
+        estimator = self.estimator("counter", hyperparameters={"to": "15"}, **members)
+        estimator.fit(wait=True, logs="All")
+        job: Any = estimator.latest_training_job
+        described = job.describe()
+        tuner = HyperparameterTuner(
+            self.estimator("counter", **members),
+            objective_metric_name="count",
+            metric_definitions=[{"Name": "count", "Regex": "count=([0-9]+)"}],
+            hyperparameter_ranges={"to": CategoricalParameter(["14", "16"])},
+            strategy="Grid",
+            max_jobs=2,
+            max_parallel_jobs=2,
+            base_tuning_job_name="spot",
+        )
+        tuner.fit(wait=True)
+        search: Any = tuner.latest_tuning_job
+        trials = HyperparameterTuningJobAnalytics(search.name, self.session).dataframe()
+        return {
+            "statuses": [item["Status"] for item in described["SecondaryStatusTransitions"]],
+            "seconds": described["TrainingTimeInSeconds"],
+            "starts": self.starts(job.name),
+            "counts": {str(row.to): row.FinalObjectiveValue for row in trials.itertuples()},
+            "trials": [self.starts(row.TrainingJobName) for row in trials.itertuples()],
+            "left": S3Downloader.list(uri, self.session),
+        }
+
+    def starts(self, job: str) -> list[int]:
+        """The numbers that the image "counter" started at in a job: its model."""
+        archive = S3Downloader.read_bytes(
+            f"s3://{self.bucket}/{job}/output/model.tar.gz", sagemaker_session=self.session
+        )
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            member: Any = tar.extractfile("starts.json")
+            found: list[int] = json.loads(member.read())
+            return found
 
     def pipeline(self) -> Answer:
         """Pipeline.upsert, start, wait and list_steps."""
@@ -218,7 +265,15 @@ def main() -> None:
     """Drive all parts side by side, since the SDK sleeps most of the time."""
     role, images, report = sys.argv[1:]
     drive = Drive(role, images)
-    parts = (drive.processing, drive.training, drive.transform, drive.tuning, drive.pipeline, drive.boto3)
+    parts = (
+        drive.processing,
+        drive.training,
+        drive.transform,
+        drive.tuning,
+        drive.spot,
+        drive.pipeline,
+        drive.boto3,
+    )
     with ThreadPoolExecutor(len(parts)) as pool:
         answers = dict(zip((part.__name__ for part in parts), pool.map(attempted, parts), strict=True))
     Path(report).write_text(json.dumps(answers))

@@ -91,6 +91,18 @@ def test_a_tuner_fits_and_tells(run: tuple[Report, str]) -> None:
     assert f"/{answer['best']}/output/model.tar.gz" in answer["model"]
 
 
+def test_spot_instances_are_taken_away_and_the_jobs_go_on(run: tuple[Report, str]) -> None:
+    answer = part(run, "spot")
+    assert answer["statuses"][3:5] == ["Interrupted", "Starting"]
+    assert answer["seconds"] >= 2
+    assert f"Training seconds: {answer['seconds']}" in run[1]
+    assert answer["counts"] == {"14.0": 14, "16.0": 16}
+    for first, second in (answer["starts"], *answer["trials"]):  # one checkpoint each, below the same URI
+        assert first == 0
+        assert 0 < second < 14
+    assert answer["left"] == []
+
+
 def test_a_pipeline_is_started_waited_for_and_listed(run: tuple[Report, str]) -> None:
     assert part(run, "pipeline") == {
         "status": "Succeeded",

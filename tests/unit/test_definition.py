@@ -13,8 +13,11 @@ import pytest
 import regex
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from botocore.validate import ParamValidator
+from samcli.yamlhelper import yaml_parse
+from toolkit.job import Job
 
 PIPELINE = Path(__file__).parents[2] / "pipeline"
+CONTAINERS = PIPELINE.parent / "containers"
 NAMES = ("definition", "tuning")
 SAGEMAKER = botocore.session.Session().get_service_model("sagemaker")
 NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")  # of steps and parameters, by the definition's published schema
@@ -43,6 +46,7 @@ PARAMETERS: dict[str, Any] = {
     "OutputUri": "s3://data/runs/one",
     "QuarantineUri": "s3://data/quarantine/one",
     "AthenaUri": "s3://data/athena",
+    "CheckpointUri": "s3://data/checkpoints",
     "FeatureGroupName": "retrain-records",
     "OfflineStoreDatabase": "sagemaker_featurestore",
     "OfflineStoreTable": "retrain_records_1763867235",
@@ -59,6 +63,7 @@ PARAMETERS: dict[str, Any] = {
     "ProcessingInstanceType": "ml.m5.large",
     "IngestInstanceCount": 1,
     "TrainingInstanceType": "ml.m5.xlarge",
+    "TrainingInstanceCount": 1,
     "TransformInstanceType": "ml.m5.large",
     "MaxTuningJobs": 4,
     "MaxParallelTuningJobs": 2,
@@ -179,31 +184,92 @@ REQUESTS = [
 
 
 def test_rendered_files_are_fresh(tmp_path: Path) -> None:
-    for module in ("definition.py", "steps.py"):
-        shutil.copy(PIPELINE / module, tmp_path)
-    (tmp_path / "definition.json").write_text("{}")
+    folder = tmp_path / "pipeline"
+    folder.mkdir()
+    for module in PIPELINE.glob("*.py"):
+        shutil.copy(module, folder)
+    (tmp_path / "containers").symlink_to(CONTAINERS)
+    (folder / "definition.json").write_text("{}")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
         [sys.executable, "-c", RENDER],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    for name in (f"{name}{ending}" for name in NAMES for ending in (".json", ".include.json")):
+    rendered = {path.name for path in folder.glob("*.json")}
+    assert rendered == {path.name for path in PIPELINE.glob("*.json")}
+    for name in rendered:
         assert f"{name} is stale: run `python pipeline/definition.py`" in done.stderr
-        assert (PIPELINE / name).read_text() == (tmp_path / name).read_text(), f"{name} is stale"
+        assert (PIPELINE / name).read_text() == (folder / name).read_text(), f"{name} is stale"
+
+
+def included(name: str, container: str, use_spot: str) -> dict[str, Any]:
+    """What CloudFormation makes of an include; it refuses a variable without a value."""
+    include = json.loads((PIPELINE / f"{name}.include.json").read_text())
+    assert include.keys() == {"PipelineDefinitionBody"}
+    body, values = include["PipelineDefinitionBody"]["Fn::Sub"]
+    assert "\n" not in body
+    mapping = json.loads((PIPELINE / "ranges.include.json").read_text())
+
+    def value(variable: str) -> str:
+        if variable == "UseSpot":
+            return use_spot
+        [(function, arguments)] = values[variable].items()
+        if function == "Fn::If":
+            condition, spot, on_demand = arguments
+            assert condition == "OnSpot"
+            return str(spot if use_spot == "true" else on_demand)
+        table, key, attribute, default = arguments
+        assert (function, key) == ("Fn::FindInMap", {"Ref": "ModelContainer"})
+        return str(mapping[table].get(container, {}).get(attribute, default["DefaultValue"]))
+
+    document: dict[str, Any] = json.loads(re.sub(r"\${(\w+)}", lambda found: value(found[1]), body))
+    return document
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_include_is_the_same_definition_on_one_line(name: str) -> None:
-    included = json.loads((PIPELINE / f"{name}.include.json").read_text())
-    assert included.keys() == {"PipelineDefinitionBody"}
-    body = included["PipelineDefinitionBody"]
-    assert json.loads(body) == DEFINITIONS[name].document
-    assert "\n" not in body
-    assert "${" not in body, "CloudFormation would take it for a variable"
+def test_with_the_template_s_defaults_the_include_is_the_same_definition(name: str) -> None:
+    template = yaml_parse((PIPELINE.parent / "template.yaml").read_text())["Parameters"]
+    container, use_spot = (template[parameter]["Default"] for parameter in ("ModelContainer", "UseSpot"))
+    assert included(name, container, use_spot) == DEFINITIONS[name].document
+
+
+@pytest.mark.parametrize(("name", "step"), [("definition", "TrainModel"), ("tuning", "TuneModel")])
+def test_without_spot_nothing_waits_for_it(name: str, step: str) -> None:
+    """SageMaker refuses MaxWaitTimeInSeconds where EnableManagedSpotTraining is false."""
+    document = included(name, "linear", "false")
+    [job] = [item["Arguments"] for item in document["Steps"] if item["Name"] == step]
+    job = job.get("TrainingJobDefinition", job)
+    assert job["EnableManagedSpotTraining"] is False
+    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 86_400}
+    job |= {
+        "EnableManagedSpotTraining": True,
+        "StoppingCondition": limits(DEFINITIONS[name].request_of(step)),
+    }
+    assert document == DEFINITIONS[name].document
+
+
+def limits(request: dict[str, Any]) -> dict[str, int]:
+    found: dict[str, int] = request.get("TrainingJobDefinition", request)["StoppingCondition"]
+    return found
+
+
+@pytest.mark.parametrize("container", sorted(path.parent.name for path in CONTAINERS.glob("*/tuning.json")))
+def test_each_container_is_tuned_as_it_declares(container: str) -> None:
+    declared = json.loads((CONTAINERS / container / "tuning.json").read_text())
+    document = included("tuning", container, "true")
+    [step] = [item for item in document["Steps"] if item["Name"] == "TuneModel"]
+    assert step["Arguments"]["HyperParameterTuningJobConfig"]["ParameterRanges"] == declared
+
+
+def test_a_container_that_declares_nothing_has_no_ranges() -> None:
+    [step] = [
+        item for item in included("tuning", "unheard-of", "true")["Steps"] if item["Name"] == "TuneModel"
+    ]
+    assert step["Arguments"]["HyperParameterTuningJobConfig"]["ParameterRanges"] == {}
 
 
 @pytest.mark.parametrize(
@@ -342,20 +408,24 @@ def test_steps_whose_inputs_say_all_are_cached(step: str) -> None:
 
 
 def test_what_a_step_is_cached_by_does_not_name_the_run() -> None:
-    """SageMaker's cache key of a processing step: else nothing would ever be found there.
+    """SageMaker's cache keys of these steps: else nothing would ever be found there.
 
     QuarantineUri may stand in it: PlanRun names that after the plan, as it does ManifestUri and PlanUri.
     """
-    for step in ("IngestRecords", "CreateDataset"):
-        arguments = TUNED.steps[step]["Arguments"]
-        key = [arguments[name] for name in ("AppSpecification", "Environment", "ProcessingInputs")]
+    members = {
+        "IngestRecords": ("AppSpecification", "Environment", "ProcessingInputs"),
+        "CreateDataset": ("AppSpecification", "Environment", "ProcessingInputs"),
+        "TrainModel": ("AlgorithmSpecification", "CheckpointConfig", "InputDataConfig"),
+    }
+    for step, names in members.items():
+        key = [ONCE.steps[step]["Arguments"][name] for name in names]
         assert "Parameters.OutputUri" not in set(references(key))
 
 
 def test_ingestion_reads_the_manifest_in_shards_and_reports_whatever_happens() -> None:
     request = TUNED.request_of("IngestRecords")
     raw, plan = (item["S3Input"] for item in request["ProcessingInputs"])
-    assert request["AppSpecification"]["ContainerEntrypoint"] == ["ingest"]
+    assert request["AppSpecification"]["ContainerArguments"] == ["ingest"]
     assert raw["S3DataType"] == "ManifestFile"
     assert raw["S3Uri"] == PARAMETERS["ManifestUri"]
     assert raw["LocalPath"] == "/opt/ml/processing/input/raw"
@@ -379,7 +449,7 @@ def test_ingestion_reads_the_manifest_in_shards_and_reports_whatever_happens() -
     ],
 )
 def test_a_command_is_given_the_variables_that_it_reads(step: str, module: str) -> None:
-    code = (PIPELINE.parent / "containers" / "processing" / module).read_text()
+    code = (CONTAINERS / "processing" / module).read_text()
     read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', code))
     assert TUNED.steps[step]["Arguments"]["Environment"].keys() == read
 
@@ -411,24 +481,38 @@ def test_training_reads_two_splits_and_reports_accuracy(job: dict[str, Any]) -> 
     }
     assert channels == {name: f"s3://data/runs/one/dataset/{name}" for name in ("train", "validation")}
     assert job["OutputDataConfig"]["S3OutputPath"] == "s3://data/runs/one/model"
+
+
+@pytest.mark.parametrize(
+    "job", [ONCE.request_of("TrainModel"), TUNED.request_of("TuneModel")["TrainingJobDefinition"]]
+)
+def test_metrics_are_found_in_what_containers_print(
+    job: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Job(tmp_path).report("train", rows=9, accuracy=0.95, log_loss=0.125)
+    Job(tmp_path).report("validation", rows=3, accuracy=0.89, log_loss=0.25)
+    printed = capsys.readouterr().out
     found = {
-        metric["Name"]: re.findall(metric["Regex"], "epoch 1 train:accuracy=0.95; validation:accuracy=0.89;")
+        metric["Name"]: [float(value) for value in re.findall(metric["Regex"], printed)]
         for metric in job["AlgorithmSpecification"]["MetricDefinitions"]
     }
-    assert found == {"train:accuracy": ["0.95"], "validation:accuracy": ["0.89"]}
+    assert found == {"train:accuracy": [0.95], "validation:accuracy": [0.89], "validation:log_loss": [0.25]}
+
+
+@pytest.mark.parametrize(
+    "job", [ONCE.request_of("TrainModel"), TUNED.request_of("TuneModel")["TrainingJobDefinition"]]
+)
+def test_trainings_run_on_spot_instances_and_keep_checkpoints(job: dict[str, Any]) -> None:
+    assert job["EnableManagedSpotTraining"] is True
+    assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 86_400, "MaxWaitTimeInSeconds": 172_800}
+    place = f"s3://data/checkpoints/{PARAMETERS['AsOf']}/{PARAMETERS['ModelImageUri']}"
+    assert job["CheckpointConfig"] == {"S3Uri": place}
 
 
 def test_the_search_has_the_size_that_was_asked_for() -> None:
     config = TUNED.request_of("TuneModel")["HyperParameterTuningJobConfig"]
     assert config["ResourceLimits"] == {"MaxNumberOfTrainingJobs": 4, "MaxParallelTrainingJobs": 2}
     assert config["HyperParameterTuningJobObjective"]["MetricName"] == "validation:accuracy"
-
-
-def test_the_search_stays_within_what_the_container_takes() -> None:
-    readme = (PIPELINE.parent / "containers" / "README.md").read_text()
-    ranges = TUNED.request_of("TuneModel")["HyperParameterTuningJobConfig"]["ParameterRanges"]
-    for tuned in (item for kind in ranges.values() for item in kind):
-        assert f"`{tuned['Name']}`" in readme
 
 
 @pytest.mark.parametrize("definition", [ONCE, TUNED])
@@ -463,7 +547,7 @@ def test_judges_get_predictions_and_labels(
 ) -> None:
     request = TUNED.request_of(step)
     inputs = {source["InputName"]: source["S3Input"]["S3Uri"] for source in request["ProcessingInputs"]}
-    assert request["AppSpecification"]["ContainerEntrypoint"] == [command]
+    assert request["AppSpecification"]["ContainerArguments"] == [command]
     assert inputs == {
         **{name: f"s3://data/runs/one/predictions/{who}" for name, who in predictions.items()},
         "test": "s3://data/runs/one/dataset/test",

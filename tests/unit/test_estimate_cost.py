@@ -171,6 +171,8 @@ def test_a_whole_run_is_priced(module: ModuleType, s3: "S3Client", sagemaker: Sa
         "jobs": 3,
         "cached": False,
         "seconds": 360,
+        "spot": False,
+        "unbilledSeconds": 0,
         "hourlyPrice": 0.23,
         "cost": 0.023,
     }
@@ -190,6 +192,33 @@ def test_the_text_tells_what_it_rests_on(module: ModuleType, s3: "S3Client", sag
         "For comparison, aws-samples/aws-sagemaker-byoc-end2end is said to cost about 33 USD a run: "
         "https://github.com/aws-samples/aws-sagemaker-byoc-end2end#running-costs",
     ]
+
+
+def test_what_spot_capacity_saves_is_told(module: ModuleType, s3: "S3Client", sagemaker: SageMaker) -> None:
+    """As SageMaker tells it: the share of the training's seconds that are not billed."""
+    members = {"EnableManagedSpotTraining": True, "TrainingTimeInSeconds": 500}
+    sagemaker.train("TrainModel", BillableTimeInSeconds=100, **members)
+    sagemaker.process("EvaluateQuality", 60, ("quality",))
+    answer = estimate(module)
+    row = answer["steps"][0]
+    assert (row["spot"], row["seconds"], row["unbilledSeconds"]) == (True, 100, 400)
+    assert row["cost"] == pytest.approx(0.23 * 100 / 3600, abs=1e-6)
+    line = "TrainModel ran 500 s on Spot capacity and was billed 100 s: 80% saved."
+    assert answer["text"].splitlines()[1] == line
+    page = read(s3, "quality/report.html")
+    assert line in page
+    assert "1 × ml.m5.xlarge, Spot" in page
+
+
+def test_where_spot_capacity_has_no_price_nothing_is_saved(
+    module: ModuleType, s3: "S3Client", sagemaker: SageMaker
+) -> None:
+    sagemaker.search("TuneModel", [100, 200])
+    for job in sagemaker.jobs.values():
+        job |= {"EnableManagedSpotTraining": True, "TrainingTimeInSeconds": job["BillableTimeInSeconds"]}
+    assert estimate(module)["text"].splitlines()[1] == (
+        "TuneModel asked for Spot capacity; all 300 s count here, on AWS fewer are billed."
+    )
 
 
 def test_what_came_from_the_cache_costs_nothing_and_its_report_stays_as_it_is(

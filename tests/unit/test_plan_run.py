@@ -425,6 +425,25 @@ def test_the_number_of_trainings_chooses_the_pipeline(
 
 
 @pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize("given", [{}, {"maxTuningJobs": 9, "maxParallelTuningJobs": 3}])
+def test_a_container_that_lets_nothing_be_tuned_trains_once_and_the_log_says_so(
+    module: ModuleType,
+    drop: Callable[..., str],
+    given: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("TUNING_PIPELINE_NAME", "")
+    drop("raw/a.csv")
+    answer = start(module, **given)
+    assert (answer["pipelineName"], answer["maxTuningJobs"]) == ("retrain-pipeline", "1")
+    assert answer["maxParallelTuningJobs"] == "1"
+    [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.getMessage().startswith("trains once: the folder of ModelContainer has no tuning.json")
+    assert vars(warning)["maxTuningJobs"] == given.get("maxTuningJobs", 4)
+
+
+@pytest.mark.usefixtures("dynamodb")
 def test_a_given_time_is_told_in_utc(module: ModuleType, drop: Callable[..., str]) -> None:
     drop("raw/a.csv")
     assert start(module, asOf="2026-01-02T04:00:00+01:00")["asOf"] == "2026-01-02T03:00:00.000Z"

@@ -22,3 +22,19 @@ def test_a_folder_is_uploaded_while_it_changes(
         (tmp_path / "step-2").write_text("2")
     assert bucket.keys() == ["checkpoints/step-1", "checkpoints/step-2"]
     assert bucket.get("checkpoints/step-1") == b"one"
+
+
+def test_what_is_deleted_in_the_folder_is_deleted_there_too_where_that_is_wanted(
+    storage: Storage, bucket: Bucket, tmp_path: Path
+) -> None:
+    bucket.put("checkpoints/another", "not of this folder")
+    for name in ("step-1", "step-2"):
+        (tmp_path / name).write_text(name)
+        bucket.put(f"checkpoints/{name}", name)
+    uri = S3Uri.parse(bucket.uri("checkpoints"))
+    with ContinuousUpload(storage, tmp_path, uri):
+        (tmp_path / "step-1").unlink()
+    assert bucket.keys() == ["checkpoints/another", "checkpoints/step-1", "checkpoints/step-2"]
+    with ContinuousUpload(storage, tmp_path, uri, deletes=True):
+        (tmp_path / "step-2").unlink()
+    assert bucket.keys() == ["checkpoints/another", "checkpoints/step-1"]

@@ -91,6 +91,21 @@ def test_inputs_go_down_and_outputs_go_up(
     assert not list((platform.workdir / "processing-job").iterdir())
 
 
+def test_arguments_without_an_entry_point_are_for_the_images_own(
+    jobs: ProcessingJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
+) -> None:
+    code = (
+        "import shutil; print(sys.argv[1:])\n"
+        "shutil.copy(base / 'config/processingjobconfig.json', base / 'processing/output')"
+    )
+    application = {"ImageUri": IMAGE, "ContainerArguments": ["work", "now"]}
+    record = ended(jobs, request_of(code, AppSpecification=application))
+    assert record["ProcessingJobStatus"] == "Completed", record
+    assert logged(laptop, "/aws/sagemaker/ProcessingJobs", job_name) == ["['now']"]
+    config = json.loads(bucket.get("out/processingjobconfig.json"))
+    assert config["AppSpecification"] == {**application, "ContainerEntrypoint": None}
+
+
 def test_the_configuration_is_sagemakers(jobs: ProcessingJobs, request_of: Request, bucket: Bucket) -> None:
     code = (
         "import shutil\n"

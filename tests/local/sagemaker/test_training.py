@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import signal
 import tarfile
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.shapes import Document, parse_request
 from localaws.sagemaker.training import TrainingJobs
-from tests.local.conftest import Laptop, wait_until
+from tests.local.conftest import Laptop, free_port, wait_until
 from tests.local.sagemaker.conftest import IMAGE, Bucket, end_of, ended, logged
 
 Request = Callable[..., Document]
@@ -132,6 +133,70 @@ def test_the_configuration_is_sagemakers(
     assert not [name for name in told["env.json"] if name.startswith("SM_")]
 
 
+# The first instance listens, the second one calls it by its name: the model says what both were given.
+TOGETHER = """
+import socket
+c = json.loads((base / "input/config/resourceconfig.json").read_text())
+rank = c["hosts"].index(c["current_host"])
+said = names = "".join(os.listdir(base / "input/data/train"))
+at = c["hosts"][0], {port}
+if rank == 0:
+    with socket.create_server(at) as s:
+        said = s.accept()[0].recv(9).decode()
+else:
+    s = socket.socket()
+    while s.connect_ex(at): time.sleep(0.1)
+    s.send(names.encode())
+print("rank=%s;" % rank)
+(base / f"model/{rank}").write_text(said + " " + names)
+"""
+
+
+def test_several_instances_train_together(
+    jobs: TrainingJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
+) -> None:
+    for name in ("a", "b", "c"):
+        bucket.put(f"parts/{name}", name)
+    source = {"S3DataType": "S3Prefix", "S3Uri": bucket.uri("parts/")}
+    sharded = channel("", DataSource={"S3DataSource": source | {"S3DataDistributionType": "ShardedByS3Key"}})
+    record = ended(
+        jobs,
+        request_of(
+            TOGETHER.replace("{port}", str(free_port())),
+            InputDataConfig=[sharded],
+            ResourceConfig={"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+            AlgorithmSpecification=algorithm(MetricDefinitions=[{"Name": "rank", "Regex": "rank=(.)"}]),
+            CheckpointConfig={"S3Uri": bucket.uri("checkpoints")},
+        ),
+    )
+    assert record.get("FailureReason") is None
+    model = unpacked(bucket.get(f"models/{job_name}/output/model.tar.gz"))
+    assert model.keys() == {"0", "1"}
+    said, names = model["0"].decode().split()
+    assert sorted(said + names) == ["a", "b", "c"]
+    assert model["1"].decode().split() == [said, said]
+    streams = laptop.client("logs").describe_log_streams(
+        logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job_name}/"
+    )["logStreams"]
+    assert [item["logStreamName"].rpartition("-")[0] for item in streams] == [
+        f"{job_name}/algo-{number}" for number in (1, 2)
+    ]
+    assert sorted(logged(laptop, "/aws/sagemaker/TrainingJobs", job_name)) == ["rank=0;", "rank=1;"]
+
+
+def test_the_instance_that_fails_ends_the_others_and_gives_the_reason(
+    jobs: TrainingJobs, request_of: Request
+) -> None:
+    code = (
+        "me = json.loads((base / 'input/config/resourceconfig.json').read_text())['current_host']\n"
+        "if me == '127.0.0.1': time.sleep(600)\n"
+        "(base / 'output/failure').write_text('the second one'); sys.exit(7)"
+    )
+    cluster = {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
+    record = ended(jobs, request_of(code, ResourceConfig=cluster))
+    assert record["FailureReason"] == "AlgorithmError: the second one, exit code: 7"
+
+
 def test_a_failure_tells_what_the_container_told(
     jobs: TrainingJobs, request_of: Request, bucket: Bucket
 ) -> None:
@@ -172,7 +237,7 @@ def test_a_stopped_job_leaves_its_model(
     )
     jobs.create(request_of(code))
     folder = jobs.platform.workdir / "training-job"
-    wait_until(lambda: list(folder.glob(f"{job_name}-*/model/ready")))
+    wait_until(lambda: list(folder.glob(f"{job_name}-*/algo-1/model/ready")))
     jobs.stop({"TrainingJobName": job_name})
     record = end_of(jobs, job_name)
     assert record["TrainingJobStatus"] == record["SecondaryStatus"] == "Stopped"
@@ -198,6 +263,135 @@ def test_checkpoints_come_and_go(jobs: TrainingJobs, request_of: Request, bucket
     assert bucket.get("checkpoints/run/step-2") == b"['step-1']"
 
 
+def test_where_checkpoints_lie_is_told(
+    jobs: TrainingJobs, request_of: Request, bucket: Bucket, job_name: str
+) -> None:
+    uri = bucket.uri("checkpoints")
+    code = (
+        "import shutil; shutil.copy(base / 'input/config/checkpointconfig.json', base / 'output/data')\n"
+        "(base / 'mine/step-1').write_text('1')"
+    )
+    config = {"S3Uri": uri, "LocalPath": "/opt/ml/mine"}
+    record = ended(jobs, request_of(code, CheckpointConfig=config))
+    assert record["TrainingJobStatus"] == "Completed"
+    told = unpacked(bucket.get(f"models/{job_name}/output/output.tar.gz"))["checkpointconfig.json"]
+    assert json.loads(told) == config
+    assert bucket.get("checkpoints/step-1") == b"1"
+
+
+# Counts to five, a tenth of a second each, and goes on where its checkpoint ends; nothing else may be left.
+COUNTING = """
+model, data, path = base / "model", base / "output/data", base / "checkpoints/count"
+assert not [*model.iterdir(), *data.iterdir()]
+(data / "left").write_text("")
+n = int(path.read_text()) if path.exists() else 0
+def leave(*_):
+    print("left at", n)
+    path.write_text(str(n))
+    sys.exit(143)
+signal.signal(signal.SIGTERM, leave)
+print("starts at", n)
+while n < 5:
+    time.sleep(0.1)
+    n += 1
+    print(f"count={n};")
+(model / "count").write_text(str(n))
+"""
+SPOT = {
+    "EnableManagedSpotTraining": True,
+    "StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 120},
+}
+
+
+@pytest.fixture
+def spot_jobs(platform: Platform) -> Iterator[TrainingJobs]:
+    jobs = TrainingJobs(platform, interruption=0.4)
+    yield jobs
+    jobs.close()
+
+
+def test_an_interrupted_job_goes_on_from_its_checkpoint_on_new_instances(
+    spot_jobs: TrainingJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
+) -> None:
+    definitions = [{"Name": "count", "Regex": "count=([0-9]+)"}]
+    record = ended(
+        spot_jobs,
+        request_of(
+            COUNTING,
+            **SPOT,
+            CheckpointConfig={"S3Uri": bucket.uri("checkpoints")},
+            AlgorithmSpecification=algorithm(MetricDefinitions=definitions),
+        ),
+    )
+    assert record.get("FailureReason") is None
+    assert [item["Status"] for item in record["SecondaryStatusTransitions"]] == [
+        "Starting", "Downloading", "Training",
+        "Interrupted", "Starting", "Downloading", "Training", "Uploading", "Completed",
+    ]  # fmt: skip
+    lines = logged(laptop, "/aws/sagemaker/TrainingJobs", job_name)
+    starts = [int(line.split()[-1]) for line in lines if line.startswith("starts at")]
+    [left] = [int(line.split()[-1]) for line in lines if line.startswith("left at")]
+    assert starts == [0, left]
+    assert 0 < left < 5
+    assert [line for line in lines if line.startswith("count=")] == [f"count={n};" for n in range(1, 6)]
+    assert record["FinalMetricDataList"][0]["Value"] == 5
+    assert unpacked(bucket.get(f"models/{job_name}/output/model.tar.gz")) == {"count": b"5"}
+    assert record["BillableTimeInSeconds"] == record["TrainingTimeInSeconds"] >= 1
+
+
+def test_without_checkpoints_an_interrupted_job_starts_anew(
+    spot_jobs: TrainingJobs, request_of: Request, laptop: Laptop, job_name: str
+) -> None:
+    record = ended(spot_jobs, request_of(COUNTING.replace("< 5", "< 9"), **SPOT))
+    assert record["TrainingJobStatus"] == "Completed"
+    lines = logged(laptop, "/aws/sagemaker/TrainingJobs", job_name)
+    assert [line for line in lines if line.startswith("starts at")] == ["starts at 0"] * 2
+
+
+def test_only_spot_instances_are_interrupted(
+    spot_jobs: TrainingJobs, request_of: Request, bucket: Bucket
+) -> None:
+    record = ended(spot_jobs, request_of(COUNTING, CheckpointConfig={"S3Uri": bucket.uri("checkpoints")}))
+    statuses = [item["Status"] for item in record["SecondaryStatusTransitions"]]
+    assert statuses == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
+
+
+def test_both_runs_together_may_take_max_runtime(spot_jobs: TrainingJobs, request_of: Request) -> None:
+    condition = {"MaxRuntimeInSeconds": 1, "MaxWaitTimeInSeconds": 60}
+    record = ended(spot_jobs, request_of("time.sleep(600)", **SPOT | {"StoppingCondition": condition}))
+    assert (record["TrainingJobStatus"], record["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+    moments = {item["Status"]: item["StartTime"] for item in record["SecondaryStatusTransitions"]}
+    assert (moments["Uploading"] - moments["Training"]).total_seconds() < 0.95  # of the second run
+
+
+def test_waiting_and_running_may_take_max_wait(spot_jobs: TrainingJobs, request_of: Request) -> None:
+    code = "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1.5), sys.exit(0))); time.sleep(600)"
+    condition = {"MaxRuntimeInSeconds": 2, "MaxWaitTimeInSeconds": 2}
+    record = ended(spot_jobs, request_of(code, **SPOT | {"StoppingCondition": condition}))
+    assert (record["TrainingJobStatus"], record["SecondaryStatus"]) == ("Stopped", "MaxWaitTimeExceeded")
+
+
+@pytest.mark.parametrize(
+    ("spot", "condition", "words"),
+    [
+        (
+            False,
+            {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 60},
+            "Invalid MaxWaitTimeInSeconds. It is only supported when EnableManagedSpotTraining is set to",
+        ),
+        (True, {"MaxRuntimeInSeconds": 60}, "It must be present and be greater than or equal to"),
+        (True, {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 59}, "It must be present and be greater"),
+        (True, {"MaxWaitTimeInSeconds": 86_399}, "It must be present and be greater than or equal to"),
+    ],
+)
+def test_the_wait_for_spot_instances_has_to_fit(
+    jobs: TrainingJobs, request_of: Request, spot: bool, condition: Document, words: str
+) -> None:
+    request = request_of("", EnableManagedSpotTraining=spot, StoppingCondition=condition)
+    with pytest.raises(ValidationException, match=re.escape(words)):
+        jobs.create(request)
+
+
 def test_an_uncompressed_model(
     jobs: TrainingJobs, request_of: Request, bucket: Bucket, job_name: str
 ) -> None:
@@ -219,10 +413,6 @@ def test_a_channel_without_data_fails_the_job(
     ("members", "named"),
     [
         ({"AlgorithmSpecification": algorithm(TrainingInputMode="Pipe")}, "TrainingInputMode"),
-        (
-            {"ResourceConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
-            "InstanceCount",
-        ),
         (
             {
                 "InputDataConfig": [

@@ -450,7 +450,6 @@ UNSUPPORTED: dict[str, Document] = {
     "CompleteOnConvergence": {
         "TuningJobCompletionCriteria": {"ConvergenceDetected": {"CompleteOnConvergence": "Enabled"}}
     },
-    "InstanceCount": {"ResourceConfig": {"InstanceCount": 2, "VolumeSizeInGB": 1}},
     "MaxNumberOfTrainingJobs": {"Strategy": "Random"},
     "WarmStartConfig": {
         "WarmStartConfig": {

@@ -1,0 +1,60 @@
+"""Checkpoints: a folder of a training job's container that outlives the container, in S3.
+
+Source: "Checkpoints in Amazon SageMaker AI" of the developer guide.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from localaws.runtimes.container import OPT_ML
+from localaws.sagemaker.continuous_upload import ContinuousUpload
+from localaws.sagemaker.jobs import Job, local_path
+from localaws.sagemaker.shapes import Document
+from localaws.sagemaker.storage import S3Uri
+
+CONFIG = "CheckpointConfig"
+DEFAULT_PATH = f"{OPT_ML}/checkpoints"
+
+
+def check(request: Document) -> None:
+    """Make sure that a request's checkpoints, if it has any, have their places.
+
+    Raises:
+        ValidationException: the S3Uri is none, or the LocalPath is not below /opt/ml.
+    """
+    if CONFIG in request:
+        S3Uri.parse(request[CONFIG]["S3Uri"])
+        _relative_path(request[CONFIG])
+
+
+def told(request: Document) -> dict[str, Document]:
+    """The file of the container's configuration that says where they are, by its name."""
+    if CONFIG not in request:
+        return {}
+    return {"checkpointconfig": {"LocalPath": DEFAULT_PATH, **request[CONFIG]}}
+
+
+@contextmanager
+def kept(job: Job, base_dir: Path) -> Iterator[None]:
+    """Bring what S3 has to a container; what it writes and deletes meanwhile, S3 writes and deletes.
+
+    Args:
+        job: whose.
+        base_dir: what the container sees as /opt/ml.
+    """
+    config = job.request.get(CONFIG)
+    if config is None:
+        yield
+        return
+    folder = base_dir / _relative_path(config)
+    folder.mkdir(parents=True, exist_ok=True)
+    # A prefix: "run" must not find what lies under "run-2".
+    uri = S3Uri.parse(config["S3Uri"].rstrip("/") + "/")
+    job.storage.download(job.storage.listed(uri), folder)
+    with ContinuousUpload(job.storage, folder, uri, deletes=True):
+        yield
+
+
+def _relative_path(config: Document) -> PurePosixPath:
+    return local_path(config.get("LocalPath", DEFAULT_PATH), OPT_ML)
