@@ -1,11 +1,13 @@
 import ast
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.session import get_session
 from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
@@ -47,10 +49,10 @@ def test_the_transformed_template_is_clean(monkeypatch: pytest.MonkeyPatch) -> N
     for pipeline in ("Pipeline", "TuningPipeline"):
         properties = template["Resources"][pipeline]["Properties"]
         include = properties["PipelineDefinition"].pop("Fn::Transform")
-        assert include["Name"] == "AWS::Include"
-        properties["PipelineDefinition"] = json.loads((ROOT / include["Parameters"]["Location"]).read_text())
+        properties["PipelineDefinition"] = read_include(include)
+    template["Mappings"] = read_include(template["Mappings"]["Fn::Transform"])
     for resource in template["Resources"].values():  # `sam deploy` uploads what these name
-        for name in ("CodeUri", "DefinitionUri"):
+        for name in ("CodeUri", "ContentUri", "DefinitionUri"):
             if name in resource["Properties"]:
                 assert (ROOT / resource["Properties"][name]).exists()
                 resource["Properties"][name] = "s3://bucket/key"
@@ -60,7 +62,13 @@ def test_the_transformed_template_is_clean(monkeypatch: pytest.MonkeyPatch) -> N
         "AWS::Events::Rule",
         "AWS::Lambda::Function",
     }
+    transformed["Transform"] = "AWS::LanguageExtensions"  # the translator's own takes the other one with it
     assert [str(match) for match in lint(json.dumps(transformed), config=REGION)] == []
+
+
+def read_include(include: dict[str, Any]) -> Any:
+    assert include["Name"] == "AWS::Include"
+    return json.loads((ROOT / include["Parameters"]["Location"]).read_text())
 
 
 def test_substitutions_are_those_of_the_definition() -> None:
@@ -121,6 +129,70 @@ def test_functions_may_ask_sagemaker_for_what_their_code_asks_for(function: str)
     assert granted == {f"sagemaker:{name.replace('_', ' ').title().replace(' ', '')}" for name in called}
 
 
+def test_the_images_function_may_do_what_its_code_does_and_no_more() -> None:
+    folder = ROOT / FUNCTIONS["ProvideImages"]["Properties"]["CodeUri"]
+    source = "".join(path.read_text() for path in folder.glob("*.py"))
+    called = {
+        f"{service}:{name.replace('_', ' ').title().replace(' ', '')}"
+        for service, name in re.findall(r"\b_?(codebuild|dynamodb|ecr)\.(\w+)\(", source)
+    }
+    granted = {item for item in actions("ProvideImagesRole") if not item.startswith(("logs:", "xray:"))}
+    assert granted == called
+    [table] = [item for item in statements("ProvideImagesRole") if "dynamodb:PutItem" in item["Action"]]
+    assert table["Condition"] == {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["BUILD"]}}
+
+
+def test_images_are_scanned_kept_and_never_move() -> None:
+    for name in ("ProcessingRepository", "ModelRepository"):
+        repository = RESOURCES[name]
+        properties = repository["Properties"]
+        assert repository["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert properties["ImageTagMutability"] == "IMMUTABLE"
+        assert properties["ImageScanningConfiguration"] == {"ScanOnPush": True}
+        # A name that stays with a repository that stays would be in the next one's way.
+        assert not {"RepositoryName", "LifecyclePolicy"} & properties.keys()
+
+
+def test_what_uses_images_waits_for_them_and_they_for_word_of_their_build() -> None:
+    images = RESOURCES["Images"]
+    given = RESOURCES["Workflow"]["Properties"]["DefinitionSubstitutions"]
+    wished = {item["Fn::If"][2]["Name"] for item in images["Properties"]["Images"]}
+    assert wished == {"Processing", "Model"}
+    for name in wished:
+        chosen = given[f"{name}ImageUri"]["Fn::If"]
+        assert chosen[0] == f"Has{name}Image"
+        assert chosen[2]["Fn::If"][:2] == ["BuildsImages", {"Fn::GetAtt": ["Images", f"{name}Uri"]}]
+    rule = RESOURCES["BuildEnded"]["Properties"]
+    assert rule["EventPattern"]["detail"]["project-name"] == [{"Ref": "ImageBuilder"}]
+    assert rule["Targets"] == [{"Id": "ProvideImages", "Arn": images["Properties"]["ServiceToken"]}]
+    # Of the template's own: with AWS::LanguageExtensions, nothing may depend on what SAM is yet to make.
+    assert images["DependsOn"] == ["BuildEnded", "BuildEndedPermission"]
+    assert set(images["DependsOn"]) <= RESOURCES.keys()
+
+
+def test_a_build_ends_before_its_stack_gives_up() -> None:
+    builder = RESOURCES["ImageBuilder"]["Properties"]
+    minutes = builder["TimeoutInMinutes"] + builder["QueuedTimeoutInMinutes"]
+    assert minutes * 60 < RESOURCES["Images"]["Properties"]["ServiceTimeout"] <= 3600
+
+
+def test_without_builds_nothing_of_them_is_there() -> None:
+    """Nor is it on the laptop, which runs the folders themselves."""
+    conditional = {name for name, item in RESOURCES.items() if item.get("Condition") == "BuildsImages"}
+    builders = {name for name in RESOURCES if re.search("Image|Repository|ContainersSource|BuildEnded", name)}
+    assert conditional == builders
+    local = tomllib.loads((ROOT / "samconfig.toml").read_text())["local"]["deploy"]["parameters"]
+    assert "BuildImages=false" in local["parameter_overrides"].split()
+
+
+@pytest.mark.parametrize("name", ["linear", "my-model_2", "a.b", "", "Linear", "a/b", "-x", "a--b", "a b"])
+def test_the_containers_name_is_what_a_repository_takes(name: str) -> None:
+    allowed = re.fullmatch(TEMPLATE["Parameters"]["ModelContainer"]["AllowedPattern"], name)
+    shape = get_session().get_service_model("ecr").shape_for("RepositoryName")
+    assert not allowed or re.fullmatch(shape.metadata["pattern"], f"retrain/{name}")
+    assert bool(allowed) == (name in ("linear", "my-model_2", "a.b"))
+
+
 @pytest.mark.parametrize(
     "version", ["unversioned", "1f2e3d4", "v1.2-3-g1f2e3d4+dirty", "a b", 'a"b', "a#b", ""]
 )
@@ -151,8 +223,10 @@ def test_one_word_runs_through_everything(name: str) -> None:
     assert properties["CodeUri"] == f"functions/{folder}"
     assert properties["Role"] == {"Fn::GetAtt": [f"{name}Role", "Arn"]}
     assert properties["LoggingConfig"] == {"LogGroup": {"Ref": f"{name}Logs"}}
-    arn = RESOURCES["Workflow"]["Properties"]["DefinitionSubstitutions"][f"{name}Arn"]
-    assert arn == {"Fn::GetAtt": [name, "Arn"]}
+    called = {f"{name}Arn": {"Fn::GetAtt": [name, "Arn"]}}
+    substitutions = RESOURCES["Workflow"]["Properties"]["DefinitionSubstitutions"]
+    custom = {"ProvideImagesArn": RESOURCES["Images"]["Properties"]["ServiceToken"]}
+    assert called.items() <= {**substitutions, **custom}.items()
 
 
 def test_every_function_is_deployed() -> None:
@@ -180,7 +254,8 @@ def test_functions_get_the_environment_that_they_read(name: str) -> None:
 def test_every_actor_trusts_one_service(role: str) -> None:
     [statement] = ROLES[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
     service = statement["Principal"]["Service"]
-    assert service in ("lambda.amazonaws.com", "sagemaker.amazonaws.com", "states.amazonaws.com")
+    services = ("codebuild", "lambda", "sagemaker", "states")
+    assert service in [f"{name}.amazonaws.com" for name in services]
     if service != "lambda.amazonaws.com":  # Lambda sends no source account
         assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
@@ -201,6 +276,7 @@ def test_roles_grant_no_wildcards(role: str) -> None:
 def test_every_action_is_given_a_reason() -> None:
     lines = [line for line in SOURCE.splitlines() if re.search(r"(- |Action: )[a-z0-9]+:[A-Z]\w+", line)]
     granted = sum(len(as_list(statement["Action"])) for role in ROLES for statement in statements(role))
+    granted += sum(item["Type"] == "AWS::Lambda::Permission" for item in RESOURCES.values())
     assert len([line for line in lines if "sts:AssumeRole" not in line]) == granted
     assert [line for line in lines if "sts:AssumeRole" not in line and " # " not in line] == []
 
@@ -221,7 +297,11 @@ def test_the_bucket_is_closed_kept_and_heard() -> None:
 
 def test_no_rule_expires_what_a_live_endpoint_still_needs() -> None:
     rules = RESOURCES["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert {rule.get("Prefix") for rule in rules if "ExpirationInDays" in rule} == {"async/", "athena/"}
+    assert {rule.get("Prefix") for rule in rules if "ExpirationInDays" in rule} == {
+        "async/",
+        "athena/",
+        "checkpoints/",
+    }
 
 
 def test_delete_markers_go_with_the_versions_that_they_hid() -> None:
@@ -243,7 +323,7 @@ def test_files_under_raw_start_the_workflow() -> None:
 
 def test_logs_are_kept_for_a_bounded_time() -> None:
     groups = {name for name, item in RESOURCES.items() if item["Type"] == "AWS::Logs::LogGroup"}
-    assert groups == {f"{name}Logs" for name in [*FUNCTIONS, "Workflow"]}
+    assert groups == {f"{name}Logs" for name in [*FUNCTIONS, "ImageBuilder", "Workflow"]}
     assert all(RESOURCES[name]["Properties"]["RetentionInDays"] for name in groups)
 
 

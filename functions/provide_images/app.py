@@ -1,0 +1,129 @@
+"""Provide images: tells CloudFormation their URIs by digest, and has those built that are not there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics, Tracer
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.parser import parse
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from builds import BuildFailedError, explain_build, start_build
+from images import Wish, identify
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_pascal
+from stack import Pending, StackRequest
+
+logger = Logger(service="provide_images")
+tracer = Tracer(service="provide_images")
+metrics = Metrics(namespace="Retrain", service="provide_images")
+
+
+class Environment(BaseModel):
+    """The function's configuration, read from its environment."""
+
+    model_config = ConfigDict(alias_generator=str.upper)
+    project_name: str
+    table_name: str
+    containers: Path
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
+        """Raises an error that names every missing variable."""
+        return cls.model_validate(dict(environ))
+
+
+class Properties(BaseModel):
+    """What the template says of the images; `source` is the version of the layer that holds containers/."""
+
+    model_config = ConfigDict(alias_generator=to_pascal)
+    source: str
+    images: list[Wish]
+
+
+class BuildEnded(BaseModel):
+    """EventBridge's word that a build ended."""
+
+    build_arn: str = Field(alias="build-id")
+
+    @property
+    def build_id(self) -> str:
+        """As CodeBuild answers it when the build starts: `<project>:<uuid>`."""
+        return self.build_arn.rpartition("/")[2]
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Takes the stack's request for images, and word of the builds that it leads to.
+
+    The registry is the truth: a build's end only wakes, and what the registry has then is the answer.
+    """
+    environment = Environment.read()
+    pending = Pending(boto3.client("dynamodb"), environment.table_name)
+    if "RequestType" in event:
+        provide(parse(event=event, model=StackRequest), environment, pending)
+        return
+    build_id = parse(event=event["detail"], model=BuildEnded).build_id
+    request = pending.find(build_id)
+    if request is None:
+        metrics.add_metric("BuildsUnasked", MetricUnit.Count, 1)
+        logger.info("nobody waits for this build", extra={"build": build_id})
+        return
+    provide(request, environment, pending, build_id)
+    pending.forget(build_id)
+
+
+def provide(
+    request: StackRequest, environment: Environment, pending: Pending, ended: str | None = None
+) -> None:
+    """Answers the request, whatever happens: else CloudFormation would wait for an hour.
+
+    `ended` is the build that ran for it, if there was one.
+    """
+    try:
+        uris = find_or_build(request, environment, pending, ended)
+    except Exception as error:
+        logger.exception("refused")
+        metrics.add_metric("ImagesRefused", MetricUnit.Count, 1)
+        request.refuse(f"{type(error).__name__}: {error}")
+    else:
+        if uris is not None:
+            logger.info("provided", extra={"images": uris})
+            metrics.add_metric("ImagesProvided", MetricUnit.Count, len(uris))
+            request.answer(uris)
+
+
+def find_or_build(
+    request: StackRequest, environment: Environment, pending: Pending, ended: str | None
+) -> dict[str, str] | None:
+    """Each image's URI by digest, as `<name>Uri`; None if a build was started for those that are missing.
+
+    Raises:
+        UnknownImageError: containers/ does not make such an image.
+        BuildFailedError: images are missing although their build has ended.
+    """
+    if request.request_type == "Delete":
+        return {}  # images stay, as endpoints may run on them
+    properties = parse(event=request.resource_properties, model=Properties)
+    ecr = boto3.client("ecr")
+    images = [identify(wish, environment.containers) for wish in properties.images]
+    found = {image: image.find(ecr) for image in images}
+    missing = [image for image, uri in found.items() if not uri]
+    if not missing:
+        return {f"{image.name}Uri": uri for image, uri in found.items() if uri}
+    codebuild = boto3.client("codebuild")
+    if ended:
+        raise BuildFailedError(
+            f"There is no {' nor '.join(image.tag for image in missing)}. {explain_build(codebuild, ended)}"
+        )
+    started = start_build(codebuild, environment.project_name, properties.source, missing, request.request_id)
+    pending.keep(started, request)
+    metrics.add_metric("ImagesBuilding", MetricUnit.Count, len(missing))
+    logger.info("building", extra={"build": started, "images": [image.tag for image in missing]})
+    return None

@@ -1,0 +1,45 @@
+"""Builds of images by CodeBuild."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_codebuild import CodeBuildClient
+
+MAX_CONTEXT = 300  # characters; a message repeats the whole command before it says what is wrong
+
+
+class BuildFailedError(Exception):
+    """A build ended, and an image that it was for is not in the registry."""
+
+
+def start_build(
+    codebuild: CodeBuildClient, project: str, source: str, images: Iterable[object], request_id: str
+) -> str:
+    """Starts the build, once for a request however often it is delivered; answers the build's id."""
+    variables = {"SOURCE": source, "IMAGES": " ".join(map(str, images))}
+    answer = codebuild.start_build(
+        projectName=project,
+        idempotencyToken=request_id,
+        environmentVariablesOverride=[
+            {"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()
+        ],
+    )
+    return answer["build"]["id"]
+
+
+def explain_build(codebuild: CodeBuildClient, build_id: str) -> str:
+    """How the build ended, what its failed phase says, and where its log is."""
+    [build] = codebuild.batch_get_builds(ids=[build_id])["builds"]
+    contexts = [
+        context.get("message", "")
+        for phase in build.get("phases", [])
+        if phase.get("phaseStatus", "SUCCEEDED") != "SUCCEEDED"
+        for context in phase.get("contexts", [])
+    ]
+    told = " ".join("; ".join(contexts).split())
+    reason = f" ({told[-MAX_CONTEXT:]})" if told else ""
+    link = build.get("logs", {}).get("deepLink", "none was written")
+    return f"Build {build_id} ended as {build['buildStatus']}{reason}. Its log: {link}"
