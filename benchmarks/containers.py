@@ -48,8 +48,8 @@ class Ran:
 class Containers:
     """Runs image folders' commands as the laptop's process runtime does; what they say is the progress."""
 
-    def __init__(self, environments: Path) -> None:
-        self._runtime = ProcessRuntime(Images(IMAGES), environments)
+    def __init__(self, environments: Path, images: Path = IMAGES) -> None:
+        self._runtime = ProcessRuntime(Images(images), environments)
 
     def prepare(self, *images: str) -> None:
         """Make the images' environments, so that no measurement holds an installation."""
@@ -71,7 +71,9 @@ class Containers:
         return ran
 
     @contextlib.contextmanager
-    def serving(self, image: str, base: Path, environment: Mapping[str, str]) -> Iterator[int]:
+    def serving(
+        self, image: str, base: Path, environment: Mapping[str, str], ping: str = "/ping"
+    ) -> Iterator[int]:
         """The port on which `serve` answers."""
         with socket.socket() as probe:
             probe.bind((HOST, 0))
@@ -80,10 +82,10 @@ class Containers:
         ran = Ran()
         with self._running(image, ("serve",), base, own, ran) as container:
             deadline = time.monotonic() + HEALTHY_SECONDS
-            while not _healthy(port):
+            while not _healthy(port, ping):
                 if container.wait(PING_SECONDS) is not None or time.monotonic() > deadline:
                     last = "\n".join(line for _, line in ran.lines[-TOLD_LINES:])
-                    raise CommandError(f"serve of {image} does not answer /ping:\n{last}")
+                    raise CommandError(f"serve of {image} does not answer {ping}:\n{last}")
             yield port
 
     @contextlib.contextmanager
@@ -99,7 +101,7 @@ class Containers:
 
         container = self._runtime.start(ContainerSpec(image, command, base, environment, on_line))
         try:
-            with Watch(_pid(base)) as watch:
+            with Watch(pid(base)) as watch:
                 yield container
                 ran.seconds = time.monotonic() - started
             ran.megabytes = watch.megabytes
@@ -107,7 +109,7 @@ class Containers:
             container.stop(GRACE_SECONDS)
 
 
-def _pid(base: Path) -> int:
+def pid(base: Path) -> int:
     """The process whose base folder this is; 0 if it has ended already."""
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
@@ -116,10 +118,10 @@ def _pid(base: Path) -> int:
     return 0
 
 
-def _healthy(port: int) -> bool:
+def _healthy(port: int, path: str) -> bool:
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has another loopback
     try:
-        with direct.open(f"http://{HOST}:{port}/ping", timeout=2) as answer:
+        with direct.open(f"http://{HOST}:{port}{path}", timeout=2) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -1,165 +1,98 @@
 """A training job: reads the channels, measures on rows held out, fits on all rows, saves the model."""
 
-import json
-import os
-import sys
-import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from time import monotonic
+from collections.abc import Sequence
+from dataclasses import replace
 
-import hyperparameters
 import numpy as np
-from errors import LinearError, TrainingDataError
-from features import ngram_rows
-from fitting import Chosen, Labels, fit
-from hyperparameters import Hyperparameters
-from scipy.sparse import csr_array
+from calibration import fit_scale, held_out_probabilities, log_loss, probabilities
+from fitting import Fitted, Labels, Part, Solver, fit
+from hyperparameters import Hyperparameters, parse
+from known import Known, know
+from letters import Letters
+from model import View, assemble
+from numpy.typing import NDArray
+from toolkit.errors import TrainingDataError
+from toolkit.job import Job
+from toolkit.rows import hold_out, known_labels, places
+from words import Words
 
-FAILURE_CHARACTERS = 1024  # what SageMaker keeps as FailureReason
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Labelled texts, column by column."""
-
-    texts: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
+LETTERS_BETWEEN = 2  # the longest run of letters and the shortest
 
 
-def main(environment: Mapping[str, str] = os.environ) -> None:
-    """Train; on an error leave its reason in output/failure and exit 1."""
-    base = Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-    try:
-        train(base)
-    except LinearError as error:
-        fail(base, str(error))
-    except MemoryError:
-        fail(base, "out of memory; choose an instance type with more")
-    except Exception as error:
-        traceback.print_exc()
-        fail(base, f"{type(error).__name__}: {error}")
-
-
-def fail(base: Path, reason: str) -> None:
-    """Tell SageMaker why, and exit."""
-    print(f"error: {reason}", file=sys.stderr, flush=True)
-    file = base / "output/failure"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(reason[:FAILURE_CHARACTERS], "utf-8", "backslashreplace")
-    sys.exit(1)
-
-
-def train(base: Path) -> None:
-    """Read input/data/{train,validation} and input/config/hyperparameters.json, write model/.
+def train(job: Job) -> None:
+    """Read the channels train and validation, write the model.
 
     A model of the channel train is measured on the channel validation, or, where that is missing or holds no
-    row, a model of most of train on the rest. The model that is saved learns from all rows.
+    row, a model of most of train on the rest. The model that is saved learns from all rows: its fit begins
+    where the measured one ended, and takes half as many epochs at most. Which n-grams are frequent enough is
+    told once, by all texts, not by labels.
 
     Raises:
-        LinearError: The hyperparameters or the data cannot be used.
+        ContainerError: The hyperparameters or the data cannot be used.
     """
-    settings = hyperparameters.load(base / "input/config/hyperparameters.json")
-    log(f"hyperparameters: {settings}")
-    rows = read(base / "input/data/train")
-    if not rows.texts:
-        raise TrainingDataError("the channel train holds no row")
+    settings = parse(job.hyperparameters)
+    job.log(f"hyperparameters: {settings}")
+    rows = job.read("train")
     labels = known_labels(rows)
-    actual = place(rows, labels)
+    actual = places(rows, labels)
     held = hold_out(actual, settings.validation_fraction, settings.seed)
-    log(f"{len(rows.texts):,} rows; labels: {', '.join(labels)}")
-    validation = read(base / "input/data/validation")
-    if validation.texts:
-        held = np.repeat([False, True], [len(rows.texts), len(validation.texts)])
-        actual = np.concatenate([actual, place(validation, labels)])
-        log(f"{len(validation.texts):,} rows for validation")
-    features = ngram_rows(rows.texts + validation.texts, settings.ngrams, settings.hash_bits)
-    log(f"{features.nnz:,} n-grams in all texts")
-    measure(features, actual, held, labels, settings)
-    model = fit(features, actual, labels, settings)
-    model.save(base / "model")
-    log(f"saved a model of {len(model.columns):,} n-grams")
+    job.log(f"{len(rows):,} rows; labels: {', '.join(labels)}")
+    validation = job.read("validation")
+    if len(validation):
+        held = np.repeat([False, True], [len(rows), len(validation)])
+        actual = np.concatenate([actual, places(validation, labels)])
+        job.log(f"{len(validation):,} rows for validation")
+    views, parts = looks(settings)
+    texts = rows.texts + validation.texts
+    known = [know(view.rows(texts), view.bits, settings.min_documents) for view in views]
+    job.log(f"{sum(len(one.columns) for one in known):,} n-grams")
+    if not any(len(one.columns) for one in known):
+        raise TrainingDataError("no text holds a word")
+    solver = Solver(
+        settings.smoothing,
+        settings.inverse_regularization,
+        settings.epochs,
+        settings.tolerance,
+        settings.seed,
+    )
+    measured = fit(known, parts, actual, np.flatnonzero(~held), solver) if held.any() else None
+    scale = measure(job, measured, known, actual, held)
+    if measured:
+        solver = replace(solver, epochs=(settings.epochs + 1) // 2)
+    fitted = fit(known, parts, actual, np.arange(len(actual)), solver, measured)
+    model = assemble(labels, views, known, fitted, scale)
+    model.save(job.model_dir)
+    job.log(f"saved a model of {model.size:,} weights")
 
 
-def known_labels(rows: Rows) -> list[str]:
-    """The labels that a model of these rows knows, in the order of its probabilities."""
-    labels = sorted(set(rows.labels))
-    if len(labels) < 2:
-        raise TrainingDataError(f"all {len(rows.labels):,} rows have the label '{labels[0]}'; two are needed")
-    return labels
-
-
-def place(rows: Rows, labels: list[str]) -> Labels:
-    """Each row's label, as its place in labels."""
-    places = {label: i for i, label in enumerate(labels)}
-    if unknown := set(rows.labels) - places.keys():
-        raise TrainingDataError(f"the channel train has no row of the label '{min(unknown)}' of validation")
-    return np.array([places[label] for label in rows.labels])
+def looks(settings: Hyperparameters) -> tuple[list[View], list[Part]]:
+    """How texts are looked at, and the models to add up."""
+    share = settings.letters_share if settings.letters else 0.0
+    words = Words(settings.ngrams, settings.skips, settings.ending, settings.negation, settings.hash_bits)
+    views: list[View] = [words]
+    parts = [
+        Part(0, "ratio", (1 - share) * (1 - settings.idf_share)),
+        Part(0, "idf", (1 - share) * settings.idf_share),
+    ]
+    if settings.letters:
+        shortest = max(1, settings.letters - LETTERS_BETWEEN)
+        views.append(Letters(shortest, settings.letters, settings.hash_bits))
+        parts.append(Part(1, "ratio", share))
+    return views, [part for part in parts if part.share > 0]
 
 
 def measure(
-    features: csr_array, actual: Labels, held: Chosen, labels: list[str], settings: Hyperparameters
-) -> None:
-    """Print how good a model of the other rows is on the rows held out."""
-    if not held.any():
-        log("no row is held out, so nothing is measured")
-        return
-    model = fit(features[~held], actual[~held], labels, settings)
-    for name, chosen in (("train", ~held), ("validation", held)):
-        probabilities = model.predict_rows(model.known(features[chosen]))
-        right = probabilities.argmax(axis=1) == actual[chosen]
-        given = np.take_along_axis(probabilities, actual[chosen][:, None], axis=1)
-        loss = -np.log(np.maximum(given, np.finfo(np.float64).tiny)).mean()
-        log(f"{name}:rows={chosen.sum()}; {name}:accuracy={right.mean():.4f}; {name}:log_loss={loss:.4f};")
-
-
-def hold_out(actual: Labels, fraction: float, seed: int) -> Chosen:
-    """Choose this fraction of each label's rows, rounded down, so that each keeps some to learn from."""
-    random = np.random.default_rng(seed)
-    held = np.zeros(len(actual), np.bool_)
-    for label in np.unique(actual):
-        members = random.permutation(np.flatnonzero(actual == label))
-        held[members[: int(len(members) * fraction)]] = True
-    return held
-
-
-def read(folder: Path) -> Rows:
-    """Read every JSON Lines file of a channel; one that is not there has none.
-
-    Raises:
-        TrainingDataError: A row is not what is expected.
-    """
-    rows = Rows()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        with path.open(encoding="utf-8") as file:
-            try:
-                for number, line in enumerate(file, 1):
-                    if line.strip():
-                        add(rows, line, f"{path.name}, line {number}")
-            except UnicodeDecodeError as error:
-                raise TrainingDataError(f"{path.name} is not UTF-8 text: {error}") from error
-    return rows
-
-
-def add(rows: Rows, line: str, where: str) -> None:
-    """Add one row."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise TrainingDataError(f"{where}: not JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise TrainingDataError(f"{where}: not a JSON object")
-    for name in ("text", "label"):
-        if not isinstance(row.get(name), str):
-            raise TrainingDataError(f"{where}: no '{name}'")
-    rows.texts.append(row["text"])
-    rows.labels.append(sys.intern(row["label"]))
-
-
-def log(message: str) -> None:
-    """Print a line with the seconds since the process started to train."""
-    print(f"[{monotonic() - STARTED:6.1f}s] {message}", flush=True)
-
-
-STARTED = monotonic()
+    job: Job, fitted: Fitted | None, known: Sequence[Known], actual: Labels, held: NDArray[np.bool_]
+) -> float:
+    """Print how good a model of the other rows is on the rows held out; return the factor of its scores."""
+    if fitted is None:
+        job.log("no row is held out, so nothing is measured")
+        return fit_scale(np.empty((0, 1)), np.empty(0, np.int64))
+    scores = fitted.scores(known)
+    scale = fit_scale(scores[held], actual[held])
+    learned = probabilities(scores[~held], scale)
+    unseen = held_out_probabilities(scores[held], actual[held])
+    for name, given, right in (("train", learned, actual[~held]), ("validation", unseen, actual[held])):
+        accuracy = float((given.argmax(axis=1) == right).mean())
+        job.report(name, rows=len(right), accuracy=accuracy, log_loss=log_loss(given, right))
+    return scale

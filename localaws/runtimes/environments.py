@@ -1,4 +1,4 @@
-"""An image folder's virtual environment, made once for each content of its requirements.txt."""
+"""An image folder's virtual environment, made once for each content of its requirements."""
 
 import fcntl
 import hashlib
@@ -7,18 +7,27 @@ import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import uv
 
 from localaws.runtimes.container import ImageError
+from localaws.runtimes.folders import REQUIREMENTS, local_projects, tree_digest
 
 INSTALL_SECONDS = 1800  # a large framework over a slow line
 TOLD_LINES = 15  # of what uv said, in the error
+FIND_LINKS = "UV_FIND_LINKS"
+# pip's variables that uv reads under names of its own.
+OF_PIP = {
+    "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
+    "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS": FIND_LINKS,
+}
 
 
 class Environments:
@@ -29,10 +38,15 @@ class Environments:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def path(self, folder: Path) -> Path:
-        """Where the environment of an image folder is, or will be."""
-        requirements = folder / "requirements.txt"
+        """Where the environment of an image folder is, or will be.
+
+        Raises:
+            ImageError: a local project that it requires is not there.
+        """
+        requirements = folder / REQUIREMENTS
         content = requirements.read_bytes() if requirements.is_file() else b""
-        identity = f"{sys.version}\n{sys.base_prefix}\n".encode()
+        projects = [tree_digest(project) for project in local_projects(folder)]
+        identity = "\n".join([sys.version, sys.base_prefix, *projects, ""]).encode()
         return self._cache_dir / f"{folder.name}-{hashlib.sha256(identity + content).hexdigest()[:16]}"
 
     def make(self, folder: Path) -> Path:
@@ -61,23 +75,43 @@ class Environments:
         aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
         try:
             _uv(folder, "venv", "--relocatable", "--python", sys.executable, str(aside))
-            if (folder / "requirements.txt").is_file():
+            if (folder / REQUIREMENTS).is_file():
                 _uv(
-                    folder, "pip", "install", "--compile-bytecode",
-                    "--python", str(aside / "bin" / "python"), "-r", "requirements.txt",
+                    folder, "pip", "install", "--compile-bytecode", *_fresh(local_projects(folder)),
+                    "--python", str(aside / "bin" / "python"), "-r", REQUIREMENTS,
                 )  # fmt: skip
             aside.rename(path)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def _uv(folder: Path, *arguments: str) -> None:
+def _fresh(projects: list[Path]) -> list[str]:
+    # uv builds a folder once, and looks for a change in its pyproject.toml only.
+    names = [name for project in projects if (name := _project_name(project))]
+    return [f"--refresh-package={name}" for name in names]
+
+
+def _project_name(project: Path) -> str:
+    file = project / "pyproject.toml"
+    content = tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+    return str(content.get("project", {}).get("name", ""))
+
+
+def _environment(given: Mapping[str, str]) -> dict[str, str]:
     # Packages may run code of their own while they are built: no credentials for them.
-    environment = {
+    own = {
         name: value
-        for name, value in os.environ.items()
+        for name, value in given.items()
         if not name.startswith("AWS_") and name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
     }
+    pips = {uv_name: given[name] for name, uv_name in OF_PIP.items() if given.get(name)}
+    if FIND_LINKS in pips:
+        pips[FIND_LINKS] = ",".join(pips[FIND_LINKS].split())
+    return pips | own
+
+
+def _uv(folder: Path, *arguments: str) -> None:
+    environment = _environment(os.environ)
     command = [uv.find_uv_bin(), *arguments]
     try:
         done = subprocess.run(

@@ -1,9 +1,9 @@
 """Image URIs, and the folders that stand for them."""
 
-import hashlib
 from pathlib import Path
 
 from localaws.runtimes.container import ImageError
+from localaws.runtimes.folders import digest
 
 
 class Images:
@@ -28,20 +28,12 @@ class Images:
         return folder
 
     def digest(self, image: str) -> str:
-        """What an image's files contain and which of them can be run: other code, other digest.
+        """What an image's files and its local requirements contain: other code, other digest.
 
         Raises:
-            ImageError: there is no such image.
+            ImageError: there is no such image, or a project that it requires is not there.
         """
-        folder = self.folder(image)
-        content = hashlib.sha256()
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            if "__pycache__" in path.parts:
-                continue
-            runs = bool(path.stat().st_mode & 0o111)
-            written = hashlib.sha256(path.read_bytes()).hexdigest()
-            content.update(f"{path.relative_to(folder)}\n{runs}\n{written}\n".encode())
-        return content.hexdigest()
+        return digest(self.folder(image))
 
     def _names(self) -> str:
         folders = self._folder.iterdir() if self._folder.is_dir() else iter(())

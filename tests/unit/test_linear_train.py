@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
+import toolkit.job
+from toolkit.errors import HyperparameterError, TrainingDataError
 
 FOLDER = Path(__file__).parents[2] / "containers/linear"
+TOOLKIT = FOLDER.parent / "toolkit"
 LoadModule = Callable[[str | Path], ModuleType]
 
 WORDS = [f"word{i}" for i in range(200)]
@@ -55,7 +57,7 @@ class Job:
         (config / "hyperparameters.json").write_text(json.dumps(hyperparameters))
 
     def run(self) -> None:
-        self.training.train(self.base)
+        self.training.train(toolkit.job.Job(self.base))
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_learns_labels_and_prints_metrics(
     output = capsys.readouterr().out
     [accuracy] = re.findall(r"validation:accuracy=([0-9.]+)", output)
     assert float(accuracy) >= 0.95
-    assert re.findall(r"train:accuracy=([0-9.]+)", output) == ["1.0000"]
+    assert re.findall(r"train:accuracy=([0-9.]+)", output) == ["1.000000"]
     trained = model.load(job.base / "model")
     assert trained.labels == tuple(labels)
     fresh = texts(60, labels, seed=1)
@@ -97,15 +99,15 @@ def test_validation_channel_is_what_the_model_is_measured_on_and_then_learns_fro
     job.put_validation(lines([row | {"label": "fine" if row["label"] == "bad" else "bad"} for row in marked]))
     job.run()
     output = capsys.readouterr().out
-    assert "train:rows=100; train:accuracy=1.0000;" in output
-    assert "validation:rows=20; validation:accuracy=0.0000;" in output
+    assert "train:rows=100; train:accuracy=1.000000;" in output
+    assert "validation:rows=20; validation:accuracy=0.000000;" in output
     trained = model.load(job.base / "model")
     alone = job.base / "alone"
     measured = Job(alone, job.training)
     measured.put(texts(100, ["bad", "fine"]), validation_fraction="0")
     measured.run()
     others = model.load(alone / "model")
-    assert len(trained.columns) > len(others.columns)
+    assert trained.size > others.size
 
 
 def test_empty_validation_channel_is_as_none(job: Job, capsys: pytest.CaptureFixture[str]) -> None:
@@ -118,9 +120,7 @@ def test_empty_validation_channel_is_as_none(job: Job, capsys: pytest.CaptureFix
 def test_validation_of_a_label_that_train_lacks_is_refused(job: Job) -> None:
     job.put(texts(10, ["bad", "fine"]))
     job.put_validation(lines(texts(3, ["meh"])))
-    with pytest.raises(
-        job.training.TrainingDataError, match="train has no row of the label 'meh' of validation"
-    ):
+    with pytest.raises(TrainingDataError, match="train has no row of the label 'meh' of validation"):
         job.run()
 
 
@@ -137,20 +137,30 @@ def test_objective_of_a_tuning_job_is_read_from_the_log_by_its_pattern(job: Job)
     assert 0 <= float(accuracy) <= 1
 
 
-def test_small_weights_of_many_labels_are_pruned(load_module: LoadModule) -> None:
-    fitting = load_module(FOLDER / "fitting.py")
-    weights = np.array([0.001, -3, 0.02, 4, -0.01, 0.3], np.float32)
-    assert fitting.prune(weights).tolist() == pytest.approx([0, -3, 0, 4, 0, 0.3])
-    assert fitting.prune(np.zeros(3, np.float32)).tolist() == [0, 0, 0]
-
-
 def test_same_seed_gives_the_same_bytes(job: Job) -> None:
-    def trained(seed: str) -> tuple[bytes, str]:
-        job.put(texts(200, ["bad", "fine"]), seed=seed)
+    def trained(seed: str) -> tuple[bytes, bytes]:
+        job.put(texts(200, ["bad", "fine", "meh"]), seed=seed, preset="accurate")
         job.run()
-        return (job.base / "model/weights.npz").read_bytes(), (job.base / "model/model.json").read_text()
+        weights, settings = (job.base / "model" / name for name in ("weights.npz", "model.json"))
+        return weights.read_bytes(), settings.read_bytes()
 
     assert trained("3") == trained("3")
+    assert trained("3") != trained("4")
+
+
+def test_a_fit_that_starts_where_another_ended_finds_what_a_fresh_one_finds(load_module: LoadModule) -> None:
+    training = load_module(FOLDER / "training.py")
+    rows = texts(120, ["bad", "fine", "meh"])
+    actual = np.array([sorted(SIGNS).index(row["label"]) for row in rows])
+    view = training.Words(2, 0, 0, 0, 16)
+    known = [training.know(view.rows([row["text"] for row in rows]), 16, 2)]
+    solver = training.Solver(smoothing=1.0, cost=1.0, epochs=1000, tolerance=1e-4, seed=1)
+    parts = [training.Part(0, "ratio", 0.7), training.Part(0, "idf", 0.3)]
+    some = training.fit(known, parts, actual, np.arange(100), solver)
+    warm = training.fit(known, parts, actual, np.arange(120), solver, some)
+    fresh = training.fit(known, parts, actual, np.arange(120), solver)
+    assert warm.scores(known) == pytest.approx(fresh.scores(known), abs=2e-3)
+    assert some.scores(known) != pytest.approx(fresh.scores(known), abs=2e-3)
 
 
 def test_labels_are_arbitrary_and_text_may_be_strange(job: Job, model: ModuleType) -> None:
@@ -163,7 +173,7 @@ def test_labels_are_arbitrary_and_text_may_be_strange(job: Job, model: ModuleTyp
     job.run()
     trained = model.load(job.base / "model")
     assert trained.labels == ("0,no", "1 ☆")
-    assert trained.predict(["bad", "good", "", "\udfff"]).argmax(axis=1).tolist()[:2] == [0, 1]
+    assert trained.predict(["bad bad", "good ☃", "", "\udfff"]).argmax(axis=1).tolist()[:2] == [0, 1]
     assert trained.predict([]).shape == (0, 2)
 
 
@@ -176,90 +186,39 @@ def test_rows_too_few_to_hold_out_are_still_learned_from(
     assert model.load(job.base / "model").predict(["good", "bad"]).argmax(axis=1).tolist() == [0, 1]
 
 
-def test_held_out_rows_are_a_share_of_each_label(job: Job) -> None:
-    actual = np.array([0] * 100 + [1] * 50 + [2] * 3)
-    held = job.training.hold_out(actual, 0.2, 1)
-    assert np.bincount(actual[held], minlength=3).tolist() == [20, 10, 0]
-    assert (held == job.training.hold_out(actual, 0.2, 1)).all()
-    assert (held != job.training.hold_out(actual, 0.2, 2)).any()
+def test_hyperparameters_have_defaults_and_ranges(load_module: LoadModule) -> None:
+    parse = load_module(FOLDER / "hyperparameters.py").parse
+    defaults = parse({})
+    given = {name: str(getattr(defaults, name)) for name in defaults.__slots__}
+    assert parse(given) == defaults
 
 
-def test_model_is_no_pickle(job: Job, model: ModuleType) -> None:
-    job.put(texts(50, ["bad", "fine"]))
-    job.run()
-    with np.load(job.base / "model/weights.npz", allow_pickle=False) as arrays:
-        assert {name: arrays[name].dtype.str for name in arrays} == {
-            "columns": "<i4",
-            "weights": "<f2",
-            "intercepts": "<f4",
-        }
-    (job.base / "model/weights.npz").write_bytes(b"damaged")
-    with pytest.raises(model.ModelError, match="there is no readable model in"):
-        model.load(job.base / "model")
-
-
-def test_model_of_another_format_is_refused(job: Job, model: ModuleType) -> None:
-    (job.base / "model").mkdir()
-    (job.base / "model/model.json").write_text('{"format": 99}')
-    with pytest.raises(model.ModelError, match="format 99, this image reads 1"):
-        model.load(job.base / "model")
-
-
-def test_ngrams_are_those_of_each_text_alone(
-    load_module: LoadModule, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    features = load_module(FOLDER / "features.py")
-
-    def grams(texts: list[str], count: int) -> list[set[int]]:
-        rows = features.ngram_rows(texts, count, 22)
-        assert rows.shape == (len(texts), 1 << 22)
-        return [set(rows.indices[a:b].tolist()) for a, b in zip(rows.indptr, rows.indptr[1:], strict=False)]
-
-    some = ["A b a b c", "", "b c", "c b", "don't!"]
-    assert [len(row) for row in grams(some, 1)] == [3, 0, 2, 2, 2]
-    assert [len(row) for row in grams(some, 2)] == [6, 0, 3, 3, 3]
-    assert [len(row) for row in grams(some, 3)] == [9, 0, 3, 3, 3]
-    whole = grams(some, 2)
-    assert whole[2] < whole[0]
-    assert whole[2] != whole[3]
-    monkeypatch.setattr(features, "CHUNK_TEXTS", 2)
-    assert grams(some, 2) == whole
+def test_what_is_given_beside_a_preset_wins(load_module: LoadModule) -> None:
+    hyperparameters = load_module(FOLDER / "hyperparameters.py")
+    for preset, settings in hyperparameters.PRESETS.items():
+        parsed = hyperparameters.parse({"preset": preset, "ngrams": "1", "_tuning_objective_metric": "x"})
+        assert (parsed.preset, parsed.ngrams) == (preset, 1)
+        assert all(str(getattr(parsed, name)) == value for name, value in settings.items())
+    assert hyperparameters.parse({"preset": "accurate", "letters": "4"}).letters == 4
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "reason"),
+    ("given", "reason"),
     [
-        ("ngram", "2", "unknown hyperparameter 'ngram'; did you mean ngrams?"),
-        ("epochs", "2", "unknown hyperparameter 'epochs'; there are ngrams, hash_bits"),
-        ("ngrams", "2.5", "ngrams must be a whole number from 1 to 4, not '2.5'"),
-        ("ngrams", "9", "ngrams must be a whole number from 1 to 4, not '9'"),
-        (
-            "inverse_regularization",
-            "nan",
-            "inverse_regularization must be a number from 0.0001 to 10000, not 'nan'",
-        ),
-        ("validation_fraction", "0.9", "validation_fraction must be a number from 0 to 0.5"),
+        ({"preset": "quick"}, "preset"),
+        ({"ngrams": "9"}, "ngrams"),
+        ({"idf_share": "1.5"}, "idf_share"),
+        ({"ngram": "2"}, "did you mean ngrams"),
     ],
 )
-def test_hyperparameters_are_checked(load_module: LoadModule, name: str, value: str, reason: str) -> None:
-    hyperparameters = load_module(FOLDER / "hyperparameters.py")
-    with pytest.raises(hyperparameters.HyperparameterError) as caught:
-        hyperparameters.parse({name: value})
-    assert str(caught.value).startswith(reason)
-
-
-def test_hyperparameters_are_strings_and_have_defaults(load_module: LoadModule, tmp_path: Path) -> None:
-    hyperparameters = load_module(FOLDER / "hyperparameters.py")
-    defaults = hyperparameters.load(tmp_path / "none.json")
-    assert set(hyperparameters.RANGES) == set(defaults.__slots__)
-    (tmp_path / "some.json").write_text('{"seed": "8", "smoothing": "0.5", "sagemaker_program": "train.py"}')
-    changed = hyperparameters.load(tmp_path / "some.json")
-    assert (changed.seed, changed.smoothing, changed.ngrams) == (8, 0.5, defaults.ngrams)
+def test_what_cannot_be_used_is_refused(load_module: LoadModule, given: dict[str, str], reason: str) -> None:
+    with pytest.raises(HyperparameterError, match=reason):
+        load_module(FOLDER / "hyperparameters.py").parse(given)
 
 
 def execute(base: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(FOLDER / "train")]
-    environment = os.environ | {"SAGEMAKER_BASE_DIR": str(base)}
+    environment = os.environ | {"SAGEMAKER_BASE_DIR": str(base), "PYTHONPATH": str(TOOLKIT)}
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -273,41 +232,12 @@ def test_executable_trains(job: Job) -> None:
 
 
 def test_executable_leaves_the_reason_of_its_failure(job: Job) -> None:
-    job.put(texts(10, ["bad", "fine"]), epochs="3")
+    job.put(texts(10, ["bad", "fine"]), rounds="3")
     assert execute(job.base).returncode == 1
-    assert (job.base / "output/failure").read_text().startswith("unknown hyperparameter 'epochs'")
+    assert (job.base / "output/failure").read_text().startswith("unknown hyperparameter 'rounds'")
 
 
-GOOD_LINE = '{"text": "a", "label": "x"}\n'
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        ("", "the channel train holds no row"),
-        (GOOD_LINE * 3, "all 3 rows have the label 'x'; two are needed"),
-        (GOOD_LINE + "nonsense\n", "train.jsonl, line 2: not JSON"),
-        (GOOD_LINE + "[]\n", "train.jsonl, line 2: not a JSON object"),
-        (GOOD_LINE + '{"text": "a"}\n', "train.jsonl, line 2: no 'label'"),
-        ('{"text": ".", "label": "x"}\n{"text": ";", "label": "y"}\n', "no text holds a word"),
-    ],
-)
-def test_failure_says_what_is_wrong_with_the_data(job: Job, content: str, reason: str) -> None:
-    job.put_text(content)
-    with pytest.raises(SystemExit) as caught:
-        job.training.main({"SAGEMAKER_BASE_DIR": str(job.base)})
-    assert caught.value.code == 1
-    assert (job.base / "output/failure").read_text().startswith(reason)
-
-
-def test_failure_of_the_code_names_the_exception(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: Any) -> None:
-        raise ZeroDivisionError("by nothing " * 200)
-
-    job.put(texts(10, ["bad", "fine"]))
-    monkeypatch.setattr(job.training, "fit", broken)
-    with pytest.raises(SystemExit):
-        job.training.main({"SAGEMAKER_BASE_DIR": str(job.base)})
-    failure = (job.base / "output/failure").read_text()
-    assert failure.startswith("ZeroDivisionError: by nothing")
-    assert len(failure) == 1024
+def test_texts_without_a_word_are_refused(job: Job) -> None:
+    job.put([{"text": ".", "label": "x"}, {"text": ";", "label": "y"}])
+    with pytest.raises(TrainingDataError, match="no text holds a word"):
+        job.run()

@@ -2,115 +2,141 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
-from errors import RequestError
+import orjson
 from numpy.typing import NDArray
+
+from toolkit.classifier import Weights
+from toolkit.decoding import decode
+from toolkit.errors import RequestError
 
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 TYPES = (JSON_LINES, JSON, CSV)
+CHARSET = {JSON: JSON, JSON_LINES: JSON_LINES, CSV: "text/csv; charset=utf-8"}
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 TEXT_CHARACTERS = 1 << 20
 ROWS = 200_000
+EXPLAINED = 100  # at most, of a text
 DIGITS = 6  # of a probability
 
 Answers = list[dict[str, Any]]
 
 
 @dataclass(slots=True)
-class Request:
-    """A request's texts, and what each answer repeats of its row."""
+class Inputs:
+    """A request's texts, and what each answer repeats of its row.
+
+    Attributes:
+        explain: The place of each row that wants an explanation, and of how many pieces of its text.
+        wrap: Makes of the answers what the body's form calls for.
+    """
 
     texts: list[str] = field(default_factory=list)
     keys: list[dict[str, str | int]] = field(default_factory=list)
+    explain: dict[int, int] = field(default_factory=dict)
     wrap: Callable[[Answers], Any] = list
 
     def add(self, where: str, row: object) -> None:
-        """Add one row: an object with a text and perhaps an id, or a bare string."""
+        """Add one row: an object with a text and perhaps an id and a wish to explain, or a bare string."""
         row = {"text": row} if isinstance(row, str) else row
         if not isinstance(row, dict):
             raise bad(where, "not an object with a 'text'")
-        text, key = row.get("text"), row.get("id")
+        text, key, explain = row.get("text"), row.get("id"), row.get("explain", 0)
         if not isinstance(text, str):
             raise bad(where, "no 'text'" if text is None else "'text' is not a string")
         if len(text) > TEXT_CHARACTERS:
             raise bad(where, f"'text' of {len(text):,} characters; at most {TEXT_CHARACTERS:,}")
         if not isinstance(key, str | int | None) or isinstance(key, bool):
             raise bad(where, "'id' is neither a string nor a whole number")
+        if type(explain) is not int or not 0 <= explain <= EXPLAINED:
+            raise bad(where, f"'explain' is not a whole number from 0 to {EXPLAINED}")
         if len(self.texts) == ROWS:
             raise RequestError(413, f"more than {ROWS:,} rows; send fewer at a time")
+        if explain:
+            self.explain[len(self.texts)] = explain
         self.texts.append(text)
         self.keys.append({} if key is None else {"id": key})
 
 
-def parse(body: bytes, content_type: str) -> Request:
+def parse(body: bytes, content_type: str) -> Inputs:
     """Read a request of one of TYPES.
 
     Raises:
         RequestError: The body is not what its content type says; names the line.
     """
-    try:
-        text = body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = body.count(b"\n", 0, error.start) + 1
-        raise bad(f"line {line}", f"not UTF-8: byte 0x{body[error.start]:02x}") from error
-    request = {JSON: parse_json, JSON_LINES: parse_json_lines, CSV: parse_csv}[content_type](text)
-    if not request.texts:
+    body = body.removeprefix(BYTE_ORDER_MARK)
+    inputs = PARSERS[content_type](body)
+    if not inputs.texts:
         raise RequestError(400, "the request holds no row")
-    return request
+    return inputs
 
 
-def parse_json(text: str) -> Request:
+def parse_json(body: bytes) -> Inputs:
     """One row, a list of them, or {"instances": a list}."""
-    content = load(text, "")
+    content = load(body, body, "")
     if isinstance(content, dict) and "instances" in content:
-        rows, request = content["instances"], Request(wrap=lambda answers: {"predictions": answers})
+        rows, inputs = content["instances"], Inputs(wrap=lambda answers: {"predictions": answers})
         if not isinstance(rows, list):
             raise RequestError(400, "'instances' is not a list")
     elif isinstance(content, list):
-        rows, request = content, Request()
+        rows, inputs = content, Inputs()
     else:
-        rows, request = [content], Request(wrap=lambda answers: answers[0])
+        rows, inputs = [content], Inputs(wrap=lambda answers: answers[0])
     for number, row in enumerate(rows, 1):
-        request.add(f"row {number}", row)
-    return request
+        inputs.add(f"row {number}", row)
+    return inputs
 
 
-def parse_json_lines(text: str) -> Request:
+def parse_json_lines(body: bytes) -> Inputs:
     """A row a line; empty lines are passed over."""
-    request = Request()
-    for number, line in enumerate(text.split("\n"), 1):
+    inputs = Inputs()
+    for number, line in enumerate(body.split(b"\n"), 1):
         if line and not line.isspace():
-            request.add(f"line {number}", load(line, f"line {number}"))
-    return request
+            inputs.add(f"line {number}", load(line, body, f"line {number}"))
+    return inputs
 
 
-def parse_csv(text: str) -> Request:
+def parse_csv(body: bytes) -> Inputs:
     """One text a record, quoted where it holds a comma, a quote or a line's end (RFC 4180)."""
-    request = Request()
+    inputs = Inputs()
     csv.field_size_limit(TEXT_CHARACTERS)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(decoded(body), newline=""), strict=True)
     line = 1
     try:
         for record in reader:
             if len(record) > 1:
                 raise bad(f"line {line}", f"{len(record)} columns; quote a text that holds a comma")
             if record:
-                request.add(f"line {line}", record[0])
+                inputs.add(f"line {line}", record[0])
             line = reader.line_num + 1
     except csv.Error as error:
         raise bad(f"line {line}", f"not CSV: {error}") from error
-    return request
+    return inputs
 
 
-def load(text: str, where: str) -> Any:
-    """Parse JSON."""
+PARSERS = {JSON: parse_json, JSON_LINES: parse_json_lines, CSV: parse_csv}
+
+
+def load(content: bytes, body: bytes, where: str) -> Any:
+    """Parse the JSON of a part of a body."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return decode(content)
+    except ValueError as error:
+        decoded(body)
         raise bad(where, f"not JSON: {error}") from error
+
+
+def decoded(body: bytes) -> str:
+    """A body as text."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise bad(f"line {line}", f"not UTF-8: byte 0x{body[error.start]:02x}") from error
 
 
 def bad(where: str, reason: str) -> RequestError:
@@ -118,24 +144,40 @@ def bad(where: str, reason: str) -> RequestError:
     return RequestError(400, f"{where}: {reason}" if where else reason)
 
 
-def render(request: Request, labels: Sequence[str], probabilities: NDArray[Any], accept: str) -> bytes:
-    """Write the answers as one of TYPES."""
-    best = probabilities.argmax(axis=1).tolist()
-    rounded = probabilities.round(DIGITS).tolist()
+def render(
+    inputs: Inputs,
+    labels: Sequence[str],
+    probabilities: NDArray[Any],
+    explanations: dict[int, Weights],
+    accept: str,
+) -> bytes:
+    """Write the answers as one of TYPES.
+
+    Args:
+        probabilities: Of shape (texts, labels).
+        explanations: For the rows of `inputs.explain`.
+    """
+    rows: list[list[float]] = probabilities.tolist()
+    best = [row.index(max(row)) for row in rows]
     if accept == CSV:
         target = io.StringIO()
-        answers = ((labels[i], row[i]) for i, row in zip(best, rounded, strict=True))
+        answers = ((labels[i], round(row[i], DIGITS)) for i, row in zip(best, rows, strict=True))
         csv.writer(target, lineterminator="\n").writerows(answers)
         return target.getvalue().encode("utf-8", "replace")
-    rows: Answers = [
-        key | {"label": labels[i], "probabilities": dict(zip(labels, row, strict=True))}
-        for key, i, row in zip(request.keys, best, rounded, strict=True)
+    rounded = [dict(zip(labels, [round(p, DIGITS) for p in row], strict=True)) for row in rows]
+    objects: Answers = [
+        key | {"label": labels[i], "probabilities": row}
+        for key, i, row in zip(inputs.keys, best, rounded, strict=True)
     ]
+    for place, weights in explanations.items():
+        told = [{"text": text, "weight": round(float(weight), DIGITS)} for text, weight in weights]
+        objects[place]["explanation"] = told
     if accept == JSON:
-        return json.dumps(request.wrap(rows)).encode()
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+        return orjson.dumps(inputs.wrap(objects))
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in objects)
 
 
+@lru_cache(256)
 def request_type(header: str | None) -> str:
     """The content type that a request's header names."""
     media = media_type(header or "")
@@ -144,6 +186,7 @@ def request_type(header: str | None) -> str:
     return media
 
 
+@lru_cache(256)
 def answer_type(header: str | None, content_type: str) -> str:
     """The most wanted of TYPES; where all are alike to the client, that of its request."""
     ranges = [part for part in (header or "*/*").split(",") if part.strip()]

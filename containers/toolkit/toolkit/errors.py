@@ -1,30 +1,35 @@
 """What the user can get wrong.
 
-LinearError
+ContainerError
 ├── HyperparameterError  an unknown name, or a value out of its range
-├── TrainingDataError    the channel holds no rows to learn from
+├── TrainingDataError    a channel does not hold rows to learn from
 ├── ModelError           the model's files cannot be loaded
+├── ServerError          the server's own settings cannot be used
 └── RequestError         a request that cannot be answered, with its HTTP status
 """
 
 
-class LinearError(Exception):
+class ContainerError(Exception):
     """The input is at fault, not the code."""
 
 
-class HyperparameterError(LinearError):
+class HyperparameterError(ContainerError):
     """A hyperparameter cannot be used."""
 
 
-class TrainingDataError(LinearError):
+class TrainingDataError(ContainerError):
     """The training data cannot be used."""
 
 
-class ModelError(LinearError):
+class ModelError(ContainerError):
     """The model cannot be loaded."""
 
 
-class RequestError(LinearError):
+class ServerError(ContainerError):
+    """A setting of the server cannot be used."""
+
+
+class RequestError(ContainerError):
     """A request cannot be answered."""
 
     def __init__(self, status: int, message: str) -> None:

@@ -1,0 +1,30 @@
+"""The model as MLServer calls it."""
+
+from pathlib import Path
+
+from mlserver import MLModel
+from mlserver.codecs import NumpyCodec, StringCodec
+from mlserver.types import InferenceRequest, InferenceResponse
+from model import load  # type: ignore[import-not-found]
+
+
+class Linear(MLModel):  # type: ignore[misc]
+    """Texts in, labels and their probabilities out."""
+
+    async def load(self) -> bool:
+        """Load the model."""
+        self.classifier = load(Path(self.settings.parameters.uri))
+        return True
+
+    async def predict(self, payload: InferenceRequest) -> InferenceResponse:
+        """Classify each text."""
+        texts = StringCodec.decode_input(payload.inputs[0])
+        probabilities = self.classifier.predict(texts)
+        labels = [self.classifier.labels[place] for place in probabilities.argmax(axis=1)]
+        return InferenceResponse(
+            model_name=self.name,
+            outputs=[
+                StringCodec.encode_output("label", labels),
+                NumpyCodec.encode_output("probability", probabilities.max(axis=1)),
+            ],
+        )

@@ -1,0 +1,60 @@
+"""Scores to probabilities by one temperature.
+
+Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Labels = NDArray[np.int64]
+
+# Of a support vector machine's scores, before any row is seen: about e^1, give or take a factor of e.
+EXPECTED, DEVIATION = 1.0, 1.0
+NARROWING = (math.sqrt(5) - 1) / 2
+STEPS = 40
+LOGARITHMS = (-4.0, 6.0)
+
+
+def probabilities(scores: Floats, scale: float) -> Floats:
+    """The labels' probabilities, of shape (rows, labels); a single score is the second label's."""
+    if scores.shape[1] == 1:
+        scores = np.hstack([np.zeros_like(scores), scores])
+    raised = np.exp(scale * (scores - scores.max(axis=1, keepdims=True)))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+
+
+def log_loss(given: Floats, actual: Labels) -> float:
+    """The mean negative logarithm of the actual labels' probabilities."""
+    chosen = np.take_along_axis(given, actual[:, None], axis=1)
+    return float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
+
+
+def fit_scale(scores: Floats, actual: Labels) -> float:
+    """The most probable factor of scores, by rows that their model did not learn; few move it little."""
+
+    def cost(logarithm: float) -> float:
+        prior = ((logarithm - EXPECTED) / DEVIATION) ** 2 / 2
+        if not len(actual):
+            return prior
+        return len(actual) * log_loss(probabilities(scores, math.exp(logarithm)), actual) + prior
+
+    low, high = LOGARITHMS
+    for _ in range(STEPS):  # golden-section search: the cost has one minimum
+        left, right = high - NARROWING * (high - low), low + NARROWING * (high - low)
+        if cost(left) <= cost(right):
+            high = right
+        else:
+            low = left
+    return math.exp((low + high) / 2)
+
+
+def held_out_probabilities(scores: Floats, actual: Labels) -> Floats:
+    """Each half of the rows with the other half's factor: none is measured by its own label."""
+    halves = np.arange(len(actual)) % 2 == 0
+    given = np.empty((len(actual), max(2, scores.shape[1])))
+    for half in (halves, ~halves):
+        given[half] = probabilities(scores[half], fit_scale(scores[~half], actual[~half]))
+    return given

@@ -1,0 +1,88 @@
+"""The n-grams that are frequent enough to learn from, and the texts as rows of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from compiled import compiled
+from features import Rows
+from numpy.typing import NDArray
+from solver import Numbers, Problem
+
+MANY = 255
+
+
+class Known(NamedTuple):
+    """Texts as rows of known n-grams.
+
+    Attributes:
+        columns: The hash of each known n-gram, in the order in which they first come.
+        problem: The rows; a row's scale makes its length 1.
+    """
+
+    columns: NDArray[np.int32]
+    problem: Problem
+
+
+def know(rows: Rows, bits: int, min_documents: int) -> Known:
+    """Keep the n-grams of so many texts or more; of all, if none is so frequent. The rows are overwritten.
+
+    Numbered as they come, those of one text lie side by side in memory: the solver's time depends on it.
+    """
+    documents = np.zeros(1 << bits, np.uint8)
+    tally(rows.columns, documents)
+    least = min_documents if (documents >= min_documents).any() else 1
+    columns = np.empty(int(np.count_nonzero(documents >= least)), np.int32)
+    places = np.zeros(1 << bits, np.int32)
+    lengths, ends = np.diff(rows.ends), np.zeros_like(rows.ends)
+    size = number(rows.columns, rows.ends, documents, least, places, columns, ends)
+    return Known(columns, Problem(rows.columns[:size], ends, 1 / np.sqrt(np.maximum(lengths, 1))))
+
+
+@compiled
+def tally(columns: NDArray[np.int32], documents: NDArray[np.uint8]) -> None:
+    """Count how often each column comes, up to what a byte holds."""
+    for column in columns:
+        if documents[column] < MANY:
+            documents[column] += np.uint8(1)
+
+
+@compiled
+def number(
+    columns: NDArray[np.int32],
+    ends: Numbers,
+    documents: NDArray[np.uint8],
+    least: int,
+    places: NDArray[np.int32],
+    names: NDArray[np.int32],
+    known_ends: Numbers,
+) -> int:
+    """Put numbers for known columns as they first come, in place, without the others; return how many."""
+    size, known = 0, 0
+    for row in range(len(ends) - 1):
+        for k in range(ends[row], ends[row + 1]):
+            column = columns[k]
+            if documents[column] < least:
+                continue
+            if places[column] == 0:
+                names[known] = column
+                known += 1
+                places[column] = known
+            columns[size] = places[column] - 1
+            size += 1
+        known_ends[row + 1] = size
+    return size
+
+
+@compiled
+def tally_labels(
+    features: NDArray[np.int32],
+    ends: Numbers,
+    chosen: Numbers,
+    positive: NDArray[np.bool_],
+    counts: NDArray[np.int32],
+) -> None:
+    """Count the chosen texts with each n-gram: counts[:, 1] the positive ones, counts[:, 0] the others."""
+    for row in chosen:
+        side = np.int64(positive[row])
+        for k in range(ends[row], ends[row + 1]):
+            counts[features[k], side] += 1

@@ -1,0 +1,1 @@
+"""What the containers of text classifiers share: the training job's frame, and the server."""

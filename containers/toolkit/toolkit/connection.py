@@ -1,0 +1,250 @@
+"""HTTP/1.1: a client's connection, its requests one after the other.
+
+Parsing is httptools' (llhttp, the parser of Node.js). What is here is when to read on, what to refuse before
+it has arrived, and when to close.
+"""
+
+import asyncio
+from asyncio import Future
+from http import HTTPStatus
+from time import perf_counter
+from typing import Protocol, cast
+
+import httptools
+
+from toolkit.messages import Request, Response, refusal
+
+HEAD_BYTES = 64 << 10
+# A client that is still sending sees no answer: so much of a body that is too large is taken in.
+TAKEN_LIMITS = 4
+CHECKS = 4  # in the time that a client may stall
+HEADS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
+
+
+class Site(Protocol):
+    """What the connections of a worker share."""
+
+    body_bytes: int
+    stalled_seconds: float
+    idle_seconds: float
+    draining: bool
+
+    def opened(self, connection: "Connection") -> bool:
+        """Whether there may be one more."""
+
+    def closed(self, connection: "Connection") -> None:
+        """There is one less."""
+
+    def admit(self, request: Request) -> Response | None:
+        """Let a request in by its head, or refuse it."""
+
+    def hold(self, request: Request, size: int) -> Response | None:
+        """Make room for some of its body, or refuse it."""
+
+    def drop(self, request: Request) -> None:
+        """Forget its body."""
+
+    def respond(self, request: Request) -> "Response | Future[Response]":
+        """Answer it, at once or later."""
+
+    def done(self, request: Request, response: Response, seconds: float) -> dict[str, str]:
+        """It has its answer; the headers to send with it."""
+
+    def lost(self, request: Request) -> None:
+        """Its client is gone."""
+
+
+class Connection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
+        self.site = site
+        self.loop = loop
+        self.parser = httptools.HttpRequestParser(self)
+        self.reading: Request | None = None
+        self.working: Request | None = None
+        self.later: Future[Response] | None = None
+        self.queue: list[Request] = []  # what came before the answer to the one before it
+        self.ending = False  # no request after this one
+        self.full = False  # the client does not take its answer
+        self.heard = loop.time()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's own class
+        self.timer = self.loop.call_later(self.site.stalled_seconds / CHECKS, self.check)
+        if not self.site.opened(self):
+            self.cut(refusal(503, "too busy: too many connections; try again", Retry_After="1"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """The client is gone, and with it all that it asked for."""
+        self.timer.cancel()
+        if self.later:
+            self.later.cancel()
+        for request in (self.reading, self.working, *self.queue):
+            if request:
+                self.site.lost(request)
+        self.reading = self.working = None
+        self.queue.clear()
+        self.site.closed(self)
+
+    def eof_received(self) -> bool:
+        """The client will send no more; it may wait for an answer."""
+        self.ending = True
+        return self.working is not None
+
+    def pause_writing(self) -> None:
+        """The client does not take its answer: no more work for it."""
+        self.full, self.heard = True, self.loop.time()
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It took it."""
+        self.full, self.heard = False, self.loop.time()
+        self.go_on()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; the methods below are called by it."""
+        self.heard = self.loop.time()
+        if self.ending:
+            return
+        try:
+            self.parser.feed_data(data)
+            self.grow_head(len(data))
+        except httptools.HttpParserUpgrade:
+            self.ending = True  # the request itself is answered, in HTTP/1.1
+        except httptools.HttpParserError as error:
+            if not self.transport.is_closing():
+                self.cut(refusal(400, f"not HTTP/1.1: {error}"))
+
+    def on_message_begin(self) -> None:
+        """A request's first byte."""
+        self.reading = Request()
+
+    def on_url(self, part: bytes) -> None:
+        """Some of the target."""
+        if self.reading:
+            self.reading.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header."""
+        if self.reading:
+            self.reading.headers[name.lower()] = value
+
+    def grow_head(self, size: int) -> None:
+        """Refuse a head that does not end: the parser keeps what it has of a header."""
+        if self.reading and not self.reading.method:
+            self.reading.head_bytes += size
+            if self.reading.head_bytes > HEAD_BYTES:
+                self.cut(refusal(431, f"the request's head is larger than {HEAD_BYTES:,} bytes"))
+
+    def on_headers_complete(self) -> None:
+        """Refuse now what need not be read."""
+        if not (request := self.reading):
+            return
+        request.method = self.parser.get_method()
+        request.keep_alive = self.parser.should_keep_alive()
+        if int(request.headers.get(b"content-length", b"0")) > self.site.body_bytes:
+            request.refusal = self.too_large()
+        else:
+            request.refusal = self.site.admit(request)
+        if request.headers.get(b"expect", b"").lower() == b"100-continue":
+            if request.refusal:
+                self.cut(request.refusal)
+            else:
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_body(self, part: bytes) -> None:
+        """Some of the body; of a request that is refused it is thrown away."""
+        if not (request := self.reading):
+            return
+        request.size += len(part)
+        if request.refusal:
+            if request.size > TAKEN_LIMITS * self.site.body_bytes:
+                self.cut(request.refusal)
+            return
+        if request.size > self.site.body_bytes:
+            request.refusal = self.too_large()
+        else:
+            request.refusal = self.site.hold(request, len(part))
+        if request.refusal:
+            self.site.drop(request)
+        else:
+            request.parts.append(part)
+
+    def on_message_complete(self) -> None:
+        """Answer it, when those before it are answered."""
+        if request := self.reading:
+            self.reading = None
+            self.queue.append(request)
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Answer what waits, as long as the client takes the answers."""
+        while self.queue and not self.working and not self.full and not self.transport.is_closing():
+            self.working = request = self.queue.pop(0)
+            answer = request.refusal or self.site.respond(request)
+            if isinstance(answer, Response):
+                self.send(answer)
+            else:
+                self.later = answer
+                self.transport.pause_reading()
+                answer.add_done_callback(self.answered)
+        if not self.working and not self.full and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def answered(self, future: "Future[Response]") -> None:
+        """The answer is there."""
+        self.later = None
+        if not future.cancelled() and self.working:
+            self.send(future.result())
+            self.go_on()
+
+    def send(self, response: Response) -> None:
+        """Send an answer to the request in work."""
+        if request := self.working:
+            self.working = None
+            self.ending |= self.site.draining or not request.keep_alive
+            self.heard = self.loop.time()
+            self.write(request, response)
+
+    def cut(self, response: Response) -> None:
+        """Send an answer to what is being read, and close."""
+        request, self.reading = self.reading or Request(), None
+        self.ending = True
+        if not self.working:
+            self.write(request, response)
+        else:
+            self.site.lost(request)
+
+    def write(self, request: Request, response: Response) -> None:
+        """Send the head and the body in one piece."""
+        headers = self.site.done(request, response, perf_counter() - request.started)
+        lines = [HEADS[response.status], f"Content-Type: {response.type}\r\n"]
+        lines += [f"Content-Length: {len(response.body)}\r\n"]
+        lines += [f"{name}: {value}\r\n" for name, value in (*headers.items(), *response.headers)]
+        lines += ["Connection: close\r\n\r\n" if self.ending else "\r\n"]
+        self.transport.write("".join(lines).encode("latin-1") + response.body)
+        if self.ending:
+            self.transport.close()
+
+    def drain(self) -> None:
+        """Close, now or after the request that has begun."""
+        if not self.working and not self.reading and not self.queue:
+            self.transport.close()
+
+    def check(self) -> None:
+        """Close a connection that a client left."""
+        silent = self.loop.time() - self.heard
+        if self.full and silent > self.site.stalled_seconds:
+            self.transport.abort()
+        elif self.reading and silent > self.site.stalled_seconds:
+            self.cut(refusal(408, f"the request did not go on for {self.site.stalled_seconds:g} s"))
+        elif not self.working and not self.reading and silent > self.site.idle_seconds:
+            self.transport.close()
+        else:
+            self.timer = self.loop.call_later(self.site.stalled_seconds / CHECKS, self.check)
+
+    def too_large(self) -> Response:
+        """Refuse a body."""
+        return refusal(413, f"the request is larger than {self.site.body_bytes:,} bytes")

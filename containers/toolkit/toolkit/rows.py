@@ -1,0 +1,92 @@
+"""Labelled texts: a channel's JSON Lines files, and the labels in them."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toolkit.decoding import decode
+from toolkit.errors import TrainingDataError
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Labelled texts, column by column."""
+
+    texts: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+def read(folder: Path) -> Rows:
+    """Read every JSON Lines file of a channel, in the order of their paths; one that is not there has no row.
+
+    Raises:
+        TrainingDataError: A line is not an object with a text and a label.
+    """
+    rows = Rows()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.isspace():
+                    _add(rows, line, f"{path.name}, line {number}")
+    return rows
+
+
+def _add(rows: Rows, line: bytes, where: str) -> None:
+    try:
+        row = decode(line)
+    except ValueError as error:
+        raise TrainingDataError(f"{where}: not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise TrainingDataError(f"{where}: not a JSON object")
+    text, label = row.get("text"), row.get("label")
+    if not isinstance(text, str) or not isinstance(label, str):
+        raise TrainingDataError(f"{where}: no '{'label' if isinstance(text, str) else 'text'}'")
+    rows.texts.append(text)
+    rows.labels.append(sys.intern(label))
+
+
+def known_labels(rows: Rows) -> list[str]:
+    """The labels of the channel train in the order of a classifier's probabilities: sorted.
+
+    Raises:
+        TrainingDataError: There are no two.
+    """
+    labels = sorted(set(rows.labels))
+    if not labels:
+        raise TrainingDataError("the channel train holds no row")
+    if len(labels) < 2:
+        raise TrainingDataError(f"all {len(rows):,} rows have the label '{labels[0]}'; two are needed")
+    return labels
+
+
+def places(rows: Rows, labels: Sequence[str]) -> NDArray[np.int64]:
+    """Each row's label as its place in `labels`, of shape (rows,).
+
+    Raises:
+        TrainingDataError: A row's label is not among them.
+    """
+    known = {label: place for place, label in enumerate(labels)}
+    if unknown := set(rows.labels) - known.keys():
+        raise TrainingDataError(f"the channel train has no row of the label '{min(unknown)}' of validation")
+    return np.fromiter((known[label] for label in rows.labels), np.int64, len(rows))
+
+
+def hold_out(actual: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
+    """Choose this fraction of each label's rows, rounded down, so that each keeps some to learn from.
+
+    Args:
+        actual: What `places` returns.
+    """
+    random = np.random.default_rng(seed)
+    held = np.zeros(len(actual), np.bool_)
+    for label in np.unique(actual):
+        members = random.permutation(np.flatnonzero(actual == label))
+        held[members[: int(len(members) * fraction)]] = True
+    return held

@@ -1,0 +1,56 @@
+"""The frame of `train`: runs a function on the job; an error becomes output/failure and exit code 1."""
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import FrameType
+
+from toolkit.errors import ContainerError
+from toolkit.job import Job, base_dir
+
+FAILURE_CHARACTERS = 1024  # what SageMaker keeps as FailureReason
+STOPPED = 128 + signal.SIGTERM
+
+
+def main(
+    train: Callable[[Job], None], *, resumes: bool = False, environment: Mapping[str, str] = os.environ
+) -> None:
+    """Train.
+
+    Args:
+        train: Reads the job's channels, writes its model.
+        resumes: Whether `train` looks at `job.interrupted`, leaves a checkpoint and returns. Otherwise the
+            process ends at once when SageMaker asks it to, with exit code 143.
+        environment: Holds SAGEMAKER_BASE_DIR.
+    """
+    job = Job(base_dir(environment))
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        job.interrupted.set()
+        if not resumes:
+            sys.exit(STOPPED)
+
+    # A container's first process is not ended by a signal that it does not handle.
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        train(job)
+    except ContainerError as error:
+        fail(job.base, str(error))
+    except MemoryError:
+        fail(job.base, "out of memory; choose an instance type with more")
+    except Exception as error:
+        traceback.print_exc()
+        fail(job.base, f"{type(error).__name__}: {error}")
+
+
+def fail(base: Path, reason: str) -> None:
+    """Tell SageMaker why, and exit."""
+    print(f"error: {reason}", file=sys.stderr, flush=True)
+    file = base / "output/failure"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    written = reason.encode("utf-8", "backslashreplace").decode()
+    file.write_text(written[:FAILURE_CHARACTERS], "utf-8")
+    sys.exit(1)

@@ -1,0 +1,146 @@
+"""One process of the server: its connections, and how it ends."""
+
+import asyncio
+import signal
+import socket
+from asyncio import Future
+from contextlib import suppress
+from email.utils import formatdate
+from time import time
+
+from toolkit.access_log import AccessLog
+from toolkit.application import INVOCATIONS, Application
+from toolkit.connection import Connection
+from toolkit.gate import Gate
+from toolkit.messages import Request, Response
+from toolkit.settings import Settings
+
+FLUSH_SECONDS = 0.2
+
+
+class Worker:
+    """What the connections of a process share."""
+
+    def __init__(self, application: Application, settings: Settings, log: AccessLog | None) -> None:
+        self.application = application
+        self.settings = settings
+        self.body_bytes = settings.body_bytes
+        self.stalled_seconds = settings.stalled_seconds
+        self.idle_seconds = settings.idle_seconds
+        self.log = log
+        self.gate = Gate(settings.requests, settings.held_bodies * settings.body_bytes)
+        self.connections: set[Connection] = set()
+        self.connecting: set[asyncio.Task[None]] = set()
+        self.draining = False
+        self.stop = asyncio.Event()
+        self.date = (0, "")
+
+    async def run(self, listening: socket.socket, lifeline: int | None = None) -> bool:
+        """Answer until SIGTERM or SIGINT, or until the parent process is gone; whether all was answered.
+
+        Args:
+            lifeline: A pipe that ends with the parent.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop.set)
+        if lifeline is not None:
+            loop.add_reader(lifeline, self.stop.set)
+        loop.add_reader(listening, self.accept, listening)
+        flushing = asyncio.ensure_future(self.flush_now_and_then())
+        await self.stop.wait()
+        loop.remove_reader(listening)
+        if lifeline is not None:
+            loop.remove_reader(lifeline)
+        listening.close()
+        answered = await self.drain()
+        flushing.cancel()
+        if self.log:
+            self.log.flush()
+        return answered
+
+    def accept(self, listening: socket.socket) -> None:
+        """Take one client: the other workers take the others."""
+        with suppress(BlockingIOError, InterruptedError):
+            client, _ = listening.accept()
+            client.setblocking(False)
+            task = asyncio.ensure_future(self.connect(client))
+            self.connecting.add(task)
+            task.add_done_callback(self.connecting.discard)
+
+    async def connect(self, client: socket.socket) -> None:
+        """Begin to read."""
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):
+            await loop.connect_accepted_socket(lambda: Connection(self, loop), client)
+
+    async def drain(self) -> bool:
+        """Answer what was asked, take nothing new."""
+        self.draining = True
+        self.application.ready = False
+        for connection in list(self.connections):
+            connection.drain()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.settings.drain_seconds
+        while self.connections and loop.time() < deadline:
+            await asyncio.sleep(0.02)
+        return not self.connections
+
+    async def flush_now_and_then(self) -> None:
+        """Let no line of the log wait for long."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            if self.log:
+                self.log.flush()
+
+    def opened(self, connection: Connection) -> bool:
+        """Whether there may be one more."""
+        self.connections.add(connection)
+        return len(self.connections) <= self.settings.connections
+
+    def closed(self, connection: Connection) -> None:
+        """There is one less."""
+        self.connections.discard(connection)
+
+    def admit(self, request: Request) -> Response | None:
+        """Only what costs something passes the gate."""
+        if request.path != INVOCATIONS:
+            return None
+        refused = self.gate.enter(request)
+        self.application.meters.in_work(self.gate.inside)
+        return refused
+
+    def hold(self, request: Request, size: int) -> Response | None:
+        """Make room for some of a body, or refuse it."""
+        return self.gate.hold(request, size)
+
+    def drop(self, request: Request) -> None:
+        """Forget a body."""
+        self.gate.drop(request)
+
+    def respond(self, request: Request) -> "Response | Future[Response]":
+        """Answer it, at once or later."""
+        return self.application.respond(request)
+
+    def done(self, request: Request, response: Response, seconds: float) -> dict[str, str]:
+        """Count and log it; the headers of every answer."""
+        self.lost(request)
+        invoked = request.path == INVOCATIONS
+        if invoked:
+            self.application.meters.answered(response.status, seconds, response.rows)
+        identity = request.identity()
+        if self.log and (invoked or response.status != 200):
+            self.log.add(request, response, identity, seconds)
+        return {"Date": self.now(), "X-Request-Id": identity}
+
+    def lost(self, request: Request) -> None:
+        """It is no longer in work."""
+        self.gate.leave(request)
+        self.application.meters.in_work(self.gate.inside)
+
+    def now(self) -> str:
+        """The time as HTTP writes it, made once a second."""
+        second = int(time())
+        if second != self.date[0]:
+            self.date = (second, formatdate(second, usegmt=True))
+        return self.date[1]

@@ -1,0 +1,94 @@
+"""The parts of the benchmark of serving that nothing has to run for."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from benchmarks import load, serving
+from benchmarks.errors import BenchmarkError, CommandError
+from benchmarks.load import Load, Shots
+from benchmarks.report import Report
+from benchmarks.serving import OTHERS, OWN, Served
+
+TEXTS = ['plain, "quoted"', "☃ \\ \x00\nnew 7", "]]"]
+REPORT = """
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     1.02ms    2.00ms  30.00ms   95.00%
+  Latency Distribution
+     50%  850.00us
+     75%    1.00ms
+     90%    1.50ms
+     99%    1.25s
+  12345 requests in 6.00s, 2.00MB read
+  Socket errors: connect 0, read 1, write 0, timeout 2
+  Non-2xx or 3xx responses: 4
+Requests/sec:   2057.50
+Transfer/sec:    341.33KB
+"""
+
+
+def test_a_report_of_wrk_is_read() -> None:
+    assert load.read(REPORT, 8) == Load(8, 12345, 2057.5, 0.85, 1250.0, 7)
+
+
+def test_a_report_that_is_none_is_shown() -> None:
+    with pytest.raises(CommandError, match="unable to connect"):
+        load.read("unable to connect", 8)
+
+
+def test_a_body_in_lua_is_printable() -> None:
+    assert load.quoted('a"☃\n7') == r'"a\034\226\152\131\0107"'
+
+
+def test_what_clients_send_is_one_script(tmp_path: Path) -> None:
+    script = (
+        Shots("/there", {"Content-Type": "text/csv"}, ["a", "b"]).write(tmp_path / "load.lua").read_text()
+    )
+    assert '["Content-Type"] = "text/csv"' in script
+    assert '{ "a", "b" }' in script
+    assert 'wrk.format("POST", "/there", headers, body)' in script
+
+
+@pytest.mark.parametrize(
+    ("stack", "answer"),
+    [
+        (OWN["application/json"], '{"label": "pos", "probabilities": {"neg": 0.25, "pos": 0.75}}'),
+        (OWN["text/csv"], "pos,0.75\n"),
+        (OTHERS[0], "pos,0.75\n"),
+        (OTHERS[1], '{"outputs": [{"data": ["pos"]}, {"data": [0.75]}]}'),
+        (OTHERS[2], '{"label": "pos", "probability": 0.75}'),
+    ],
+)
+def test_each_stacks_answer_is_read(stack: serving.Stack, answer: str) -> None:
+    assert stack.read(answer) == ("pos", 0.75)
+    assert all(json.dumps(text)[1:-1] in stack.body(text) or stack.type == "text/csv" for text in TEXTS)
+
+
+def test_a_stack_that_answers_something_else_is_not_measured() -> None:
+    serving.agree(OTHERS[0], [("pos", 0.75)], [("pos", 0.75)])
+    for other in (("neg", 0.75), ("pos", 0.76)):
+        with pytest.raises(BenchmarkError, match="nginx, gunicorn, Flask, pandas answers"):
+            serving.agree(OTHERS[0], [("pos", 0.75)], [other])
+
+
+def served(name: str, *rates: float) -> Served:
+    loads = (Load(clients, 100, rate, 1.0, 2.0, 0) for clients, rate in zip((1, 8, 64), rates, strict=True))
+    return Served(name, tuple(loads), 100.0, 200.0)
+
+
+def test_each_bound_is_where_the_product_leads_by_least(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [stack.name for stack in (*OWN.values(), *OTHERS)]
+    rates = [(900, 900, 900), (800, 800, 800), (100, 200, 400), (300, 100, 100), (1, 1, 901)]
+    stacks = {name: served(name, *rate) for name, rate in zip(names, rates, strict=True)}
+    report = serving.conclude(Report("serving", "texts"), stacks, OTHERS)
+    assert [bound.value for bound in report.bounds] == [2.0, 3.0, pytest.approx(900 / 901)]
+    assert [bound.held for bound in report.bounds] == [False, True, False]
+    assert "| MLServer" in capsys.readouterr().out
+    assert json.dumps(report.content())
+
+
+def test_a_program_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BenchmarkError, match="there is no wrk, nginx: apt-get install wrk nginx"):
+        serving.main([])

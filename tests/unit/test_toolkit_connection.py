@@ -1,0 +1,122 @@
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.toolkit_server import Server, obedient
+
+HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = obedient(tmp_path_factory.mktemp("serve"), SAGEMAKER_MAX_PAYLOAD_IN_MB="1")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[socket.socket]:
+    with server.connect() as client:
+        yield client
+
+
+def post(body: bytes) -> bytes:
+    return HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def received(client: socket.socket, ends: bytes = b"") -> bytes:
+    """All that comes, up to the connection's end or these bytes."""
+    content = b""
+    while not ends or not content.endswith(ends):
+        part = client.recv(65536)
+        if not part:
+            return content
+        content += part
+    return content
+
+
+def test_a_connection_is_kept_for_the_next_request(client: socket.socket) -> None:
+    for _ in range(3):
+        client.sendall(post(b"good\n"))
+        answer = received(client, b"pos,0.731059\n")
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"Connection: close" not in answer
+
+
+def test_requests_sent_without_waiting_are_answered_in_order(client: socket.socket) -> None:
+    client.sendall(
+        post(b"sleep 0.3\n") + post(b"good\n") + b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n" + post(b"bad\n")
+    )
+    answers = received(client, b"neg,0.731059\n")
+    bodies = [part.rpartition(b"\r\n\r\n")[2] for part in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+    assert bodies == [b"neg,0.5\n", b"pos,0.731059\n", b"", b"neg,0.731059\n"]
+
+
+def test_a_request_may_come_byte_by_byte(client: socket.socket) -> None:
+    for byte in post(b"good\n"):
+        client.sendall(bytes([byte]))
+    assert received(client, b"\n").endswith(b"pos,0.731059\n")
+
+
+def test_a_client_that_asks_for_it_is_closed_after_its_answer(client: socket.socket) -> None:
+    client.sendall(HEAD + b"Connection: close\r\nContent-Length: 4\r\n\r\ngood")
+    answer = received(client)
+    assert answer.endswith(b"pos,0.731059\n")
+    assert b"Connection: close\r\n" in answer
+
+
+def test_a_client_that_shuts_its_side_still_gets_its_answer(client: socket.socket) -> None:
+    client.sendall(post(b"sleep 0.3\n"))
+    client.shutdown(socket.SHUT_WR)
+    assert received(client).endswith(b"neg,0.5\n")
+
+
+def test_a_client_that_asks_first_is_told_to_go_on(client: socket.socket) -> None:
+    client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
+    assert received(client, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.sendall(b"good")
+    assert received(client, b"\n").endswith(b"pos,0.731059\n")
+
+
+def test_a_client_that_asks_first_is_refused_before_it_sends(client: socket.socket) -> None:
+    client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n")
+    assert received(client).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"nonsense\r\n\r\n", b"400"),
+        (b"GET /ping HTTP/1.1\r\nX: " + b"x" * 70_000, b"431"),
+        (HEAD + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n", b"400"),
+        (HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab", b"400"),
+        (HEAD + b"Content-Length: -1\r\n\r\n", b"400"),
+        (HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n", b"400"),
+    ],
+)
+def test_what_is_not_http_is_refused_and_closed(
+    server: Server, client: socket.socket, sent: bytes, status: bytes
+) -> None:
+    client.sendall(sent)
+    assert received(client).startswith(b"HTTP/1.1 " + status)
+    assert server.metric("serve_requests_in_work") == 0
+
+
+def test_a_body_that_is_too_large_is_taken_in_and_refused(server: Server, client: socket.socket) -> None:
+    client.sendall(post(b"x" * 2_000_000))
+    assert received(client, b'"}').startswith(b"HTTP/1.1 413 ")
+    client.sendall(post(b"good\n"))
+    assert received(client, b"\n").endswith(b"pos,0.731059\n")
+
+
+def test_a_client_that_goes_away_leaves_nothing_behind(server: Server) -> None:
+    with server.connect() as gone:
+        gone.sendall(HEAD + b"Content-Length: 100000\r\n\r\nhalf")
+        while server.metric("serve_requests_in_work") != 1:
+            pass
+    with server.connect() as gone:
+        gone.sendall(post(b"sleep 0.2\n"))
+    while server.metric("serve_requests_in_work") != 0:
+        pass
+    assert server.classify("good").status == 200

@@ -1,0 +1,270 @@
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.unit.toolkit_server import CSV, JSON, JSON_LINES, Server, obedient
+
+MEGABYTES = 2
+PATIENCE = 20.0  # seconds
+Start = Callable[..., Server]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = obedient(
+        tmp_path_factory.mktemp("serve"), "Explaining", SAGEMAKER_MAX_PAYLOAD_IN_MB=str(MEGABYTES)
+    )
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Start a server of one's own."""
+    servers: list[Server] = []
+
+    def start(model: str = "Obedient", **environment: str) -> Server:
+        servers.append(obedient(tmp_path, model, **environment))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_answers_each_content_type(server: Server) -> None:
+    lines = server.invoke('{"id": "a", "text": "so good"}\n\n{"text": "bad", "id": 7}\r\n', JSON_LINES)
+    assert (lines.status, lines.type) == (200, JSON_LINES)
+    assert [(line["id"], line["label"]) for line in lines.lines()] == [("a", "pos"), (7, "neg")]
+    assert lines.lines()[0]["probabilities"] == {"neg": 0.268941, "pos": 0.731059}
+    one = server.invoke('{"text": "bad"}', JSON + "; charset=utf-8")
+    assert (one.type, one.content["label"]) == (JSON, "neg")
+    assert server.invoke('{"instances": ["bad"]}', JSON).content == {"predictions": [one.content]}
+    table = server.invoke('bad\n"good, good"\n', CSV)
+    assert (table.type, table.body) == ("text/csv; charset=utf-8", "neg,0.731059\npos,0.880797\n")
+    assert server.invoke("good", CSV, JSON).content == [
+        {"label": "pos", "probabilities": {"neg": 0.268941, "pos": 0.731059}}
+    ]
+
+
+def test_explains_the_rows_that_want_it(server: Server, start: Start) -> None:
+    rows = '[{"text": "good bad good", "explain": 2}, {"text": "good"}]'
+    first, second = server.invoke(rows, JSON).content
+    assert first["explanation"] == [{"text": "good", "weight": 1.0}, {"text": "bad", "weight": -1.0}]
+    assert "explanation" not in second
+    table = server.invoke(rows, JSON, CSV)
+    assert table.content == {"error": "CSV has no place for an explanation; accept application/json"}
+    other = start("Obedient").invoke(rows, JSON)
+    assert (other.status, other.content["error"]) == (400, "this model does not explain; leave 'explain' out")
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "reason"),
+    [
+        ('{"text": "a"}\n{"text": "b"', JSON_LINES, 400, "line 2: not JSON"),
+        (b'{"text": "a"}\n\xff', JSON_LINES, 400, "line 2: not UTF-8: byte 0xff"),
+        ("", JSON, 400, "not JSON"),
+        ('"c', CSV, 400, "line 1: not CSV"),
+        ("x" * (MEGABYTES << 20) + "x", CSV, 413, f"the request is larger than {MEGABYTES << 20:,} bytes"),
+        ("a", "image/png", 415, "content type 'image/png' is not known; send application/jsonlines"),
+        ('{"text": "fail"}', JSON, 500, "the model failed with ZeroDivisionError"),
+        ('{"text": "wrong"}', JSON, 500, "the model failed with TypeError"),
+    ],
+)
+def test_refuses_with_a_reason(
+    server: Server, body: str | bytes, content_type: str, status: int, reason: str
+) -> None:
+    answer = server.invoke(body, content_type)
+    assert (answer.status, answer.type) == (status, JSON)
+    assert answer.content["error"].startswith(reason)
+
+
+def test_an_error_of_the_model_is_in_the_log(server: Server) -> None:
+    server.classify("fail")
+    assert "ZeroDivisionError: fail" in server.log.read_text()
+
+
+def test_refuses_an_answer_type_that_it_does_not_have(server: Server) -> None:
+    answer = server.invoke("a", CSV, "image/png, text/csv;q=0")
+    assert answer.status == 406
+    assert "accept application/jsonlines" in answer.content["error"]
+
+
+def test_other_paths_and_methods(server: Server) -> None:
+    assert server.ask("GET", "/elsewhere").status == 404
+    wrong = server.ask("GET", "/invocations")
+    assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
+    assert server.ask("POST", "/ping").status == 405
+    parameters = server.ask("GET", "/execution-parameters").content
+    assert parameters["BatchStrategy"] == "MULTI_RECORD"
+    assert parameters["MaxPayloadInMB"] == MEGABYTES
+
+
+def test_a_request_without_a_length_has_the_limit_too(server: Server) -> None:
+    chunks = (b"x" * (1 << 20) for _ in range(MEGABYTES + 1))
+    answer = server.ask("POST", "/invocations", chunks, Content_Type=CSV)
+    assert answer.status == 413
+    assert server.metric("serve_requests_in_work") == 0
+
+
+def test_an_answer_has_the_id_that_the_caller_gave_or_a_new_one(server: Server) -> None:
+    body = '{"text": "good"}'
+    assert server.invoke(body, JSON, X_Request_Id="mine").headers["x-request-id"] == "mine"
+    both = {"X_Request_Id": "mine", "X_Amzn_SageMaker_Inference_Id": "theirs"}
+    assert server.invoke(body, JSON, **both).headers["x-request-id"] == "theirs"
+    made = {server.invoke(body, JSON, X_Request_Id="not one").headers["x-request-id"] for _ in range(2)}
+    assert len(made) == 2
+    assert all(re.fullmatch("[0-9a-f]{16}", one) for one in made)
+    assert server.invoke("[", JSON, X_Request_Id="bad").headers["x-request-id"] == "bad"
+
+
+def test_each_request_is_a_line_in_the_log(server: Server) -> None:
+    server.invoke('["good", "bad"]', JSON, X_Request_Id="logged-1")
+    server.invoke("[", JSON, X_Request_Id="logged-2")
+    server.ask("GET", "/ping", X_Request_Id="logged-3")
+    server.ask("GET", "/moon", X_Request_Id="logged-4")
+    until(lambda: any(line["id"] == "logged-4" for line in server.told()))
+    lines = {line["id"]: line for line in server.told() if line["id"].startswith("logged")}
+    assert {key: (line["path"], line["status"], line["rows"]) for key, line in lines.items()} == {
+        "logged-1": ("/invocations", 200, 2),
+        "logged-2": ("/invocations", 400, 0),
+        "logged-4": ("/moon", 404, 0),
+    }
+    assert lines["logged-1"]["bytes"] == 15
+    assert lines["logged-1"]["ms"] > 0
+
+
+def test_the_log_can_be_switched_off(start: Start) -> None:
+    server = start(SERVE_ACCESS_LOG="off")
+    assert server.classify("good").status == 200
+    assert server.stop() == 0
+    assert server.told() == []
+
+
+def test_metrics_count_what_was_answered(start: Start) -> None:
+    server = start()
+    server.invoke('["good", "bad"]', JSON)
+    server.invoke("[", JSON)
+    server.ask("GET", "/ping")
+    answer = server.ask("GET", "/metrics")
+    assert answer.type.startswith("text/plain; version=0.0.4")
+    assert server.metric('serve_requests_total{status="200"}') == 1
+    assert server.metric('serve_requests_total{status="400"}') == 1
+    assert server.metric("serve_rows_total") == 2
+    assert server.metric("serve_model_calls_total") == 1
+    assert server.metric('serve_request_seconds_bucket{le="+Inf"}') == 2
+    assert server.metric("serve_request_seconds_count") == 2
+
+
+def test_more_than_it_takes_on_is_refused_at_once(start: Start) -> None:
+    server = start(SERVE_REQUESTS="3")
+    with ThreadPoolExecutor(8) as clients:
+        asked = time.monotonic()
+        answers = list(clients.map(server.classify, ["sleep 1"] * 8))
+    statuses = sorted(answer.status for answer in answers)
+    assert statuses == [200] * 3 + [503] * 5
+    refused = next(answer for answer in answers if answer.status == 503)
+    assert refused.headers["retry-after"] == "1"
+    assert refused.content["error"] == "too busy: 3 requests are in work or waiting; try again"
+    assert time.monotonic() - asked < 3 * 1 + 2
+    assert server.classify("good").status == 200
+    assert server.metric('serve_requests_total{status="503"}') == 5
+
+
+def test_more_bytes_than_it_holds_are_refused(start: Start) -> None:
+    server = start(SAGEMAKER_MAX_PAYLOAD_IN_MB="1")
+    body = json.dumps([{"text": "sleep 0.5"}, *[{"text": "x" * 250_000}] * 3])
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(lambda _: server.invoke(body, JSON), range(8)))
+    statuses = {answer.status for answer in answers}
+    assert statuses == {200, 503}
+    assert any("bytes of requests are in work" in answer.body for answer in answers)
+
+
+def test_pings_are_answered_while_the_model_works(start: Start) -> None:
+    server = start()
+    with ThreadPoolExecutor(1) as clients:
+        slow = clients.submit(server.classify, "sleep 1")
+        time.sleep(0.2)
+        waits = []
+        while not slow.done():
+            asked = time.monotonic()
+            assert server.ask("GET", "/ping").status == 200
+            waits.append(time.monotonic() - asked)
+            time.sleep(0.05)
+    assert slow.result().status == 200
+    assert max(waits) < 0.5
+
+
+def test_requests_at_the_same_time_are_one_call_where_the_model_wants_it(start: Start) -> None:
+    server = start("Gathering")
+    texts = ["good", "bad", "good good", "bad bad", "good", "bad"]
+    with ThreadPoolExecutor(len(texts)) as clients:
+        answers = list(clients.map(server.classify, texts))
+    assert [answer.content["label"] for answer in answers] == ["pos", "neg"] * 3
+    assert server.metric("serve_model_calls_total") < len(texts) / 2
+    assert server.metric("serve_rows_total") == len(texts)
+    assert server.classify("fail").status == 500
+    assert server.classify("good").status == 200
+
+
+def test_sigterm_lets_it_answer_what_was_asked_and_end_with_success(start: Start) -> None:
+    server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    with server.connect() as idle, ThreadPoolExecutor(1) as clients:
+        slow = clients.submit(server.classify, "sleep 2")
+        time.sleep(0.4)
+        server.process.send_signal(signal.SIGTERM)
+        assert idle.recv(1) == b""
+        until(lambda: refuses(server))
+        assert not slow.done()
+        answer = slow.result()
+    assert (answer.status, answer.headers["connection"]) == (200, "close")
+    assert server.process.wait(PATIENCE) == 0
+    assert any(line["ms"] > 900 for line in server.told())
+
+
+def refuses(server: Server) -> bool:
+    """Whether it takes no new client."""
+    try:
+        server.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_worker_that_died_is_followed_by_another(start: Start) -> None:
+    server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    with pytest.raises(ConnectionError):
+        server.classify("die")
+    until(lambda: len(psutil.Process(server.process.pid).children()) == 2)
+    assert {server.classify("good").status for _ in range(8)} == {200}
+    assert "ended with exit code 9; another begins" in server.log.read_text()
+    assert server.stop() == 0
+
+
+def test_no_worker_outlives_the_first_process(start: Start) -> None:
+    server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    workers = psutil.Process(server.process.pid).children()
+    server.process.kill()
+    assert not psutil.wait_procs(workers, PATIENCE)[1]
+
+
+def test_does_not_start_with_a_setting_that_it_cannot_use(tmp_path: Path) -> None:
+    script = str(Path(__file__).with_name("toolkit_server.py"))
+    server = Server(tmp_path, [script, "Obedient"], SERVE_REQUESTS="0")
+    assert server.process.wait(PATIENCE) == 1
+    assert server.log.read_text() == "error: SERVE_REQUESTS must be a whole number from 1, not '0'\n"

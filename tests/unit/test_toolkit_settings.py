@@ -1,0 +1,40 @@
+from pathlib import Path
+
+import pytest
+from toolkit.errors import ServerError
+from toolkit.settings import Settings, from_environment
+
+
+def test_defaults_are_sagemakers() -> None:
+    settings = from_environment({})
+    assert settings == Settings(Path("/opt/ml/model"))
+    assert (settings.port, settings.body_bytes) == (8080, 25 << 20)
+
+
+def test_each_variable_sets_something() -> None:
+    settings = from_environment(
+        {
+            "SAGEMAKER_BASE_DIR": "/some",
+            "SAGEMAKER_BIND_TO_HOST": "::1",
+            "SAGEMAKER_BIND_TO_PORT": "80",
+            "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",
+            "SAGEMAKER_MODEL_SERVER_WORKERS": "3",
+            "SERVE_REQUESTS": "9",
+            "SERVE_ACCESS_LOG": "off",
+        }
+    )
+    assert settings == Settings(Path("/some/model"), "::1", 80, 3, 6 << 20, 9, access_log=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "wanted"),
+    [
+        ("SAGEMAKER_BIND_TO_PORT", "http", "a whole number from 0"),
+        ("SAGEMAKER_MODEL_SERVER_WORKERS", "-1", "a whole number from 1"),
+        ("SERVE_REQUESTS", "0", "a whole number from 1"),
+        ("SERVE_ACCESS_LOG", "no", "on or off"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(name: str, value: str, wanted: str) -> None:
+    with pytest.raises(ServerError, match=f"{name} must be {wanted}, not '{value}'"):
+        from_environment({name: value})
