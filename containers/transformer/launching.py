@@ -1,0 +1,105 @@
+"""One process a GPU on every instance, by torchrun; a single one is this process."""
+
+import multiprocessing
+import os
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from pretrained import CHANNEL, Base, base_of
+from settings import Settings
+from toolkit.errors import ContainerError
+from toolkit.hyperparameters import parse
+from toolkit.job import Job
+
+PORT = 29500  # torchrun's own; instances of a job reach each other on every port
+JOIN_SECONDS = 900
+
+
+def launch(job: Job) -> None:
+    """Fine-tune the job's base model, in as many processes as it asks for.
+
+    Raises:
+        ContainerError: The hyperparameters, the data or the base model cannot be used.
+    """
+    settings = parse(Settings, job.hyperparameters)
+    if job.channel(CHANNEL).is_dir():
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    # Not above: what is imported here reads the variable, and the settings' errors need not wait for it.
+    import torch
+    from finetuning import finetune
+    from world import joined
+
+    gpus = torch.cuda.device_count()
+    processes = settings.processes or gpus or 1
+    if gpus and processes > gpus:
+        raise ContainerError(f"processes is {processes}, but each needs a GPU, and this instance has {gpus}")
+    with base_of(job, settings) as base:
+        if processes * len(job.resources.hosts) == 1:
+            with joined() as world:
+                finetune(job, settings, base, world)
+        else:
+            torchrun(job, base, processes)
+
+
+def torchrun(job: Job, base: Base, processes: int) -> None:
+    """Start this instance's processes, wait for them, and pass on what interrupts this one."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    hosts = sorted(job.resources.hosts)
+    alone = len(hosts) == 1
+    if not alone:
+        for backend in ("GLOO", "NCCL"):
+            os.environ[f"{backend}_SOCKET_IFNAME"] = job.resources.network_interface_name
+    config = LaunchConfig(
+        min_nodes=len(hosts),
+        max_nodes=len(hosts),
+        nproc_per_node=processes,
+        run_id="training",
+        rdzv_backend="c10d" if alone else "static",
+        rdzv_endpoint="localhost:0" if alone else f"{hosts[0]}:{PORT}",
+        rdzv_configs={"rank": hosts.index(job.resources.current_host), "timeout": JOIN_SECONDS},
+        local_addr="localhost" if alone else job.resources.current_host,
+        max_restarts=0,
+        signals_to_handle="SIGINT",  # on SIGTERM it would not let them save
+    )
+    signal.signal(signal.SIGTERM, lambda number, frame: interrupt(job))
+    if job.interrupted.is_set():
+        return
+    try:
+        elastic_launch(config, work)(job.base, base)
+    except ChildFailedError as error:
+        if not job.interrupted.is_set():  # otherwise one had not begun yet: the last checkpoint stands
+            raise ContainerError(reason(error.get_first_failure()[1].message)) from error
+
+
+def reason(message: str | dict[str, Any]) -> str:
+    """What a process failed of, as torchrun passes it on; the user's own error without its class's name."""
+    told = message["message"] if isinstance(message, dict) else message
+    name, _, said = told.partition(": ")
+    kinds: list[type[ContainerError]] = [ContainerError, *ContainerError.__subclasses__()]
+    return said if name in [kind.__name__ for kind in kinds] else told
+
+
+def interrupt(job: Job) -> None:
+    """Tell this instance's processes too; elsewhere only a container's first process is signalled."""
+    job.interrupted.set()
+    for child in multiprocessing.active_children():
+        child.terminate()
+
+
+def work(folder: Path, base: Base) -> None:
+    """One of the processes."""
+    from finetuning import finetune
+    from world import joined
+
+    job = Job(folder)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        job.interrupted.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    with joined() as world:
+        finetune(job, parse(Settings, job.hyperparameters), base, world)

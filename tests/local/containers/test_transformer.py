@@ -1,0 +1,365 @@
+"""The image `transformer` as jobs run it: processes in its own environment, a tiny model made here."""
+
+import json
+import os
+import random
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from localaws.runtimes.container import Container, ContainerSpec
+from localaws.runtimes.environments import Environments
+from localaws.runtimes.images import Images
+from localaws.runtimes.process import ProcessRuntime
+from tests.local.containers import tiny_bert
+
+ROOT = Path(__file__).parents[3]
+CONTAINERS = ROOT / "containers"
+ENVIRONMENTS = ROOT / ".localaws/environments"  # a gigabyte: once for `make up` and for the tests
+IMAGE = "team/transformer:latest"
+PATIENCE = 600.0  # seconds
+ONE_CORE = {"OMP_NUM_THREADS": "1"}  # the model is too small to share among more
+SETTINGS = {
+    "epochs": "5",
+    "learning_rate": "0.003",
+    "batch_size": "32",
+    "log_steps": "1",
+    "evaluations_per_epoch": "1",
+}
+STEPS = 50
+JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
+
+
+def rows(count: int, seed: int) -> list[dict[str, str]]:
+    """Texts of which one word tells the label."""
+    source = random.Random(seed)
+    made = []
+    for number in range(count):
+        label = ["bad", "fine"][number % 2]
+        words = source.choices(tiny_bert.WORDS, k=source.randint(2, 30))
+        words.insert(source.randint(0, len(words)), tiny_bert.SIGNS[label])
+        made.append({"id": str(number), "text": " ".join(words), "label": label})
+    return made
+
+
+def lay_out(base: Path, **changes: str) -> Path:
+    """A job's input."""
+    for channel, count, seed in (("train", 320, 1), ("validation", 80, 2)):
+        file = base / "input/data" / channel / "rows.jsonl"
+        file.parent.mkdir(parents=True)
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows(count, seed)))
+    tiny_bert.write(base / "input/data/pretrained")
+    (base / "input/config").mkdir(parents=True)
+    (base / "input/config/hyperparameters.json").write_text(json.dumps(SETTINGS | changes))
+    return base
+
+
+class Running:
+    """A container, and what it said."""
+
+    def __init__(self, runtime: ProcessRuntime, base: Path, *command: str, **environment: str) -> None:
+        self.base = base
+        self.lines: list[str] = []
+        spec = ContainerSpec(IMAGE, command, base, ONE_CORE | environment, self.lines.append)
+        self.container: Container = runtime.start(spec)
+
+    @property
+    def said(self) -> str:
+        return "\n".join(self.lines)
+
+    def wait_for(self, pattern: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not re.search(pattern, self.said):
+            assert self.container.wait(0.01) is None, self.said
+            assert time.monotonic() < deadline, self.said
+
+    def finish(self) -> "Running":
+        assert self.container.wait(PATIENCE) == 0, self.said
+        return self
+
+    def metric(self, name: str) -> list[float]:
+        return [float(value) for value in re.findall(rf"{name}=([0-9.]+);", self.said)]
+
+
+Train = Callable[[Path], Running]
+
+
+@pytest.fixture(scope="module")
+def runtime() -> ProcessRuntime:
+    runtime = ProcessRuntime(Images(CONTAINERS), ENVIRONMENTS)
+    runtime.prepare(IMAGE)
+    return runtime
+
+
+@pytest.fixture(scope="module")
+def train(runtime: ProcessRuntime) -> Iterator[Train]:
+    started: list[Running] = []
+
+    def start(base: Path) -> Running:
+        started.append(Running(runtime, base, "train"))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.container.stop(0)
+
+
+@pytest.fixture(scope="module")
+def unbroken(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Running:
+    return train(lay_out(tmp_path_factory.mktemp("unbroken") / "ml")).finish()
+
+
+def after(interrupted: Path, base: Path, **changes: str) -> Path:
+    """The input on a new instance, with what outlives an interruption."""
+    lay_out(base, **changes)
+    shutil.copytree(interrupted / "checkpoints", base / "checkpoints")
+    return base
+
+
+def weights(base: Path) -> bytes:
+    return (base / "model/model.safetensors").read_bytes()
+
+
+def test_loss_falls_and_metrics_are_printed(unbroken: Running) -> None:
+    losses = unbroken.metric("train:loss")
+    assert len(losses) == STEPS
+    assert np.mean(losses[-5:]) < 0.2 < 0.6 < np.mean(losses[:5])
+    assert unbroken.metric("validation:accuracy")[-1] > 0.95
+    assert unbroken.metric("validation:log_loss")[-1] == min(unbroken.metric("validation:log_loss"))
+    assert min(unbroken.metric("train:tokens_per_second")) > 0
+
+
+def test_base_model_comes_from_the_channel_without_a_network(unbroken: Running) -> None:
+    assert "the channel pretrained; labels: bad, fine; 1 process(es) on cpu" in unbroken.said
+    assert {path.name for path in (unbroken.base / "model").iterdir()} == {
+        "config.json", "model.onnx", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+    }  # fmt: skip
+    config = (unbroken.base / "model/config.json").read_text()
+    assert json.loads(config)["id2label"] == {"0": "bad", "1": "fine"}
+    assert str(unbroken.base) not in config
+    assert not list((unbroken.base / "checkpoints").rglob("*.pt"))
+
+
+def test_training_interrupted_by_sigterm_ends_as_the_unbroken_one(
+    unbroken: Running, train: Train, tmp_path: Path
+) -> None:
+    first = train(lay_out(tmp_path / "first"))
+    first.wait_for("train:step=13;")  # in the middle of an epoch
+    assert first.container.stop(PATIENCE) == 0, first.said
+    assert "interrupted: saved a checkpoint after step" in first.said
+    assert not (first.base / "model").exists() or not list((first.base / "model").iterdir())
+
+    second = train(after(first.base, tmp_path / "second")).finish()
+    steps = first.metric("train:step") + second.metric("train:step")
+    assert steps == list(range(1, STEPS + 1))
+    assert first.metric("train:loss") + second.metric("train:loss") == unbroken.metric("train:loss")
+    assert second.metric("validation:log_loss")[-1] == unbroken.metric("validation:log_loss")[-1]
+    assert weights(second.base) == weights(unbroken.base)
+
+
+def test_processes_and_instances_learn_what_one_process_learns(
+    unbroken: Running, train: Train, tmp_path: Path
+) -> None:
+    """Two processes on one instance; interrupted; then two instances of a process each."""
+    # tokens_per_pass makes each process need several passes a step.
+    first = train(lay_out(tmp_path / "first", processes="2", tokens_per_pass="128"))
+    first.wait_for("train:step=8;")
+    assert first.container.stop(PATIENCE) == 0, first.said
+    assert "2 process(es) on cpu" in first.said
+
+    hosts = ["127.0.0.1", "127.0.0.2"]
+    instances = []
+    for host in hosts:
+        base = after(first.base, tmp_path / host, processes="1")
+        resources = {"current_host": host, "hosts": hosts, "network_interface_name": "lo"}
+        (base / "input/config/resourceconfig.json").write_text(json.dumps(resources))
+        instances.append(train(base))
+    leader, follower = [each.finish() for each in instances]
+    losses = first.metric("train:loss") + leader.metric("train:loss")
+    assert losses == pytest.approx(unbroken.metric("train:loss"), abs=1e-4)
+    assert leader.metric("validation:log_loss")[-1] == pytest.approx(
+        unbroken.metric("validation:log_loss")[-1], abs=1e-4
+    )
+    assert (leader.base / "model/model.onnx").exists()
+    assert not list((follower.base / "model").glob("*"))  # one instance writes the model
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def port(unbroken: Running, runtime: ProcessRuntime) -> Iterator[int]:
+    chosen = free_port()
+    variables = {"SAGEMAKER_BIND_TO_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(chosen)}
+    server = Running(runtime, unbroken.base, "serve", **variables)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            assert ask(chosen, "GET", "/ping", b"")[0] == 200
+            break
+        except ConnectionError:
+            assert server.container.wait(0.05) is None, server.said
+            assert time.monotonic() < deadline, server.said
+    yield chosen
+    assert server.container.stop(PATIENCE) == 0, server.said
+
+
+def ask(port: int, method: str, path: str, body: bytes, content_type: str = JSON) -> tuple[int, str]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request(method, path, body, {"Content-Type": content_type})
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_served_model_is_as_good_as_it_was_measured(port: int, unbroken: Running) -> None:
+    given = rows(80, 2)
+    body = "".join(json.dumps({"id": row["id"], "text": row["text"]}) + "\n" for row in given)
+    status, answer = ask(port, "POST", "/invocations", body.encode(), JSON_LINES)
+    assert status == 200
+    answers = [json.loads(line) for line in answer.splitlines()]
+    assert [each["id"] for each in answers] == [row["id"] for row in given]
+    actual = [each["probabilities"][row["label"]] for each, row in zip(answers, given, strict=True)]
+    assert np.mean(-np.log(actual)) == pytest.approx(unbroken.metric("validation:log_loss")[-1], abs=1e-4)
+
+
+def test_json_and_csv_are_answered(port: int) -> None:
+    status, answer = ask(port, "POST", "/invocations", json.dumps({"text": "lovely word1"}).encode())
+    one = json.loads(answer)
+    assert (status, one["label"]) == (200, "fine")
+    assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    status, answer = ask(port, "POST", "/invocations", b"dreadful word2\nlovely word3\n", CSV)
+    assert [line.partition(",")[0] for line in answer.splitlines()] == ["bad", "fine"]
+    status, answer = ask(port, "POST", "/invocations", b'{"texts": 1}')
+    assert status == 400
+
+
+def test_requests_at_the_same_time_get_their_own_answers(port: int) -> None:
+    given = rows(40, 3)
+    alone = [ask(port, "POST", "/invocations", json.dumps(row["text"]).encode())[1] for row in given]
+    with ThreadPoolExecutor(16) as threads:
+        together = list(
+            threads.map(
+                lambda row: ask(port, "POST", "/invocations", json.dumps(row["text"]).encode())[1], given
+            )
+        )
+    for one, other in zip(alone, together, strict=True):
+        assert json.loads(one)["label"] == json.loads(other)["label"]
+        assert json.loads(one)["probabilities"] == pytest.approx(json.loads(other)["probabilities"], abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def outcomes(runtime: ProcessRuntime, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What became of each of the scenarios."""
+    here = tmp_path_factory.mktemp("scenarios")
+    lay_out(here / "job")
+    python = Environments(ENVIRONMENTS).make(CONTAINERS / "transformer") / "bin/python"
+    script = Path(__file__).with_name("transformer_scenarios.py")
+    done = subprocess.run(
+        [python, "-B", script, here],
+        env={
+            "PATH": os.environ["PATH"],
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONPATH": f"{CONTAINERS / 'transformer'}",
+        },
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    merged: dict[str, Any] = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("{"):
+            merged |= json.loads(line)
+    return merged
+
+
+def told(outcome: dict[str, Any], name: str) -> list[float]:
+    assert "error" not in outcome, outcome
+    return [float(value) for value in re.findall(rf"{name}=([0-9.]+);", "\n".join(outcome["log"]))]
+
+
+def test_passes_of_a_step_add_up_to_one(outcomes: dict[str, Any]) -> None:
+    whole, parts = (told(outcomes[name], "train:loss") for name in ("one pass a step", "many passes a step"))
+    assert len(whole) == STEPS / 5
+    assert parts == pytest.approx(whole, abs=1e-5)
+
+
+def test_same_seed_gives_the_same_weights(outcomes: dict[str, Any]) -> None:
+    first, again, other = (
+        Path(outcomes[name]["weights"]).read_bytes()
+        for name in ("one pass a step", "the same again", "another seed")
+    )
+    assert first == again != other
+
+
+def test_bfloat16_learns_about_the_same(outcomes: dict[str, Any]) -> None:
+    exact, rounded = (told(outcomes[name], "train:loss") for name in ("one pass a step", "bfloat16"))
+    assert exact != rounded
+    assert rounded == pytest.approx(exact, abs=0.05)
+
+
+def test_training_stops_early_with_the_best_weights(outcomes: dict[str, Any]) -> None:
+    losses = told(outcomes["early stopping"], "validation:log_loss")
+    evaluated, saved = losses[:-1], losses[-1]
+    assert len(evaluated) < 40
+    assert saved == min(evaluated) == evaluated[-3]
+    assert len(told(outcomes["no patience"], "validation:log_loss")) == 5 + 1
+
+
+def test_rows_are_held_out_where_no_channel_has_any(outcomes: dict[str, Any]) -> None:
+    assert "240 rows to learn from, 80 held out" in outcomes["held out"]["log"]
+    assert told(outcomes["nothing held out"], "validation:log_loss") == []
+    assert Path(outcomes["nothing held out"]["weights"]).exists()
+
+
+def test_base_model_without_a_pooler_gets_a_new_one(outcomes: dict[str, Any]) -> None:
+    assert told(outcomes["without a pooler"], "validation:accuracy")
+
+
+def test_archive_of_an_own_model_is_taken_with_its_head(outcomes: dict[str, Any]) -> None:
+    first, again = (told(outcomes[name], "validation:log_loss") for name in ("five epochs", "own archive"))
+    assert again[-1] == pytest.approx(first[-1], abs=1e-4)
+    assert first[-1] < 0.6
+
+
+@pytest.mark.parametrize(
+    ("scenario", "reason"),
+    [
+        ("damaged weights", "the channel pretrained cannot be loaded: Error while deserializing header"),
+        (
+            "a layer missing",
+            r"not those of its config.json: 16 are missing .*, such as bert\.encoder\.layer\.1",
+        ),
+        (
+            "another shape",
+            "not those of its config.json: 1 are missing or of another shape, such as bert.embeddings",
+        ),
+        ("unknown kind", "the channel pretrained cannot be loaded: .*no-such-kind"),
+        ("no network", "'nobody/nothing' at revision 'main' cannot be loaded: .*give the channel pretrained"),
+        (
+            "pickled checkpoint",
+            "the checkpoint checkpoint.pt cannot be read: .*empty the job's checkpoint folder",
+        ),
+        ("other checkpoint", "of a training with other rows, hyperparameters or base model; empty"),
+        ("no numbers", "the loss is nan at step 1; lower learning_rate"),
+    ],
+)
+def test_error_says_what_is_wrong(outcomes: dict[str, Any], scenario: str, reason: str) -> None:
+    assert re.search(reason, outcomes[scenario]["error"], re.DOTALL), outcomes[scenario]

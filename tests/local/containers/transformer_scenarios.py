@@ -1,0 +1,138 @@
+"""Runs in the image's environment, all in one process since its imports take seconds.
+
+Prints a line of JSON for each scenario: what came of it, or the error's message.
+"""
+
+import json
+import shutil
+import sys
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import checkpoint  # type: ignore[import-not-found]
+import finetuning  # type: ignore[import-not-found]
+import torch
+from launching import launch  # type: ignore[import-not-found]
+from safetensors.numpy import load_file, save_file
+from toolkit.errors import ContainerError
+from toolkit.job import Job
+
+HERE = Path(sys.argv[1])
+
+
+def no_graph(*_: Any) -> None:
+    """Its export takes seconds, and other tests have it."""
+
+
+class Recorded(Job):
+    """A job that remembers what it logs."""
+
+    def log(self, message: str) -> None:
+        (self.base / "log").open("a").write(message + "\n")
+
+
+def run(
+    name: str, settings: Mapping[str, str], prepare: Callable[[Path], None] | None = None
+) -> dict[str, Any]:
+    """Train on a copy of the job."""
+    base = HERE / name
+    shutil.copytree(HERE / "job", base)
+    file = base / "input/config/hyperparameters.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+    if prepare:
+        prepare(base)
+    job = Recorded(base)
+    try:
+        launch(job)
+    except ContainerError as error:
+        return {"error": str(error)}
+    log = (base / "log").read_text().splitlines()
+    return {"log": log, "weights": str(base / "model/model.safetensors")}
+
+
+def change(base: Path, edit: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Change the base model's weights."""
+    file = base / "input/data/pretrained/model.safetensors"
+    save_file(edit(load_file(file)), file, {"format": "pt"})
+
+
+def damaged(base: Path) -> None:
+    (base / "input/data/pretrained/model.safetensors").write_bytes(b"damaged")
+
+
+def without_a_layer(base: Path) -> None:
+    change(base, lambda weights: {n: w for n, w in weights.items() if "layer.1." not in n})
+
+
+def of_another_shape(base: Path) -> None:
+    change(base, lambda weights: {n: w[:20] if "word_embeddings" in n else w for n, w in weights.items()})
+
+
+def without_a_pooler(base: Path) -> None:
+    change(base, lambda weights: {n: w for n, w in weights.items() if "pooler" not in n})
+
+
+def of_no_known_kind(base: Path) -> None:
+    (base / "input/data/pretrained/config.json").write_text('{"model_type": "no-such-kind"}')
+
+
+def of_no_numbers(base: Path) -> None:
+    change(base, lambda weights: {n: w * float("nan") for n, w in weights.items()})
+
+
+def own_archive(base: Path) -> None:
+    """A model that another scenario made, as a training job leaves it."""
+    shutil.rmtree(base / "input/data/pretrained")
+    (base / "input/data/pretrained").mkdir()
+    with tarfile.open(base / "input/data/pretrained/model.tar.gz", "w:gz") as tar:
+        tar.add(HERE / "five epochs/model", ".")
+
+
+def pickled_checkpoint(base: Path) -> None:
+    folder = Job(base).checkpoint_dir
+    torch.save({"identity": Path("anything")}, folder / checkpoint.FILE)
+
+
+def other_checkpoint(base: Path) -> None:
+    checkpoint.save(Job(base).checkpoint_dir, {"identity": "of another"})
+
+
+def without_the_channel(base: Path) -> None:
+    shutil.rmtree(base / "input/data/pretrained")
+
+
+def without_validation(base: Path) -> None:
+    shutil.rmtree(base / "input/data/validation")
+
+
+SHORT = {"epochs": "1"}
+SCENARIOS: dict[str, tuple[Mapping[str, str], Callable[[Path], None] | None]] = {
+    "one pass a step": (SHORT, None),
+    "many passes a step": (SHORT | {"tokens_per_pass": "64"}, None),
+    "the same again": (SHORT, None),
+    "another seed": (SHORT | {"seed": "2"}, None),
+    "bfloat16": (SHORT | {"precision": "bfloat16"}, None),
+    "early stopping": ({"epochs": "40", "patience": "2", "learning_rate": "0.03"}, None),
+    "no patience": ({"epochs": "5", "patience": "0", "learning_rate": "0.03"}, None),
+    "held out": (SHORT | {"validation_fraction": "0.25"}, without_validation),
+    "nothing held out": (SHORT | {"validation_fraction": "0"}, without_validation),
+    "without a pooler": (SHORT, without_a_pooler),
+    "five epochs": ({"epochs": "5"}, None),
+    "own archive": (SHORT | {"learning_rate": "0.0000001"}, own_archive),
+    "damaged weights": (SHORT, damaged),
+    "a layer missing": (SHORT, without_a_layer),
+    "another shape": (SHORT, of_another_shape),
+    "unknown kind": (SHORT, of_no_known_kind),
+    "no network": (SHORT | {"base_model": "nobody/nothing"}, without_the_channel),
+    "pickled checkpoint": (SHORT, pickled_checkpoint),
+    "other checkpoint": (SHORT, other_checkpoint),
+    "no numbers": (SHORT, of_no_numbers),
+}
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    finetuning.graph.export = no_graph
+    for name, (settings, prepare) in SCENARIOS.items():
+        print(json.dumps({name: run(name, settings, prepare)}), flush=True)
