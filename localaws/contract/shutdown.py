@@ -1,0 +1,47 @@
+"""What holds of `serve` when it is to end."""
+
+import threading
+import time
+from functools import partial
+
+from localaws.contract.bench import Bench
+from localaws.contract.clauses import clause
+from localaws.contract.connection import Answer, at_once
+from localaws.contract.endpoint import endpoint
+from localaws.contract.errors import Broken
+from localaws.contract.rows import body_for, line_type
+
+WORK_SECONDS = 2.0
+BEGIN_SECONDS = 0.3  # until the requests are surely in the container's hands
+REQUESTS = 2
+
+
+@clause(
+    "shutdown.sigterm",
+    "Answers what is under way after SIGTERM, and ends with 0 within 30 s",
+    "Let `serve` itself get the signal (exec, no shell around it), stop listening, finish, exit.",
+)
+def drains(bench: Bench) -> str:
+    """Every deployment ends a server that is at work."""
+    server = endpoint(bench)
+    body, content_type = body_for(bench, server, WORK_SECONDS), line_type(bench)
+    answers: list[Answer | Broken] = []
+    ask = partial(server.ask, "/invocations", body, content_type)
+    work = threading.Thread(target=lambda: answers.extend(at_once([ask] * REQUESTS)))
+    work.start()
+    time.sleep(BEGIN_SECONDS)
+    code, seconds = server.stop(bench.limits.serving_stop)
+    work.join()
+    if seconds >= bench.limits.serving_stop:
+        raise Broken(f"it went on for {bench.limits.serving_stop:g} s, and was killed")
+    for answer in answers:
+        if isinstance(answer, Broken):
+            raise Broken(f"a request under way was lost: {answer}")
+        if answer.status != 200:
+            raise Broken(f"a request under way was answered {answer.told}")
+    if code != 0:
+        raise Broken(f"it ended with exit code {code}")
+    return f"after {seconds:.1f} s"
+
+
+CLAUSES = (drains,)

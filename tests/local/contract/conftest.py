@@ -1,0 +1,83 @@
+"""An honest container, copies of it that are broken in one place each, and clauses by name."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from localaws.contract.bench import Bench
+from localaws.contract.checker import applicable
+from localaws.contract.clauses import Result
+from localaws.contract.folder import executables
+from localaws.contract.limits import Limits
+from localaws.contract.sample import load
+from localaws.runtimes.images import Images
+from localaws.runtimes.process import ProcessRuntime
+
+HERE = Path(__file__).parent
+HONEST, SAMPLE = HERE / "honest", HERE / "sample"
+QUICK = Limits(
+    training=5,
+    healthy=5,
+    ping=0.5,
+    answer=3,
+    transform=20,
+    training_stop=1,
+    serving_stop=2,
+    refusal=1,
+    payload_mb=1,
+    request_mb=2,
+)
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("environments")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the honest container, to be broken."""
+    copy: Path = shutil.copytree(HONEST, tmp_path / "images" / "honest")
+    return copy
+
+
+@pytest.fixture
+def sample(tmp_path: Path) -> Path:
+    """A copy of the sample, to be changed."""
+    copy: Path = shutil.copytree(SAMPLE, tmp_path / "sample")
+    return copy
+
+
+@pytest.fixture
+def make_bench(tmp_path: Path, cache_dir: Path, folder: Path, sample: Path) -> Iterator[Callable[[], Bench]]:
+    made: list[Bench] = []
+
+    def make() -> Bench:
+        bench = Bench(
+            ProcessRuntime(Images(folder.parent), cache_dir),
+            folder.name,
+            load(sample),
+            tmp_path / f"work-{len(made)}",
+            QUICK,
+            folder,
+            executables(folder),
+        )
+        made.append(bench)
+        return bench
+
+    yield make
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def judge(make_bench: Callable[[], Bench]) -> Callable[[str], Result]:
+    """What becomes of one clause, by its name."""
+
+    def judge(name: str) -> Result:
+        bench = make_bench()
+        return next(clause for clause in applicable(bench) if clause.name == name).judge(bench)
+
+    return judge

@@ -1,0 +1,162 @@
+"""The whole check, as its user sees it."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from localaws.contract import folder as folder_clauses
+from localaws.contract.bench import Bench
+from localaws.contract.checker import SERVING, TRAINING, applicable
+from localaws.contract.clauses import Outcome, Result
+from tests.local.contract.conftest import HONEST, SAMPLE
+
+ROOT = Path(__file__).parents[3]
+CONTAINERS = ROOT / "containers"
+
+
+def check_container(*arguments: str | Path, workdir: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command line."""
+    return subprocess.run(
+        [sys.executable, "-m", "localaws", "check-container", *arguments, "--workdir", workdir],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("workdir")
+
+
+def test_an_honest_container_keeps_every_clause(workdir: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    done = check_container(HONEST, "--sample", SAMPLE, "--json", report, workdir=workdir)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "honest keeps the contract: 36 hold" in done.stdout
+    assert "\x1b" not in done.stdout
+    written = json.loads(report.read_text())
+    assert written["keeps"] is True
+    assert {clause["outcome"] for clause in written["clauses"]} == {"holds"}
+    assert len({clause["clause"] for clause in written["clauses"]}) == 36
+
+
+@pytest.mark.parametrize("name", ["linear", "template"])
+def test_the_shipped_containers_keep_the_contract(name: str, workdir: Path) -> None:
+    done = check_container(CONTAINERS / name, workdir=workdir)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{name} keeps the contract" in done.stdout
+
+
+def test_what_is_broken_is_told_with_what_to_do(folder: Path, sample: Path, workdir: Path) -> None:
+    """Without a model nothing can be served: told once, and not as forty faults."""
+    train = folder / "train"
+    train.write_text(
+        train.read_text().replace('(BASE / "model/mean.txt").write_text(str(mean * scale))', "pass")
+    )
+    done = check_container(folder, "--sample", sample, workdir=workdir)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert (
+        "  NO Writes the model to model/  [training.model]\n     it exited with 0, and model/ is empty\n"
+        in done.stdout
+    )
+    assert "     Write every file that `serve` needs to model/" in done.stdout
+    assert "honest breaks the contract" in done.stdout
+    assert "1 broken" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere"], "there is no folder"),
+        ([], "name a folder"),
+        ([str(HONEST), "--sample", "nowhere"], "There is no sample at nowhere"),
+        ([str(SAMPLE)], "no executable"),
+        ([str(HONEST), "--runtime", "oci"], "with --image"),
+    ],
+)
+def test_what_cannot_be_checked_is_said(arguments: list[str], says: str, workdir: Path) -> None:
+    done = check_container(*arguments, workdir=workdir)
+    assert done.returncode == 2
+    assert done.stderr.startswith("check-container: ")
+    assert says in done.stderr
+
+
+def test_the_sample_is_looked_for_in_the_folder_and_beside_it(folder: Path, workdir: Path) -> None:
+    done = check_container(folder, workdir=workdir)
+    assert done.returncode == 2
+    assert f"There is no sample at {folder.parent / 'sample'}" in done.stderr
+
+
+def test_the_shipped_processing_commands_fail_without_their_input(workdir: Path) -> None:
+    done = check_container(CONTAINERS / "processing", workdir=workdir)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in ("compare", "create_dataset", "evaluate", "ingest"):
+        assert f"`{name}` fails without its input" in done.stdout
+
+
+def test_the_page_names_every_clause_and_no_other() -> None:
+    named = re.findall(r"\*\*\[([a-z.-]+)\]\*\*", (CONTAINERS / "README.md").read_text())
+    assert sorted(named) == sorted(clause.name for clause in (*folder_clauses.CLAUSES, *TRAINING, *SERVING))
+
+
+def only_command(folder: Path, code: str) -> None:
+    """Make a processing container of a folder."""
+    for name in ("train", "serve"):
+        (folder / name).unlink()
+    (folder / "clean").write_text(f"#!/usr/bin/env python3\n{code}\n")
+    (folder / "clean").chmod(0o755)
+
+
+MESSAGE = """import os, pathlib
+pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "output/message").write_text("no input")
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "outcome", "says"),
+    [
+        (f"{MESSAGE}exit(1)", Outcome.HOLDS, "no input"),
+        ("exit('no input')", Outcome.NOTED, "without output/message; its last words: no input"),
+        ("exit(1)", Outcome.BROKEN, "not a word"),
+        ("", Outcome.BROKEN, "exited with 0"),
+        ("import time; time.sleep(9)", Outcome.BROKEN, "did not end in 1 s"),
+    ],
+)
+def test_a_processing_command_has_to_miss_its_input(
+    code: str, outcome: Outcome, says: str, folder: Path, judge: Callable[[str], Result]
+) -> None:
+    only_command(folder, code)
+    result = judge("processing.clean")
+    assert result.outcome is outcome
+    assert says in result.detail
+
+
+STAGES = {"folder", "training", "endpoint", "refusal", "transform", "shutdown"}
+
+
+def test_only_what_a_folder_has_is_checked(folder: Path, make_bench: Callable[[], Bench]) -> None:
+    (folder / "prepare").touch(mode=0o755)
+    assert {clause.stage for clause in applicable(make_bench())} == STAGES
+    only_command(folder, "")
+    (folder / "prepare").unlink()
+    assert [clause.stage for clause in applicable(make_bench())] == ["folder", "folder", "processing"]
+
+
+def test_without_trained_model_serving_is_not_judged(folder: Path, judge: Callable[[str], Result]) -> None:
+    (folder / "train").write_text("#!/bin/sh\nexit 3\n")
+    assert judge("training.exit").detail == "exit code 3: nothing was printed"
+    for name in (
+        "training.model",
+        "endpoint.ready",
+        "refusal.empty",
+        "transform.multi-record",
+        "shutdown.sigterm",
+    ):
+        assert judge(name).outcome is Outcome.UNCHECKED
