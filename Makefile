@@ -2,9 +2,10 @@
 SHELL := bash
 .SHELLFLAGS := -o pipefail -c
 
-PORT  ?= 4566
-STACK ?= retrain
-DATA  ?=
+PORT       ?= 4566
+STACK      ?= retrain
+DATA       ?=
+PARAMETERS ?= # of the stack, such as ModelContainer=linear
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
@@ -12,7 +13,7 @@ PYTHON := $(VENV)/bin/python
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
 # Deployed as they are: their modules import their neighbours by name, so mypy looks at each by itself.
-FOLDERS := statemachine pipeline $(sort $(wildcard functions/*)) containers/processing containers/linear
+FOLDERS := statemachine pipeline $(sort $(wildcard functions/*)) containers/processing containers/toolkit containers/linear containers/template containers/transformer
 LAYER  := /powertools/python/layer
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -32,13 +33,13 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 .PHONY: run
-run: up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PORT=4566
+run: up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PARAMETERS='MinF1=0.9 …', PORT=4566
 	@$(LAPTOP) python -m demo --stack $(STACK) $(if $(DATA),--data "$(DATA)") \
 	    --setup 'eval "$$(make -s env$(AT_PORT))"' --stop 'make down$(AT_PORT)'
 
 .PHONY: up
-up: install ## start the laptop's AWS
-	@python -m localaws up --port $(PORT)
+up: install ## start the laptop's AWS: RUNTIME=oci runs containers as images, of `make images`
+	@python -m localaws up --port $(PORT) $(if $(RUNTIME),--runtime $(RUNTIME))
 
 .PHONY: down
 down: ## stop the laptop's AWS; what it held is forgotten
@@ -49,14 +50,15 @@ env: ## print the variables that point every AWS tool at the laptop: eval "$(mak
 	@echo 'export $(ACCOUNT) NO_PROXY="127.0.0.1,$$NO_PROXY" PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; unset AWS_PROFILE AWS_SESSION_TOKEN'
 
 .PHONY: deploy-local
-deploy-local: install ## sam deploy to the laptop's AWS
+deploy-local: install ## sam deploy to the laptop's AWS: PARAMETERS='ModelContainer=linear …'
 	@$(LAPTOP) python -m localaws layer 'aws-lambda-powertools[tracer,parser]' --parameter $(LAYER)
 	@echo "sam deploy --config-env local --stack-name $(STACK)   (all it says: $(DEPLOY_LOG))"
-	@$(LAPTOP) sam deploy --config-env local --stack-name $(STACK) 2>&1 | tee $(DEPLOY_LOG) | $(BRIEFLY)
+	@$(LAPTOP) sam deploy --config-env local --stack-name $(STACK) \
+	    --parameter-overrides "$$(python samconfig.py local $(PARAMETERS))" 2>&1 | tee $(DEPLOY_LOG) | $(BRIEFLY)
 
 .PHONY: deploy
 deploy: install ## sam deploy to your AWS account; asks before it changes anything
-	@sam deploy --guided
+	@set -- "$$(python samconfig.py default $(PARAMETERS))"; sam deploy --guided $${1:+--parameter-overrides "$$1"}
 
 .PHONY: render
 render: install ## write the workflow's and the pipeline's definitions from their Python
@@ -75,9 +77,18 @@ lint: install ## ruff, mypy strict, cfn-lint and sam validate
 test: lint ## lint, then unit tests, tests over HTTP, and the end-to-end test
 	@python -m pytest
 
+.PHONY: images
+images: install ## build the images with docker, podman or buildah: NAME=linear, BASE_IMAGE=…, ARGUMENTS='--platform …'
+	@python -m containers.build $(NAME) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) -- $(ARGUMENTS)
+
+.PHONY: check-container
+check-container: install ## run a container as SageMaker would, and tell what holds: NAME=linear, SAMPLE=folder, RUNTIME=oci
+	@python -m localaws check-container containers/$(or $(NAME),linear) $(if $(SAMPLE),--sample "$(SAMPLE)") \
+	    $(if $(filter oci,$(RUNTIME)),--runtime oci --image retrain/$(or $(NAME),linear):latest)
+
 .PHONY: bench
 bench: install ## measure what docs/benchmarks.md says: DATA=file-or-folder; minutes, on a quiet machine
-	@failed=0; for each in ingestion growth engine; do \
+	@failed=0; for each in ingestion growth engine serving; do \
 	    $(LAPTOP) python -m benchmarks.$$each $(if $(DATA),--data "$(DATA)") || { failed=$$?; \
 	    test $$failed -ne 130 || break; }; done; exit $$failed
 

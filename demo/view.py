@@ -14,6 +14,7 @@ from demo.history import State, utc_now
 from demo.progress import Progress, Step
 
 SIDE_BY_SIDE_COLUMNS = 92
+WIDEST_COLUMNS = 130
 FRAME_ROWS, MIN_ROWS = 6, 8
 HIDDEN_KINDS = ("Choice", "Pass")
 QUIET_KIND = "Condition"  # of a step: shown when it is decided, without a mark or a time
@@ -127,9 +128,10 @@ def picture(progress: Progress, console: Console, rows: int | None = None) -> Re
     right = Group(steps, Text(), endpoints)
     if console.width < SIDE_BY_SIDE_COLUMNS:
         return Group(workflow, Text(), right, _status(progress))
-    grid = Table.grid(padding=(0, 3))
-    grid.add_column(width=44)
-    grid.add_column(width=49)
+    grid = Table.grid(padding=(0, 3), expand=True)
+    grid.width = min(console.width, WIDEST_COLUMNS)
+    grid.add_column(ratio=44)
+    grid.add_column(ratio=49)
     grid.add_row(workflow, right)
     return Group(grid, _status(progress))
 

@@ -108,6 +108,19 @@ def test_a_steps_findings_stand_beside_it_and_conditions_are_quiet() -> None:
     assert re.search(r"AboveFloor +yes", text(drawn))
 
 
+def test_a_wide_terminal_cuts_no_step() -> None:
+    run, screen = progress(), console(118)
+    at = utc_now()
+    trained = "validation:accuracy 0.9123"
+    run.steps = [
+        Step("EvaluateQuality", "Processing", "Executing", at - timedelta(seconds=4), None, ""),
+        Step("ScoreTestSplit", "Transform", "Succeeded", at - timedelta(minutes=12), at, "", trained),
+    ]
+    screen.print(picture(run, screen))
+    assert re.search(r"EvaluateQuality +Processing", text(screen))
+    assert re.search(rf"ScoreTestSplit +{trained} +12 min 00 s", text(screen))
+
+
 def test_the_view_fits_the_console() -> None:
     with open_view(console()) as view:
         assert isinstance(view, PlainView)

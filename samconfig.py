@@ -1,0 +1,54 @@
+"""Prints the parameters that `sam deploy` takes: samconfig.toml's, the commit as CodeVersion, and what is given.
+
+sam takes them from its command line or from samconfig.toml, not some from each.
+"""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+
+
+def main() -> None:
+    """Print the parameters of the environment that the command line names, and those after it, on one line."""
+    environment, *given = sys.argv[1:] or ["default"]
+    print(" ".join([*parameters(ROOT, environment), *given]))
+
+
+def parameters(folder: Path, environment: str) -> list[str]:
+    """What a samconfig.toml overrides, and then CodeVersion, which sam takes the last of.
+
+    Args:
+        folder: That it lies in.
+        environment: Its table, such as local.
+    """
+    config = tomllib.loads((folder / "samconfig.toml").read_text("utf-8"))
+    given = config.get(environment, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
+    version = code_version(folder)
+    overrides = [given] if isinstance(given, str) else given
+    return [*overrides, *([f"CodeVersion={version}"] if version else [])]
+
+
+def code_version(folder: Path) -> str:
+    """A git checkout's commit, with -dirty where a file differs from it; empty where there is none."""
+    # A checkout that the folder merely lies in says nothing of it.
+    environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip()
+
+
+if __name__ == "__main__":
+    main()
