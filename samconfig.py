@@ -1,4 +1,4 @@
-"""Prints the parameters that `sam deploy` takes: samconfig.toml's, the commit as CodeVersion, and what is given.
+"""Prints what parameters `sam deploy` takes: samconfig.toml's, the commit as CodeVersion, and those given.
 
 sam takes them from its command line or from samconfig.toml, not some from each.
 """
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent
 
 
 def main() -> None:
-    """Print the parameters of the environment that the command line names, and those after it, on one line."""
+    """Print the parameters of the environment that the command line names, and those given after it."""
     environment, *given = sys.argv[1:] or ["default"]
     print(" ".join([*parameters(ROOT, environment), *given]))
 

@@ -1,1 +1,5 @@
-"""How a container runs: `process` runs an image's folder as a process of this machine, without Docker."""
+"""How a container runs.
+
+`process` runs an image's folder as a process of this machine, without Docker; `oci` runs the image itself, by
+whichever engine is at hand.
+"""

@@ -18,10 +18,11 @@ class ContainerSpec:
 
     Attributes:
         image: the image's URI, as in the request.
-        command: the entry point and its arguments: ("train",), ("serve",) or a job's own.
+        command: what the image's entry point is given, or runs: ("train",), ("serve",) or a job's own.
         base_dir: the folder that the container sees as /opt/ml.
         environment: its variables, AWS credentials among them.
         on_line: called with each line that it prints, from a thread of the runtime's.
+        entrypoint: stands in for the image's own.
     """
 
     image: str
@@ -29,6 +30,7 @@ class ContainerSpec:
     base_dir: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     on_line: Callable[[str], None] = lambda line: None
+    entrypoint: Sequence[str] = ()
 
 
 class Container(Protocol):

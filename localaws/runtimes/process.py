@@ -13,7 +13,7 @@ import sys
 import threading
 import uuid
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,19 +27,15 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 READ_BYTES = 65_536
 LAST_WORDS_SECONDS = 5.0  # how long output may go on after the process has ended
 LOOPBACK = "127.0.0.1,localhost"
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 # A container inherits nothing of the server's environment but the way out to the network.
 INHERITED = (
+    *PROXIES,
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
     "AWS_CA_BUNDLE",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
 )
 _OPT_ML_PATH = re.compile(rf"(?:^|(?<=[=:])){re.escape(OPT_ML)}(?=/|$)")
 
@@ -82,7 +78,7 @@ class ProcessRuntime:
             **_environment(spec.environment, base_dir, f"{folder}:{bin_dir}:{SYSTEM_PATH}"),
             MARK: mark,
         }
-        words = [_translated(word, base_dir) for word in spec.command]
+        words = [_translated(word, base_dir) for word in (*spec.entrypoint, *spec.command)]
         self._guard.start()
         try:
             process = subprocess.Popen(
@@ -95,9 +91,7 @@ class ProcessRuntime:
                 start_new_session=True,
             )
         except OSError as error:
-            raise ImageError(
-                f"{spec.command[0]!r} of image {spec.image} cannot be started: {error}"
-            ) from error
+            raise ImageError(f"{words[0]!r} of image {spec.image} cannot be started: {error}") from error
         return ProcessContainer(process, mark, spec.on_line, self._guard)
 
 
@@ -112,7 +106,7 @@ class ProcessContainer:
         self._guard = guard
         self._lines = Lines(on_line)
         self._ended = threading.Event()
-        guard.add(process.pid)
+        guard.add(str(process.pid))
         name = f"container {process.pid}"
         self._reader = threading.Thread(target=self._read, name=f"{name} output", daemon=True)
         self._reader.start()
@@ -159,16 +153,23 @@ class ProcessContainer:
         else:
             self._process.wait()
             _signal_group(pid, signal.SIGKILL)
-        kill_marked(self._mark)
-        self._guard.remove(pid)
+        self._clear()
         self._reader.join(LAST_WORDS_SECONDS)
         self._ended.set()
 
+    def _clear(self) -> None:
+        kill_marked(self._mark)
+        self._guard.remove(str(self._process.pid))
+
 
 class Guard:
-    """Ends the containers if this process is killed: see guard.py."""
+    """Ends the containers if this process is killed: see guard.py.
 
-    def __init__(self) -> None:
+    An engine's containers are ended by its command `discard`, which takes their names.
+    """
+
+    def __init__(self, discard: Sequence[str] = ()) -> None:
+        self._discard = discard
         self._lock = threading.Lock()
         self._mark = uuid.uuid4().hex
         self._process: subprocess.Popen[bytes] | None = None
@@ -177,20 +178,20 @@ class Guard:
         """Be there before the first container, so that none is unguarded for longer than a blink."""
         with self._lock:
             if self._process is None:
-                self._process = _start_guard(self._mark)
+                self._process = _start_guard(self._mark, self._discard)
                 weakref.finalize(self, _end_guard, self._process)
 
     def new_mark(self) -> str:
         """A container's mark, which starts with the owner's."""
         return f"{self._mark}-{uuid.uuid4().hex}"
 
-    def add(self, group: int) -> None:
-        """Watch over a process group."""
-        self._tell(f"+{group}\n")
+    def add(self, container: str) -> None:
+        """Watch over a process group, by its number, or over an engine's container, by its name."""
+        self._tell(f"+{container}\n")
 
-    def remove(self, group: int) -> None:
+    def remove(self, container: str) -> None:
         """It has ended: its number may belong to others from now on."""
-        self._tell(f"-{group}\n")
+        self._tell(f"-{container}\n")
 
     def _tell(self, line: str) -> None:
         with self._lock, suppress(BrokenPipeError):
@@ -199,13 +200,13 @@ class Guard:
                 self._process.stdin.flush()
 
 
-def _start_guard(mark: str) -> subprocess.Popen[bytes]:
+def _start_guard(mark: str, discard: Sequence[str]) -> subprocess.Popen[bytes]:
     script = Path(__file__).with_name("guard.py")
     # A session of its own: the terminal's Ctrl-C must not end the guard before the guarded.
     return subprocess.Popen(
-        [sys.executable, "-I", str(script), mark],
+        [sys.executable, "-I", str(script), mark, *discard],
         cwd="/",
-        env={},
+        env=dict(os.environ) if discard else {},  # an engine finds its storage or its service by it
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -225,15 +226,20 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
+def outward(names: Sequence[str] = PROXIES) -> dict[str, str]:
+    """The way out to the network, of this process's variables; none leads through a proxy to this machine."""
+    found = {name: os.environ[name] for name in names if name in os.environ}
+    if any(name in PROXIES for name in found):
+        exempt = found.get("no_proxy") or found.get("NO_PROXY", "")
+        found["no_proxy"] = found["NO_PROXY"] = f"{exempt},{LOOPBACK}".strip(",")
+    return found
+
+
 def _environment(own: Mapping[str, str], base_dir: Path, path: str) -> dict[str, str]:
     temporary = base_dir / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
-    if any(name.lower().endswith("_proxy") for name in inherited):
-        exempt = inherited.get("no_proxy") or inherited.get("NO_PROXY", "")
-        inherited["no_proxy"] = inherited["NO_PROXY"] = f"{exempt},{LOOPBACK}".strip(",")
     return {
-        **inherited,
+        **outward(INHERITED),
         "PATH": path,
         "HOME": str(base_dir),
         "TMPDIR": str(temporary),

@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,7 @@ def rows(folder: Path, split: str) -> tuple[list[str], list[str]]:
 
 def linear() -> tuple[Train, Load]:
     """The product's: its folder and its toolkit are on the path."""
-    from model import load
-    from toolkit.job import Job
-    from training import train
+    job, model, training = (import_module(name) for name in ("toolkit.job", "model", "training"))
 
     def run(folder: Path, settings: dict[str, str]) -> None:
         base = folder / "job"
@@ -44,14 +43,14 @@ def linear() -> tuple[Train, Load]:
         (channel / "train.jsonl").unlink(missing_ok=True)
         (channel / "train.jsonl").hardlink_to(folder / "train.jsonl")
         (config / "hyperparameters.json").write_text(json.dumps(settings))
-        train(Job(base))
+        training.train(job.Job(base))
         (folder / "model").mkdir()
         for file in (base / "model").iterdir():
             file.rename(folder / "model" / file.name)
 
     def read(folder: Path) -> tuple[Sequence[str], Predict]:
-        model = load(folder / "model")
-        return model.labels, model.predict
+        loaded = model.load(folder / "model")
+        return loaded.labels, loaded.predict
 
     return run, read
 
@@ -227,11 +226,13 @@ def main(name: str, folder: Path, settings: dict[str, str]) -> None:
     given = predict(texts)
     if name == "linear":
         import numpy as np
-        from calibration import log_loss
 
         places = np.array([labels.index(label) for label in actual])
         best = given.argmax(axis=1)
-        result |= {"log_loss": log_loss(given, places), "ece": expected_calibration_error(given, places)}
+        result |= {
+            "log_loss": import_module("calibration").log_loss(given, places),
+            "ece": expected_calibration_error(given, places),
+        }
         given = [labels[place] for place in best]
     result["accuracy"] = sum(one == other for one, other in zip(given, actual, strict=True)) / len(actual)
     print(json.dumps(result))

@@ -1,0 +1,132 @@
+"""Builds the images with the engine at hand: python -m containers.build [name …] [-- engine arguments]."""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from containers import sources
+
+FOLDER = Path(__file__).parent
+REPOSITORY = "retrain"
+# SageMaker refuses OCI's manifests, and buildah without these arguments needs an engine beneath it.
+ENGINES = {
+    "docker": (),
+    "podman": ("--format", "docker"),
+    "buildah": ("--format", "docker", "--isolation", "chroot"),
+}
+UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}  # as the engines count
+
+
+class BuildError(Exception):
+    """An image was not built; the message says why and what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit code."""
+    parser = argparse.ArgumentParser(prog="containers.build", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help="folders of images (default: all)")
+    parser.add_argument("--base-image", default="", help="instead of the Dockerfiles' own, as name@sha256:…")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    end = words.index("--") if "--" in words else len(words)
+    asked = parser.parse_args(words[:end])
+    try:
+        engine = find_engine()
+        names = asked.names or sources.image_folders(FOLDER)
+        for name in names:
+            sources.files(FOLDER, name)  # before anything is built
+        for name in names:
+            build(engine, name, asked.base_image, words[end + 1 :])
+    except (BuildError, FileNotFoundError) as error:
+        print(f"images: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def find_engine() -> str:
+    """The first engine that answers.
+
+    Raises:
+        BuildError: none does.
+    """
+    for engine in ENGINES:
+        if shutil.which(engine) and _succeeds(engine, "info"):
+            return engine
+    raise BuildError(
+        f"None of {', '.join(ENGINES)} answers here: install one, or start its service. "
+        "Without one, `sam deploy` has the images built on AWS (BuildImages=true)."
+    )
+
+
+def build(engine: str, name: str, base_image: str = "", arguments: Sequence[str] = ()) -> str:
+    """Build an image, if its sources changed; the tag that is their hash's.
+
+    Args:
+        engine: docker, podman or buildah.
+        name: the image's folder.
+        base_image: instead of the Dockerfile's own.
+        arguments: for the engine's `build`.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or one that it requires.
+        BuildError: the engine failed.
+    """
+    tag = f"{REPOSITORY}/{name}:{sources.content_hash(FOLDER, name, base_image)}"
+    latest = f"{REPOSITORY}/{name}:latest"
+    if is_built(engine, tag):
+        _run(engine, "tag", tag, latest)
+        print(f"{tag} is there already", flush=True)
+        return tag
+    print(f"{tag}: {engine} builds it", flush=True)
+    base = ("--build-arg", f"BASE_IMAGE={base_image}") if base_image else ()
+    file = str(FOLDER / name / "Dockerfile")
+    tags = ("--tag", tag, "--tag", latest)
+    _run(engine, "build", *ENGINES[engine], "--file", file, *tags, *base, *arguments, str(FOLDER))
+    print(f"{tag} is built: {_size_line(engine, tag, base_image)}", flush=True)
+    return tag
+
+
+def is_built(engine: str, tag: str) -> bool:
+    """Whether the engine has the image."""
+    return bool(_images(engine, tag))
+
+
+def size(engine: str, image: str) -> float:
+    """An image's uncompressed bytes, to the engine's three digits.
+
+    Raises:
+        BuildError: the engine does not have it.
+    """
+    found = re.fullmatch(r"([0-9.]+) ?([kKMG]?B)", _images(engine, image))
+    if not found:
+        raise BuildError(f"{engine} has no image {image}: build or pull it")
+    return float(found[1]) * UNITS[found[2].upper()]
+
+
+def _size_line(engine: str, tag: str, base_image: str) -> str:
+    whole = f"{size(engine, tag) / 1e6:.0f} MB"
+    if not base_image or not is_built(engine, base_image):
+        return whole
+    return f"{whole}, {(size(engine, tag) - size(engine, base_image)) / 1e6:.0f} MB beyond {base_image}"
+
+
+def _images(engine: str, image: str) -> str:
+    command = [engine, "images", "--format", "{{.Size}}", image]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stdout.partition("\n")[0].strip() if done.returncode == 0 else ""
+
+
+def _run(*command: str) -> None:
+    if subprocess.run(command).returncode:
+        raise BuildError(f"{command[0]} {command[1]} failed; its last lines above say why")
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from localaws.runtimes.container import ContainerSpec, ImageError
+from localaws.runtimes.engines import Buildah, Docker, Engine, find_engine
+
+SPEC = ContainerSpec("ignored", ("train",), Path("/base"), {"NAME": "two words"})
+HERE = ["--network", "host", "--pull", "never"]
+SEEN = ["--volume", "/base:/opt/ml", "--env", "NAME=two words"]
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of programs, the only ones that are found."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def add(programs: Path, name: str, script: str) -> None:
+    (programs / name).write_text(f"#!/bin/sh\n{script}\n")
+    (programs / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("program", "user", "asked"),
+    [
+        ("docker", 0, []),
+        ("docker", 1000, ["--user", "1000:1001"]),
+        ("podman", 0, []),
+        ("podman", 1000, ["--userns", "keep-id", "--user", "1000:1001"]),
+    ],
+)
+def test_whoever_starts_a_container_owns_what_it_leaves(
+    monkeypatch: pytest.MonkeyPatch, program: str, user: int, asked: list[str]
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    monkeypatch.setattr(os, "getgid", lambda: 1001)
+    command = Docker(program).command("name", "image", SPEC)
+    assert command == [program, "run", "--name", "name", *HERE, *asked, *SEEN, "image", "train"]
+
+
+def test_an_entry_point_takes_the_arguments_that_follow_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 0)
+    spec = ContainerSpec("ignored", ("last",), Path("/base"), {}, entrypoint=("python3", "-c"))
+    command = Docker().command("name", "image", spec)
+    assert command[command.index("--entrypoint") :] == ["--entrypoint", "python3", "image", "-c", "last"]
+
+
+def test_a_container_of_buildahs_gets_what_the_image_says(programs: Path) -> None:
+    config = '{"Entrypoint": ["entrypoint"], "Cmd": ["serve"]}'
+    answer = f'{{"FromImageID": "1234", "OCIv1": {{"config": {config}}}}}'
+    add(programs, "buildah", f"[ $1 = inspect ] && echo '{answer}'; exit 0")
+    assert Buildah().image_id("image") == "1234"
+    assert Buildah().command("name", "image", SPEC)[-2:] == ["entrypoint", "train"]
+    nothing = ContainerSpec("ignored", (), Path("/base"))
+    assert Buildah().command("name", "image", nothing)[-2:] == ["entrypoint", "serve"]
+
+
+def test_a_container_that_buildah_cannot_make_is_an_image_error(programs: Path) -> None:
+    add(programs, "buildah", "exit 125")
+    assert Buildah().image_id("image") is None
+    with pytest.raises(ImageError, match="buildah from image"):
+        Buildah().command("name", "image", SPEC)
+
+
+@pytest.mark.parametrize(
+    ("line", "own"),
+    [
+        ("subprocess exited with status 7", True),
+        ("subprocess exited on killed", True),
+        ("Error: exit status 7", True),
+        ("Error: exit status 7, it said", False),
+        ("error: no channel", False),
+    ],
+)
+def test_what_buildah_adds_to_the_output_is_known(line: str, own: bool) -> None:
+    assert Buildah().is_own(line) == own
+    assert not Docker().is_own(line)
+
+
+@pytest.mark.parametrize(
+    ("answering", "user", "found"),
+    [
+        (["docker", "podman", "buildah"], 1000, Docker("docker")),
+        (["podman", "buildah"], 1000, Docker("podman")),
+        (["buildah"], 0, Buildah()),
+    ],
+)
+def test_the_first_engine_that_answers_is_taken(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, answering: list[str], user: int, found: Engine
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: user)
+    for program in ("docker", "podman", "buildah"):
+        add(programs, program, f"exit {0 if program in answering else 1}")
+    assert find_engine() == found
+
+
+def test_without_an_engine_it_says_what_to_do(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(programs, "docker", "exit 1")
+    add(programs, "buildah", "exit 0")
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    with pytest.raises(ImageError, match="start docker or podman"):
+        find_engine()

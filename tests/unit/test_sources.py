@@ -1,0 +1,107 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from containers import sources
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def containers(tmp_path: Path) -> Path:
+    """Two images, one of which takes a folder in that takes another in."""
+    for name, content in {
+        "one/Dockerfile": "FROM scratch",
+        "one/requirements.txt": "numpy==2.4.6\n../shared  # what all share\n",
+        "one/deep/train": "code",
+        "two/Dockerfile": "FROM scratch",
+        "shared/requirements.txt": "../deeper",
+        "shared/module.py": "code",
+        "deeper/module.py": "code",
+        "entrypoint": "code",
+        ".dockerignore": "**/.*",
+        "README.md": "words",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+def test_the_folders_with_a_dockerfile_are_images(containers: Path) -> None:
+    assert sources.image_folders(containers) == ["one", "two"]
+
+
+def test_an_image_is_its_folder_and_what_it_takes_in(containers: Path) -> None:
+    found = [path.relative_to(containers).as_posix() for path in sources.files(containers, "one")]
+    assert found == [
+        ".dockerignore",
+        "deeper/module.py",
+        "entrypoint",
+        "one/Dockerfile",
+        "one/deep/train",
+        "one/requirements.txt",
+        "shared/module.py",
+        "shared/requirements.txt",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["one/deep/train", "one/Dockerfile", "shared/module.py", "deeper/module.py", "entrypoint", "one/new"],
+)
+def test_other_content_is_another_hash(containers: Path, name: str) -> None:
+    before = [sources.content_hash(containers, image) for image in ("one", "two")]
+    (containers / name).write_text("other")
+    after = [sources.content_hash(containers, image) for image in ("one", "two")]
+    assert before[0] != after[0]
+    assert (before[1] == after[1]) == (name != "entrypoint")
+
+
+def test_what_can_be_run_is_another_hash(containers: Path) -> None:
+    before = sources.content_hash(containers, "one")
+    (containers / "one/deep/train").chmod(0o755)
+    assert sources.content_hash(containers, "one") != before
+
+
+@pytest.mark.parametrize(
+    "name", ["one/README.md", "one/.cache/x", "one/__pycache__/x.pyc", "shared/.x", "README.md"]
+)
+def test_what_no_image_holds_changes_nothing(containers: Path, name: str) -> None:
+    before = sources.content_hash(containers, "one")
+    (containers / name).parent.mkdir(exist_ok=True)
+    (containers / name).write_text("other")
+    assert sources.content_hash(containers, "one") == before
+
+
+def test_time_and_place_change_nothing(containers: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    before = sources.content_hash(containers, "one")
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "containers"
+    containers.rename(elsewhere)
+    os.utime(elsewhere / "entrypoint", (0, 0))
+    assert sources.content_hash(elsewhere, "one") == before
+
+
+def test_another_base_is_another_hash(containers: Path) -> None:
+    hashes = {sources.content_hash(containers, "one", base) for base in ("", "a@sha256:1", "a@sha256:2")}
+    assert len(hashes) == 3
+
+
+def test_an_unknown_image_names_those_there_are(containers: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="the images are one, two"):
+        sources.content_hash(containers, "three")
+
+
+def test_a_missing_requirement_is_named(containers: Path) -> None:
+    (containers / "one/requirements.txt").write_text("../none")
+    with pytest.raises(FileNotFoundError, match=r"names \.\./none"):
+        sources.content_hash(containers, "one")
+
+
+@pytest.mark.parametrize("name", sources.image_folders(ROOT / "containers"))
+def test_a_dockerfile_copies_only_what_is_hashed(name: str) -> None:
+    folder = ROOT / "containers"
+    hashed = {path.relative_to(folder).parts[0] for path in sources.files(folder, name)}
+    lines = (folder / name / "Dockerfile").read_text().splitlines()
+    copied = [line.split()[1:-1] for line in lines if line.startswith("COPY") and "--from" not in line]
+    assert {word.partition("/")[0] for words in copied for word in words} <= hashed
