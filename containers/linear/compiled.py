@@ -5,6 +5,7 @@ it along (`compile`). It is made for every processor of an architecture, not for
 built on one machine runs on another without compiling again, and both get the same numbers.
 """
 
+import hashlib
 import os
 import sys
 from collections.abc import Callable
@@ -17,10 +18,17 @@ from numba.core.caching import UserProvidedCacheLocator
 P = ParamSpec("P")
 R = TypeVar("R")
 
+
+def sources() -> str:
+    """A hash of this folder's modules: numba looks at a function's own file only, not at those it calls."""
+    content = b"\0".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 SETTINGS = {
     "CPU_NAME": "generic",
     "CPU_FEATURES": "",
-    "CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR") or str(Path(sys.prefix) / "compiled"),
+    "CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR") or str(Path(sys.prefix) / "compiled" / sources()),
     "CACHE_LOCATOR_CLASSES": f"{__name__}.EnvironmentCache,UserWideCacheLocator",
 }
 vars(config).update(SETTINGS)  # numba reads them when it first compiles
