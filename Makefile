@@ -53,12 +53,13 @@ env: ## print the variables that point every AWS tool at the laptop: eval "$(mak
 deploy-local: install ## sam deploy to the laptop's AWS: PARAMETERS='ModelContainer=linear …'
 	@$(LAPTOP) python -m localaws layer 'aws-lambda-powertools[tracer,parser]' --parameter $(LAYER)
 	@echo "sam deploy --config-env local --stack-name $(STACK)   (all it says: $(DEPLOY_LOG))"
-	@$(LAPTOP) sam deploy --config-env local --stack-name $(STACK) \
-	    --parameter-overrides "$$(python samconfig.py local $(PARAMETERS))" 2>&1 | tee $(DEPLOY_LOG) | $(BRIEFLY)
+	@parameters="$$(python samconfig.py local $(PARAMETERS))" && $(LAPTOP) sam deploy --config-env local \
+	    --stack-name $(STACK) --parameter-overrides "$$parameters" 2>&1 | tee $(DEPLOY_LOG) | $(BRIEFLY)
 
 .PHONY: deploy
 deploy: install ## sam deploy to your AWS account; asks before it changes anything
-	@set -- "$$(python samconfig.py default $(PARAMETERS))"; sam deploy --guided $${1:+--parameter-overrides "$$1"}
+	@parameters="$$(python samconfig.py default $(PARAMETERS))" && \
+	    sam deploy --guided $${parameters:+--parameter-overrides "$$parameters"}
 
 .PHONY: render
 render: install ## write the workflow's and the pipeline's definitions from their Python
@@ -88,7 +89,7 @@ check-container: install ## run a container as SageMaker would, and tell what ho
 
 .PHONY: bench
 bench: install ## measure what docs/benchmarks.md says: DATA=file-or-folder; minutes, on a quiet machine
-	@failed=0; for each in ingestion growth engine serving; do \
+	@failed=0; for each in ingestion growth engine classifiers training_growth serving; do \
 	    $(LAPTOP) python -m benchmarks.$$each $(if $(DATA),--data "$(DATA)") || { failed=$$?; \
 	    test $$failed -ne 130 || break; }; done; exit $$failed
 

@@ -7,7 +7,7 @@ times as many. Time has to grow about as the rows do.
 import argparse
 import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from benchmarks.report import Bound, Report, table
 TIMES = (1, 3, 10)
 MAX_EXPONENT = 1.1  # of processor time by rows; 1 is linear
 MAX_MEGABYTES = 8_590  # 8 GiB
+MAX_MODEL_MEGABYTES = 10
+WIDTH = 60  # of a bar, in characters
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,35 +43,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sizes = [len(train) * factor for factor in times]
     kind = "given" if options.data else "generated"
     report = Report("training_growth", f"{' / '.join(f'{size:,}' for size in sizes)} rows, {kind} and copied")
-    found: list[Result] = []
+    found: dict[int, Result] = {}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         bench = Bench(Path(name))
         for size in sizes:
-            found.append(bench.run(OWN[1], rows.replicate(train, size), test))
-            print(f"    {size:,} rows: {found[-1]}", flush=True)
+            found[size] = bench.run(OWN[1], rows.replicate(train, size), test)
+            print(f"    {size:,} rows: {found[size]}", flush=True)
+    conclude(report, found)
+    return report.conclude(options.json)
+
+
+def conclude(report: Report, found: Mapping[int, Result]) -> None:
+    """Compare the sizes, which ascend."""
     head = ("rows", "s", "CPU s", "rows/CPU s", "peak MB", "model MB", "accuracy")
     lines = [
         [
             *(f"{size:,}", it.seconds, it.cpu_seconds, round(size / it.cpu_seconds), it.megabytes),
             *(f"{it.model_megabytes:.1f}", f"{it.accuracy:.4f}"),
         ]
-        for size, it in zip(sizes, found, strict=True)
+        for size, it in found.items()
     ]
-    print(f"\n{table(head, lines)}\n")
-    steps = list(zip(sizes, (it.cpu_seconds for it in found), strict=True))
+    print(f"\n{table(head, lines)}\n\n{curve(found)}\n")
+    steps = [(size, it.cpu_seconds) for size, it in found.items()]
     for few, many in itertools.pairwise(steps):
         print(f"CPU time grows by rows^{exponent(few, many):.2f} from {few[0]:,} to {many[0]:,} rows")
-    report.figures = {str(size): asdict(it) for size, it in zip(sizes, found, strict=True)}
+    report.figures = {str(size): asdict(it) for size, it in found.items()}
+    few, many = steps[0], steps[-1]
+    last = found[many[0]]
     report.bounds = [
         Bound(
-            f"exponent of CPU time over {sizes[-1]:,} rows against {sizes[0]:,}",
-            exponent(steps[0], steps[-1]),
+            f"exponent of CPU time over {many[0]:,} rows against {few[0]:,}",
+            exponent(few, many),
             MAX_EXPONENT,
         ),
-        Bound(f"MB over {sizes[-1]:,} rows", found[-1].megabytes, MAX_MEGABYTES),
-        Bound("MB of its model", found[-1].model_megabytes, 10),
+        Bound(f"MB over {many[0]:,} rows", last.megabytes, MAX_MEGABYTES),
+        Bound("MB of its model", last.model_megabytes, MAX_MODEL_MEGABYTES),
     ]
-    return report.conclude(options.json)
+
+
+def curve(found: Mapping[int, Result]) -> str:
+    """Rows, processor time and memory of each size as bars; of the most rows all are as long."""
+    bars: list[str] = []
+    most = max(found)
+    for size, it in found.items():
+        shares = (
+            ("rows", size / most),
+            ("CPU s", it.cpu_seconds / found[most].cpu_seconds),
+            ("peak MB", it.megabytes / found[most].megabytes),
+        )
+        bars += (f"{size:>9,}  {name:7}  {'█' * max(1, round(WIDTH * share))}" for name, share in shares)
+    return "\n".join(bars)
 
 
 if __name__ == "__main__":

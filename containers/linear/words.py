@@ -26,6 +26,7 @@ from features import (
 from numpy.typing import NDArray
 
 PLAIN, ENDING, NEGATED = range(3)
+MARKED = 2  # the longest run of words that counts a second time
 NEGATORS = re.findall(
     r"\S+",
     "not no never nor neither none nothing nobody nowhere cannot without hardly barely ain't aren't can't "
@@ -44,8 +45,9 @@ class Words:
     Attributes:
         longest: Runs of up to so many words.
         skipped: Bigrams with up to so many words between.
-        ending: The last so many words count a second time, as such.
-        negation: Up to so many words of a clause after a negation (English) count a second time, as such.
+        ending: The last so many words, and pairs of them, count a second time, as such.
+        negation: Up to so many words of a clause after a negation (English), and the pairs that begin with one,
+            count a second time, as such.
         bits: N-grams are hashed to 2 to the power of this many columns.
     """
 
@@ -60,8 +62,9 @@ class Words:
         """What is taken at each word: how many words, how far apart, which mark; of shape (pieces, 3)."""
         runs = [(length, 1, PLAIN) for length in range(1, self.longest + 1)]
         skips = [(2, 2 + skipped, PLAIN) for skipped in range(self.skipped)]
-        marks = [(1, 1, ENDING)] * (self.ending > 0) + [(1, 1, NEGATED)] * (self.negation > 0)
-        return np.array(runs + skips + marks, np.int64)
+        marks = [ENDING] * (self.ending > 0) + [NEGATED] * (self.negation > 0)
+        marked = [(length, 1, mark) for mark in marks for length in range(1, min(MARKED, self.longest) + 1)]
+        return np.array(runs + skips + marked, np.int64)
 
     def rows(self, texts: Sequence[str]) -> Rows:
         """The texts' n-grams."""

@@ -54,6 +54,8 @@ def train(job: Job) -> None:
         rows, validation = chosen(rows, ~held), chosen(rows, held)
     model = fit(rows, labels, settings.smoothing)
     for split, of in (("train", rows), ("validation", validation)):
+        if not len(of):  # of a few rows none is held out
+            continue
         probabilities = model.predict(of.texts)
         given = probabilities[np.arange(len(of)), places(of, labels)]
         accuracy = (given == probabilities.max(axis=1)).mean()

@@ -3,6 +3,7 @@
 import json
 import re
 import tarfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,7 +69,7 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except (tarfile.TarError, zlib.error, OSError, EOFError) as error:
         raise ModelError(f"{ARCHIVE} of the channel {CHANNEL} cannot be unpacked: {error}") from error
 
 
@@ -110,7 +111,6 @@ def load(base: Base, labels: list[str], settings: Settings) -> tuple[Any, Any]:
     # Once HF_HUB_OFFLINE is set where it has to be: the packages read it as they are imported.
     import torch
     import transformers
-    from safetensors import SafetensorError
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -129,7 +129,9 @@ def load(base: Base, labels: list[str], settings: Settings) -> tuple[Any, Any]:
             output_loading_info=True,
             **source,
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # the libraries in Rust raise Exception itself
         advice = "" if base.revision is None else f"; without a network give the channel {CHANNEL}"
         raise ModelError(f"{base} cannot be loaded: {error}{advice}") from error
     if not hasattr(tokenizer, "backend_tokenizer"):

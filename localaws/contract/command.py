@@ -1,6 +1,7 @@
 """What python -m localaws check-container does."""
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -18,11 +19,13 @@ from localaws.runtimes.images import Images
 from localaws.runtimes.oci import OciRuntime
 from localaws.runtimes.process import ProcessRuntime
 
+INTERRUPTED = 130  # as a shell tells Ctrl-C
 JUDGED = {"train", "serve"}  # the commands that a sample is for
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check a container; 0 if it keeps the contract, 1 if not, 2 if that cannot be told."""
+    """Check a container; 0 if it keeps the contract, 1 if not, 2 if none can tell, 130 if interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what runs, as Ctrl-C does
     with tempfile.TemporaryDirectory(prefix="check-container-", ignore_cleanup_errors=True) as workdir:
         try:
             bench = _bench(arguments, Path(workdir))
@@ -30,6 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
         except (ContractError, ImageError) as error:
             print(f"check-container: {error}", file=sys.stderr)
             return 2
+        except KeyboardInterrupt:
+            print("\ncheck-container: interrupted; nothing is left running", file=sys.stderr)
+            return INTERRUPTED
 
 
 def _check(bench: Bench, file: Path | None) -> int:

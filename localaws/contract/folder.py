@@ -10,7 +10,7 @@ from localaws.contract.errors import Broken, Noted, Unchecked
 
 PINNED = re.compile(r"^[A-Za-z0-9._-]+(\[[^]]*\])?\s*(==|@)")
 LOCAL = ("./", "../", "-")  # a folder beside it, or an option of pip's
-SHELL_FORM = re.compile(r"^\s*(ENTRYPOINT|CMD)\s+(?!\[)(.*)$", re.MULTILINE | re.IGNORECASE)
+SHELL_FORM = re.compile(r"^\s*(ENTRYPOINT|CMD)\s+(?![\s\[])(.*)$", re.MULTILINE | re.IGNORECASE)
 LABEL = "com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true"
 
 

@@ -40,8 +40,8 @@ class Engine(Protocol):
             ImageError: the container cannot be made.
         """
 
-    def signal(self, name: str, mark: str, number: signal.Signals) -> None:
-        """Send a running container's processes a signal."""
+    def signal(self, name: str, mark: str, number: signal.Signals) -> bool:
+        """Send a running container's processes a signal; whether it was running."""
 
     def is_own(self, line: str) -> bool:
         """Whether a line of the output is the engine's, not the container's."""
@@ -79,9 +79,9 @@ class Docker:
         keep = ("--userns", "keep-id") if self.program == "podman" else ()
         return (*keep, "--user", f"{os.getuid()}:{os.getgid()}")
 
-    def signal(self, name: str, mark: str, number: signal.Signals) -> None:
-        """Send a running container's first process a signal."""
-        _told(self.program, "kill", "--signal", number.name, name)
+    def signal(self, name: str, mark: str, number: signal.Signals) -> bool:
+        """Send a running container's first process a signal; whether it was running."""
+        return _told(self.program, "kill", "--signal", number.name, name) is not None
 
     def is_own(self, line: str) -> bool:
         """Whether a line of the output is the engine's: it keeps to itself."""
@@ -109,15 +109,17 @@ class Buildah:
         if found is None or _told("buildah", "from", "--pull-never", "--name", name, image) is None:
             raise ImageError(f"buildah cannot make a container: `buildah from {image}` says why")
         config = found["OCIv1"]["config"]
-        entrypoint = spec.entrypoint or config.get("Entrypoint") or ()
+        entrypoint, command = config.get("Entrypoint") or (), spec.command or config.get("Cmd") or ()
+        if spec.entrypoint:
+            entrypoint, command = spec.entrypoint, spec.command  # the image's arguments are for its own
         return [
             "buildah", "run", "--isolation", "chroot", *_mount(spec.base_dir), *_variables(spec),
-            name, "--", *BUILDAH_SHELL, *entrypoint, *(spec.command or config.get("Cmd") or ()),
+            name, "--", *BUILDAH_SHELL, *entrypoint, *command,
         ]  # fmt: skip
 
-    def signal(self, name: str, mark: str, number: signal.Signals) -> None:
-        """Send all processes of a running container a signal."""
-        signal_marked(mark, number)
+    def signal(self, name: str, mark: str, number: signal.Signals) -> bool:
+        """Send all processes of a running container a signal; whether it was running."""
+        return signal_marked(mark, number)
 
     def is_own(self, line: str) -> bool:
         """Whether a line of the output is buildah's, which tells the exit code on stderr."""

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,8 @@ from localaws.runtimes.container import ContainerSpec, ImageError
 from localaws.runtimes.engines import Engine
 from localaws.runtimes.guard import MARK
 from localaws.runtimes.process import Guard, ProcessContainer, outward
+
+LOOK_SECONDS = 0.1  # between two looks whether a container is there to be stopped
 
 
 class OciRuntime:
@@ -96,10 +99,17 @@ class OciContainer(ProcessContainer):
 
         super().__init__(process, mark, on_its_line, guard)
 
-    def _signal(self, number: signal.Signals) -> None:
-        self._engine.signal(self._name, self._mark, number)
-        if number is signal.SIGKILL:
-            super()._signal(number)
+    def stop(self, grace: float) -> int:
+        """SIGTERM, then after `grace` seconds SIGKILL, for everything that it started; the exit code."""
+        deadline = time.monotonic() + grace
+        # The engine may still be making it: then there is nobody yet to ask.
+        while not self._engine.signal(self._name, self._mark, signal.SIGTERM):
+            if self._ended.wait(LOOK_SECONDS) or time.monotonic() > deadline:
+                break
+        if not self._ended.wait(max(0.0, deadline - time.monotonic())):
+            self._engine.signal(self._name, self._mark, signal.SIGKILL)
+            self._signal(signal.SIGKILL)
+        return self.wait() or 0
 
     def _clear(self) -> None:
         super()._clear()

@@ -151,7 +151,8 @@ class Job:
                 living.append((index, container))
                 moment = time.monotonic()
                 self.exceeded = next((name for name, limit in limits.items() if moment > limit), "")
-                self.interrupted = self.interruption is not None and moment > started + self.interruption
+                taken = self.interruption is not None and moment > started + self.interruption
+                self.interrupted = taken and not self.exceeded
                 if self.exceeded or self.interrupted or self.stopping.is_set():
                     break
         except ImageError as error:

@@ -252,6 +252,22 @@ def test_every_row_group_is_read_once(job: Job) -> None:
     assert [row["id"] for row in job.rows("train")] == ["1", "2", *(row["record_id"] for row in rows)]
 
 
+def test_sorts_on_the_disk_of_its_folder(job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job.put([record(f"train/{'long' * 60}{i}") for i in range(6000)])
+    records = sys.modules["dataset.records"]
+    monkeypatch.setattr(records, "CACHE_KIB", 100)
+    folder = tmp_path / "the job's"
+    folder.mkdir()
+    with records.open_records([job.records / "part-0"], folder) as found:
+        rows = found.database.execute("SELECT record_id FROM records ORDER BY record_id")
+        rows.fetchone()
+        opened = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        rows.close()
+    sorted_in = [file for file in opened if "etilqs" in file]  # SQLite's name for what it puts aside
+    assert sorted_in
+    assert all(file.startswith(str(folder)) for file in sorted_in)
+
+
 SOME = st.lists(
     st.builds(
         record,

@@ -74,5 +74,34 @@ def test_no_git_is_no_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_the_products_own_parameters_are_kept() -> None:
     assert told(ROOT, "local") == told(ROOT, "local") | {"SettleSeconds": "2"}
-    makefile = (ROOT / "Makefile").read_text()
-    assert '--parameter-overrides "$$(python samconfig.py local)"' in makefile
+
+
+def deploy(target: str, folder: Path, python: str) -> tuple[int, list[str]]:
+    """What make's recipe exits with and what it asks of sam, where python is another script."""
+    command = ["make", "--dry-run", "--no-print-directory", "--old-file", "install", target]
+    recipe = subprocess.run(
+        [*command, "PARAMETERS=MinF1=0.9"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    (folder / ".localaws").mkdir()
+    asked = folder / "asked"
+    for name, script in (("python", python), ("sam", f"printf '%s\\n' \"$@\" >{asked}")):
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    path = {"PATH": f"{folder}:/usr/bin:/bin"}
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", recipe], cwd=folder, env=path, capture_output=True)
+    return done.returncode, asked.read_text().splitlines() if asked.exists() else []
+
+
+@pytest.mark.parametrize(("target", "environment"), [("deploy", "default"), ("deploy-local", "local")])
+def test_make_hands_them_to_sam_in_one_word(target: str, environment: str, tmp_path: Path) -> None:
+    code, asked = deploy(target, tmp_path, 'echo "$*"')
+    assert code == 0
+    assert asked[-2:] == ["--parameter-overrides", f"samconfig.py {environment} MinF1=0.9"]
+
+
+@pytest.mark.parametrize("target", ["deploy", "deploy-local"])
+def test_without_them_nothing_is_deployed(target: str, tmp_path: Path) -> None:
+    """The template's own defaults are not what samconfig.toml says."""
+    code, asked = deploy(target, tmp_path, '[ "$1" != samconfig.py ]')
+    assert code != 0
+    assert not asked

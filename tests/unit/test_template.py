@@ -162,6 +162,8 @@ def test_what_uses_images_waits_for_them_and_they_for_word_of_their_build() -> N
         chosen = given[f"{name}ImageUri"]["Fn::If"]
         assert chosen[0] == f"Has{name}Image"
         assert chosen[2]["Fn::If"][:2] == ["BuildsImages", {"Fn::GetAtt": ["Images", f"{name}Uri"]}]
+    for name in ("Pipeline", "TuningPipeline"):
+        assert RESOURCES[name]["Metadata"] == {"After": {"Fn::If": ["BuildsImages", {"Ref": "Images"}, ""]}}
     rule = RESOURCES["BuildEnded"]["Properties"]
     assert rule["EventPattern"]["detail"]["project-name"] == [{"Ref": "ImageBuilder"}]
     assert rule["Targets"] == [{"Id": "ProvideImages", "Arn": images["Properties"]["ServiceToken"]}]

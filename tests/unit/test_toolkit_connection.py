@@ -1,9 +1,17 @@
+import asyncio
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import uvloop
+from toolkit.application import Application
+from toolkit.connection import Connection
+from toolkit.meters import Meters
+from toolkit.settings import Settings
+from toolkit.worker import Worker
 
-from tests.unit.toolkit_server import Server, obedient
+from tests.unit.toolkit_server import Obedient, Server, obedient
 
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 
@@ -51,6 +59,66 @@ def test_requests_sent_without_waiting_are_answered_in_order(client: socket.sock
     answers = received(client, b"neg,0.731059\n")
     bodies = [part.rpartition(b"\r\n\r\n")[2] for part in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
     assert bodies == [b"neg,0.5\n", b"pos,0.731059\n", b"", b"neg,0.731059\n"]
+
+
+def test_a_head_may_come_in_one_piece_with_a_large_body(tmp_path: Path) -> None:
+    async def answered() -> bytes:
+        worker = Worker(Application(Obedient(), Meters(), 1 << 20), Settings(tmp_path), None)
+        client, side = socket.socketpair()
+        with client:
+            following = post(b"good\n")
+            client.sendall(post(b"x" * 100_000) + following[:20])
+            loop = asyncio.get_running_loop()
+            await loop.connect_accepted_socket(lambda: Connection(worker, loop), side)
+            client.setblocking(False)
+            await loop.sock_recv(client, 65536)
+            client.sendall(following[20:])
+            return await loop.sock_recv(client, 65536)
+
+    assert uvloop.run(answered()).endswith(b"pos,0.731059\n")
+
+
+def test_headers_after_the_last_chunk_do_not_count(client: socket.socket) -> None:
+    chunks = b"4\r\ngood\r\n0\r\nContent-Type: image/png\r\nX-Request-Id: late\r\n\r\n"
+    client.sendall(HEAD + b"X-Request-Id: early\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+    assert b"X-Request-Id: early\r\n" in received(client, b"pos,0.731059\n")
+
+
+def test_an_answer_to_head_has_no_body(client: socket.socket) -> None:
+    client.sendall(b"HEAD /ping HTTP/1.1\r\nHost: x\r\n\r\n" + post(b"good\n"))
+    first, second, _ = received(client, b"pos,0.731059\n").split(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 405 ")
+    assert second.startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_client_that_wants_another_protocol_is_answered_in_this_one_and_closed(
+    client: socket.socket,
+) -> None:
+    client.sendall(b"GET /ping HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+    answer = received(client)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"Connection: close\r\n" in answer
+
+
+def test_a_client_that_never_takes_its_last_answer_is_given_up(tmp_path: Path) -> None:
+    async def opened() -> tuple[int, int]:
+        settings = Settings(tmp_path, stalled_seconds=0.2)
+        worker = Worker(Application(Obedient(), Meters(), 1000), settings, None)
+        client, side = socket.socketpair()
+        with client:
+            side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            loop = asyncio.get_running_loop()
+            await loop.connect_accepted_socket(lambda: Connection(worker, loop), side)
+            path = (
+                b"x" * 40_000
+            )  # the answer repeats it: more than the socket takes, less than pauses writing
+            client.sendall(b"GET /%b HTTP/1.1\r\nConnection: close\r\n\r\n" % path)
+            await asyncio.sleep(0.1)
+            before = len(worker.connections)
+            await asyncio.sleep(0.9)
+            return before, len(worker.connections)
+
+    assert uvloop.run(opened()) == (1, 0)
 
 
 def test_a_request_may_come_byte_by_byte(client: socket.socket) -> None:
@@ -101,6 +169,14 @@ def test_what_is_not_http_is_refused_and_closed(
     client.sendall(sent)
     assert received(client).startswith(b"HTTP/1.1 " + status)
     assert server.metric("serve_requests_in_work") == 0
+
+
+def test_what_follows_the_last_chunk_has_an_end(server: Server, client: socket.socket) -> None:
+    client.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\nX: ")
+    while server.metric("serve_requests_in_work") != 1:
+        pass
+    client.sendall(b"x" * 70_000)
+    assert received(client).startswith(b"HTTP/1.1 431 ")
 
 
 def test_a_body_that_is_too_large_is_taken_in_and_refused(server: Server, client: socket.socket) -> None:

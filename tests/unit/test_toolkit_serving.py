@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -160,14 +161,16 @@ def test_metrics_count_what_was_answered(start: Start) -> None:
     server.invoke('["good", "bad"]', JSON)
     server.invoke("[", JSON)
     server.ask("GET", "/ping")
+    server.ask("GET", "/invocations")
     answer = server.ask("GET", "/metrics")
     assert answer.type.startswith("text/plain; version=0.0.4")
     assert server.metric('serve_requests_total{status="200"}') == 1
     assert server.metric('serve_requests_total{status="400"}') == 1
+    assert server.metric('serve_requests_total{status="405"}') == 1
     assert server.metric("serve_rows_total") == 2
     assert server.metric("serve_model_calls_total") == 1
-    assert server.metric('serve_request_seconds_bucket{le="+Inf"}') == 2
-    assert server.metric("serve_request_seconds_count") == 2
+    assert server.metric('serve_request_seconds_bucket{le="+Inf"}') == 3
+    assert server.metric("serve_request_seconds_count") == 3
 
 
 def test_more_than_it_takes_on_is_refused_at_once(start: Start) -> None:
@@ -254,6 +257,29 @@ def test_a_worker_that_died_is_followed_by_another(start: Start) -> None:
     assert {server.classify("good").status for _ in range(8)} == {200}
     assert "ended with exit code 9; another begins" in server.log.read_text()
     assert server.stop() == 0
+
+
+def test_a_process_that_is_no_worker_may_end(start: Start) -> None:
+    server = start("Starting", SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    process = psutil.Process(server.process.pid)
+    assert len(process.children()) == 3
+    until(lambda: len(process.children()) == 2)
+    assert server.classify("good").status == 200
+    assert server.stop() == 0
+
+
+def test_without_a_file_descriptor_for_a_client_it_waits_for_one(start: Start) -> None:
+    server = start()
+    process = psutil.Process(server.process.pid)
+    limits = process.rlimit(psutil.RLIMIT_NOFILE)
+    process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds() + 3, limits[1]))
+    with ExitStack() as clients:
+        for _ in range(8):
+            clients.enter_context(server.connect())
+        until(lambda: "no client is taken for 1 s" in server.log.read_text())
+        time.sleep(0.3)
+        assert server.log.read_text().count("no client is taken") == 1
+    assert server.classify("good").status == 200
 
 
 def test_no_worker_outlives_the_first_process(start: Start) -> None:

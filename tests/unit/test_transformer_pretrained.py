@@ -3,6 +3,7 @@
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -133,7 +134,16 @@ def test_archive_that_leads_elsewhere_is_refused(
         case.found()
 
 
-@pytest.mark.parametrize("content", [b"nonsense", b"\x1f\x8b\x08\x00\x00\x00"])
+def broken_off() -> bytes:
+    """An archive whose first file begins, then comes what is no compressed data."""
+    member = tarfile.TarInfo("config.json")
+    member.size = 1 << 20
+    packed = zlib.compressobj(level=0, wbits=31)
+    begun = packed.compress(member.tobuf() + bytes(100_000))
+    return begun + packed.flush(zlib.Z_FULL_FLUSH) + b"\xff" * 100
+
+
+@pytest.mark.parametrize("content", [b"nonsense", b"\x1f\x8b\x08\x00\x00\x00", broken_off()])
 def test_damaged_archive_is_refused(case: Case, pretrained: ModuleType, content: bytes) -> None:
     case.channel.mkdir(parents=True)
     (case.channel / "model.tar.gz").write_bytes(content)

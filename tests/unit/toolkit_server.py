@@ -65,7 +65,14 @@ class Gathering(Obedient):
         self.batching = Batching(texts=8, milliseconds=100)
 
 
-MODELS = {model.__name__: model for model in (Obedient, Explaining, Gathering)}
+class Starting(Obedient):
+    """Starts a process that ends sometime."""
+
+    def __init__(self) -> None:
+        self.started = subprocess.Popen(["sleep", "0.5"])
+
+
+MODELS = {model.__name__: model for model in (Obedient, Explaining, Gathering, Starting)}
 
 
 @dataclass

@@ -77,10 +77,12 @@ def tfidf_logistic() -> Any:
     """TF-IDF of 1-2-grams, logistic regression."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
 
     tfidf = TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True)
-    return make_pipeline(tfidf, LogisticRegression(C=30, solver="liblinear"))
+    # Two labels make one regression; more than two the solver does not take by itself.
+    return make_pipeline(tfidf, OneVsRestClassifier(LogisticRegression(C=30, solver="liblinear")))
 
 
 def tfidf_svc() -> Any:

@@ -104,6 +104,9 @@ def open_records(files: Sequence[Path], folder: Path) -> Iterator[Records]:
         # Nothing has to survive this process.
         for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}"):
             database.execute(f"PRAGMA {setting}")
+        # Else it sorts in /var/tmp, whose size is not the job's to choose.
+        sorting = str(folder).replace("'", "''")
+        database.execute(f"PRAGMA temp_store_directory = '{sorting}'")
         database.execute(TABLE)
         records = Records(database, contents)
         records.fill(files, folder)

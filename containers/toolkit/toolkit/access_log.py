@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import orjson
@@ -40,7 +41,8 @@ class AccessLog:
         self._size += len(line)
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write what was gathered; where it cannot be written it is lost, and requests are answered on."""
         content, self._lines, self._size = b"".join(self._lines), [], 0
-        while content:
-            content = content[os.write(self._file, content) :]
+        with suppress(OSError):
+            while content:
+                content = content[os.write(self._file, content) :]

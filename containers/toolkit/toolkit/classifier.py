@@ -18,7 +18,10 @@ class Classifier(Protocol):
         ...
 
     def predict(self, texts: Sequence[str]) -> NDArray[Any]:
-        """Return the probabilities, of shape (texts, labels)."""
+        """Return the probabilities, of shape (texts, labels).
+
+        Without `batching` it is called from two threads: short requests do not wait for a long one.
+        """
         ...
 
 

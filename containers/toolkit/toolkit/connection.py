@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self.queue: list[Request] = []  # what came before the answer to the one before it
         self.ending = False  # no request after this one
         self.full = False  # the client does not take its answer
+        self.bare_bytes = 0  # since the last of a body: of a head, of what follows the last chunk
         self.heard = loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -108,11 +109,13 @@ class Connection(asyncio.Protocol):
         self.heard = self.loop.time()
         if self.ending:
             return
+        self.bare_bytes += len(data)
         try:
             self.parser.feed_data(data)
-            self.grow_head(len(data))
+            if self.bare_bytes > HEAD_BYTES and not self.ending:  # the parser keeps what it has of a header
+                self.cut(refusal(431, f"the request's head is larger than {HEAD_BYTES:,} bytes"))
         except httptools.HttpParserUpgrade:
-            self.ending = True  # the request itself is answered, in HTTP/1.1
+            self.ending = True  # the request itself is answered, in HTTP/1.1, and the connection closed
         except httptools.HttpParserError as error:
             if not self.transport.is_closing():
                 self.cut(refusal(400, f"not HTTP/1.1: {error}"))
@@ -127,23 +130,16 @@ class Connection(asyncio.Protocol):
             self.reading.target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header."""
-        if self.reading:
-            self.reading.headers[name.lower()] = value
-
-    def grow_head(self, size: int) -> None:
-        """Refuse a head that does not end: the parser keeps what it has of a header."""
+        """A header; one that follows the last chunk comes too late to count."""
         if self.reading and not self.reading.method:
-            self.reading.head_bytes += size
-            if self.reading.head_bytes > HEAD_BYTES:
-                self.cut(refusal(431, f"the request's head is larger than {HEAD_BYTES:,} bytes"))
+            self.reading.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
         """Refuse now what need not be read."""
         if not (request := self.reading):
             return
         request.method = self.parser.get_method()
-        request.keep_alive = self.parser.should_keep_alive()
+        request.keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
         if int(request.headers.get(b"content-length", b"0")) > self.site.body_bytes:
             request.refusal = self.too_large()
         else:
@@ -156,6 +152,7 @@ class Connection(asyncio.Protocol):
 
     def on_body(self, part: bytes) -> None:
         """Some of the body; of a request that is refused it is thrown away."""
+        self.bare_bytes = 0
         if not (request := self.reading):
             return
         request.size += len(part)
@@ -174,6 +171,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Answer it, when those before it are answered."""
+        self.bare_bytes = 0
         if request := self.reading:
             self.reading = None
             self.queue.append(request)
@@ -224,7 +222,8 @@ class Connection(asyncio.Protocol):
         lines += [f"Content-Length: {len(response.body)}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in (*headers.items(), *response.headers)]
         lines += ["Connection: close\r\n\r\n" if self.ending else "\r\n"]
-        self.transport.write("".join(lines).encode("latin-1") + response.body)
+        body = b"" if request.method == b"HEAD" else response.body
+        self.transport.write("".join(lines).encode("latin-1") + body)
         if self.ending:
             self.transport.close()
 
@@ -235,15 +234,14 @@ class Connection(asyncio.Protocol):
 
     def check(self) -> None:
         """Close a connection that a client left."""
+        self.timer = self.loop.call_later(self.site.stalled_seconds / CHECKS, self.check)
         silent = self.loop.time() - self.heard
-        if self.full and silent > self.site.stalled_seconds:
-            self.transport.abort()
+        if (self.full or self.transport.is_closing()) and silent > self.site.stalled_seconds:
+            self.transport.abort()  # closing waits for a client that takes nothing
         elif self.reading and silent > self.site.stalled_seconds:
             self.cut(refusal(408, f"the request did not go on for {self.site.stalled_seconds:g} s"))
         elif not self.working and not self.reading and silent > self.site.idle_seconds:
             self.transport.close()
-        else:
-            self.timer = self.loop.call_later(self.site.stalled_seconds / CHECKS, self.check)
 
     def too_large(self) -> Response:
         """Refuse a body."""

@@ -26,7 +26,6 @@ class Request:
     method: bytes = b""
     target: bytes = b""
     headers: dict[bytes, bytes] = field(default_factory=dict)
-    head_bytes: int = 0
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
     admitted: bool = False

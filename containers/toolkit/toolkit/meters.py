@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from mmap import mmap
 
-STATUSES = (200, 400, 406, 408, 413, 415, 431, 500, 503)
+STATUSES = (200, 400, 405, 406, 408, 413, 415, 431, 500, 503)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -113,6 +113,8 @@ class Workers:
         worst = 0
         while self.places:
             process, status = os.wait()
+            if process not in self.places:  # one that `load` started, or an orphan of a container
+                continue
             place = self.places.pop(process)
             if self.stopping:
                 worst = max(worst, abs(os.waitstatus_to_exitcode(status)))

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+import sys
 from asyncio import Future
 from contextlib import suppress
 from email.utils import formatdate
@@ -16,6 +17,7 @@ from toolkit.messages import Request, Response
 from toolkit.settings import Settings
 
 FLUSH_SECONDS = 0.2
+PAUSE_SECONDS = 1.0  # where there is no file descriptor left for a client
 
 
 class Worker:
@@ -46,7 +48,7 @@ class Worker:
             loop.add_signal_handler(number, self.stop.set)
         if lifeline is not None:
             loop.add_reader(lifeline, self.stop.set)
-        loop.add_reader(listening, self.accept, listening)
+        self.listen(listening)
         flushing = asyncio.ensure_future(self.flush_now_and_then())
         await self.stop.wait()
         loop.remove_reader(listening)
@@ -59,14 +61,27 @@ class Worker:
             self.log.flush()
         return answered
 
+    def listen(self, listening: socket.socket) -> None:
+        """Take clients from now on."""
+        if not self.stop.is_set():
+            asyncio.get_running_loop().add_reader(listening, self.accept, listening)
+
     def accept(self, listening: socket.socket) -> None:
         """Take one client: the other workers take the others."""
-        with suppress(BlockingIOError, InterruptedError):
+        try:
             client, _ = listening.accept()
-            client.setblocking(False)
-            task = asyncio.ensure_future(self.connect(client))
-            self.connecting.add(task)
-            task.add_done_callback(self.connecting.discard)
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return
+        except OSError as error:
+            print(f"no client is taken for {PAUSE_SECONDS:g} s: {error}", file=sys.stderr, flush=True)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listening)
+            loop.call_later(PAUSE_SECONDS, self.listen, listening)
+            return
+        client.setblocking(False)
+        task = asyncio.ensure_future(self.connect(client))
+        self.connecting.add(task)
+        task.add_done_callback(self.connecting.discard)
 
     async def connect(self, client: socket.socket) -> None:
         """Begin to read."""

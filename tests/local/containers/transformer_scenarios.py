@@ -62,6 +62,10 @@ def damaged(base: Path) -> None:
     (base / "input/data/pretrained/model.safetensors").write_bytes(b"damaged")
 
 
+def of_no_tokens(base: Path) -> None:
+    (base / "input/data/pretrained/tokenizer.json").write_text('{"added_tokens": []}')
+
+
 def without_a_layer(base: Path) -> None:
     change(base, lambda weights: {n: w for n, w in weights.items() if "layer.1." not in n})
 
@@ -122,6 +126,7 @@ SCENARIOS: dict[str, tuple[Mapping[str, str], Callable[[Path], None] | None]] = 
     "five epochs": ({"epochs": "5"}, None),
     "own archive": (SHORT | {"learning_rate": "0.0000001"}, own_archive),
     "damaged weights": (SHORT, damaged),
+    "damaged tokenizer": (SHORT, of_no_tokens),
     "a layer missing": (SHORT, without_a_layer),
     "another shape": (SHORT, of_another_shape),
     "unknown kind": (SHORT, of_no_known_kind),

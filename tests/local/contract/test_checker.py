@@ -7,12 +7,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from localaws.contract import folder as folder_clauses
 from localaws.contract.bench import Bench
 from localaws.contract.checker import SERVING, TRAINING, applicable
 from localaws.contract.clauses import Outcome, Result
+from tests.local.conftest import wait_until
 from tests.local.contract.conftest import HONEST, SAMPLE
 
 ROOT = Path(__file__).parents[3]
@@ -88,6 +90,21 @@ def test_what_cannot_be_checked_is_said(arguments: list[str], says: str, workdir
     assert says in done.stderr
 
 
+def test_an_interrupted_check_leaves_nothing_running(
+    folder: Path, sample: Path, workdir: Path, tmp_path: Path
+) -> None:
+    told = tmp_path / "pid"
+    (folder / "train").write_text(f"#!/bin/sh\necho $$ >{told}.new; mv {told}.new {told}; exec sleep 600\n")
+    command = [sys.executable, "-m", "localaws", "check-container", str(folder), "--workdir", str(workdir)]
+    checker = subprocess.Popen([*command, "--sample", str(sample)], stderr=subprocess.PIPE, text=True)
+    pid = int(wait_until(lambda: told.exists() and told.read_text()))
+    checker.terminate()
+    _, said = checker.communicate(timeout=30)
+    assert checker.returncode == 130
+    assert said == "\ncheck-container: interrupted; nothing is left running\n"
+    assert not psutil.pid_exists(pid)
+
+
 def test_the_sample_is_looked_for_in_the_folder_and_beside_it(folder: Path, workdir: Path) -> None:
     done = check_container(folder, workdir=workdir)
     assert done.returncode == 2
@@ -104,6 +121,12 @@ def test_the_shipped_processing_commands_fail_without_their_input(workdir: Path)
 def test_the_page_names_every_clause_and_no_other() -> None:
     named = re.findall(r"\*\*\[([a-z.-]+)\]\*\*", (CONTAINERS / "README.md").read_text())
     assert sorted(named) == sorted(clause.name for clause in (*folder_clauses.CLAUSES, *TRAINING, *SERVING))
+
+
+def test_a_list_may_be_set_off_by_spaces(folder: Path, judge: Callable[[str], Result]) -> None:
+    path = folder / "Dockerfile"
+    path.write_text(path.read_text().replace("CMD [", "CMD   ["))
+    assert judge("folder.dockerfile").outcome is Outcome.HOLDS
 
 
 def only_command(folder: Path, code: str) -> None:

@@ -56,6 +56,8 @@ def test_a_container_of_buildahs_gets_what_the_image_says(programs: Path) -> Non
     assert Buildah().command("name", "image", SPEC)[-2:] == ["entrypoint", "train"]
     nothing = ContainerSpec("ignored", (), Path("/base"))
     assert Buildah().command("name", "image", nothing)[-2:] == ["entrypoint", "serve"]
+    other = ContainerSpec("ignored", (), Path("/base"), entrypoint=("ingest",))
+    assert Buildah().command("name", "image", other)[-2:] == ["sh", "ingest"]
 
 
 def test_a_container_that_buildah_cannot_make_is_an_image_error(programs: Path) -> None:

@@ -128,3 +128,10 @@ def test_of_a_cluster_that_cannot_start_whole_nothing_is_left(platform: Platform
         job.run_cluster(specs)
     left = [process.cmdline() for process in psutil.Process().children(recursive=True)]
     assert not [words for words in left if any("obedient" in word for word in words)]
+
+
+def test_a_job_that_has_run_its_time_is_not_interrupted_besides(platform: Platform, tmp_path: Path) -> None:
+    """It would be started anew."""
+    job = Job("one", "arn", {}, "role", platform, "one/algo-1-0", limits={"Limit": 0.0}, interruption=0.0)
+    job.run_cluster([ContainerSpec(IMAGE, ("work",), tmp_path, {"CODE": "time.sleep(600)"})])
+    assert (job.exceeded, job.interrupted) == ("Limit", False)
