@@ -10,7 +10,7 @@ from toolkit.hyperparameters import Range
 PRESETS: Mapping[str, Mapping[str, str]] = {
     "fast": {"skips": "0", "ending": "0", "negation": "0"},
     "default": {},
-    "accurate": {"letters": "7", "epochs": "8"},
+    "accurate": {"ngrams": "4", "letters": "8", "idf_share": "0.35"},
 }
 
 
@@ -24,14 +24,14 @@ class Hyperparameters:
     ending: Annotated[int, Range(0, 1000)] = 30
     negation: Annotated[int, Range(0, 20)] = 4
     letters: Annotated[int, Range(0, 12)] = 0
-    letters_share: Annotated[float, Range(0, 1)] = 0.25
-    idf_share: Annotated[float, Range(0, 1)] = 0.0
+    letters_share: Annotated[float, Range(0, 1)] = 0.2
+    idf_share: Annotated[float, Range(0, 1)] = 0.25
     hash_bits: Annotated[int, Range(10, 26)] = 24
     min_documents: Annotated[int, Range(1, 255)] = 3
     smoothing: Annotated[float, Range(1e-3, 1e3)] = 3.0
     inverse_regularization: Annotated[float, Range(1e-4, 1e4)] = 1.0
     tolerance: Annotated[float, Range(1e-4, 1)] = 0.1
-    epochs: Annotated[int, Range(1, 1000)] = 4
+    epochs: Annotated[int, Range(1, 1000)] = 3
     validation_fraction: Annotated[float, Range(0, 0.5)] = 0.1
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
 

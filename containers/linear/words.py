@@ -46,8 +46,8 @@ class Words:
         longest: Runs of up to so many words.
         skipped: Bigrams with up to so many words between.
         ending: The last so many words, and pairs of them, count a second time, as such.
-        negation: Up to so many words of a clause after a negation (English), and the pairs that begin with one,
-            count a second time, as such.
+        negation: Up to so many words of a clause after a negation (English), and the pairs that begin with
+            one, count a second time, as such.
         bits: N-grams are hashed to 2 to the power of this many columns.
     """
 

@@ -65,6 +65,11 @@ def test_words_near_the_end_count_a_second_time(words: Any) -> None:
     assert read(words(1, 0, 5, 0, BITS), "a b")[2:] == ["… a", "… b"]
 
 
+def test_so_do_pairs_of_them(words: Any) -> None:
+    assert read(words(2, 0, 2, 0, BITS), "a b c")[5:] == ["… b", "… c", "… b c"]
+    assert read(words(2, 0, 0, 1, BITS), "not a b")[5:] == ["not: a", "not: a b"]
+
+
 @pytest.mark.parametrize(
     ("text", "negated"),
     [
