@@ -72,7 +72,7 @@ VARIANTS: list[dict[str, str]] = [
     {"ending": "0"},
     {"negation": "0"},
     {"hash_bits": "22"},
-    {"min_documents": "2"},
+    {"min_documents": "3"},
     {"min_documents": "6"},
     {"smoothing": "1"},
     {"smoothing": "10"},

@@ -27,7 +27,7 @@ class Hyperparameters:
     letters_share: Annotated[float, Range(0, 1)] = 0.2
     idf_share: Annotated[float, Range(0, 1)] = 0.25
     hash_bits: Annotated[int, Range(10, 26)] = 24
-    min_documents: Annotated[int, Range(1, 255)] = 3
+    min_documents: Annotated[int, Range(1, 255)] = 4
     smoothing: Annotated[float, Range(1e-3, 1e3)] = 3.0
     inverse_regularization: Annotated[float, Range(1e-4, 1e4)] = 1.0
     tolerance: Annotated[float, Range(1e-4, 1)] = 0.1

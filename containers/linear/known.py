@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from solver import Numbers, Problem
 
 MANY = 255
+MOST = 1 << 22  # n-grams of a view: about as many weights as a model of 10 MB holds
+UNKNOWN = np.int32(-1)
 
 
 class Known(NamedTuple):
@@ -26,16 +28,30 @@ class Known(NamedTuple):
 def know(rows: Rows, bits: int, min_documents: int) -> Known:
     """Keep the n-grams of so many texts or more; of all, if none is so frequent. The rows are overwritten.
 
+    Where that makes more than MOST, they have to be more frequent: time and memory grow as the rows do.
+
     Numbered as they come, those of one text lie side by side in memory: the solver's time depends on it.
     """
     documents = np.zeros(1 << bits, np.uint8)
     tally(rows.columns, documents)
-    least = min_documents if (documents >= min_documents).any() else 1
-    columns = np.empty(int(np.count_nonzero(documents >= least)), np.int32)
-    places = np.zeros(1 << bits, np.int32)
+    frequent = documents >= least(documents, min_documents)
+    columns = np.empty(int(np.count_nonzero(frequent)), np.int32)
+    places = np.where(frequent, np.int32(0), UNKNOWN)
     lengths, ends = np.diff(rows.ends), np.zeros_like(rows.ends)
-    size = number(rows.columns, rows.ends, documents, least, places, columns, ends)
+    size = number(rows.columns, rows.ends, places, columns, ends)
     return Known(columns, Problem(rows.columns[:size], ends, 1 / np.sqrt(np.maximum(lengths, 1))))
+
+
+def least(documents: NDArray[np.uint8], min_documents: int) -> int:
+    """In how many texts an n-gram has to come."""
+    counts = np.zeros(MANY + 1, np.int64)
+    tally_counts(documents, counts)
+    known = counts[::-1].cumsum()[::-1]  # n-grams of so many texts or more
+    if not known[min_documents]:
+        return 1
+    while known[min_documents] > MOST and min_documents < MANY and known[min_documents + 1]:
+        min_documents += 1
+    return min_documents
 
 
 @compiled
@@ -47,27 +63,36 @@ def tally(columns: NDArray[np.int32], documents: NDArray[np.uint8]) -> None:
 
 
 @compiled
+def tally_counts(documents: NDArray[np.uint8], counts: Numbers) -> None:
+    """Count how many columns come how often."""
+    for often in documents:
+        counts[often] += 1
+
+
+@compiled
 def number(
     columns: NDArray[np.int32],
     ends: Numbers,
-    documents: NDArray[np.uint8],
-    least: int,
     places: NDArray[np.int32],
     names: NDArray[np.int32],
     known_ends: Numbers,
 ) -> int:
-    """Put numbers for known columns as they first come, in place, without the others; return how many."""
+    """Put numbers for columns as they first come, in place, without the unknown ones; return how many.
+
+    `places` tells unknown columns, and has 0 for all others.
+    """
     size, known = 0, 0
     for row in range(len(ends) - 1):
         for k in range(ends[row], ends[row + 1]):
             column = columns[k]
-            if documents[column] < least:
+            place = places[column]
+            if place == UNKNOWN:
                 continue
-            if places[column] == 0:
+            if place == 0:
                 names[known] = column
                 known += 1
-                places[column] = known
-            columns[size] = places[column] - 1
+                place = places[column] = known
+            columns[size] = place - 1
             size += 1
         known_ends[row + 1] = size
     return size

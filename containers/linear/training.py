@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from calibration import fit_scale, held_out_probabilities, log_loss, probabilities
-from fitting import Fitted, Labels, Part, Solver, fit
+from fitting import Fitted, Labels, Shares, Solver, fit
 from hyperparameters import Hyperparameters, parse
 from known import Known, know
 from letters import Letters
@@ -42,7 +42,7 @@ def train(job: Job) -> None:
         held = np.repeat([False, True], [len(rows), len(validation)])
         actual = np.concatenate([actual, places(validation, labels)])
         job.log(f"{len(validation):,} rows for validation")
-    views, parts = looks(settings)
+    views, shares = looks(settings)
     texts = rows.texts + validation.texts
     known = [know(view.rows(texts), view.bits, settings.min_documents) for view in views]
     job.log(f"{sum(len(one.columns) for one in known):,} n-grams")
@@ -55,30 +55,31 @@ def train(job: Job) -> None:
         settings.tolerance,
         settings.seed,
     )
-    measured = fit(known, parts, actual, np.flatnonzero(~held), solver) if held.any() else None
+    measured = fit(known, shares, actual, np.flatnonzero(~held), solver) if held.any() else None
     scale = measure(job, measured, known, actual, held)
     if measured:
         solver = replace(solver, epochs=(settings.epochs + 1) // 2)
-    fitted = fit(known, parts, actual, np.arange(len(actual)), solver, measured)
+    fitted = fit(known, shares, actual, np.arange(len(actual)), solver, measured)
     model = assemble(labels, views, known, fitted, scale)
     model.save(job.model_dir)
     job.log(f"saved a model of {model.size:,} weights")
 
 
-def looks(settings: Hyperparameters) -> tuple[list[View], list[Part]]:
-    """How texts are looked at, and the models to add up."""
-    share = settings.letters_share if settings.letters else 0.0
-    words = Words(settings.ngrams, settings.skips, settings.ending, settings.negation, settings.hash_bits)
-    views: list[View] = [words]
-    parts = [
-        Part(0, "ratio", (1 - share) * (1 - settings.idf_share)),
-        Part(0, "idf", (1 - share) * settings.idf_share),
+def looks(settings: Hyperparameters) -> tuple[list[View], list[Shares]]:
+    """How texts are looked at, and how much each view's models count."""
+
+    def shares(view: float) -> Shares:
+        return Shares(view * (1 - settings.idf_share), view * settings.idf_share)
+
+    letters = settings.letters_share if settings.letters else 0.0
+    views: list[View] = [
+        Words(settings.ngrams, settings.skips, settings.ending, settings.negation, settings.hash_bits)
     ]
-    if settings.letters:
-        shortest = max(1, settings.letters - LETTERS_BETWEEN)
-        views.append(Letters(shortest, settings.letters, settings.hash_bits))
-        parts.append(Part(1, "ratio", share))
-    return views, [part for part in parts if part.share > 0]
+    if not letters:
+        return views, [shares(1)]
+    shortest = max(1, settings.letters - LETTERS_BETWEEN)
+    views.append(Letters(shortest, settings.letters, settings.hash_bits))
+    return views, [shares(1 - letters), shares(letters)]
 
 
 def measure(

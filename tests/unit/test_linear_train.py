@@ -155,10 +155,10 @@ def test_a_fit_that_starts_where_another_ended_finds_what_a_fresh_one_finds(load
     view = training.Words(2, 0, 0, 0, 16)
     known = [training.know(view.rows([row["text"] for row in rows]), 16, 2)]
     solver = training.Solver(smoothing=1.0, cost=1.0, epochs=1000, tolerance=1e-4, seed=1)
-    parts = [training.Part(0, "ratio", 0.7), training.Part(0, "idf", 0.3)]
-    some = training.fit(known, parts, actual, np.arange(100), solver)
-    warm = training.fit(known, parts, actual, np.arange(120), solver, some)
-    fresh = training.fit(known, parts, actual, np.arange(120), solver)
+    shares = [training.Shares(0.7, 0.3)]
+    some = training.fit(known, shares, actual, np.arange(100), solver)
+    warm = training.fit(known, shares, actual, np.arange(120), solver, some)
+    fresh = training.fit(known, shares, actual, np.arange(120), solver)
     assert warm.scores(known) == pytest.approx(fresh.scores(known), abs=2e-3)
     assert some.scores(known) != pytest.approx(fresh.scores(known), abs=2e-3)
 
