@@ -8,10 +8,11 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import psutil
 
-from benchmarks.errors import CommandError
+from benchmarks.errors import BenchmarkError, CommandError
 from benchmarks.memory import Watch
 from localaws.runtimes.container import Container, ContainerSpec
 from localaws.runtimes.images import Images
@@ -20,6 +21,7 @@ from localaws.settings import HOST
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "containers"
+SERVE_LOG = "serve.log"  # in the base folder
 TOLD_LINES = 15
 GRACE_SECONDS = 3.0
 HEALTHY_SECONDS = 120.0
@@ -44,9 +46,13 @@ class Ran:
         """When it printed the line that starts so."""
         return next(at for at, line in self.lines if line.startswith(start))
 
+    def last(self) -> str:
+        """Its last lines."""
+        return "\n".join(line for _, line in self.lines[-TOLD_LINES:])
+
 
 class Containers:
-    """Runs image folders' commands as the laptop's process runtime does; what they say is the progress."""
+    """Runs image folders' commands as the laptop's process runtime does."""
 
     def __init__(self, environments: Path, images: Path = IMAGES) -> None:
         self._runtime = ProcessRuntime(Images(images), environments)
@@ -57,47 +63,62 @@ class Containers:
             self._runtime.prepare(image)
 
     def run(self, image: str, command: Sequence[str], base: Path, environment: Mapping[str, str]) -> Ran:
-        """Run a command to its end.
+        """Run a command to its end; what it says is the progress.
 
         Raises:
             CommandError: It exits with another code than 0; the message ends with its last lines.
         """
         ran = Ran()
+        base.mkdir(parents=True, exist_ok=True)
         with self._running(image, command, base, environment, ran) as container:
             code = container.wait()
         if code:
-            last = "\n".join(line for _, line in ran.lines[-TOLD_LINES:])
-            raise CommandError(f"{command[0]} of {image} ended with exit code {code}:\n{last}")
+            raise CommandError(f"{command[0]} of {image} ended with exit code {code}:\n{ran.last()}")
         return ran
 
     @contextlib.contextmanager
     def serving(
         self, image: str, base: Path, environment: Mapping[str, str], ping: str = "/ping"
     ) -> Iterator[int]:
-        """The port on which `serve` answers."""
+        """The port on which `serve` answers; what it says is in SERVE_LOG, and is shown where it fails.
+
+        Raises:
+            CommandError: It does not answer, or does not live on; the message ends with its last lines.
+        """
         with socket.socket() as probe:
             probe.bind((HOST, 0))
             port = int(probe.getsockname()[1])
         own = {**environment, "SAGEMAKER_BIND_TO_HOST": HOST, "SAGEMAKER_BIND_TO_PORT": str(port)}
         ran = Ran()
-        with self._running(image, ("serve",), base, own, ran) as container:
+        base.mkdir(parents=True, exist_ok=True)
+        with (
+            (base / SERVE_LOG).open("w", encoding="utf-8") as log,
+            self._running(image, ("serve",), base, own, ran, log) as container,
+        ):
             deadline = time.monotonic() + HEALTHY_SECONDS
             while not _healthy(port, ping):
                 if container.wait(PING_SECONDS) is not None or time.monotonic() > deadline:
-                    last = "\n".join(line for _, line in ran.lines[-TOLD_LINES:])
-                    raise CommandError(f"serve of {image} does not answer {ping}:\n{last}")
-            yield port
+                    raise CommandError(f"serve of {image} does not answer {ping}:\n{ran.last()}")
+            try:
+                yield port
+            except (BenchmarkError, OSError) as error:
+                raise CommandError(f"serve of {image} failed: {error}\n{ran.last()}") from error
 
     @contextlib.contextmanager
     def _running(
-        self, image: str, command: Sequence[str], base: Path, environment: Mapping[str, str], ran: Ran
+        self,
+        image: str,
+        command: Sequence[str],
+        base: Path,
+        environment: Mapping[str, str],
+        ran: Ran,
+        log: IO[str] | None = None,
     ) -> Iterator[Container]:
-        base.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
 
         def on_line(line: str) -> None:
             ran.lines.append((time.monotonic() - started, line))
-            print(f"    {line}", flush=True)
+            print(line if log else f"    {line}", file=log, flush=True)
 
         container = self._runtime.start(ContainerSpec(image, command, base, environment, on_line))
         try:

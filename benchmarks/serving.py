@@ -5,7 +5,7 @@ request, one server after the other on the same cores, two processes for the mod
 The sample's stack (nginx, gunicorn with gevent workers, Flask, one pandas parse a request) reads CSV, the
 others JSON; the product does both. wrk asks with 1, 8 and 64 clients on the same machine, so its own work is
 in every figure; no server writes a log of requests. The bounds are for requests a second, at the number of
-clients where the product leads by least.
+clients where the product leads by least, and wrk counts a failed answer as one: the product may have none.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import command, load, rows
-from benchmarks.containers import IMAGES, Containers, pid
+from benchmarks.containers import IMAGES, SERVE_LOG, TOLD_LINES, Containers, pid
 from benchmarks.errors import BenchmarkError
 from benchmarks.load import Load, Shots
 from benchmarks.report import Bound, Report, table
@@ -94,6 +94,11 @@ class Served:
     loads: tuple[Load, ...]
     microseconds: float
     megabytes: float
+
+    @property
+    def failed(self) -> int:
+        """Answers that were none, with any number of clients."""
+        return sum(one.failed for one in self.loads)
 
 
 def csv_line(text: str) -> str:
@@ -208,7 +213,7 @@ def measure(
             answers = answers or found
             agree(stack, answers, found)
             served[stack.name] = attack(stack, port, texts, base, seconds)
-        tell(served[stack.name])
+        tell(served[stack.name], base / SERVE_LOG)
     return served
 
 
@@ -252,20 +257,20 @@ def processor_seconds(process: psutil.Process) -> float:
     return sum(time.user + time.system for time in times)
 
 
-def tell(served: Served) -> None:
-    """Say how one went."""
+def tell(served: Served, log: Path) -> None:
+    """Say how one went, and what it said if it failed."""
     rates = ", ".join(f"{one.per_second:,.0f}" for one in served.loads)
     print(f"{served.name}: {rates} requests a second with {', '.join(map(str, CLIENTS))} clients", flush=True)
+    if served.failed:
+        lines = log.read_text("utf-8").splitlines()[-TOLD_LINES:]
+        print(f"    {served.failed:,} answers failed; it said last:", *lines, sep="\n    ", flush=True)
 
 
 def conclude(report: Report, served: dict[str, Served], stacks: Sequence[Stack]) -> Report:
     """Compare the product with each peer, both asked in the same format."""
     head = ("", *(f"{what}, {clients}" for clients in CLIENTS for what in ("req/s", "p50 ms", "p99 ms")))
     print(f"\n{table(head, [(one.name, *cells(one.loads)) for one in served.values()])}\n")
-    costs = [
-        (one.name, round(one.microseconds), round(one.megabytes), sum(it.failed for it in one.loads))
-        for one in served.values()
-    ]
+    costs = [(one.name, round(one.microseconds), round(one.megabytes), one.failed) for one in served.values()]
     print(table(("", "CPU us a request", "MB", "failed"), costs))
     report.figures = {name: asdict(one) for name, one in served.items()}
     report.bounds = [
@@ -276,6 +281,9 @@ def conclude(report: Report, served: dict[str, Served], stacks: Sequence[Stack])
             at_least=True,
         )
         for stack in stacks
+    ]
+    report.bounds += [
+        Bound(f"failed answers of {own.name}", served[own.name].failed, 0) for own in OWN.values()
     ]
     return report
 

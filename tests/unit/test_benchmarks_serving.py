@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import load, serving
+from benchmarks.containers import Containers
 from benchmarks.errors import BenchmarkError, CommandError
 from benchmarks.load import Load, Shots
 from benchmarks.report import Report
@@ -25,6 +26,19 @@ REPORT = """
   Non-2xx or 3xx responses: 4
 Requests/sec:   2057.50
 Transfer/sec:    341.33KB
+"""
+SERVER = """#!/usr/bin/env python3
+import os
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+
+print("I serve", flush=True)
+address = os.environ["SAGEMAKER_BIND_TO_HOST"], int(os.environ["SAGEMAKER_BIND_TO_PORT"])
+HTTPServer(address, Handler).serve_forever()
 """
 
 
@@ -72,8 +86,10 @@ def test_a_stack_that_answers_something_else_is_not_measured() -> None:
             serving.agree(OTHERS[0], [("pos", 0.75)], [other])
 
 
-def served(name: str, *rates: float) -> Served:
-    loads = (Load(clients, 100, rate, 1.0, 2.0, 0) for clients, rate in zip((1, 8, 64), rates, strict=True))
+def served(name: str, *rates: float, failed: int = 0) -> Served:
+    loads = (
+        Load(clients, 100, rate, 1.0, 2.0, failed) for clients, rate in zip((1, 8, 64), rates, strict=True)
+    )
     return Served(name, tuple(loads), 100.0, 200.0)
 
 
@@ -82,10 +98,65 @@ def test_each_bound_is_where_the_product_leads_by_least(capsys: pytest.CaptureFi
     rates = [(900, 900, 900), (800, 800, 800), (100, 200, 400), (300, 100, 100), (1, 1, 901)]
     stacks = {name: served(name, *rate) for name, rate in zip(names, rates, strict=True)}
     report = serving.conclude(Report("serving", "texts"), stacks, OTHERS)
-    assert [bound.value for bound in report.bounds] == [2.0, 3.0, pytest.approx(900 / 901)]
-    assert [bound.held for bound in report.bounds] == [False, True, False]
+    assert [bound.value for bound in report.bounds] == [2.0, 3.0, pytest.approx(900 / 901), 0, 0]
+    assert [bound.held for bound in report.bounds] == [False, True, False, True, True]
     assert "| MLServer" in capsys.readouterr().out
     assert json.dumps(report.content())
+
+
+def test_answers_that_failed_win_nothing() -> None:
+    names = [*(own.name for own in OWN.values()), OTHERS[0].name]
+    stacks = {name: served(name, 10, 10, 10) for name in names}
+    stacks[names[1]] = served(names[1], 9000, 9000, 9000, failed=1)
+    report = serving.conclude(Report("serving", "texts"), stacks, OTHERS[:1])
+    assert [bound.held for bound in report.bounds] == [True, True, False]
+    assert str(report.bounds[-1]) == "MISSED  failed answers of serve, CSV: 3.00 (at most 0.00)"
+
+
+def test_a_server_that_failed_answers_is_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "serve.log"
+    log.write_text("fine\n" * 100 + "no more memory\n")
+    serving.tell(served("good", 1, 1, 1), log)
+    assert "said" not in capsys.readouterr().out
+    serving.tell(served("bad", 1, 1, 1, failed=2), log)
+    told = capsys.readouterr().out.splitlines()
+    assert (told[1], told[-1]) == ("    6 answers failed; it said last:", "    no more memory")
+    assert len(told) < 20
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    """An image's folder, whose server answers anything."""
+    folder = tmp_path / "images/tiny"
+    folder.mkdir(parents=True)
+    (folder / "serve").write_text(SERVER)
+    (folder / "serve").chmod(0o755)
+    return folder
+
+
+def test_what_a_server_says_is_in_a_file(
+    tmp_path: Path, image: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    containers = Containers(tmp_path / "environments", image.parent)
+    with containers.serving("tiny", tmp_path / "base", {}):
+        pass
+    assert "I serve\n" in (tmp_path / "base/serve.log").read_text()
+    assert capsys.readouterr().out == ""
+
+
+def test_what_a_server_said_last_is_shown_where_it_fails(tmp_path: Path, image: Path) -> None:
+    containers = Containers(tmp_path / "environments", image.parent)
+    with (
+        pytest.raises(CommandError, match=r"(?s)^serve of tiny failed: it lies\nI serve"),
+        containers.serving("tiny", tmp_path / "base", {}),
+    ):
+        raise BenchmarkError("it lies")
+    (image / "serve").write_text("#!/bin/sh\necho I cannot; exit 3\n")
+    with (
+        pytest.raises(CommandError, match=r"^serve of tiny does not answer /ping:\nI cannot$"),
+        containers.serving("tiny", tmp_path / "base", {}),
+    ):
+        pass
 
 
 def test_a_program_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

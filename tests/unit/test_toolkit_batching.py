@@ -95,12 +95,27 @@ def test_a_client_that_is_gone_is_left_out() -> None:
         model = Slow()
         batcher = Batcher(Batching(2, LONG), model.predict)
         batcher.add(["a", "b"])
-        gone, kept = batcher.add(["c"]), batcher.add(["d"])
+        gone, kept = batcher.add(["c"]), batcher.add(["d", "ee"])
         gone.cancel()
         await model.end()
-        assert model.texts()[1:] == [["d"]]
+        assert model.texts()[1:] == [["d", "ee"]]
         await model.end()
-        assert (await kept).tolist() == [[1]]
+        assert (await kept).tolist() == [[1], [2]]
+
+    asyncio.run(run())
+
+
+def test_a_client_that_is_gone_does_not_count_as_text_to_call_for() -> None:
+    async def run() -> None:
+        model = Slow()
+        batcher = Batcher(Batching(2, LONG), model.predict)
+        batcher.add(["a"]).cancel()
+        await asyncio.sleep(0)
+        assert (batcher.texts, batcher.waiting) == (0, {})
+        batcher.add(["b"])
+        assert model.texts() == []
+        batcher.add(["c"])
+        assert model.texts() == [["b", "c"]]
 
     asyncio.run(run())
 

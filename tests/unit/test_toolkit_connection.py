@@ -1,10 +1,15 @@
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Self
 
+import numpy as np
+import orjson
 import pytest
 import uvloop
+from numpy.typing import NDArray
 from toolkit.application import Application
 from toolkit.connection import Connection
 from toolkit.meters import Meters
@@ -44,6 +49,64 @@ def received(client: socket.socket, ends: bytes = b"") -> bytes:
     return content
 
 
+class Talk:
+    """A connection to a worker of this process; the server's side sends through a buffer of so many bytes."""
+
+    def __init__(self, given: Settings | Worker, sent_bytes: int = 0) -> None:
+        self.given = given
+        self.sent_bytes = sent_bytes
+
+    async def __aenter__(self) -> Self:
+        given = self.given
+        self.worker = (
+            given
+            if isinstance(given, Worker)
+            else Worker(Application(Obedient(), Meters(), 1 << 20), given, None)
+        )
+        self.client, side = socket.socketpair()
+        self.client.setblocking(False)
+        if self.sent_bytes:
+            side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.sent_bytes)
+        self.loop = asyncio.get_running_loop()
+        await self.loop.connect_accepted_socket(lambda: Connection(self.worker, self.loop), side)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.client.close()
+
+    async def say(self, content: bytes) -> None:
+        """Send all of it."""
+        await self.loop.sock_sendall(self.client, content)
+
+    async def trickle(self, content: bytes, pause: float) -> None:
+        """Send a byte, wait so many seconds, send the next."""
+        for byte in content:
+            await self.say(bytes([byte]))
+            await asyncio.sleep(pause)
+
+    async def heard(self, ends: bytes = b"") -> bytes:
+        """All that comes, up to the connection's end or these bytes."""
+        content = b""
+        async with asyncio.timeout(10):
+            while not ends or not content.endswith(ends):
+                if not (part := await self.loop.sock_recv(self.client, 65536)):
+                    break
+                content += part
+        return content
+
+
+class Noting(Obedient):
+    """Notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def predict(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Return the probabilities, of shape (texts, labels)."""
+        self.texts += texts
+        return super().predict(texts)
+
+
 def test_a_connection_is_kept_for_the_next_request(client: socket.socket) -> None:
     for _ in range(3):
         client.sendall(post(b"good\n"))
@@ -63,17 +126,12 @@ def test_requests_sent_without_waiting_are_answered_in_order(client: socket.sock
 
 def test_a_head_may_come_in_one_piece_with_a_large_body(tmp_path: Path) -> None:
     async def answered() -> bytes:
-        worker = Worker(Application(Obedient(), Meters(), 1 << 20), Settings(tmp_path), None)
-        client, side = socket.socketpair()
-        with client:
+        async with Talk(Settings(tmp_path)) as talk:
             following = post(b"good\n")
-            client.sendall(post(b"x" * 100_000) + following[:20])
-            loop = asyncio.get_running_loop()
-            await loop.connect_accepted_socket(lambda: Connection(worker, loop), side)
-            client.setblocking(False)
-            await loop.sock_recv(client, 65536)
-            client.sendall(following[20:])
-            return await loop.sock_recv(client, 65536)
+            await talk.say(post(b"x" * 100_000) + following[:20])
+            await talk.heard(b"\n")
+            await talk.say(following[20:])
+            return await talk.heard(b"\n")
 
     assert uvloop.run(answered()).endswith(b"pos,0.731059\n")
 
@@ -102,23 +160,64 @@ def test_a_client_that_wants_another_protocol_is_answered_in_this_one_and_closed
 
 def test_a_client_that_never_takes_its_last_answer_is_given_up(tmp_path: Path) -> None:
     async def opened() -> tuple[int, int]:
-        settings = Settings(tmp_path, stalled_seconds=0.2)
-        worker = Worker(Application(Obedient(), Meters(), 1000), settings, None)
-        client, side = socket.socketpair()
-        with client:
-            side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-            loop = asyncio.get_running_loop()
-            await loop.connect_accepted_socket(lambda: Connection(worker, loop), side)
-            path = (
-                b"x" * 40_000
-            )  # the answer repeats it: more than the socket takes, less than pauses writing
-            client.sendall(b"GET /%b HTTP/1.1\r\nConnection: close\r\n\r\n" % path)
+        async with Talk(Settings(tmp_path, stalled_seconds=0.2), sent_bytes=4096) as talk:
+            # The answer repeats it: more than the socket takes, less than pauses writing.
+            await talk.say(b"GET /%b HTTP/1.1\r\nConnection: close\r\n\r\n" % (b"x" * 40_000))
             await asyncio.sleep(0.1)
-            before = len(worker.connections)
+            before = len(talk.worker.connections)
             await asyncio.sleep(0.9)
-            return before, len(worker.connections)
+            return before, len(talk.worker.connections)
 
     assert uvloop.run(opened()) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("stalled", "whole", "pause", "sent", "reason"),
+    [
+        (0.2, 60, 1.0, post(b"good\n"), "the request did not go on for 0.2 s"),
+        (60, 0.2, 0.02, post(b"x" * 500), "the request did not arrive within 0.2 s"),
+        (60, 0.2, 0.02, b"POST " + b"/" * 500, "the request did not arrive within 0.2 s"),
+    ],
+)
+def test_a_request_that_does_not_arrive_in_time_is_refused_and_closed(
+    tmp_path: Path, stalled: float, whole: float, pause: float, sent: bytes, reason: str
+) -> None:
+    async def answer() -> tuple[bytes, int]:
+        settings = Settings(tmp_path, stalled_seconds=stalled, request_seconds=whole)
+        async with Talk(settings) as talk:
+            trickle = asyncio.ensure_future(talk.trickle(sent, pause))
+            answer = await talk.heard()
+            trickle.cancel()
+            return answer, talk.worker.gate.inside
+
+    answered, inside = uvloop.run(answer())
+    assert answered.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
+    assert answered.endswith(b"Connection: close\r\n\r\n" + orjson.dumps({"error": reason}))
+    assert inside == 0
+
+
+def test_a_request_that_waits_for_the_answer_before_it_is_not_late(tmp_path: Path) -> None:
+    async def answered() -> bytes:
+        async with Talk(Settings(tmp_path, stalled_seconds=0.4, request_seconds=0.4)) as talk:
+            following = post(b"good\n")
+            await talk.say(post(b"sleep 0.6\n") + following[:20])
+            await talk.heard(b"neg,0.5\n")
+            await asyncio.sleep(0.15)
+            await talk.say(following[20:])
+            return await talk.heard(b"\n")
+
+    assert uvloop.run(answered()).endswith(b"pos,0.731059\n")
+
+
+def test_a_client_that_sends_empty_lines_only_is_idle(tmp_path: Path) -> None:
+    async def heard() -> bytes:
+        async with Talk(Settings(tmp_path, stalled_seconds=0.2, idle_seconds=0.2)) as talk:
+            trickle = asyncio.ensure_future(talk.trickle(b"\r\n" * 500, 0.02))
+            heard = await talk.heard()
+            trickle.cancel()
+            return heard
+
+    assert uvloop.run(heard()) == b""
 
 
 def test_a_request_may_come_byte_by_byte(client: socket.socket) -> None:
@@ -134,10 +233,31 @@ def test_a_client_that_asks_for_it_is_closed_after_its_answer(client: socket.soc
     assert b"Connection: close\r\n" in answer
 
 
-def test_a_client_that_shuts_its_side_still_gets_its_answer(client: socket.socket) -> None:
-    client.sendall(post(b"sleep 0.3\n"))
-    client.shutdown(socket.SHUT_WR)
-    assert received(client).endswith(b"neg,0.5\n")
+@pytest.mark.parametrize("ends", [socket.socket.close, lambda client: client.shutdown(socket.SHUT_WR)])
+def test_what_waits_for_a_client_that_is_gone_is_never_computed(
+    tmp_path: Path, ends: Callable[[socket.socket], None]
+) -> None:
+    async def run() -> tuple[list[str], list[int]]:
+        model = Noting()
+        worker = Worker(Application(model, Meters(), 1000), Settings(tmp_path, requests=4), None)
+        inside = []
+        async with AsyncExitStack() as stack:
+            first, second, third, last = [await stack.enter_async_context(Talk(worker)) for _ in range(4)]
+            await first.say(post(b"sleep 0.3\n"))
+            for talk in (second, third):
+                await talk.say(post(b"never\n"))
+            await asyncio.sleep(0.05)
+            inside.append(worker.gate.inside)
+            for talk in (first, second, third):
+                ends(talk.client)
+            await asyncio.sleep(0.05)
+            inside.append(worker.gate.inside)
+            await last.say(post(b"good\n"))
+            await last.heard(b"pos,0.731059\n")
+            inside.append(worker.gate.inside)
+        return model.texts, inside
+
+    assert uvloop.run(run()) == (["sleep 0.3", "good"], [3, 0, 0])
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(client: socket.socket) -> None:

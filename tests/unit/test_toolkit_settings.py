@@ -20,10 +20,18 @@ def test_each_variable_sets_something() -> None:
             "SAGEMAKER_MAX_PAYLOAD_IN_MB": "6",
             "SAGEMAKER_MODEL_SERVER_WORKERS": "3",
             "SERVE_REQUESTS": "9",
+            "SERVE_REQUEST_SECONDS": "7",
             "SERVE_ACCESS_LOG": "off",
         }
     )
-    assert settings == Settings(Path("/some/model"), "::1", 80, 3, 6 << 20, 9, access_log=False)
+    assert settings == Settings(
+        Path("/some/model"), "::1", 80, 3, 6 << 20, 9, request_seconds=7, access_log=False
+    )
+
+
+def test_a_batch_transform_without_a_limit_has_one_of_the_containers() -> None:
+    settings = from_environment({"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"})
+    assert (settings.body_bytes, settings.request_seconds) == (1 << 30, 600)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +39,9 @@ def test_each_variable_sets_something() -> None:
     [
         ("SAGEMAKER_BIND_TO_PORT", "http", "a whole number from 0"),
         ("SAGEMAKER_MODEL_SERVER_WORKERS", "-1", "a whole number from 1"),
+        ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6.5", "a whole number from 0"),
         ("SERVE_REQUESTS", "0", "a whole number from 1"),
+        ("SERVE_REQUEST_SECONDS", "0", "a whole number from 1"),
         ("SERVE_ACCESS_LOG", "no", "on or off"),
     ],
 )

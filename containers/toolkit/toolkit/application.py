@@ -5,10 +5,9 @@ import os
 import traceback
 from asyncio import Future
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from toolkit.batching import Batcher
 from toolkit.classifier import Batching, Classifier, Explains, Weights
 from toolkit.errors import RequestError
+from toolkit.executor import Executor
 from toolkit.formats import CHARSET, CSV, JSON, Inputs, answer_type, parse, render, request_type
 from toolkit.messages import Request, Response, refusal
 from toolkit.meters import TYPE, Meters
@@ -27,8 +27,6 @@ FIXED_BYTES = 1000  # what any request costs, as if its body were so much longer
 MEMORY = 0.9  # how much of the pace is of earlier requests
 PAYLOAD_MEGABYTES = 6  # of a batch transform's request; SageMaker's own default
 
-T = TypeVar("T")
-
 
 class Application:
     """Answers with one model."""
@@ -39,11 +37,11 @@ class Application:
         self.body_bytes = body_bytes
         self.ready = True
         self.pace = float("inf")  # seconds a byte
-        self.threads = ThreadPoolExecutor(1, "model")
+        self.executor = Executor("model")
         self.batcher: Batcher | None = None
         batching = getattr(classifier, "batching", None)
         if isinstance(batching, Batching):
-            self.batcher = Batcher(batching, self.in_thread(self.predict))
+            self.batcher = Batcher(batching, partial(self.executor.submit, self.predict))
 
     def respond(self, request: Request) -> "Response | Future[Response]":
         """Answer a request, at once or later."""
@@ -66,7 +64,7 @@ class Application:
         body = request.body
         if self.pace * (FIXED_BYTES + len(body)) < AT_ONCE_SECONDS:
             return self.answer(body, content_type, accept)
-        return self.in_thread(self.answer)(body, content_type, accept)
+        return self.executor.submit(self.answer, body, content_type, accept)
 
     def answer(self, body: bytes, content_type: str, accept: str) -> Response:
         """All of the work for a request."""
@@ -85,7 +83,7 @@ class Application:
         try:
             inputs = parse(body, content_type)
             probabilities = await batcher.add(inputs.texts)
-            return await self.in_thread(self.rendered)(inputs, probabilities, accept)
+            return await self.executor.submit(self.rendered, inputs, probabilities, accept)
         except Exception as error:
             return failure(error)
 
@@ -115,10 +113,6 @@ class Application:
         for place, top in inputs.explain.items():
             [found[place]] = self.classifier.explain([inputs.texts[place]], top)
         return found
-
-    def in_thread(self, work: Callable[..., T]) -> Callable[..., "Future[T]"]:
-        """Do some work where it delays no other request; one at a time."""
-        return lambda *given: asyncio.get_running_loop().run_in_executor(self.threads, partial(work, *given))
 
     def ping(self) -> Response:
         """Whether it answers."""

@@ -2,7 +2,6 @@
 
 import asyncio
 from asyncio import Future
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +32,7 @@ class Batcher:
     def __init__(self, batching: Batching, predict: Predict) -> None:
         self.limits = batching
         self.predict = predict
-        self.waiting: deque[Waiting] = deque()
+        self.waiting: dict[Future[NDArray[Any]], Waiting] = {}
         self.texts = 0
         self.calling = False
         self.timer: asyncio.TimerHandle | None = None
@@ -42,10 +41,20 @@ class Batcher:
         """The probabilities of a request's texts, of shape (texts, labels), in some time."""
         loop = asyncio.get_running_loop()
         one = Waiting(texts, loop.time(), loop.create_future())
-        self.waiting.append(one)
+        self.waiting[one.future] = one
         self.texts += len(texts)
+        one.future.add_done_callback(self.take)
         self.consider()
         return one.future
+
+    def take(self, future: "Future[NDArray[Any]]") -> None:
+        """It waits no more: its call begins, or its client is gone."""
+        if one := self.waiting.pop(future, None):
+            self.texts -= len(one.texts)
+
+    def first(self) -> Waiting:
+        """The one that has waited longest."""
+        return next(iter(self.waiting.values()))
 
     def consider(self) -> None:
         """Call now, or at the time when the first has waited long enough."""
@@ -55,7 +64,7 @@ class Batcher:
         if self.calling or not self.waiting:
             return
         loop = asyncio.get_running_loop()
-        due = self.waiting[0].since + self.limits.milliseconds / 1000
+        due = self.first().since + self.limits.milliseconds / 1000
         if self.texts >= self.limits.texts or due <= loop.time():
             self.call()
         else:
@@ -65,9 +74,9 @@ class Batcher:
         """Call with the first requests, as many as go together; those whose client is gone are left out."""
         batch: list[Waiting] = []
         size = 0
-        while self.waiting and (not batch or size + len(self.waiting[0].texts) <= self.limits.texts):
-            one = self.waiting.popleft()
-            self.texts -= len(one.texts)
+        while self.waiting and (not batch or size + len(self.first().texts) <= self.limits.texts):
+            one = self.first()
+            self.take(one.future)
             if not one.future.cancelled():
                 batch.append(one)
                 size += len(one.texts)

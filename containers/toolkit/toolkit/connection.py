@@ -17,7 +17,7 @@ from toolkit.messages import Request, Response, refusal
 HEAD_BYTES = 64 << 10
 # A client that is still sending sees no answer: so much of a body that is too large is taken in.
 TAKEN_LIMITS = 4
-CHECKS = 4  # in the time that a client may stall
+CHECKS = 4  # in the shortest time that a client is given
 HEADS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
@@ -26,6 +26,7 @@ class Site(Protocol):
 
     body_bytes: int
     stalled_seconds: float
+    request_seconds: float
     idle_seconds: float
     draining: bool
 
@@ -68,17 +69,22 @@ class Connection(asyncio.Protocol):
         self.ending = False  # no request after this one
         self.full = False  # the client does not take its answer
         self.bare_bytes = 0  # since the last of a body: of a head, of what follows the last chunk
-        self.heard = loop.time()
+        self.heard = loop.time()  # when the client last did something
+        self.since = self.heard  # its request's first byte, or its last answer
+        self.pause = min(site.stalled_seconds, site.request_seconds) / CHECKS
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's own class
-        self.timer = self.loop.call_later(self.site.stalled_seconds / CHECKS, self.check)
+        self.timer = self.loop.call_later(self.pause, self.check)
         if not self.site.opened(self):
             self.cut(refusal(503, "too busy: too many connections; try again", Retry_After="1"))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The client is gone, and with it all that it asked for."""
+        """The client is gone, and with it all that it asked for and that has not begun.
+
+        One that only shut its side looks the same, and is taken for gone too.
+        """
         self.timer.cancel()
         if self.later:
             self.later.cancel()
@@ -88,11 +94,6 @@ class Connection(asyncio.Protocol):
         self.reading = self.working = None
         self.queue.clear()
         self.site.closed(self)
-
-    def eof_received(self) -> bool:
-        """The client will send no more; it may wait for an answer."""
-        self.ending = True
-        return self.working is not None
 
     def pause_writing(self) -> None:
         """The client does not take its answer: no more work for it."""
@@ -119,10 +120,13 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             if not self.transport.is_closing():
                 self.cut(refusal(400, f"not HTTP/1.1: {error}"))
+        if self.ahead():
+            self.transport.pause_reading()
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
         self.reading = Request()
+        self.since = self.heard
 
     def on_url(self, part: bytes) -> None:
         """Some of the target."""
@@ -186,10 +190,13 @@ class Connection(asyncio.Protocol):
                 self.send(answer)
             else:
                 self.later = answer
-                self.transport.pause_reading()
                 answer.add_done_callback(self.answered)
-        if not self.working and not self.full and not self.transport.is_closing():
+        if not self.ahead() and not self.full and not self.transport.is_closing():
             self.transport.resume_reading()
+
+    def ahead(self) -> bool:
+        """Whether the client has asked for more than is in work: only then it is not heard that it leaves."""
+        return bool(self.working and (self.reading or self.queue))
 
     def answered(self, future: "Future[Response]") -> None:
         """The answer is there."""
@@ -203,7 +210,7 @@ class Connection(asyncio.Protocol):
         if request := self.working:
             self.working = None
             self.ending |= self.site.draining or not request.keep_alive
-            self.heard = self.loop.time()
+            self.heard = self.since = self.loop.time()
             self.write(request, response)
 
     def cut(self, response: Response) -> None:
@@ -233,15 +240,21 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def check(self) -> None:
-        """Close a connection that a client left."""
-        self.timer = self.loop.call_later(self.site.stalled_seconds / CHECKS, self.check)
-        silent = self.loop.time() - self.heard
-        if (self.full or self.transport.is_closing()) and silent > self.site.stalled_seconds:
-            self.transport.abort()  # closing waits for a client that takes nothing
-        elif self.reading and silent > self.site.stalled_seconds:
+        """Close a connection that its client left, or takes too long over."""
+        self.timer = self.loop.call_later(self.pause, self.check)
+        silent, taken = self.loop.time() - self.heard, self.loop.time() - self.since
+        if self.full or self.transport.is_closing():
+            if silent > self.site.stalled_seconds:
+                self.transport.abort()  # closing waits for a client that takes nothing
+        elif self.working:
+            return
+        elif not self.reading:
+            if taken > self.site.idle_seconds:
+                self.transport.close()
+        elif silent > self.site.stalled_seconds:
             self.cut(refusal(408, f"the request did not go on for {self.site.stalled_seconds:g} s"))
-        elif not self.working and not self.reading and silent > self.site.idle_seconds:
-            self.transport.close()
+        elif taken > self.site.request_seconds:
+            self.cut(refusal(408, f"the request did not arrive within {self.site.request_seconds:g} s"))
 
     def too_large(self) -> Response:
         """Refuse a body."""

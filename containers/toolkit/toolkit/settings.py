@@ -9,6 +9,10 @@ from toolkit.errors import ServerError
 from toolkit.job import base_dir
 
 MEGABYTE = 1 << 20
+# What stands for no limit: the largest body that SageMaker sends anywhere (to an asynchronous endpoint).
+LARGEST_MEGABYTES = 1024
+REAL_TIME_SECONDS = 60  # until SageMaker gives an invocation up
+BATCH_SECONDS = 600  # the same in a batch transform, unless its InvocationsTimeoutInSeconds says otherwise
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Settings:
         held_bodies: How many bodies of the largest size a worker holds at the same time.
         connections: Open at the same time in each worker.
         stalled_seconds: How long a client may take to go on with its request, or with reading its answer.
+        request_seconds: How long the whole of a request may take to arrive.
         idle_seconds: How long a connection is kept for the client's next request.
         drain_seconds: SageMaker kills a container 30 s after it asks it to stop.
     """
@@ -34,13 +39,14 @@ class Settings:
     held_bodies: int = 4
     connections: int = 1024
     stalled_seconds: float = 60
+    request_seconds: float = REAL_TIME_SECONDS
     idle_seconds: float = 120
     drain_seconds: float = 25
     access_log: bool = True
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the variables that SageMaker and its toolkits define, and SERVE_REQUESTS and SERVE_ACCESS_LOG.
+    """Read the variables that SageMaker and its toolkits define, and the server's own: SERVE_….
 
     Raises:
         ServerError: A value cannot be used.
@@ -54,6 +60,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
             raise ServerError(f"{name} must be a whole number from {low}, not '{text}'")
         return int(text)
 
+    batch = environment.get("SAGEMAKER_BATCH") == "true"
+    megabytes = number("SAGEMAKER_MAX_PAYLOAD_IN_MB", Settings.body_bytes // MEGABYTE, 0)
     log = environment.get("SERVE_ACCESS_LOG", "on")
     if log not in ("on", "off"):
         raise ServerError(f"SERVE_ACCESS_LOG must be on or off, not '{log}'")
@@ -62,7 +70,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         host=environment.get("SAGEMAKER_BIND_TO_HOST", Settings.host),
         port=number("SAGEMAKER_BIND_TO_PORT", Settings.port, 0),
         workers=number("SAGEMAKER_MODEL_SERVER_WORKERS", 0) or None,
-        body_bytes=number("SAGEMAKER_MAX_PAYLOAD_IN_MB", Settings.body_bytes // MEGABYTE) * MEGABYTE,
+        body_bytes=(megabytes or LARGEST_MEGABYTES) * MEGABYTE,
         requests=number("SERVE_REQUESTS", Settings.requests),
+        request_seconds=number("SERVE_REQUEST_SECONDS", BATCH_SECONDS if batch else REAL_TIME_SECONDS),
         access_log=log == "on",
     )

@@ -28,6 +28,7 @@ class Worker:
         self.settings = settings
         self.body_bytes = settings.body_bytes
         self.stalled_seconds = settings.stalled_seconds
+        self.request_seconds = settings.request_seconds
         self.idle_seconds = settings.idle_seconds
         self.log = log
         self.gate = Gate(settings.requests, settings.held_bodies * settings.body_bytes)
