@@ -282,13 +282,28 @@ def test_names_are_no_patterns(job: Job, tmp_path: Path) -> None:
     assert {row["label"] for row in job.store.records()} == {"pos"}
 
 
-def test_row_groups_are_read_in_their_order(tmp_path: Path, load_module: LoadModule) -> None:
+@pytest.mark.parametrize("columns", ["*", "*, 7 AS file_row_number"])
+def test_row_groups_are_read_in_their_order(tmp_path: Path, load_module: LoadModule, columns: str) -> None:
     rows = [record(str(i)) for i in range(2 * ROW_GROUP + 1)]
-    to_parquet(rows, tmp_path)
+    to_parquet(rows, tmp_path, columns)
     contract = load_module(FOLDER / "ingestion/contract.py").load()
     parquet = load_module(FOLDER / "ingestion/formats/parquet.py")
     found = [dict(each.values) for each in parquet.read_parquet(tmp_path / "rows.parquet", contract)]
     assert found == rows
+
+
+@pytest.mark.parametrize(
+    "name", ["file_row_number", "File_Row_Number", "filename", "file_index", "rowid", 'it\'s "odd"', "$1"]
+)
+def test_other_columns_may_have_any_name(job: Job, tmp_path: Path, name: str) -> None:
+    def rows(kind: str) -> list[Record]:
+        return [row | {"id": f"{kind}/{row['id']}", name: "any"} for row in GOOD]
+
+    job.put("raw/a.csv", to_csv(rows("csv")))
+    job.put("raw/a.jsonl", to_json_lines(rows("jsonl")))
+    job.put("raw/a.parquet", to_parquet(rows("parquet"), tmp_path, "*"))
+    job.run()
+    assert [account["ingested"] for account in job.report()["files"]] == [len(GOOD)] * 3
 
 
 def test_report_is_named_after_the_host(job: Job) -> None:

@@ -72,7 +72,7 @@ class Records:
         with open_database(MEMORY, spill) as database:
             for file in files:
                 check_columns(database, str(file))
-                for rows in read_rows(database, str(file), FOUND):
+                for rows in read_rows(database, str(file), COLUMNS, FOUND):
                     self.database.executemany(INSERT, map(self._keep, rows))
         self.database.execute("COMMIT")
         self._contents.flush()

@@ -53,7 +53,7 @@ def read(database: Database, file: str, contract: Contract) -> Iterator[Record]:
     names = [field.name for field in fields]
     selected = ", ".join(f'"{name}"' for name in names)
     size = 0
-    for rows in read_rows(database, file, selected):
+    for rows in read_rows(database, file, names, selected):
         size += sum(len(value) for row in rows for value in row if isinstance(value, str))
         if size > contract.max_bytes:
             raise FileError(f"more than {contract.max_bytes:,} characters; split the file")
