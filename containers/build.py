@@ -18,6 +18,8 @@ ENGINES = {
     "podman": ("--format", "docker"),
     "buildah": ("--format", "docker", "--isolation", "chroot"),
 }
+# They tell where a build finds what it installs, which the requirements pin; all others may change the image.
+UNCOUNTED = ("--volume", "-v", "--network")
 UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}  # as the engines count
 
 
@@ -62,7 +64,7 @@ def find_engine() -> str:
 
 
 def build(engine: str, name: str, base_image: str = "", arguments: Sequence[str] = ()) -> str:
-    """Build an image, if its sources changed; the tag that is their hash's.
+    """Build an image, if its sources or its arguments changed; the tag that is their hash's.
 
     Args:
         engine: docker, podman or buildah.
@@ -74,7 +76,7 @@ def build(engine: str, name: str, base_image: str = "", arguments: Sequence[str]
         FileNotFoundError: there is no such folder, or one that it requires.
         BuildError: the engine failed.
     """
-    tag = f"{REPOSITORY}/{name}:{sources.content_hash(FOLDER, name, base_image)}"
+    tag = f"{REPOSITORY}/{name}:{sources.content_hash(FOLDER, name, base_image, counted(arguments))}"
     latest = f"{REPOSITORY}/{name}:latest"
     if is_built(engine, tag):
         _run(engine, "tag", tag, latest)
@@ -87,6 +89,18 @@ def build(engine: str, name: str, base_image: str = "", arguments: Sequence[str]
     _run(engine, "build", *ENGINES[engine], "--file", file, *tags, *base, *arguments, str(FOLDER))
     print(f"{tag} is built: {_size_line(engine, tag, base_image)}", flush=True)
     return tag
+
+
+def counted(arguments: Sequence[str]) -> list[str]:
+    """The engine's arguments without those that do not change the image."""
+    words, left = iter(arguments), []
+    for word in words:
+        name, given, _ = word.partition("=")
+        if name not in UNCOUNTED:
+            left.append(word)
+        elif not given:
+            next(words, None)
+    return left
 
 
 def is_built(engine: str, tag: str) -> bool:

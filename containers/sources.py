@@ -4,10 +4,15 @@ The standard library and no neighbour: whoever builds images imports this file, 
 """
 
 import hashlib
+import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 SHARED = (".dockerignore", "entrypoint")
 HASH_DIGITS = 16
+# A path that pip installs, editable or not; extras, a marker or a comment may follow.
+LOCAL_REQUIREMENT = re.compile(r"\s*(?:(?:-e|--editable)[\s=]*)?(\.\.?/[^\s\[;#]*)")
 
 
 def image_folders(containers: Path) -> list[str]:
@@ -15,18 +20,20 @@ def image_folders(containers: Path) -> list[str]:
     return sorted(path.parent.name for path in containers.glob("*/Dockerfile"))
 
 
-def content_hash(containers: Path, name: str, base_image: str = "") -> str:
-    """The hash of an image's sources: other code, other hash.
+def content_hash(containers: Path, name: str, base_image: str = "", arguments: Sequence[str] = ()) -> str:
+    """The hash of an image's sources, and of what its build is told: other code, other hash.
 
     Args:
         containers: the folder of all images, which is the builds' context.
         name: the image's folder.
         base_image: what replaces the Dockerfile's own base; one that is named by a tag may change unseen.
+        arguments: those of the build that change what it makes.
 
     Raises:
         FileNotFoundError: the folder has no Dockerfile, or a local requirement is missing.
     """
-    content = hashlib.sha256(f"base {base_image}\n".encode())
+    told = "".join(f"argument {argument!r}\n" for argument in arguments)
+    content = hashlib.sha256(f"base {base_image}\n{told}".encode())
     for path in files(containers, name):
         runs = "x" if path.stat().st_mode & 0o100 else "-"
         written = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -48,23 +55,31 @@ def files(containers: Path, name: str) -> list[Path]:
             f"{folder} has no Dockerfile; the images are {', '.join(image_folders(containers))}"
         )
     found = {containers / shared for shared in SHARED}
-    for source in _folders(folder):
+    for source in _sources(folder):
+        if source.is_file():
+            found.add(source)
         found |= {path for path in source.rglob("*") if path.is_file() and _counts(path.relative_to(source))}
     return sorted(found)
 
 
-def _folders(folder: Path) -> list[Path]:
-    """A folder, those beside it that its requirements name by ../<folder>, and theirs."""
-    folders = [folder]
-    for source in folders:
+def _sources(folder: Path) -> list[Path]:
+    """A folder, what its requirements name by a path, and what that requires."""
+    containers, found = folder.parent, [folder]
+    for source in found:
         for requirements in sorted(source.glob("requirements*.txt")):
-            for line in requirements.read_text("utf-8").splitlines():
-                if line.startswith("../"):
-                    named = folder.parent / line.partition(" #")[0].strip().removeprefix("../").rstrip("/")
-                    if not named.is_dir():
-                        raise FileNotFoundError(f"{requirements} names {line}: there is no folder {named}")
-                    folders += [named] if named not in folders else []
-    return folders
+            for path in local_requirements(requirements.read_text("utf-8")):
+                named = Path(os.path.normpath(source / path))
+                if not named.exists() or not named.is_relative_to(containers):
+                    raise FileNotFoundError(
+                        f"{requirements} names {path}: there is no {named} in {containers}"
+                    )
+                found += [named] if named not in found else []
+    return found
+
+
+def local_requirements(text: str) -> list[str]:
+    """The paths that a requirements.txt names, as they are written."""
+    return [found[1] for line in text.splitlines() if (found := LOCAL_REQUIREMENT.match(line))]
 
 
 def _counts(path: Path) -> bool:

@@ -1,28 +1,31 @@
 """An image's folder: what it contains, and the projects beside it that it takes in."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from localaws.runtimes.container import ImageError
 
 REQUIREMENTS = "requirements.txt"
 COMPILED = "__pycache__"
+# A path that uv installs, editable or not; extras, a marker or a comment may follow.
+LOCAL_REQUIREMENT = re.compile(r"\s*(?:(?:-e|--editable)[\s=]*)?(\.\.?/[^\s\[;#]*)")
 
 
 def local_projects(folder: Path) -> list[Path]:
-    """The folders that lines of requirements.txt name by a path (`../toolkit`), as pip and uv read them.
+    """What requirements.txt names by a path (`../toolkit`): projects' folders and archives.
 
     Raises:
         ImageError: one is not there.
     """
     file = folder / REQUIREMENTS
     lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
-    words = [line.partition(" #")[0].removeprefix("-e ").strip() for line in lines]
-    found = [(folder / word).resolve() for word in words if word.startswith(("./", "../"))]
-    for project in found:
+    paths = [found[1] for line in lines if (found := LOCAL_REQUIREMENT.match(line))]
+    projects = [(folder / path).resolve() for path in paths]
+    for project in projects:
         if not project.exists():
             raise ImageError(f"{file} names {project}, which is not there")
-    return found
+    return projects
 
 
 def digest(folder: Path) -> str:
@@ -38,9 +41,9 @@ def digest(folder: Path) -> str:
 
 
 def tree_digest(folder: Path) -> str:
-    """What a folder's own files contain, and which of them can be run, without what tools left."""
+    """What a folder's own files (or a file) contain, and which can be run, without what tools left."""
     content = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for path in sorted(path for path in (folder, *folder.rglob("*")) if path.is_file()):
         place = path.relative_to(folder)
         if COMPILED in place.parts or any(part.startswith(".") for part in place.parts[:-1]):
             continue

@@ -75,6 +75,18 @@ def test_an_image_is_tagged_by_its_hash_and_built_once(
     assert said == [f"{tag}: buildah builds it", f"{tag} is built: 12 MB", f"{tag} is there already"]
 
 
+def test_what_changes_an_image_is_part_of_its_tag(
+    engines: Engines, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engines.add("buildah")
+    told = [["--volume", "/a:/b"], ["--volume=/c:/b", "--network", "host"], ["--platform", "linux/arm64"]]
+    for arguments in told:
+        assert build.main(["linear", "--", *arguments]) == 0
+    tags = [line.partition(" ")[0].rstrip(":") for line in capsys.readouterr().out.splitlines()]
+    assert tags[0] == tags[1] == tags[2] != tags[3] == tags[4]
+    assert len(engines.told("build")) == 2
+
+
 def test_all_images_are_built_unless_some_are_named(engines: Engines) -> None:
     engines.add("docker")
     assert build.main([]) == 0

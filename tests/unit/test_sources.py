@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from containers import sources
+from tests.requirement_lines import NO_PATHS, PATHS
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,9 +93,36 @@ def test_an_unknown_image_names_those_there_are(containers: Path) -> None:
         sources.content_hash(containers, "three")
 
 
-def test_a_missing_requirement_is_named(containers: Path) -> None:
-    (containers / "one/requirements.txt").write_text("../none")
-    with pytest.raises(FileNotFoundError, match=r"names \.\./none"):
+def test_other_arguments_of_the_build_are_another_hash(containers: Path) -> None:
+    told = [(), ("--platform", "linux/arm64"), ("--platform", "linux/amd64"), ("--target", "builder")]
+    assert len({sources.content_hash(containers, "one", "", arguments) for arguments in told}) == len(told)
+
+
+@pytest.mark.parametrize("line", PATHS)
+def test_a_line_names_a_path(line: str) -> None:
+    assert sources.local_requirements(f"numpy\n{line}\nscipy") == [PATHS[line]]
+
+
+@pytest.mark.parametrize("line", NO_PATHS)
+def test_a_line_names_no_path(line: str) -> None:
+    assert sources.local_requirements(line) == []
+
+
+@pytest.mark.parametrize("line", ["-e ../late", "../late[fast]", "../late/../late", "../late/module.py"])
+def test_what_a_line_names_is_part_of_the_hash(containers: Path, line: str) -> None:
+    (containers / "late").mkdir()
+    (containers / "late/module.py").write_text("code")
+    (containers / "one/requirements.txt").write_text(line)
+    before = sources.content_hash(containers, "one")
+    (containers / "late/module.py").write_text("other")
+    assert sources.content_hash(containers, "one") != before
+
+
+@pytest.mark.parametrize("path", ["../none", "../../outside"])
+def test_a_requirement_that_no_build_would_see_is_named(containers: Path, path: str) -> None:
+    (containers.parent / "outside").mkdir(exist_ok=True)
+    (containers / "one/requirements.txt").write_text(f"-e {path}")
+    with pytest.raises(FileNotFoundError, match=f"one/requirements.txt names {path}: there is no .* in "):
         sources.content_hash(containers, "one")
 
 
