@@ -194,7 +194,7 @@ class Guard:
         self._tell(f"-{container}\n")
 
     def _tell(self, line: str) -> None:
-        with self._lock, suppress(BrokenPipeError):
+        with self._lock, suppress(BrokenPipeError, ValueError):  # ValueError: closed, as this process ends
             if self._process is not None and self._process.stdin is not None:
                 self._process.stdin.write(line.encode())
                 self._process.stdin.flush()

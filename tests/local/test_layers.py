@@ -30,6 +30,7 @@ def test_publishing_twice_makes_one_version(laptop: Laptop, monkeypatch: pytest.
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials of whoever asked first
     arn = layers.publish("jmespath", "/layers/jmespath")
     assert layers.publish("jmespath", "/layers/jmespath") == arn
     parameter = laptop.client("ssm").get_parameter(Name="/layers/jmespath")["Parameter"]
