@@ -22,7 +22,7 @@ def identity(settings: Settings, rows: Rows, weights: dict[str, torch.Tensor]) -
         content.update(text.encode("utf-8", "surrogatepass") + b"\0")
     for name, weight in weights.items():
         content.update(name.encode())
-        content.update(weight.contiguous().view(torch.uint8).numpy())
+        content.update(weight.reshape(-1).view(torch.uint8).numpy())
     return content.hexdigest()
 
 
@@ -53,7 +53,8 @@ def load(folder: Path, wanted: str) -> dict[str, Any] | None:
         state: dict[str, Any] = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
         found = state["identity"]
     except Exception as error:  # a damaged archive raises nearly anything
-        raise ContainerError(f"the checkpoint {file.name} cannot be read: {error}; {advice}") from error
+        reason = str(error).partition(". ")[0]  # PyTorch goes on to advise reading it unsafely
+        raise ContainerError(f"the checkpoint {file.name} cannot be read: {reason}; {advice}") from error
     if found != wanted:
         raise ContainerError(
             f"the checkpoint {file.name} is of a training with other rows, hyperparameters or base model; "

@@ -50,10 +50,13 @@ def aligned(length: int) -> int:
 
 
 def encode(tokenizer: "Tokenizer", texts: Sequence[str], padding: int) -> Encoded:
-    """Tokenise; the tokenizer says how many tokens of a text are kept, and which."""
+    """Tokenise; the tokenizer says how many tokens of a text are kept, and which.
+
+    A text without any becomes one padding token that is not masked: a model cannot attend to nothing.
+    """
     rows: list[NDArray[np.int32]] = []
     for start in range(0, len(texts), CHUNK_TEXTS):
         chunk = tokenizer.encode_batch(texts[start : start + CHUNK_TEXTS])
-        rows += [np.array(text.ids, np.int32) for text in chunk]
+        rows += [np.array(text.ids or [padding], np.int32) for text in chunk]
     starts = np.cumsum([0, *map(len, rows)], dtype=np.int64)
     return Encoded(np.concatenate([np.empty(0, np.int32), *rows]), starts, padding)

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from zlib import crc32
 
 from pretrained import CHANNEL, Base, base_of
 from settings import Settings
@@ -13,7 +14,7 @@ from toolkit.errors import ContainerError
 from toolkit.hyperparameters import parse
 from toolkit.job import Job
 
-PORT = 29500  # torchrun's own; instances of a job reach each other on every port
+PORTS = range(20_000, 30_000)  # below those that systems give to clients
 JOIN_SECONDS = 900
 
 
@@ -59,7 +60,7 @@ def torchrun(job: Job, base: Base, processes: int) -> None:
         nproc_per_node=processes,
         run_id="training",
         rdzv_backend="c10d" if alone else "static",
-        rdzv_endpoint="localhost:0" if alone else f"{hosts[0]}:{PORT}",
+        rdzv_endpoint="localhost:0" if alone else f"{hosts[0]}:{port(job.name)}",
         rdzv_configs={"rank": hosts.index(job.resources.current_host), "timeout": JOIN_SECONDS},
         local_addr="localhost" if alone else job.resources.current_host,
         max_restarts=0,
@@ -73,6 +74,11 @@ def torchrun(job: Job, base: Base, processes: int) -> None:
     except ChildFailedError as error:
         if not job.interrupted.is_set():  # otherwise one had not begun yet: the last checkpoint stands
             raise ContainerError(reason(error.get_first_failure()[1].message)) from error
+
+
+def port(job: str) -> int:
+    """Where a job's instances meet: all know its name, and jobs side by side are kept apart."""
+    return PORTS[crc32(job.encode()) % len(PORTS)]
 
 
 def reason(message: str | dict[str, Any]) -> str:

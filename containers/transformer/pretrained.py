@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from reading import prepare
 from settings import Settings
 from toolkit.errors import ModelError
 from toolkit.job import Job
@@ -106,7 +107,8 @@ def load(base: Base, labels: list[str], settings: Settings) -> tuple[Any, Any]:
     torch before.
 
     Raises:
-        ModelError: There is no such model, or its weights are not those of its config.json.
+        ModelError: There is no such model, its weights are not those of its config.json, or its tokenizer
+            is not its own.
     """
     # Once HF_HUB_OFFLINE is set where it has to be: the packages read it as they are imported.
     import torch
@@ -137,7 +139,7 @@ def load(base: Base, labels: list[str], settings: Settings) -> tuple[Any, Any]:
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise ModelError(f"{base} has no fast tokenizer; choose one that has a tokenizer.json")
     refuse_new_weights(base, model, loaded)
-    prepare(model, tokenizer, settings)
+    prepare(model, tokenizer, settings, str(base))
     return model, tokenizer
 
 
@@ -151,17 +153,3 @@ def refuse_new_weights(base: Base, model: Any, loaded: dict[str, Any]) -> None:
             f"the weights of {base} are not those of its config.json: {len(lacking)} are missing or "
             f"of another shape, such as {lacking[0]}"
         )
-
-
-def prepare(model: Any, tokenizer: Any, settings: Settings) -> None:
-    """Let the tokenizer cut texts to what the model reads, and know a token to pad with."""
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    model.config.pad_token_id = tokenizer.pad_token_id
-    positions = getattr(model.config, "max_position_embeddings", None) or settings.max_tokens
-    tokenizer.model_max_length = min(settings.max_tokens, tokenizer.model_max_length, positions)
-    tokenizer.truncation_side = "right" if settings.keep == "start" else "left"
-    tokenizer.backend_tokenizer.no_padding()
-    tokenizer.backend_tokenizer.enable_truncation(
-        tokenizer.model_max_length, direction=tokenizer.truncation_side
-    )

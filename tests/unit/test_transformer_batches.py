@@ -63,12 +63,20 @@ class Tokenizer:
 
 def test_rows_are_padded_to_a_multiple_of_eight(load_module: LoadModule) -> None:
     encoding = load_module(FOLDER / "encoding.py")
-    encoded = encoding.encode(Tokenizer(), ["a bb", "", "ccc " * 9], padding=7)
-    assert encoded.lengths.tolist() == [2, 0, 9]
-    ids, mask = encoded.padded(np.array([2, 0]))
+    encoded = encoding.encode(Tokenizer(), ["a bb", "ccc " * 9], padding=7)
+    assert encoded.lengths.tolist() == [2, 9]
+    ids, mask = encoded.padded(np.array([1, 0]))
     assert ids.shape == mask.shape == (2, 16)
     assert ids.tolist() == [[3] * 9 + [7] * 7, [1, 2] + [7] * 14]
     assert mask.sum(axis=1).tolist() == [9, 2]
+
+
+def test_text_without_a_token_is_one_that_is_read(load_module: LoadModule) -> None:
+    encoded = load_module(FOLDER / "encoding.py").encode(Tokenizer(), ["", "a bb", ""], padding=7)
+    assert encoded.lengths.tolist() == [1, 2, 1]
+    ids, mask = encoded.padded(np.array([0, 1]))
+    assert ids.tolist() == [[7] * 8, [1, 2] + [7] * 6]
+    assert mask.sum(axis=1).tolist() == [1, 2]
 
 
 def test_texts_come_in_chunks_without_a_difference(

@@ -339,6 +339,42 @@ def test_archive_of_an_own_model_is_taken_with_its_head(outcomes: dict[str, Any]
     assert first[-1] < 0.6
 
 
+@pytest.mark.parametrize("scenario", ["BERT", "RoBERTa", "GPT-2"])
+def test_texts_of_any_length_and_three_labels_are_learned_and_served(
+    outcomes: dict[str, Any], scenario: str
+) -> None:
+    """RoBERTa reads fewer tokens than it has positions; GPT-2 has neither a padding token nor a [CLS]."""
+    assert told(outcomes[scenario], "validation:accuracy")[-1] > 0.6  # the most frequent label: 0.34
+    assert outcomes[scenario]["labels"] == ["bad", "fine", "other"]
+    together, alone = (np.array(outcomes[scenario][name]) for name in ("together", "alone"))
+    assert together.shape == (5, 3)
+    assert together.sum(axis=1) == pytest.approx(1)
+    assert together == pytest.approx(alone, abs=1e-5)
+    empty, sign_first, sign_last, without, _ = together
+    assert empty.argmax() == 2
+    assert sign_first[0] > without[0] + 0.02
+    assert sign_last == pytest.approx(without, abs=1e-5)  # beyond what is read
+
+
+def test_end_of_a_long_text_is_read_where_it_is_kept(outcomes: dict[str, Any]) -> None:
+    assert told(outcomes["end kept"], "validation:accuracy")[-1] == 1
+    assert told(outcomes["start kept"], "validation:accuracy")[-1] == 0.5
+    saved = Path(outcomes["end kept"]["weights"]).with_name("tokenizer.json")
+    assert json.loads(saved.read_text())["truncation"]["direction"] == "Left"
+
+
+def test_positions_that_no_text_can_have_are_not_counted(outcomes: dict[str, Any]) -> None:
+    """RoBERTa and MPNet have 514, of which the padding and what is before it take two."""
+    readable = outcomes["readable"]
+    assert [readable[name] for name in ("RoBERTa", "MPNet", "BERT")] == [512, 512, 512]
+    assert readable["without positions"] > 1_000_000
+
+
+def test_numbers_that_stand_alone_tell_trainings_apart(outcomes: dict[str, Any]) -> None:
+    first, same, other = outcomes["identities"]
+    assert first == same != other
+
+
 @pytest.mark.parametrize(
     ("scenario", "reason"),
     [
@@ -360,6 +396,9 @@ def test_archive_of_an_own_model_is_taken_with_its_head(outcomes: dict[str, Any]
         ),
         ("other checkpoint", "of a training with other rows, hyperparameters or base model; empty"),
         ("no numbers", "the loss is nan at step 1; lower learning_rate"),
+        ("one label", "all 320 rows have the label 'fine'; two are needed"),
+        ("no padding", "neither a pad_token nor an eos_token .*; name one of its tokens as pad_token in"),
+        ("more tokens", "has the token 'beyond' as number 46, but the model only those below 46; give the"),
     ],
 )
 def test_error_says_what_is_wrong(outcomes: dict[str, Any], scenario: str, reason: str) -> None:

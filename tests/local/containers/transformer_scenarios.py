@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import checkpoint  # type: ignore[import-not-found]
+import classifier  # type: ignore[import-not-found]
 import finetuning  # type: ignore[import-not-found]
+import reading  # type: ignore[import-not-found]
+import tiny_bert  # type: ignore[import-not-found]
+import tiny_models  # type: ignore[import-not-found]
 import torch
+import transformers
 from launching import launch  # type: ignore[import-not-found]
 from safetensors.numpy import load_file, save_file
+from settings import Settings  # type: ignore[import-not-found]
 from toolkit.errors import ContainerError
 from toolkit.job import Job
+from toolkit.rows import Rows
 
 HERE = Path(sys.argv[1])
 
@@ -111,6 +118,87 @@ def without_validation(base: Path) -> None:
     shutil.rmtree(base / "input/data/validation")
 
 
+def rewrite(base: Path, edit: Callable[[int, dict[str, str]], dict[str, str]]) -> None:
+    """Change the rows of both channels."""
+    for file in (base / "input/data").glob("*/rows.jsonl"):
+        rows = [edit(*row) for row in enumerate(map(json.loads, file.read_text().splitlines()))]
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def of_one_label(base: Path) -> None:
+    rewrite(base, lambda number, row: row | {"label": "fine"})
+
+
+def of_three_labels(base: Path) -> None:
+    """Every third row is without a sign, the text empty or up to three times as long."""
+
+    def edit(number: int, row: dict[str, str]) -> dict[str, str]:
+        words = [word for word in row["text"].split() if word not in tiny_bert.SIGNS.values()]
+        other = {"text": " ".join(words * (number % 4)), "label": "other"}
+        return row | ({} if number % 3 else other)
+
+    rewrite(base, edit)
+
+
+def signs_at_the_end(base: Path) -> None:
+    """Texts longer than the model reads, alike but for their last word."""
+    before = " ".join(2 * tiny_bert.WORDS)
+    rewrite(base, lambda number, row: row | {"text": f"{before} {tiny_bert.SIGNS[row['label']]}"})
+
+
+def without_padding(base: Path) -> None:
+    tiny_models.change(base / "input/data/pretrained/tokenizer_config.json", pad_token=None)
+
+
+def of_more_tokens(base: Path) -> None:
+    file = base / "input/data/pretrained/tokenizer.json"
+    content = json.loads(file.read_text())
+    content["model"]["vocab"]["beyond"] = len(tiny_bert.VOCABULARY)
+    file.write_text(json.dumps(content))
+
+
+def roberta(base: Path) -> None:
+    tiny_models.write_roberta(base / "input/data/pretrained")
+    of_three_labels(base)
+
+
+def gpt2(base: Path) -> None:
+    tiny_models.write_gpt2(base / "input/data/pretrained")
+    of_three_labels(base)
+
+
+def served(name: str) -> dict[str, Any]:
+    """What the model of a scenario says of difficult texts: together, and each alone."""
+    model = classifier.load(HERE / name / "model")
+    long = " ".join(2 * tiny_bert.WORDS)
+    texts = ["", f"{tiny_bert.SIGNS['bad']} {long}", f"{long} {tiny_bert.SIGNS['bad']}", long, "unheard of"]
+    return {
+        "labels": model.labels,
+        "together": model.predict(texts).tolist(),
+        "alone": [model.predict([text])[0].tolist() for text in texts],
+    }
+
+
+def readable() -> dict[str, int]:
+    """The tokens that architectures of the usual positions read."""
+    size = {"vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "num_attention_heads": 1}
+    configs = {
+        "RoBERTa": transformers.RobertaConfig(**size, max_position_embeddings=514, num_hidden_layers=1),
+        "MPNet": transformers.MPNetConfig(**size, max_position_embeddings=514, num_hidden_layers=1),
+        "BERT": transformers.BertConfig(**size, max_position_embeddings=512, num_hidden_layers=1),
+        "without positions": transformers.T5Config(vocab_size=8, d_model=8, d_kv=8, d_ff=8, num_layers=1),
+    }
+    return {name: reading.positions(transformers.AutoModel.from_config(it)) for name, it in configs.items()}
+
+
+def identities() -> list[str]:
+    """Of trainings whose base models differ in a number that stands alone."""
+    return [
+        checkpoint.identity(Settings(), Rows(), {"scale": torch.tensor(scale), "none": torch.zeros(0)})
+        for scale in (0.5, 0.5, 0.25)
+    ]
+
+
 SHORT = {"epochs": "1"}
 SCENARIOS: dict[str, tuple[Mapping[str, str], Callable[[Path], None] | None]] = {
     "one pass a step": (SHORT, None),
@@ -134,10 +222,20 @@ SCENARIOS: dict[str, tuple[Mapping[str, str], Callable[[Path], None] | None]] = 
     "pickled checkpoint": (SHORT, pickled_checkpoint),
     "other checkpoint": (SHORT, other_checkpoint),
     "no numbers": (SHORT, of_no_numbers),
+    "start kept": ({"keep": "start"}, signs_at_the_end),
+    "end kept": ({"keep": "end"}, signs_at_the_end),
+    "one label": (SHORT, of_one_label),
+    "no padding": (SHORT, without_padding),
+    "more tokens": (SHORT, of_more_tokens),
 }
+# With their graphs.
+SERVED: dict[str, Callable[[Path], None]] = {"BERT": of_three_labels, "RoBERTa": roberta, "GPT-2": gpt2}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    print(json.dumps({"readable": readable(), "identities": identities()}))
+    for name, prepare in SERVED.items():
+        print(json.dumps({name: run(name, {}, prepare) | served(name)}), flush=True)
     finetuning.graph.export = no_graph
-    for name, (settings, prepare) in SCENARIOS.items():
-        print(json.dumps({name: run(name, settings, prepare)}), flush=True)
+    for name, (settings, change_job) in SCENARIOS.items():
+        print(json.dumps({name: run(name, settings, change_job)}), flush=True)
