@@ -1,6 +1,7 @@
 """The fine-tuned model as the server asks it: on a GPU by PyTorch in bfloat16, on CPUs by ONNX Runtime."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,10 +64,15 @@ def load(folder: Path) -> TransformerClassifier:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         labels = [config["id2label"][str(place)] for place in range(len(config["id2label"]))]
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        logits = on_gpu(folder) if GPU.exists() else on_cpus(folder)
+        logits = on_gpu(folder) if has_gpu() else on_cpus(folder)
         return TransformerClassifier(labels, tokenizer, config["pad_token_id"], logits)
     except Exception as error:  # the libraries in Rust and C++ raise Exception itself
         raise ModelError(f"there is no readable model in {folder}: {error!r}") from error
+
+
+def has_gpu() -> bool:
+    """Whether there is a GPU that CUDA_VISIBLE_DEVICES does not hide; to ask PyTorch would take seconds."""
+    return GPU.exists() and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
 
 
 def on_cpus(folder: Path) -> Logits:

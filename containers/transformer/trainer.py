@@ -144,15 +144,14 @@ class Trainer:
 
     def losses(self, model: Any, split: Split, rows: Ints) -> tuple[torch.Tensor, torch.Tensor]:
         """Each row's loss, and the sums of loss, rows, rows that were right, tokens."""
-        place = self.world.device
+        world = self.world
         ids, mask = split.encoded.padded(rows)
-        tokens, attended = torch.from_numpy(ids).to(place), torch.from_numpy(mask).to(place)
-        actual = torch.from_numpy(split.actual[rows]).to(place)
-        with autocast(place, self.settings.precision):
-            logits = model(input_ids=tokens, attention_mask=attended).logits
+        actual, counts = world.put(split.actual[rows]), world.put(np.array([len(rows), mask.sum()]))
+        attended = None if mask.all() else world.put(mask)
+        with autocast(world.device, self.settings.precision):
+            logits = model(input_ids=world.put(ids), attention_mask=attended).logits
         losses = cross_entropy(logits.float(), actual, reduction="none")
         right = (logits.argmax(dim=1) == actual).sum()
-        counts = torch.tensor([len(rows), int(mask.sum())], device=place)
         sums = torch.stack([losses.detach().sum(), counts[0], right, counts[1]]).double()
         return losses, sums
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,11 @@ class World:
     def first(self) -> bool:
         """Whether this is the one that tells and saves."""
         return self.rank == 0
+
+    def put(self, values: NDArray[Any]) -> torch.Tensor:
+        """Values on the device; from pinned memory, so that neither it nor this process waits for a copy."""
+        there = torch.from_numpy(values)
+        return there if self.device.type == "cpu" else there.pin_memory().to(self.device, non_blocking=True)
 
     def sum(self, values: torch.Tensor) -> list[float]:
         """Add up what the processes have."""

@@ -2,132 +2,40 @@
 
 import json
 import os
-import random
 import re
-import shutil
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from localaws.runtimes.container import Container, ContainerSpec
 from localaws.runtimes.environments import Environments
-from localaws.runtimes.images import Images
 from localaws.runtimes.process import ProcessRuntime
-from tests.local.containers import tiny_bert
-
-ROOT = Path(__file__).parents[3]
-CONTAINERS = ROOT / "containers"
-ENVIRONMENTS = ROOT / ".localaws/environments"  # a gigabyte: once for `make up` and for the tests
-IMAGE = "team/transformer:latest"
-PATIENCE = 600.0  # seconds
-ONE_CORE = {"OMP_NUM_THREADS": "1"}  # the model is too small to share among more
-SETTINGS = {
-    "epochs": "5",
-    "learning_rate": "0.003",
-    "batch_size": "32",
-    "log_steps": "1",
-    "evaluations_per_epoch": "1",
-}
-STEPS = 50
-JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
-
-
-def rows(count: int, seed: int) -> list[dict[str, str]]:
-    """Texts of which one word tells the label."""
-    source = random.Random(seed)
-    made = []
-    for number in range(count):
-        label = ["bad", "fine"][number % 2]
-        words = source.choices(tiny_bert.WORDS, k=source.randint(2, 30))
-        words.insert(source.randint(0, len(words)), tiny_bert.SIGNS[label])
-        made.append({"id": str(number), "text": " ".join(words), "label": label})
-    return made
-
-
-def lay_out(base: Path, **changes: str) -> Path:
-    """A job's input."""
-    for channel, count, seed in (("train", 320, 1), ("validation", 80, 2)):
-        file = base / "input/data" / channel / "rows.jsonl"
-        file.parent.mkdir(parents=True)
-        file.write_text("".join(json.dumps(row) + "\n" for row in rows(count, seed)))
-    tiny_bert.write(base / "input/data/pretrained")
-    (base / "input/config").mkdir(parents=True)
-    (base / "input/config/hyperparameters.json").write_text(json.dumps(SETTINGS | changes))
-    return base
-
-
-class Running:
-    """A container, and what it said."""
-
-    def __init__(self, runtime: ProcessRuntime, base: Path, *command: str, **environment: str) -> None:
-        self.base = base
-        self.lines: list[str] = []
-        spec = ContainerSpec(IMAGE, command, base, ONE_CORE | environment, self.lines.append)
-        self.container: Container = runtime.start(spec)
-
-    @property
-    def said(self) -> str:
-        return "\n".join(self.lines)
-
-    def wait_for(self, pattern: str) -> None:
-        deadline = time.monotonic() + PATIENCE
-        while not re.search(pattern, self.said):
-            assert self.container.wait(0.01) is None, self.said
-            assert time.monotonic() < deadline, self.said
-
-    def finish(self) -> "Running":
-        assert self.container.wait(PATIENCE) == 0, self.said
-        return self
-
-    def metric(self, name: str) -> list[float]:
-        return [float(value) for value in re.findall(rf"{name}=([0-9.]+);", self.said)]
-
-
-Train = Callable[[Path], Running]
-
-
-@pytest.fixture(scope="module")
-def runtime() -> ProcessRuntime:
-    runtime = ProcessRuntime(Images(CONTAINERS), ENVIRONMENTS)
-    runtime.prepare(IMAGE)
-    return runtime
-
-
-@pytest.fixture(scope="module")
-def train(runtime: ProcessRuntime) -> Iterator[Train]:
-    started: list[Running] = []
-
-    def start(base: Path) -> Running:
-        started.append(Running(runtime, base, "train"))
-        return started[-1]
-
-    yield start
-    for each in started:
-        each.container.stop(0)
+from tests.local.containers.conftest import Train
+from tests.local.containers.transformer_jobs import (
+    CONTAINERS,
+    CSV,
+    ENVIRONMENTS,
+    PATIENCE,
+    STEPS,
+    WITHOUT_GPU,
+    Running,
+    after,
+    ask,
+    ask_for,
+    lay_out,
+    rows,
+    serving,
+    weights,
+)
 
 
 @pytest.fixture(scope="module")
 def unbroken(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Running:
-    return train(lay_out(tmp_path_factory.mktemp("unbroken") / "ml")).finish()
-
-
-def after(interrupted: Path, base: Path, **changes: str) -> Path:
-    """The input on a new instance, with what outlives an interruption."""
-    lay_out(base, **changes)
-    shutil.copytree(interrupted / "checkpoints", base / "checkpoints")
-    return base
-
-
-def weights(base: Path) -> bytes:
-    return (base / "model/model.safetensors").read_bytes()
+    return train(lay_out(tmp_path_factory.mktemp("unbroken") / "ml"), **WITHOUT_GPU).finish()
 
 
 def test_loss_falls_and_metrics_are_printed(unbroken: Running) -> None:
@@ -153,13 +61,13 @@ def test_base_model_comes_from_the_channel_without_a_network(unbroken: Running) 
 def test_training_interrupted_by_sigterm_ends_as_the_unbroken_one(
     unbroken: Running, train: Train, tmp_path: Path
 ) -> None:
-    first = train(lay_out(tmp_path / "first"))
+    first = train(lay_out(tmp_path / "first"), **WITHOUT_GPU)
     first.wait_for("train:step=13;")  # in the middle of an epoch
-    assert first.container.stop(PATIENCE) == 0, first.said
+    first.interrupt()
     assert "interrupted: saved a checkpoint after step" in first.said
     assert not (first.base / "model").exists() or not list((first.base / "model").iterdir())
 
-    second = train(after(first.base, tmp_path / "second")).finish()
+    second = train(after(first.base, tmp_path / "second"), **WITHOUT_GPU).finish()
     steps = first.metric("train:step") + second.metric("train:step")
     assert steps == list(range(1, STEPS + 1))
     assert first.metric("train:loss") + second.metric("train:loss") == unbroken.metric("train:loss")
@@ -172,9 +80,9 @@ def test_processes_and_instances_learn_what_one_process_learns(
 ) -> None:
     """Two processes on one instance; interrupted; then two instances of a process each."""
     # tokens_per_pass makes each process need several passes a step.
-    first = train(lay_out(tmp_path / "first", processes="2", tokens_per_pass="128"))
+    first = train(lay_out(tmp_path / "first", processes="2", tokens_per_pass="128"), **WITHOUT_GPU)
     first.wait_for("train:step=8;")
-    assert first.container.stop(PATIENCE) == 0, first.said
+    first.interrupt()
     assert "2 process(es) on cpu" in first.said
 
     hosts = ["127.0.0.1", "127.0.0.2"]
@@ -183,7 +91,7 @@ def test_processes_and_instances_learn_what_one_process_learns(
         base = after(first.base, tmp_path / host, processes="1")
         resources = {"current_host": host, "hosts": hosts, "network_interface_name": "lo"}
         (base / "input/config/resourceconfig.json").write_text(json.dumps(resources))
-        instances.append(train(base))
+        instances.append(train(base, **WITHOUT_GPU))
     leader, follower = [each.finish() for each in instances]
     losses = first.metric("train:loss") + leader.metric("train:loss")
     assert losses == pytest.approx(unbroken.metric("train:loss"), abs=1e-4)
@@ -194,47 +102,15 @@ def test_processes_and_instances_learn_what_one_process_learns(
     assert not list((follower.base / "model").glob("*"))  # one instance writes the model
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def port(unbroken: Running, runtime: ProcessRuntime) -> Iterator[int]:
-    chosen = free_port()
-    variables = {"SAGEMAKER_BIND_TO_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(chosen)}
-    server = Running(runtime, unbroken.base, "serve", **variables)
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            assert ask(chosen, "GET", "/ping", b"")[0] == 200
-            break
-        except ConnectionError:
-            assert server.container.wait(0.05) is None, server.said
-            assert time.monotonic() < deadline, server.said
-    yield chosen
-    assert server.container.stop(PATIENCE) == 0, server.said
-
-
-def ask(port: int, method: str, path: str, body: bytes, content_type: str = JSON) -> tuple[int, str]:
-    connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-    try:
-        connection.request(method, path, body, {"Content-Type": content_type})
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
+    with serving(runtime, unbroken.base, **WITHOUT_GPU) as port:
+        yield port
 
 
 def test_served_model_is_as_good_as_it_was_measured(port: int, unbroken: Running) -> None:
     given = rows(80, 2)
-    body = "".join(json.dumps({"id": row["id"], "text": row["text"]}) + "\n" for row in given)
-    status, answer = ask(port, "POST", "/invocations", body.encode(), JSON_LINES)
-    assert status == 200
-    answers = [json.loads(line) for line in answer.splitlines()]
-    assert [each["id"] for each in answers] == [row["id"] for row in given]
-    actual = [each["probabilities"][row["label"]] for each, row in zip(answers, given, strict=True)]
+    actual = [each[row["label"]] for each, row in zip(ask_for(port, given), given, strict=True)]
     assert np.mean(-np.log(actual)) == pytest.approx(unbroken.metric("validation:log_loss")[-1], abs=1e-4)
 
 
@@ -273,6 +149,7 @@ def outcomes(runtime: ProcessRuntime, tmp_path_factory: pytest.TempPathFactory) 
     done = subprocess.run(
         [python, "-B", script, here],
         env={
+            **WITHOUT_GPU,
             "PATH": os.environ["PATH"],
             "HF_HUB_OFFLINE": "1",
             "PYTHONPATH": f"{CONTAINERS / 'transformer'}",
