@@ -11,6 +11,7 @@ from stepfunctions.steps.states import State
 Fields = dict[str, Any]
 
 FIRST_PAUSE = 5  # seconds; each further pause of a poll is as much longer
+EXECUTION = "$$.Execution.Id"
 FAILURE = "$.failure"  # where a caught error lies: {"Error", "Cause"}
 
 # Step Functions names an error that the service's model lists after its SDK for Java, and every other one
@@ -221,3 +222,15 @@ def cause_like(*patterns: str) -> BaseRule:
 def any_of(*rules: BaseRule) -> BaseRule:
     """One rule that holds when one of these does; a single rule stays as it is."""
     return rules[0] if len(rules) == 1 else ChoiceRule.Or(list(rules))
+
+
+def of_payload(*fields: str) -> dict[str, str]:
+    """A ResultSelector that takes these fields of what a function answered."""
+    return {f"{field}.$": f"$.Payload.{field}" for field in fields}
+
+
+def lines(*values: str) -> str:
+    """An intrinsic function that puts each value on a line of its own, with one empty line between."""
+    pattern = "{}{}".join(["{}"] * len(values))
+    gaps = ", $.newline, $.newline, "
+    return f"States.Format('{pattern}', {gaps.join(values)})"

@@ -1,0 +1,96 @@
+"""What every run does before it ends, whatever its outcome."""
+
+from asl import EXECUTION, call, invoke, lines, of_payload
+from outcome import complain, outcome
+from stepfunctions import steps
+from stepfunctions.steps.choice_rule import ChoiceRule
+from stepfunctions.steps.states import State
+
+
+def nothing_new(then: State) -> State:
+    """An outcome that nobody is told of."""
+    text = "States.Format('All of {} files are in the ledger', $.plan.objects)"
+    nothing = outcome("NOTHING_NEW", "nothing new", text, "States.JsonToString($.plan)")
+    nothing.next(then)
+    return nothing
+
+
+def update_ledger(then: State) -> State:
+    """Records what became of the planned files, or the next look would find them new again."""
+    task = invoke(
+        "UpdateLedger",
+        {
+            "planUri.$": "$.plan.planUri",
+            "execution.$": "$$.Execution.Name",
+            "outcome": {"status.$": "$.outcome.status"},
+            "pipelineExecutionArn.$": "$.pipeline.executionArn",
+        },
+        [complain("UpdateLedger", then)],
+        keep=of_payload("records", "quarantinedRows", "quarantinedFiles", "summary"),
+        at="$.ledger",
+    )
+    task.next(then)
+    return task
+
+
+def notify(then: State) -> State:
+    """Tells the topic's subscribers, with the verdict's table or the cause."""
+    task = call(
+        "Notify",
+        "sns:publish",
+        {
+            "TopicArn": "${NotificationTopicArn}",
+            "Subject.$": "$.outcome.subject",
+            "Message.$": lines("$.outcome.cause", "$.ledger.summary", "$.outcome.details", EXECUTION),
+        },
+        [complain("Notify", then)],
+    )
+    task.next(then)
+    return task
+
+
+def look_once_more(then: State) -> State:
+    """Starts the next run for data that arrived while the lock was held, and so started none itself."""
+    start = call(
+        "StartNextRun",
+        "sfn:startExecution",
+        {"StateMachineArn.$": "$$.StateMachine.Id", "Input": "{}"},
+        [complain("StartNextRun", then)],
+        keep={"executionArn.$": "$.ExecutionArn"},
+        at="$.next",
+    )
+    look = invoke(
+        "LookOnceMore",
+        {
+            "lookAgain": {
+                "planUri.$": "$.plan.planUri",
+                "outcome": {"status.$": "$.outcome.status"},
+            }
+        },
+        [complain("LookOnceMore", then)],
+        keep=of_payload("run"),
+        at="$.again",
+        function="PlanRun",
+    )
+    more = steps.Choice("MoreData?")
+    more.add_choice(ChoiceRule.BooleanEquals("$.again.run", True), start)
+    more.default_choice(then)
+    # Without a plan to compare with, what broke this run would look new and break the next one, for ever.
+    unplanned = ChoiceRule.And(
+        [ChoiceRule.StringEquals("$.outcome.status", "FAILED"), ChoiceRule.IsNull("$.plan.planUri", True)]
+    )
+    sensible = steps.Choice("FailedBeforeThePlan?")
+    sensible.add_choice(unplanned, then)
+    sensible.default_choice(look)
+    look.next(more)
+    start.next(then)
+    return sensible
+
+
+def end(failure: State) -> State:
+    """Ends as the outcome says."""
+    ended = steps.Choice("HowDidItEnd?")
+    for status, name in (("DEPLOYED", "Deployed"), ("REJECTED", "Rejected"), ("NOTHING_NEW", "NothingNew")):
+        ended.add_choice(ChoiceRule.StringEquals("$.outcome.status", status), steps.Succeed(name))
+    ended.default_choice(failure)
+    return ended

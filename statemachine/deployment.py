@@ -1,0 +1,119 @@
+"""A model's way to both endpoints, and back."""
+
+from typing import Any
+
+import endpoints
+from asl import FIRST_PAUSE, Map, Task, call, caught, invoke, of_payload, sent_once
+from judgement import approval, verdict
+from outcome import complain, outcome
+from stepfunctions import steps
+from stepfunctions.steps.choice_rule import ChoiceRule
+from stepfunctions.steps.states import State
+
+REMEMBERED = "$.deployment.remembered"  # the endpoints, once it is known what they served before
+ASYNC_OUTPUT = {
+    "S3OutputPath": "s3://${DataBucketName}/async/output",
+    "S3FailurePath": "s3://${DataBucketName}/async/failure",
+}
+
+
+def deploy(then: State, failed: State) -> State:
+    """Approves the model and brings it to both endpoints, side by side, then tries them."""
+    name = steps.Pass(
+        "NameDeployment",
+        parameters={
+            "model.$": "States.Format('${StackName}-{}', $.id)",
+            "endpoints": [
+                {
+                    "name": f"${{{kind}EndpointName}}",
+                    "config.$": config_name(kind),
+                    "pause": {"seconds": FIRST_PAUSE},
+                }
+                for kind in ("RealTime", "Async")
+            ],
+        },
+        result_path="$.deployment",
+    )
+    remember = each_endpoint(
+        "RememberEndpoints", "$.deployment.endpoints", endpoints.remember(), caught(failed), at=REMEMBERED
+    )
+    approve = approval("ApproveModel", "Approved", "$.evaluation.summary", caught(failed))
+    create = call(
+        "CreateModel",
+        "sagemaker:createModel",
+        {
+            "ModelName.$": "$.deployment.model",
+            "PrimaryContainer": {"ModelPackageName.$": "$.evaluation.modelPackageArn"},
+            "ExecutionRoleArn": "${ModelRoleArn}",
+        },
+    )
+    live = each_endpoint("DeployEndpoints", REMEMBERED, endpoints.deploy(), caught(failed))
+    smoke = invoke(
+        "SmokeTest",
+        {
+            "samplesUri.$": "$.evaluation.samplesUri",
+            "realTimeEndpointName": "${RealTimeEndpointName}",
+            "asyncEndpointName": "${AsyncEndpointName}",
+        },
+        [caught(failed)],
+        keep=of_payload("answers"),
+        at="$.smokeTest",
+    )
+    real_time = configure("RealTime")
+    asynchronous = configure("Async", AsyncInferenceConfig={"OutputConfig": ASYNC_OUTPUT})
+    steps.Chain([name, remember, approve, create])
+    sent_once(create, real_time, failed)
+    sent_once(real_time, asynchronous, failed)
+    sent_once(asynchronous, live, failed)
+    deployed = outcome("DEPLOYED", "model deployed", "$.evaluation.summary", verdict())
+    steps.Chain([live, smoke, deployed, then])
+    return name
+
+
+def configure(kind: str, **more: Any) -> Task:
+    """An endpoint's configuration: one instance that serves the new model."""
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName.$": "$.deployment.model",
+        "InstanceType": "${EndpointInstanceType}",
+        "InitialInstanceCount": 1,
+    }
+    return call(
+        f"Configure{kind}",
+        "sagemaker:createEndpointConfig",
+        {
+            "EndpointConfigName.$": config_name(kind),
+            "ProductionVariants": [variant],
+            **more,
+        },
+    )
+
+
+def config_name(kind: str) -> str:
+    """An intrinsic function that names an endpoint's new configuration."""
+    return f"States.Format('${{StackName}}-{{}}-{kind.lower()}', $.id)"
+
+
+def undo_deployment(then: State) -> State:
+    """Restores both endpoints and rejects the model, if it was about to be deployed."""
+    takeback = approval(
+        "TakeApprovalBack",
+        "Rejected",
+        "States.Format('Good enough, but not deployed: {}. See {}', $.outcome.error, $$.Execution.Id)",
+        complain("TakeApprovalBack", then),
+    )
+    restore = each_endpoint(
+        "RestoreEndpoints", REMEMBERED, endpoints.restore(), complain("RestoreEndpoints", takeback)
+    )
+    begun = steps.Choice("DeploymentBegun?")
+    begun.add_choice(ChoiceRule.IsPresent(REMEMBERED, True), restore)
+    begun.default_choice(then)
+    restore.next(takeback).next(then)
+    return begun
+
+
+def each_endpoint(name: str, items: str, loop: State, catch: steps.Catch, at: str | None = None) -> State:
+    """Does the same to both endpoints, side by side."""
+    task = Map(name, items_path=items, result_path=at, catch=[catch])
+    task.attach_iterator(loop)
+    return task

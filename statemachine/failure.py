@@ -1,0 +1,67 @@
+"""A run that failed: why, whether it is worth another try, and what has to be undone."""
+
+from asl import FAILURE, call, caught, invoke
+from deployment import undo_deployment
+from outcome import TROUBLE, complain, then_failed
+from stepfunctions import steps
+from stepfunctions.steps.choice_rule import ChoiceRule
+from stepfunctions.steps.states import State
+from stopping import undo_pipeline
+
+RETRIED = "$.pipeline.retried"  # once the pipeline has been started again at the step that failed
+
+
+def fail(again: State, then: State) -> State:
+    """Says why, and tries once more or undoes what the run had begun: what was live before is live after.
+
+    Args:
+        again: where a pipeline leads that was started again at the step that failed.
+        then: where the run leads that is given up.
+    """
+    # Stopped first, the pipeline would be the explanation.
+    undo = undo_pipeline(undo_deployment(then))
+    explain = invoke(
+        "ExplainFailure",
+        {"failure.$": FAILURE, "pipelineExecutionArn.$": "$.pipeline.executionArn"},
+        keep={
+            "status.$": "$.Payload.status",
+            "subject.$": "States.Format('${StackName}: {}', $.Payload.error)",
+            "error.$": "$.Payload.error",
+            "cause.$": "$.Payload.cause",
+            "retriable.$": "$.Payload.retriable",
+            "details.$": "$.Payload.error",
+        },
+        at="$.outcome",
+    )
+    unexplained = steps.Pass(
+        "FailureUnexplained",
+        comment="The original failure is what the run ends with, not the failure to explain it",
+        parameters={
+            "status": "FAILED",
+            "subject": "${StackName}: run failed",
+            "error.$": f"{FAILURE}.Error",
+            "cause.$": then_failed("ExplainFailure", f"{FAILURE}.Cause"),
+            "retriable": False,
+            "details.$": f"{FAILURE}.Error",
+        },
+        result_path="$.outcome",
+    )
+    retry = call(
+        "RetryPipeline",
+        "sagemaker:retryPipelineExecution",
+        {
+            "PipelineExecutionArn.$": "$.pipeline.executionArn",
+            "ClientRequestToken.$": "States.Hash($.pipeline.executionArn, 'SHA-256')",
+        },
+        [complain("RetryPipeline", undo)],
+        comment="A fault of the platform: what had succeeded is not run again",
+    )
+    worth = steps.Choice("WorthRetrying?")
+    retriable = ChoiceRule.BooleanEquals("$.outcome.retriable", True)
+    worth.add_choice(ChoiceRule.And([retriable, ChoiceRule.IsPresent(RETRIED, False)]), retry)
+    worth.default_choice(undo)
+    explain.add_catch(caught(unexplained, at=TROUBLE))
+    explain.next(worth)
+    unexplained.next(undo)
+    retry.next(again)
+    return explain

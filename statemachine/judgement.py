@@ -1,0 +1,75 @@
+"""Whether a model is good enough, and what the registry says of it."""
+
+from asl import call, caught, invoke, lines, of_payload
+from outcome import TROUBLE, outcome
+from stepfunctions import steps
+from stepfunctions.steps.choice_rule import ChoiceRule
+from stepfunctions.steps.states import State
+
+
+def evaluate(good: State, bad: State, failed: State) -> State:
+    """Lets a function judge the metrics, has the costs added to its report, and branches on its verdict."""
+    judge = invoke(
+        "EvaluateModel",
+        {
+            "pipelineExecutionArn.$": "$.pipeline.executionArn",
+            "championModelPackageArn.$": "$.plan.championModelPackageArn",
+        },
+        [caught(failed)],
+        keep=of_payload(
+            "approved", "modelPackageArn", "table", "summary", "statisticsUri", "samplesUri", "reportUri"
+        ),
+        at="$.evaluation",
+    )
+    enough = steps.Choice("GoodEnough?")
+    enough.add_choice(ChoiceRule.BooleanEquals("$.evaluation.approved", True), good)
+    enough.default_choice(bad)
+    unknown = steps.Pass(
+        "CostUnknown",
+        comment="A price that is missing is no reason to keep a good model back",
+        parameters={"text.$": f"States.Format('The cost could not be estimated: {{}}', {TROUBLE}.Cause)"},
+        result_path="$.cost",
+    )
+    estimate = invoke(
+        "EstimateCost",
+        {"pipelineExecutionArn.$": "$.pipeline.executionArn"},
+        [caught(unknown, at=TROUBLE)],
+        keep=of_payload("total", "text", "costUri"),
+        at="$.cost",
+    )
+    judge.next(estimate)
+    estimate.next(enough)
+    unknown.next(enough)
+    return judge
+
+
+def reject(then: State, failed: State) -> State:
+    """Keeps the model in the registry, with the reasons; what is live stays live."""
+    task = approval("RejectModel", "Rejected", "$.evaluation.summary", caught(failed))
+    rejected = outcome("REJECTED", "model rejected", "$.evaluation.summary", verdict())
+    task.next(rejected).next(then)
+    return task
+
+
+def approval(name: str, status: str, why: str, catch: steps.Catch) -> State:
+    """Sets the model package's status in the registry; `why` takes 1,024 characters and no line break."""
+    return call(
+        name,
+        "sagemaker:updateModelPackage",
+        {
+            "ModelPackageArn.$": "$.evaluation.modelPackageArn",
+            "ModelApprovalStatus": status,
+            "ApprovalDescription.$": why,
+        },
+        [catch],
+    )
+
+
+def verdict() -> str:
+    """An intrinsic function: what the judgement rests on, the model package, its report and what it cost."""
+    return lines(
+        "States.JsonToString($.evaluation.table)",
+        "$.evaluation.modelPackageArn",
+        "$.evaluation.reportUri",
+        "$.cost.text",
+    )

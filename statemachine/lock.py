@@ -1,0 +1,126 @@
+"""One run at a time: the lock is claimed first and released last."""
+
+from asl import EXECUTION, FAILURE, call, caught
+from outcome import complain
+from stepfunctions import steps
+from stepfunctions.steps.choice_rule import ChoiceRule
+from stepfunctions.steps.states import State
+from stopping import stop_pipeline
+
+LOCK = {"pk": {"S": "LOCK"}, "sk": {"S": "LOCK"}}
+MINE = {":mine": {"S.$": EXECUTION}}
+CLAIM = {**LOCK, "execution": {"S.$": EXECUTION}, "claimedAt": {"S.$": "$$.State.EnteredTime"}}
+HOLDER = "$.lock.Item.execution.S"
+LEFT_PIPELINE = "$.lock.Item.pipelineExecution.S"
+VISIBLE_AFTER = 15  # seconds; DescribeExecution may not know an execution that has just started
+LOST = "DynamoDb.ConditionalCheckFailedException"
+# The states' names and their API's differ in the ending that the SDK for Java adds.
+STALE = ["ExecutionDoesNotExistException", "ExecutionDoesNotExist", "InvalidArnException", "InvalidArn"]
+
+
+def claim_lock(then: State, failed: State) -> State:
+    """One run at a time: a holder that no longer runs is superseded, a running one is left to it."""
+    read = call(
+        "ReadLock",
+        "dynamodb:getItem",
+        {"TableName": "${TableName}", "Key": LOCK, "ConsistentRead": True},
+        [caught(failed)],
+        at="$.lock",
+    )
+    claim = call(
+        "ClaimLock",
+        "dynamodb:putItem",
+        {
+            "TableName": "${TableName}",
+            "Item": CLAIM,
+            # Its own lock is no obstacle: a retried request may find that the first one arrived.
+            "ConditionExpression": "attribute_not_exists(pk) OR execution = :mine",
+            "ExpressionAttributeValues": MINE,
+        },
+        [caught(read, LOST, at="$.lost"), caught(failed)],
+    )
+    held = steps.Choice("StillHeld?")
+    supersede = supersede_lock(then, read, failed)
+    held.add_choice(ChoiceRule.IsPresent("$.lock.Item", True), describe_holder(supersede, read, failed))
+    held.default_choice(claim)
+    claim.next(then)
+    read.next(held)
+    return claim
+
+
+def describe_holder(stale: State, read: State, failed: State) -> State:
+    """Asks whether the holder runs; only one that is unknown twice, a while apart, is taken for gone."""
+    already = steps.Succeed(
+        "AlreadyRunning",
+        comment="Nothing is lost: the execution that holds the lock looks for new data when it is done",
+        output_path="$.holder",
+    )
+    running = steps.Choice("HolderRunning?")
+    running.add_choice(ChoiceRule.StringEquals("$.holder.status", "RUNNING"), already)
+    running.default_choice(stale)
+    doubt = steps.Pass("DoubtHolder", input_path=HOLDER, result_path="$.doubted")
+    doubt.next(steps.Wait("WaitForHolder", seconds=VISIBLE_AFTER)).next(read)
+    twice = [ChoiceRule.IsPresent("$.doubted", True), ChoiceRule.StringEqualsPath("$.doubted", HOLDER)]
+    doubted = steps.Choice("DoubtedBefore?")
+    doubted.add_choice(ChoiceRule.And(twice), stale)
+    doubted.default_choice(doubt)
+    describe = call(
+        "DescribeHolder",
+        "sfn:describeExecution",
+        {"ExecutionArn.$": HOLDER},
+        [caught(doubted, *(f"Sfn.{error}" for error in STALE), at="$.gone"), caught(failed)],
+        keep={"execution.$": "$.ExecutionArn", "status.$": "$.Status"},
+        at="$.holder",
+    )
+    describe.next(running)
+    return describe
+
+
+def supersede_lock(then: State, read: State, failed: State) -> State:
+    """Takes a stale lock over, and stops the pipeline that its holder left."""
+    supersede = call(
+        "SupersedeLock",
+        "dynamodb:putItem",
+        {
+            "TableName": "${TableName}",
+            "Item": CLAIM,
+            "ConditionExpression": "execution = :stale OR execution = :mine",
+            "ExpressionAttributeValues": {**MINE, ":stale": {"S.$": HOLDER}},
+        },
+        [caught(read, LOST, at="$.lost"), caught(failed)],
+        at="$.lock",
+        comment="The holder ended without releasing: it was stopped. If another was quicker, look again",
+    )
+    # It may have ended long since, which is no trouble.
+    stop = stop_pipeline("StopLeftPipeline", LEFT_PIPELINE, caught(supersede, at="$.gone"))
+    left = steps.Choice("PipelineLeft?")
+    left.add_choice(ChoiceRule.IsPresent(LEFT_PIPELINE, True), stop)
+    left.default_choice(supersede)
+    stop.next(supersede)
+    supersede.next(then)
+    return left
+
+
+def without_lock(then: State) -> State:
+    """A failure before the lock is owned: it concerns no data, and every uploaded file may meet it."""
+    outcome = {"error.$": f"{FAILURE}.Error", "cause.$": f"{FAILURE}.Cause"}
+    failed = steps.Pass("LockNotClaimed", parameters=outcome, result_path="$.outcome")
+    failed.next(then)
+    return failed
+
+
+def release_lock(then: State) -> State:
+    """Frees the lock if this execution still holds it."""
+    task = call(
+        "ReleaseLock",
+        "dynamodb:deleteItem",
+        {
+            "TableName": "${TableName}",
+            "Key": LOCK,
+            "ConditionExpression": "execution = :mine",
+            "ExpressionAttributeValues": {":mine": {"S.$": EXECUTION}},
+        },
+        [caught(then, LOST, at="$.lost"), complain("ReleaseLock", then)],
+    )
+    task.next(then)
+    return task

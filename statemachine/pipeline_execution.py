@@ -1,0 +1,135 @@
+"""What a run takes on, and the SageMaker Pipeline that it runs on that."""
+
+from asl import EXECUTION, FAILURE, FIRST_PAUSE, call, caught, invoke, of_payload, poll
+from lock import LOCK, MINE
+from stepfunctions import steps
+from stepfunctions.steps.choice_rule import ChoiceRule
+from stepfunctions.steps.states import State
+from stopping import PIPELINE_STATUS
+
+PIPELINE_SETTINGS = [
+    "FeatureGroupName",
+    "AthenaUri",
+    "CheckpointUri",
+    "OfflineStoreTimeoutMinutes",
+    "AccuracyFloor",
+    "CodeVersion",
+    "IngestInstanceCount",
+    "ProcessingImageUri",
+    "ModelImageUri",
+    "ProcessingRoleArn",
+    "TrainingRoleArn",
+    "ModelRoleArn",
+    "ModelPackageGroupName",
+    "ProcessingInstanceType",
+    "TrainingInstanceType",
+    "TrainingInstanceCount",
+    "TransformInstanceType",
+]
+# Of what PlanRun answers: a pipeline's parameter each, under the same name with a capital.
+PLANNED = [
+    "manifestUri",
+    "planUri",
+    "asOf",
+    "outputUri",
+    "quarantineUri",
+    "championModelName",
+    "offlineStoreDatabase",
+    "offlineStoreTable",
+    "maxTuningJobs",
+    "maxParallelTuningJobs",
+]
+
+
+def plan(then: State, nothing: State, failed: State) -> State:
+    """Waits for the end of a burst of uploads, then asks what there is to train on."""
+    settle = steps.Wait("Settle", seconds_path="$.settle.seconds")
+    ask = invoke(
+        "PlanRun",
+        {
+            "execution": {
+                "Id.$": EXECUTION,
+                "Name.$": "$$.Execution.Name",
+                "Input.$": "$$.Execution.Input",
+            }
+        },
+        [caught(failed)],
+        keep=of_payload(
+            "run", "forced", "newObjects", "objects", "pipelineName", "championModelPackageArn", *PLANNED
+        ),
+        at="$.plan",
+    )
+    anything = steps.Choice("AnythingNew?")
+    anything.add_choice(ChoiceRule.BooleanEquals("$.plan.run", True), then)
+    anything.default_choice(nothing)
+    settle.next(ask)
+    ask.next(anything)
+    return settle
+
+
+def run_pipeline(then: State, failed: State, again: State) -> State:
+    """Starts the SageMaker Pipeline and polls it; a pipeline has no event that a task could wait for.
+
+    Args:
+        then: where a success leads.
+        failed: where a failure leads.
+        again: where a pipeline comes from that was started again, to be polled on.
+    """
+    start = call(
+        "StartPipeline",
+        "sagemaker:startPipelineExecution",
+        {
+            "PipelineName.$": "$.plan.pipelineName",
+            "PipelineExecutionDescription.$": EXECUTION,
+            "ClientRequestToken.$": f"States.Hash({EXECUTION}, 'SHA-256')",
+            "PipelineParameters": [
+                *({"Name": name[0].upper() + name[1:], "Value.$": f"$.plan.{name}"} for name in PLANNED),
+                *({"Name": name, "Value": f"${{{name}}}"} for name in PIPELINE_SETTINGS),
+            ],
+        },
+        [caught(failed)],
+        keep={
+            "executionArn.$": "$.PipelineExecutionArn",
+            "pause": {"seconds": FIRST_PAUSE},
+            "progress": {"status": "Executing"},
+        },
+        at="$.pipeline",
+    )
+    remember = call(
+        "RememberPipeline",
+        "dynamodb:updateItem",
+        {
+            "TableName": "${TableName}",
+            "Key": LOCK,
+            "UpdateExpression": "SET pipelineExecution = :pipeline",
+            "ConditionExpression": "execution = :mine",
+            "ExpressionAttributeValues": {**MINE, ":pipeline": {"S.$": "$.pipeline.executionArn"}},
+        },
+        [caught(failed)],
+        comment="Should this execution be stopped, whoever supersedes its lock stops its pipeline",
+    )
+    describe = call(
+        "DescribePipeline",
+        "sagemaker:describePipelineExecution",
+        {"PipelineExecutionArn.$": "$.pipeline.executionArn"},
+        keep={"status.$": "$.PipelineExecutionStatus"},
+        at="$.pipeline.progress",
+        polled=True,
+    )
+    broken = steps.Pass(
+        "PipelineFailed",
+        parameters={
+            "Error.$": f"States.Format('Pipeline.{{}}', {PIPELINE_STATUS})",
+            "Cause.$": f"States.Format('{{}} is {{}}', $.pipeline.executionArn, {PIPELINE_STATUS})",
+        },
+        result_path=FAILURE,
+    )
+    finished = steps.Choice("PipelineFinished?")
+    finished.add_choice(ChoiceRule.StringEquals(PIPELINE_STATUS, "Succeeded"), then)
+    finished.add_choice(ChoiceRule.StringEquals(PIPELINE_STATUS, "Failed"), broken)
+    finished.add_choice(ChoiceRule.StringEquals(PIPELINE_STATUS, "Stopped"), broken)
+    wait = poll("Pipeline", describe, finished, "$.pipeline.pause", otherwise=failed)
+    start.next(remember).next(wait)
+    broken.next(failed)
+    again.next(wait)
+    return start

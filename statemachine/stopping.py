@@ -1,0 +1,31 @@
+"""A pipeline execution that nobody waits for any more."""
+
+from asl import Task, call
+from outcome import complain
+from stepfunctions import steps
+from stepfunctions.steps.choice_rule import ChoiceRule
+from stepfunctions.steps.states import State
+
+PIPELINE_STATUS = "$.pipeline.progress.status"  # from the start on
+
+
+def undo_pipeline(then: State) -> State:
+    """Stops the run's own if it still executes."""
+    stop = stop_pipeline("StopPipeline", "$.pipeline.executionArn", complain("StopPipeline", then))
+    stop.next(then)
+    started = ChoiceRule.IsPresent(PIPELINE_STATUS, True)
+    unfinished = ChoiceRule.StringEquals(PIPELINE_STATUS, "Executing")
+    executing = steps.Choice("PipelineStillExecuting?")
+    executing.add_choice(ChoiceRule.And([started, unfinished]), stop)
+    executing.default_choice(then)
+    return executing
+
+
+def stop_pipeline(name: str, arn: str, catch: steps.Catch) -> Task:
+    """Stops the pipeline execution whose ARN lies at a path."""
+    return call(
+        name,
+        "sagemaker:stopPipelineExecution",
+        {"PipelineExecutionArn.$": arn, "ClientRequestToken.$": f"States.Hash({arn}, 'SHA-256')"},
+        [catch],
+    )
