@@ -1,0 +1,88 @@
+"""The data: what is new goes to the feature store, and the dataset comes out of it."""
+
+from parameters import (
+    AS_OF,
+    ATHENA_URI,
+    FEATURE_GROUP,
+    INGEST_INSTANCES,
+    MANIFEST_URI,
+    OFFLINE_DATABASE,
+    OFFLINE_TABLE,
+    OFFLINE_TIMEOUT,
+    OUTPUT_URI,
+    PLAN_URI,
+    PROCESSING_IMAGE,
+    PROCESSING_INSTANCE,
+    PROCESSING_ROLE,
+    QUARANTINE_URI,
+)
+from sagemaker.workflow.steps import Step, StepTypeEnum
+from steps import RequestStep, athena_input, below, output_of, processing_job, s3_input, s3_output, text
+
+# The latest version of each record, unless it is a deletion, of what had happened by then.
+QUERY = (
+    "SELECT record_id, event_time, text, label, split, source FROM ("
+    "SELECT *, row_number() OVER (PARTITION BY record_id "
+    "ORDER BY event_time DESC, api_invocation_time DESC, write_time DESC) AS version "
+    'FROM "',
+    "\" WHERE event_time <= '",
+    "') WHERE version = 1 AND NOT is_deleted",
+)
+
+
+def ingest_records() -> RequestStep:
+    """Writes what is new under raw/ to the feature store, and waits until a query finds it there."""
+    request = processing_job(
+        PROCESSING_IMAGE,
+        PROCESSING_ROLE,
+        PROCESSING_INSTANCE,
+        "ingest",
+        inputs=[
+            s3_input("raw", MANIFEST_URI, data_type="ManifestFile", distribution="ShardedByS3Key"),
+            s3_input("plan", PLAN_URI),
+        ],
+        # Continuous: also what fails says which files it refused, and why.
+        outputs=[
+            s3_output("report", below(OUTPUT_URI, "ingest"), mode="Continuous"),
+            s3_output("quarantine", QUARANTINE_URI, mode="Continuous"),
+        ],
+        environment={
+            "FEATURE_GROUP_NAME": FEATURE_GROUP,
+            "OFFLINE_STORE_DATABASE": OFFLINE_DATABASE,
+            "OFFLINE_STORE_TABLE": OFFLINE_TABLE,
+            "OFFLINE_STORE_TIMEOUT_MINUTES": OFFLINE_TIMEOUT,
+            "ATHENA_OUTPUT_URI": below(ATHENA_URI, "ingest"),
+        },
+        instances=INGEST_INSTANCES,
+    )
+    description = "Check the new raw files against the data contract and write their records"
+    return RequestStep("IngestRecords", StepTypeEnum.PROCESSING, description, request, cached=True)
+
+
+def create_dataset(ingest: Step) -> RequestStep:
+    """Splits the records that are live as of the run's time."""
+    head, middle, tail = QUERY
+    query = text(head, OFFLINE_TABLE, middle, AS_OF, tail)
+    request = processing_job(
+        PROCESSING_IMAGE,
+        PROCESSING_ROLE,
+        PROCESSING_INSTANCE,
+        "create_dataset",
+        inputs=[
+            athena_input("records", OFFLINE_DATABASE, query, below(ATHENA_URI, "dataset")),
+            s3_input("ingest", output_of(ingest, "report")),
+        ],
+        outputs=[
+            s3_output(name, below(OUTPUT_URI, "dataset", name))
+            for name in ("train", "validation", "test", "labels", "report")
+        ],
+        environment={"AS_OF": AS_OF},
+    )
+    return RequestStep(
+        "CreateDataset",
+        StepTypeEnum.PROCESSING,
+        "Take each record's latest version as of the run's time, and split them",
+        request,
+        files={"Dataset": ("report", "dataset.json")},
+        cached=True,
+    )

@@ -1,0 +1,152 @@
+"""The model: trained or searched for, joined with its image, and registered."""
+
+from typing import NamedTuple
+
+from parameters import (
+    AS_OF,
+    CHECKPOINT_URI,
+    CODE_VERSION,
+    MANIFEST_URI,
+    MAX_PARALLEL_TUNING_JOBS,
+    MAX_TUNING_JOBS,
+    MODEL_IMAGE,
+    MODEL_ROLE,
+    OUTPUT_URI,
+    PACKAGE_GROUP,
+    TRAINING_INSTANCE,
+    TRAINING_INSTANCES,
+    TRAINING_ROLE,
+)
+from sagemaker.workflow.execution_variables import ExecutionVariables
+from sagemaker.workflow.steps import Step, StepTypeEnum
+from steps import JSON_LINES, VOLUME_GB, Request, RequestStep, below, channel, output_of, text, value_of
+
+MIME_TYPES = [JSON_LINES, "application/json", "text/csv"]
+OBJECTIVE = "validation:accuracy"
+METRICS = [
+    {"Name": name, "Regex": f"{name}=([0-9.]+)"}
+    for name in ("train:accuracy", OBJECTIVE, "validation:log_loss")
+]
+RETRIES = {"MaximumRetryAttempts": 2}  # after a fault of SageMaker's own, within the same time
+
+
+class Choices(NamedTuple):
+    """What no pipeline parameter can choose: it stands in the definition when the stack is deployed.
+
+    SageMaker refuses MaxWaitTimeInSeconds where EnableManagedSpotTraining is false, so a parameter cannot
+    switch the one without the other; and of a list like the ranges, parameters can change no more than parts.
+    """
+
+    spot: object
+    limits: object
+    ranges: object
+
+
+def train_model(dataset: Step, choices: Choices) -> RequestStep:
+    """Trains the bring-your-own model image once, with its own defaults."""
+    request = training_job(dataset, choices)
+    return RequestStep("TrainModel", StepTypeEnum.TRAINING, "Train the text classifier", request, cached=True)
+
+
+def tune_model(dataset: Step, choices: Choices) -> RequestStep:
+    """Trains the bring-your-own model image with hyperparameters that a search proposes."""
+    request = {
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Bayesian",
+            "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": OBJECTIVE},
+            "ResourceLimits": {
+                "MaxNumberOfTrainingJobs": MAX_TUNING_JOBS,
+                "MaxParallelTrainingJobs": MAX_PARALLEL_TUNING_JOBS,
+            },
+            "ParameterRanges": choices.ranges,
+            "TrainingJobEarlyStoppingType": "Auto",
+            "RandomSeed": 1,
+        },
+        "TrainingJobDefinition": training_job(dataset, choices),
+    }
+    description = "Train the text classifier with several hyperparameters; the best on validation rows wins"
+    return RequestStep("TuneModel", StepTypeEnum.TUNING, description, request, cached=True)
+
+
+def training_job(dataset: Step, choices: Choices) -> Request:
+    """What one training does, by itself or as one of a search.
+
+    The checkpoints' place is part of what a training is cached by, so it cannot name the run. It names what
+    they depend on: another time or image finds none of them. SageMaker's documentation promises no place of
+    its own to each training of a search: a container keeps its checkpoints below its job's name.
+    """
+    return {
+        "AlgorithmSpecification": {
+            "TrainingImage": MODEL_IMAGE,
+            "TrainingInputMode": "File",
+            "MetricDefinitions": METRICS,
+        },
+        "CheckpointConfig": {"S3Uri": below(CHECKPOINT_URI, AS_OF, MODEL_IMAGE)},
+        "EnableManagedSpotTraining": choices.spot,
+        "InputDataConfig": [channel(name, output_of(dataset, name)) for name in ("train", "validation")],
+        "OutputDataConfig": {"S3OutputPath": below(OUTPUT_URI, "model")},
+        "ResourceConfig": {
+            "InstanceCount": TRAINING_INSTANCES,
+            "InstanceType": TRAINING_INSTANCE,
+            "VolumeSizeInGB": VOLUME_GB,
+        },
+        "RetryStrategy": RETRIES,
+        "RoleArn": TRAINING_ROLE,
+        "StoppingCondition": choices.limits,
+    }
+
+
+def best_job(tune: Step) -> object:
+    """The training job that the search found best."""
+    return tune.properties.BestTrainingJob.TrainingJobName
+
+
+def best_artifacts(tune: Step) -> object:
+    """Where the best training job's model lies; the search's description does not say it in one piece."""
+    folder = tune.properties.TrainingJobDefinition.OutputDataConfig.S3OutputPath
+    return below(folder, best_job(tune), "output/model.tar.gz")
+
+
+def create_model(artifacts: object) -> RequestStep:
+    """Batch Transform takes a model's name, so the artifacts become a model first."""
+    request = {
+        "ExecutionRoleArn": MODEL_ROLE,
+        "PrimaryContainer": {"Image": MODEL_IMAGE, "ModelDataUrl": artifacts},
+    }
+    description = "Join the trained artifacts and their image to a model"
+    return RequestStep("CreateModel", StepTypeEnum.CREATE_MODEL, description, request)
+
+
+def register_model(dataset: Step, evaluate: Step, artifacts: object, job: object) -> RequestStep:
+    """Registers the model with its metrics and its origin, pending the workflow's judgement."""
+    request = {
+        "ModelPackageGroupName": PACKAGE_GROUP,
+        "ModelPackageDescription": "Text classifier, retrained because data arrived",
+        "ModelApprovalStatus": "PendingManualApproval",
+        "InferenceSpecification": {
+            "Containers": [{"Image": MODEL_IMAGE, "ModelDataUrl": artifacts}],
+            "SupportedContentTypes": MIME_TYPES,
+            "SupportedResponseMIMETypes": MIME_TYPES,
+        },
+        "ModelMetrics": {
+            "ModelQuality": {
+                name: {
+                    "ContentType": "application/json",
+                    "S3Uri": below(output_of(evaluate, "quality"), f"{name.lower()}.json"),
+                }
+                for name in ("Statistics", "Constraints")
+            }
+        },
+        "CustomerMetadataProperties": {
+            "AsOf": AS_OF,
+            "CodeVersion": CODE_VERSION,
+            "DatasetSha256": value_of(dataset, "Dataset", "sha256"),
+            "Manifest": MANIFEST_URI,
+            "MaxTuningJobs": text(MAX_TUNING_JOBS),
+            "PipelineExecution": ExecutionVariables.PIPELINE_EXECUTION_ARN,
+            "Report": below(output_of(evaluate, "quality"), "report.html"),
+            "TrainingJob": job,
+        },
+    }
+    description = "Register the model with its quality and its origin, pending approval"
+    return RequestStep("RegisterModel", StepTypeEnum.REGISTER_MODEL, description, request)

@@ -1,0 +1,144 @@
+"""The model's quality: scored and judged on rows held out, against the floor and the live model."""
+
+from typing import Any
+
+from parameters import (
+    ACCURACY_FLOOR,
+    CHAMPION,
+    NO_CHAMPION,
+    OUTPUT_URI,
+    PROCESSING_IMAGE,
+    PROCESSING_INSTANCE,
+    PROCESSING_ROLE,
+    TRANSFORM_INSTANCE,
+)
+from sagemaker.workflow.condition_step import ConditionStep
+from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
+from sagemaker.workflow.fail_step import FailStep
+from sagemaker.workflow.steps import Step, StepTypeEnum
+from steps import (
+    JSON_LINES,
+    Request,
+    RequestStep,
+    below,
+    output_of,
+    processing_job,
+    s3_input,
+    s3_output,
+    text,
+    value_of,
+)
+
+ACCURACY = "multiclass_classification_metrics.accuracy.value"
+
+
+def score_rows(name: str, who: str, dataset: Step, model: object) -> RequestStep:
+    """Batch-scores the test split with the image that the endpoints run."""
+    request = {
+        "ModelName": model,
+        "BatchStrategy": "MultiRecord",
+        "MaxPayloadInMB": 6,
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": output_of(dataset, "test")}},
+            "ContentType": JSON_LINES,
+            "SplitType": "Line",
+        },
+        "TransformOutput": {
+            "S3OutputPath": below(OUTPUT_URI, "predictions", who),
+            "Accept": JSON_LINES,
+            "AssembleWith": "Line",
+        },
+        "TransformResources": {"InstanceCount": 1, "InstanceType": TRANSFORM_INSTANCE},
+    }
+    description = f"Score the test split with the {who}, in the image that serves"
+    return RequestStep(name, StepTypeEnum.TRANSFORM, description, request, cached=True)
+
+
+def evaluate_quality(dataset: Step, score: Step) -> RequestStep:
+    """Compares predictions and labels; writes Model Monitor's files and a report."""
+    request = quality_job(
+        "evaluate",
+        dataset,
+        [s3_input("predictions", score.properties.TransformOutput.S3OutputPath)],
+        s3_output("quality", below(OUTPUT_URI, "quality")),
+    )
+    return RequestStep(
+        "EvaluateQuality",
+        StepTypeEnum.PROCESSING,
+        "Compare the predictions with the labels; write the model's quality as Model Monitor does",
+        request,
+        files={"ModelQuality": ("quality", "statistics.json")},
+        cached=True,
+    )
+
+
+def compare_models(dataset: Step, challenger: Step, champion: Step) -> RequestStep:
+    """Tests whether the challenger is better than the champion on the same rows."""
+    request = quality_job(
+        "compare",
+        dataset,
+        [
+            s3_input(name, score.properties.TransformOutput.S3OutputPath)
+            for name, score in (("challenger", challenger), ("champion", champion))
+        ],
+        s3_output("comparison", below(OUTPUT_URI, "comparison")),
+        environment={"CHAMPION_MODEL_NAME": CHAMPION},
+    )
+    description = "Compare the new model with the live one, row by row"
+    return RequestStep("CompareModels", StepTypeEnum.PROCESSING, description, request, cached=True)
+
+
+def quality_job(
+    command: str,
+    dataset: Step,
+    predictions: list[Request],
+    output: Request,
+    environment: dict[str, Any] | None = None,
+) -> Request:
+    """A command that judges predictions over the test split."""
+    return processing_job(
+        PROCESSING_IMAGE,
+        PROCESSING_ROLE,
+        PROCESSING_INSTANCE,
+        command,
+        inputs=[
+            *predictions,
+            s3_input("test", output_of(dataset, "test")),
+            s3_input("labels", output_of(dataset, "labels")),
+            s3_input("dataset", output_of(dataset, "report")),
+        ],
+        outputs=[output],
+        environment=environment,
+    )
+
+
+def above_floor(evaluate: Step, register: Step) -> ConditionStep:
+    """Registers no model that is worse than the floor."""
+    message = text(
+        "The accuracy over the test split is below the floor of ",
+        ACCURACY_FLOOR,
+        ": no model was registered. See ",
+        output_of(evaluate, "quality"),
+        "/report.html",
+    )
+    return ConditionStep(
+        "AboveFloor",
+        description="Is the accuracy at least the floor?",
+        conditions=[
+            ConditionGreaterThanOrEqualTo(value_of(evaluate, "ModelQuality", ACCURACY), ACCURACY_FLOOR)
+        ],
+        if_steps=[register],
+        else_steps=[FailStep("BelowFloor", message, description="Register nothing, and say why")],
+    )
+
+
+def has_champion(dataset: Step, challenger: Step) -> ConditionStep:
+    """Scores the same rows with the live model, if there is one, and compares."""
+    champion = score_rows("ScoreChampion", "champion", dataset, CHAMPION)
+    return ConditionStep(
+        "NoChampion",
+        description="Is there no live model to compare with?",
+        conditions=[ConditionEquals(CHAMPION, NO_CHAMPION)],
+        if_steps=[],
+        else_steps=[champion, compare_models(dataset, challenger, champion)],
+    )
