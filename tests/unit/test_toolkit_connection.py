@@ -209,6 +209,21 @@ def test_a_request_that_waits_for_the_answer_before_it_is_not_late(tmp_path: Pat
     assert uvloop.run(answered()).endswith(b"pos,0.731059\n")
 
 
+def test_a_request_is_not_late_while_the_answer_before_it_is_being_taken(tmp_path: Path) -> None:
+    async def answered() -> bytes:
+        settings = Settings(tmp_path, stalled_seconds=5, request_seconds=0.4)
+        async with Talk(settings, sent_bytes=4096) as talk:
+            following = post(b"good\n")
+            await talk.say(post(b"good\n" * 9_999 + b"bad\n") + following[:20])
+            await asyncio.sleep(0.8)
+            await talk.heard(b"neg,0.731059\n")
+            await asyncio.sleep(0.2)
+            await talk.say(following[20:])
+            return await talk.heard(b"\n")
+
+    assert uvloop.run(answered()).endswith(b"pos,0.731059\n")
+
+
 def test_a_client_that_sends_empty_lines_only_is_idle(tmp_path: Path) -> None:
     async def heard() -> bytes:
         async with Talk(Settings(tmp_path, stalled_seconds=0.2, idle_seconds=0.2)) as talk:
@@ -258,6 +273,33 @@ def test_what_waits_for_a_client_that_is_gone_is_never_computed(
         return model.texts, inside
 
     assert uvloop.run(run()) == (["sleep 0.3", "good"], [3, 0, 0])
+
+
+def test_a_client_may_leave_before_it_took_its_last_answer(tmp_path: Path) -> None:
+    async def run() -> tuple[list[str], list[int], bytes]:
+        model = Noting()
+        application = Application(model, Meters(), 1 << 20)
+        worker = Worker(application, Settings(tmp_path), None)
+        inside = []
+        async with Talk(worker) as other, Talk(worker, sent_bytes=4096) as talk:
+            await talk.say(post(b"good\n" * 2_000))
+            await asyncio.sleep(0.1)
+            model.texts.clear()
+            application.pace = float("inf")  # requests take long from now on
+            await other.say(post(b"sleep 0.3\n"))
+            await asyncio.sleep(0.05)
+            await talk.say(post(b"never\n"))
+            await asyncio.sleep(0.05)
+            inside.append(worker.gate.inside)
+            talk.client.shutdown(socket.SHUT_WR)
+            await asyncio.sleep(0.05)
+            inside.append(worker.gate.inside)
+            await other.heard(b"neg,0.5\n")
+            return model.texts, inside, await talk.heard()
+
+    texts, inside, answer = uvloop.run(run())
+    assert (texts, inside) == (["sleep 0.3"], [2, 1])
+    assert answer.count(b"pos,0.731059\n") == 2_000
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(client: socket.socket) -> None:

@@ -17,6 +17,7 @@ from toolkit.messages import Request, Response, refusal
 HEAD_BYTES = 64 << 10
 # A client that is still sending sees no answer: so much of a body that is too large is taken in.
 TAKEN_LIMITS = 4
+LINGERING_SECONDS = 2.0  # for one that is cut short: a connection closed on unread bytes loses its answer
 CHECKS = 4  # in the shortest time that a client is given
 HEADS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
@@ -86,6 +87,17 @@ class Connection(asyncio.Protocol):
         One that only shut its side looks the same, and is taken for gone too.
         """
         self.timer.cancel()
+        self.leave()
+        self.site.closed(self)
+
+    def eof_received(self) -> bool:
+        """The client is gone; what is still on its way to it may arrive."""
+        self.leave()
+        return False
+
+    def leave(self) -> None:
+        """Forget what the client asked for."""
+        self.ending = True
         if self.later:
             self.later.cancel()
         for request in (self.reading, self.working, *self.queue):
@@ -93,7 +105,6 @@ class Connection(asyncio.Protocol):
                 self.site.lost(request)
         self.reading = self.working = None
         self.queue.clear()
-        self.site.closed(self)
 
     def pause_writing(self) -> None:
         """The client does not take its answer: no more work for it."""
@@ -101,8 +112,9 @@ class Connection(asyncio.Protocol):
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """It took it."""
-        self.full, self.heard = False, self.loop.time()
+        """It took it; until now nothing was read of its next request."""
+        self.full = False
+        self.heard = self.since = self.loop.time()
         self.go_on()
 
     def data_received(self, data: bytes) -> None:
@@ -118,15 +130,16 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             self.ending = True  # the request itself is answered, in HTTP/1.1, and the connection closed
         except httptools.HttpParserError as error:
-            if not self.transport.is_closing():
+            if not self.ending:
                 self.cut(refusal(400, f"not HTTP/1.1: {error}"))
         if self.ahead():
             self.transport.pause_reading()
 
     def on_message_begin(self) -> None:
         """A request's first byte."""
-        self.reading = Request()
-        self.since = self.heard
+        if not self.ending:
+            self.reading = Request()
+            self.since = self.heard
 
     def on_url(self, part: bytes) -> None:
         """Some of the target."""
@@ -212,13 +225,18 @@ class Connection(asyncio.Protocol):
             self.ending |= self.site.draining or not request.keep_alive
             self.heard = self.since = self.loop.time()
             self.write(request, response)
+            if self.ending:
+                self.transport.close()
 
     def cut(self, response: Response) -> None:
-        """Send an answer to what is being read, and close."""
+        """Send an answer to what is being read, and close once the client has seen it, or soon."""
         request, self.reading = self.reading or Request(), None
         self.ending = True
         if not self.working:
             self.write(request, response)
+            self.transport.write_eof()
+            self.timer.cancel()
+            self.timer = self.loop.call_later(LINGERING_SECONDS, self.transport.abort)
         else:
             self.site.lost(request)
 
@@ -231,8 +249,6 @@ class Connection(asyncio.Protocol):
         lines += ["Connection: close\r\n\r\n" if self.ending else "\r\n"]
         body = b"" if request.method == b"HEAD" else response.body
         self.transport.write("".join(lines).encode("latin-1") + body)
-        if self.ending:
-            self.transport.close()
 
     def drain(self) -> None:
         """Close, now or after the request that has begun."""
