@@ -48,7 +48,7 @@ def least(documents: NDArray[np.uint8], min_documents: int) -> int:
     tally_counts(documents, counts)
     known = counts[::-1].cumsum()[::-1]  # n-grams of so many texts or more
     if not known[min_documents]:
-        return 1
+        min_documents = 1
     while known[min_documents] > MOST and min_documents < MANY and known[min_documents + 1]:
         min_documents += 1
     return min_documents

@@ -72,7 +72,7 @@ def load(folder: Path) -> TransformerClassifier:
 
 def has_gpu() -> bool:
     """Whether there is a GPU that CUDA_VISIBLE_DEVICES does not hide; to ask PyTorch would take seconds."""
-    return GPU.exists() and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+    return GPU.exists() and os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1")
 
 
 def on_cpus(folder: Path) -> Logits:

@@ -15,7 +15,8 @@ def prepare(model: Any, tokenizer: Any, settings: Settings, origin: str) -> None
         origin: Where both are from, in an error's words.
 
     Raises:
-        ModelError: The tokenizer has nothing to pad with, or tokens that the model does not have.
+        ModelError: The tokenizer has nothing to pad with, or tokens that the model does not have; or the
+            model reads hardly any.
     """
     pad(tokenizer, origin)
     refuse_unknown_tokens(model, tokenizer, origin)
@@ -23,6 +24,10 @@ def prepare(model: Any, tokenizer: Any, settings: Settings, origin: str) -> None
     model.config.use_cache = False  # a decoder would return what only the next word needs; no graph can
     readable = positions(model)
     readable -= readable % ALIGNED_TOKENS  # rows are filled up to a multiple, which has to be readable too
+    if not readable:
+        raise ModelError(
+            f"{origin} reads {positions(model)} tokens by its config, and {ALIGNED_TOKENS} are needed"
+        )
     tokenizer.model_max_length = min(settings.max_tokens, tokenizer.model_max_length, readable)
     tokenizer.truncation_side = "right" if settings.keep == "start" else "left"
     tokenizer.backend_tokenizer.no_padding()
@@ -55,10 +60,12 @@ def refuse_unknown_tokens(model: Any, tokenizer: Any, origin: str) -> None:
 
 def positions(model: Any) -> int:
     """How many tokens of a text the model can read; RoBERTa's kin numbers them from its padding's on."""
-    limit = getattr(model.config, "max_position_embeddings", None) or sys.maxsize
+    limit = getattr(model.config, "max_position_embeddings", None)
+    if not isinstance(limit, int) or limit <= 0:  # XLNet's -1 stands for any number
+        return sys.maxsize
     unused = [
         module.padding_idx + 1
         for name, module in model.named_modules()
         if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None
     ]
-    return int(limit) - max(unused, default=0)
+    return max(limit - max(unused, default=0), 0)

@@ -186,6 +186,7 @@ class Trainer:
 
     def evaluate(self) -> None:
         """Measure on the rows held out; remember the weights if they are the best so far."""
+        self.world.wait()
         started = monotonic()
         self.shared.eval()
         encoded, world = self.held.encoded, self.world

@@ -34,6 +34,11 @@ class World:
         there = torch.from_numpy(values)
         return there if self.device.type == "cpu" else there.pin_memory().to(self.device, non_blocking=True)
 
+    def wait(self) -> None:
+        """Until the device has done all that it was given."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def sum(self, values: torch.Tensor) -> list[float]:
         """Add up what the processes have."""
         total = values.detach().to("cpu", torch.float64, copy=True)

@@ -128,3 +128,13 @@ def test_known_ngrams_are_those_of_enough_texts(load_module: LoadModule, words: 
     assert found.problem.features.tolist() == [0, 1, 1, 1, 0]
     assert found.problem.scales == pytest.approx(np.array([2, 2, 1, 2]) ** -0.5)
     assert len(known.know(view.rows(["a", "b"]), BITS, 9).columns) == 2
+
+
+@pytest.mark.parametrize("min_documents", [1, 9])
+def test_more_ngrams_than_a_model_holds_have_to_be_more_frequent(
+    load_module: LoadModule, words: Any, monkeypatch: pytest.MonkeyPatch, min_documents: int
+) -> None:
+    known = load_module(FOLDER / "known.py")
+    monkeypatch.setattr(known, "MOST", 1)
+    view = words(1, 0, 0, 0, BITS)
+    assert len(known.know(view.rows(["a b", "a c", "d"]), BITS, min_documents).columns) == 1

@@ -187,6 +187,9 @@ def readable() -> dict[str, int]:
         "MPNet": transformers.MPNetConfig(**size, max_position_embeddings=514, num_hidden_layers=1),
         "BERT": transformers.BertConfig(**size, max_position_embeddings=512, num_hidden_layers=1),
         "without positions": transformers.T5Config(vocab_size=8, d_model=8, d_kv=8, d_ff=8, num_layers=1),
+        "any number of positions": transformers.XLNetConfig(
+            vocab_size=8, d_model=8, d_inner=8, n_head=1, n_layer=1
+        ),
     }
     return {name: reading.positions(transformers.AutoModel.from_config(it)) for name, it in configs.items()}
 
