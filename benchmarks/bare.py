@@ -27,7 +27,6 @@ class Bare:
         self._environment = aws.environment(role_arn)
         self._folder = aws.settings.workdir / f"bare-{group.name}"
         self._containers = Containers(aws.settings.workdir / "environments")
-        self._containers.prepare("processing", "linear")
 
     def run(self) -> dict[str, float]:
         """The seconds of each part, by the name of the pipeline's step that does the same."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,6 +23,7 @@ from localaws.settings import HOST
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "containers"
 SERVE_LOG = "serve.log"  # in the base folder
+COMPILE = "compile"  # an executable of an image that compiles its functions
 TOLD_LINES = 15
 GRACE_SECONDS = 3.0
 HEALTHY_SECONDS = 120.0
@@ -55,12 +57,16 @@ class Containers:
     """Runs image folders' commands as the laptop's process runtime does."""
 
     def __init__(self, environments: Path, images: Path = IMAGES) -> None:
+        self._images = images
         self._runtime = ProcessRuntime(Images(images), environments)
 
     def prepare(self, *images: str) -> None:
-        """Make the images' environments, so that no measurement holds an installation."""
+        """Make the images' environments as their Dockerfiles do, so that no measurement holds any of it."""
         for image in images:
             self._runtime.prepare(image)
+            if (self._images / image / COMPILE).exists():
+                with tempfile.TemporaryDirectory() as base:
+                    self.run(image, (COMPILE,), Path(base), {})
 
     def run(self, image: str, command: Sequence[str], base: Path, environment: Mapping[str, str]) -> Ran:
         """Run a command to its end; what it says is the progress.

@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks import command, definition, job, laptop, rows
 from benchmarks.bare import Bare
+from benchmarks.containers import Containers
 from benchmarks.errors import LaptopError
 from benchmarks.laptop import BUCKET, Group, Laptop, image_uri
 from benchmarks.report import Bound, Report, ratio, table
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report("engine", "")
     executions: list[Seconds] = []
     by_hand: list[Seconds] = []
+    Containers(laptop.WORKDIR / "environments").prepare("processing", "linear")
     for number in range(options.rounds):
         with laptop.start() as aws:
             files, report.data = prepare(aws, options.data, options.rows)

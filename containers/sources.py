@@ -11,8 +11,14 @@ from pathlib import Path
 
 SHARED = (".dockerignore", "entrypoint")
 HASH_DIGITS = 16
-# A path that pip installs, editable or not; extras, a marker or a comment may follow.
-LOCAL_REQUIREMENT = re.compile(r"\s*(?:(?:-e|--editable)[\s=]*)?(\.\.?/[^\s\[;#]*)")
+# A file that pip reads too, or a path that it installs; extras, a marker or a comment may follow.
+LOCAL_REQUIREMENT = re.compile(
+    r"""\s*(?:
+        (?:-r|--requirement|-c|--constraint)[\s=]*(?P<included>(?!\S*://)[^\s#]+)
+        | (?:(?:-e|--editable)[\s=]*)?(?P<path>\.\.?(?:/[^\s\[;#]*)?)(?=[\s\[;#]|$)
+    )""",
+    re.VERBOSE,
+)
 
 
 def image_folders(containers: Path) -> list[str]:
@@ -66,9 +72,9 @@ def _sources(folder: Path) -> list[Path]:
     """A folder, what its requirements name by a path, and what that requires."""
     containers, found = folder.parent, [folder]
     for source in found:
-        for requirements in sorted(source.glob("requirements*.txt")):
-            for path in local_requirements(requirements.read_text("utf-8")):
-                named = Path(os.path.normpath(source / path))
+        for requirements in sorted(source.glob("requirements*.txt")) if source.is_dir() else [source]:
+            for path in local_requirements(requirements):
+                named = Path(os.path.normpath(requirements.parent / path))
                 if not named.exists() or not named.is_relative_to(containers):
                     raise FileNotFoundError(
                         f"{requirements} names {path}: there is no {named} in {containers}"
@@ -77,9 +83,11 @@ def _sources(folder: Path) -> list[Path]:
     return found
 
 
-def local_requirements(text: str) -> list[str]:
-    """The paths that a requirements.txt names, as they are written."""
-    return [found[1] for line in text.splitlines() if (found := LOCAL_REQUIREMENT.match(line))]
+def local_requirements(file: Path) -> list[str]:
+    """The paths that a requirements.txt names, as they are written; an archive names none."""
+    lines = file.read_text("utf-8").splitlines() if file.suffix == ".txt" else []
+    found = [match for line in lines if (match := LOCAL_REQUIREMENT.match(line))]
+    return [match["included"] or match["path"] for match in found]
 
 
 def _counts(path: Path) -> bool:

@@ -15,6 +15,13 @@ PATHS = {
     "--editable ../kit": "../kit",
     "--editable=../kit": "../kit",
     "../kit-1.0-py3-none-any.whl": "../kit-1.0-py3-none-any.whl",
+    "-e .": ".",
+    ".[fast]": ".",
+    "..": "..",
+    "-r ../kit/more.txt": "../kit/more.txt",
+    "-rmore.txt": "more.txt",
+    "--requirement=more.txt  # and these": "more.txt",
+    "-c ../kit/more.txt": "../kit/more.txt",
 }
 NO_PATHS = (
     "",
@@ -22,8 +29,10 @@ NO_PATHS = (
     "#../kit",
     "numpy==2.4.6",
     "numpy==2.4.6  # not ../kit",
-    "-r ../kit/requirements.txt",
+    "-r https://example.com/../kit.txt",
     "--find-links ../wheels",
     "kit @ https://example.com/../kit.whl",
     "...kit",
+    "..kit",
+    "--require-hashes",
 )

@@ -8,23 +8,32 @@ from localaws.runtimes.container import ImageError
 
 REQUIREMENTS = "requirements.txt"
 COMPILED = "__pycache__"
-# A path that uv installs, editable or not; extras, a marker or a comment may follow.
-LOCAL_REQUIREMENT = re.compile(r"\s*(?:(?:-e|--editable)[\s=]*)?(\.\.?/[^\s\[;#]*)")
+# A file that uv reads too, or a path that it installs; extras, a marker or a comment may follow.
+LOCAL_REQUIREMENT = re.compile(
+    r"""\s*(?:
+        (?:-r|--requirement|-c|--constraint)[\s=]*(?P<included>(?!\S*://)[^\s#]+)
+        | (?:(?:-e|--editable)[\s=]*)?(?P<path>\.\.?(?:/[^\s\[;#]*)?)(?=[\s\[;#]|$)
+    )""",
+    re.VERBOSE,
+)
 
 
 def local_projects(folder: Path) -> list[Path]:
-    """What requirements.txt names by a path (`../toolkit`): projects' folders and archives.
+    """What requirements.txt names by a path (`../toolkit`): projects' folders, archives, more requirements.
 
     Raises:
         ImageError: one is not there.
     """
-    file = folder / REQUIREMENTS
-    lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
-    paths = [found[1] for line in lines if (found := LOCAL_REQUIREMENT.match(line))]
-    projects = [(folder / path).resolve() for path in paths]
-    for project in projects:
-        if not project.exists():
-            raise ImageError(f"{file} names {project}, which is not there")
+    files, projects = [folder / REQUIREMENTS], list[Path]()
+    for file in files:
+        lines = file.read_text("utf-8", "replace").splitlines() if file.is_file() else []
+        for found in filter(None, map(LOCAL_REQUIREMENT.match, lines)):
+            project = (file.parent / (found["included"] or found["path"])).resolve()
+            if not project.exists():
+                raise ImageError(f"{file} names {project}, which is not there")
+            if project not in projects:
+                projects.append(project)
+                files += [project] if found["included"] else []
     return projects
 
 

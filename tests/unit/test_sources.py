@@ -99,13 +99,15 @@ def test_other_arguments_of_the_build_are_another_hash(containers: Path) -> None
 
 
 @pytest.mark.parametrize("line", PATHS)
-def test_a_line_names_a_path(line: str) -> None:
-    assert sources.local_requirements(f"numpy\n{line}\nscipy") == [PATHS[line]]
+def test_a_line_names_a_path(tmp_path: Path, line: str) -> None:
+    (tmp_path / "requirements.txt").write_text(f"numpy\n{line}\nscipy")
+    assert sources.local_requirements(tmp_path / "requirements.txt") == [PATHS[line]]
 
 
 @pytest.mark.parametrize("line", NO_PATHS)
-def test_a_line_names_no_path(line: str) -> None:
-    assert sources.local_requirements(line) == []
+def test_a_line_names_no_path(tmp_path: Path, line: str) -> None:
+    (tmp_path / "requirements.txt").write_text(line)
+    assert sources.local_requirements(tmp_path / "requirements.txt") == []
 
 
 @pytest.mark.parametrize("line", ["-e ../late", "../late[fast]", "../late/../late", "../late/module.py"])
@@ -116,6 +118,18 @@ def test_what_a_line_names_is_part_of_the_hash(containers: Path, line: str) -> N
     before = sources.content_hash(containers, "one")
     (containers / "late/module.py").write_text("other")
     assert sources.content_hash(containers, "one") != before
+
+
+def test_what_an_included_file_names_is_part_of_the_hash(containers: Path) -> None:
+    (containers / "late").mkdir()
+    (containers / "late/module.py").write_text("code")
+    (containers / "common.txt").write_text("-e ./late")
+    (containers / "one/requirements.txt").write_text("-r ../common.txt")
+    before = sources.content_hash(containers, "one")
+    (containers / "late/module.py").write_text("other")
+    late = sources.content_hash(containers, "one")
+    (containers / "common.txt").write_text("-e ./late\nnumpy==2.4.6")
+    assert len({before, late, sources.content_hash(containers, "one")}) == 3
 
 
 @pytest.mark.parametrize("path", ["../none", "../../outside"])
