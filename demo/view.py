@@ -13,7 +13,7 @@ from rich.text import Text
 from demo.history import State, utc_now
 from demo.progress import Progress, Step
 
-SIDE_BY_SIDE_COLUMNS = 92
+SIDE_BY_SIDE_COLUMNS = 100  # below that names would be cut
 WIDEST_COLUMNS = 130
 FRAME_ROWS, MIN_ROWS = 6, 8
 HIDDEN_KINDS = ("Choice", "Pass")
@@ -74,14 +74,14 @@ class PlainView:
         now = utc_now()
         for state in _shown(progress):
             self._tell(progress, "state", state.name, PLAIN_WORDS[_word(state)], state.duration(now))
-        for step in progress.steps:
-            if step.kind != QUIET_KIND or step.note:
-                self._tell(progress, "step", step.name, step.status, step.duration(now), step.note)
         for number, training in enumerate(progress.trainings, start=1):
             if training.objective is not None:
                 self._tell(
                     progress, "training", f"{number}: {training.name}", f"{training.objective:.4f}", 0.0
                 )
+        for step in progress.steps:
+            if step.kind != QUIET_KIND or step.note:
+                self._tell(progress, "step", step.name, step.status, step.duration(now), step.note)
         for name, status in progress.endpoints.items():
             self._tell(progress, "endpoint", name, status, 0.0)
 
@@ -130,8 +130,8 @@ def picture(progress: Progress, console: Console, rows: int | None = None) -> Re
         return Group(workflow, Text(), right, _status(progress))
     grid = Table.grid(padding=(0, 3), expand=True)
     grid.width = min(console.width, WIDEST_COLUMNS)
-    grid.add_column(ratio=44)
-    grid.add_column(ratio=49)
+    grid.add_column(ratio=40)
+    grid.add_column(ratio=57)
     grid.add_row(workflow, right)
     return Group(grid, _status(progress))
 

@@ -100,11 +100,14 @@ def test_a_steps_findings_stand_beside_it_and_conditions_are_quiet() -> None:
     assert "search-002" not in said
     assert "AboveFloor" not in said
     run.steps[2] = Step("AboveFloor", "Condition", "Succeeded", begun, ended, "", "yes")
+    run.steps[1] = Step("TuneModel", "Tuning", "Succeeded", begun, ended, "", "2 of 2, best 0.9123")
+    run.trainings[1] = Training("search-002", "Completed", 0.9001, {})
     view.show(run)
     assert re.search(r"step +AboveFloor +Succeeded  12 s  yes\n", text(screen))
+    assert re.search(r"training +2: .+\n.+ TuneModel +Succeeded", text(screen))
     drawn = console()
     drawn.print(picture(run, drawn))
-    assert re.search(r"TuneModel +1 of 2, best 0\.9123", text(drawn))
+    assert re.search(r"TuneModel +2 of 2, best 0\.9123", text(drawn))
     assert re.search(r"AboveFloor +yes", text(drawn))
 
 
