@@ -1,6 +1,6 @@
 """The workflow: from files under raw/ to a model on two endpoints, or a reason why not.
 
-`python statemachine/workflow.py` renders this file to `retrain.asl.json`; `--check` writes nothing and exits
+`python statemachine/workflow.py` renders it to `retrain.asl.json`; `--check` writes nothing and exits
 with 1 when that file is stale.
 
 Its parts, in the order of the flow: lock, pipeline_execution, judgement, deployment, failure, conclusion. The
