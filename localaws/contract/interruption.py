@@ -13,6 +13,7 @@ LOOK_SECONDS = 0.02
 # Of the time that the ordinary training took: when an interruption comes at the latest.
 WELL_UNDER_WAY = 0.6
 LASTING = 2.0  # where the sample's hyperparameters make it last
+STARTING_SECONDS = 1.0  # by which a process may start later than the ordinary one did
 TOO_SHORT = "training was over before it could be interrupted: let the sample's interrupted.json make it last"
 
 
@@ -77,7 +78,8 @@ def _interruption(bench: Bench) -> Interruption:
 def _interrupt(bench: Bench) -> Interruption:
     """Train until there is a checkpoint or a metric, or there should be, or it has ended; then SIGTERM."""
     lasts = bench.sample.interrupted != bench.sample.hyperparameters
-    seconds = bench.usual_seconds * (LASTING if lasts else WELL_UNDER_WAY)
+    usual = bench.usual_seconds
+    seconds = usual * LASTING + STARTING_SECONDS if lasts else usual * WELL_UNDER_WAY
     opt_ml = bench.opt_ml(bench.sample.interrupted)
     seal(opt_ml.input)
     metrics = Metrics(bench.sample.metrics)
