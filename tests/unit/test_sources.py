@@ -14,11 +14,11 @@ def containers(tmp_path: Path) -> Path:
     """Two images, one of which takes a folder in that takes another in."""
     for name, content in {
         "one/Dockerfile": "FROM scratch",
-        "one/requirements.txt": "numpy==2.4.6\n../shared  # what all share\n",
+        "one/requirements.txt": "numpy==2.4.6\n../shelf  # what all take\n",
         "one/deep/train": "code",
         "two/Dockerfile": "FROM scratch",
-        "shared/requirements.txt": "../deeper",
-        "shared/module.py": "code",
+        "shelf/requirements.txt": "../deeper",
+        "shelf/module.py": "code",
         "deeper/module.py": "code",
         "entrypoint": "code",
         ".dockerignore": "**/.*",
@@ -42,14 +42,14 @@ def test_an_image_is_its_folder_and_what_it_takes_in(containers: Path) -> None:
         "one/Dockerfile",
         "one/deep/train",
         "one/requirements.txt",
-        "shared/module.py",
-        "shared/requirements.txt",
+        "shelf/module.py",
+        "shelf/requirements.txt",
     ]
 
 
 @pytest.mark.parametrize(
     "name",
-    ["one/deep/train", "one/Dockerfile", "shared/module.py", "deeper/module.py", "entrypoint", "one/new"],
+    ["one/deep/train", "one/Dockerfile", "shelf/module.py", "deeper/module.py", "entrypoint", "one/new"],
 )
 def test_other_content_is_another_hash(containers: Path, name: str) -> None:
     before = [sources.content_hash(containers, image) for image in ("one", "two")]
@@ -66,7 +66,7 @@ def test_what_can_be_run_is_another_hash(containers: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["one/README.md", "one/.cache/x", "one/__pycache__/x.pyc", "shared/.x", "README.md"]
+    "name", ["one/README.md", "one/.cache/x", "one/__pycache__/x.pyc", "shelf/.x", "README.md"]
 )
 def test_what_no_image_holds_changes_nothing(containers: Path, name: str) -> None:
     before = sources.content_hash(containers, "one")
