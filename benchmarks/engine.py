@@ -26,6 +26,7 @@ from benchmarks.containers import Containers
 from benchmarks.errors import LaptopError
 from benchmarks.laptop import BUCKET, Group, Laptop, image_uri
 from benchmarks.report import Bound, Report, ratio, table
+from localaws.settings import DEFAULT_REGION
 
 MAX_OVERHEAD = 1.15
 LOOK_SECONDS = 1.0  # a look takes the laptop some milliseconds; the execution says itself when it ended
@@ -131,6 +132,7 @@ def upload(aws: Laptop, files: list[Path]) -> dict[str, str]:
 def names(group: Group, role_arn: str) -> dict[str, str]:
     """The parameters that name what a stack has."""
     return {
+        "Region": DEFAULT_REGION,
         "FeatureGroupName": group.name,
         "OfflineStoreDatabase": group.database,
         "OfflineStoreTable": group.table,

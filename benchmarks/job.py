@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.laptop import BUCKET, Group
+from localaws.settings import DEFAULT_REGION
 
 EVENT_TIME = "2026-01-01T00:00:00.000Z"
 RAW = "raw/"
@@ -27,6 +28,7 @@ def lay_out(base: Path, files: Iterable[Path]) -> None:
 def ingest_environment(group: Group) -> dict[str, str]:
     """What the pipeline tells `ingest`."""
     return {
+        "AWS_DEFAULT_REGION": DEFAULT_REGION,
         "FEATURE_GROUP_NAME": group.name,
         "OFFLINE_STORE_DATABASE": group.database,
         "OFFLINE_STORE_TABLE": group.table,

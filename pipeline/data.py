@@ -15,6 +15,7 @@ from parameters import (
     PROCESSING_INSTANCE,
     PROCESSING_ROLE,
     QUARANTINE_URI,
+    REGION,
 )
 from sagemaker.workflow.steps import Step, StepTypeEnum
 from steps import RequestStep, athena_input, below, output_of, processing_job, s3_input, s3_output, text
@@ -47,6 +48,7 @@ def ingest_records() -> RequestStep:
             s3_output("quarantine", QUARANTINE_URI, mode="Continuous"),
         ],
         environment={
+            "AWS_DEFAULT_REGION": REGION,  # SageMaker tells a job none, and boto3 needs one
             "FEATURE_GROUP_NAME": FEATURE_GROUP,
             "OFFLINE_STORE_DATABASE": OFFLINE_DATABASE,
             "OFFLINE_STORE_TABLE": OFFLINE_TABLE,

@@ -4,6 +4,7 @@ from sagemaker.workflow.parameters import ParameterFloat, ParameterInteger, Para
 
 NO_CHAMPION = "none"
 
+REGION = ParameterString("Region")
 MANIFEST_URI = ParameterString("ManifestUri")
 PLAN_URI = ParameterString("PlanUri")
 AS_OF = ParameterString("AsOf")
@@ -33,6 +34,7 @@ TRANSFORM_INSTANCE = ParameterString("TransformInstanceType", default_value="ml.
 INGEST_INSTANCES = ParameterInteger("IngestInstanceCount", default_value=1)
 
 REQUIRED = [
+    REGION,
     MANIFEST_URI,
     PLAN_URI,
     AS_OF,

@@ -5,6 +5,7 @@ from typing import Any
 from sagemaker.workflow.entities import PipelineVariable
 from sagemaker.workflow.functions import Join, JsonGet
 from sagemaker.workflow.properties import Properties, PropertyFile
+from sagemaker.workflow.retry import SageMakerJobExceptionTypeEnum, SageMakerJobStepRetryPolicy
 from sagemaker.workflow.steps import CacheConfig, Step, StepTypeEnum
 
 Request = dict[str, Any]
@@ -26,6 +27,14 @@ ANSWERS = {
 }
 # A step that succeeded with the same inputs within this time is not run again.
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
+# A quota that is taken, by another step or another user, and an instance type that is short, come free again.
+JOBS = (StepTypeEnum.PROCESSING, StepTypeEnum.TRAINING, StepTypeEnum.TUNING, StepTypeEnum.TRANSFORM)
+NO_INSTANCE = SageMakerJobStepRetryPolicy(
+    [SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT, SageMakerJobExceptionTypeEnum.CAPACITY_ERROR],
+    interval_seconds=60,
+    backoff_rate=1.5,
+    expire_after_mins=60,
+)
 
 
 class RequestStep(Step):
@@ -78,6 +87,8 @@ class RequestStep(Step):
         request: Any = super().to_request()
         if self._cached:
             request |= CACHE.config
+        if self.step_type in JOBS:
+            request["RetryPolicies"] = [NO_INSTANCE.to_request()]
         if self.property_files:
             request["PropertyFiles"] = [file.expr for file in self.property_files]
         return dict(request)

@@ -41,7 +41,7 @@ def claim_lock(then: State, failed: State) -> State:
     )
     held = steps.Choice("StillHeld?")
     supersede = supersede_lock(then, read, failed)
-    held.add_choice(ChoiceRule.IsPresent("$.lock.Item", True), describe_holder(supersede, read, failed))
+    held.add_choice(ChoiceRule.IsPresent(HOLDER, True), describe_holder(supersede, read, failed))
     held.default_choice(claim)
     claim.next(then)
     read.next(held)

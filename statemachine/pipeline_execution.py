@@ -8,6 +8,7 @@ from stepfunctions.steps.states import State
 from stopping import PIPELINE_STATUS
 
 PIPELINE_SETTINGS = [
+    "Region",
     "FeatureGroupName",
     "AthenaUri",
     "CheckpointUri",

@@ -71,6 +71,8 @@ class Sessions:
     def environment(self, role_arn: str) -> Credentials:
         """The variables that make any AWS SDK in a container act as the role, on this endpoint.
 
+        Not AWS_DEFAULT_REGION, which boto3 reads: SageMaker sets none either, so a job has to be told.
+
         Raises:
             ValidationException: SageMaker may not assume the role.
         """
@@ -78,7 +80,6 @@ class Sessions:
         return {
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
             "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
             "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
             "AWS_SESSION_TOKEN": credentials["SessionToken"],

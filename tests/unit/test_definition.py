@@ -43,6 +43,7 @@ PARAMETERS: dict[str, Any] = {
     "ManifestUri": "s3://data/plans/abc/manifest.json",
     "PlanUri": "s3://data/plans/abc/plan.json",
     "AsOf": "2026-11-23T03:07:15.001Z",
+    "Region": "eu-central-1",
     "OutputUri": "s3://data/runs/one",
     "QuarantineUri": "s3://data/quarantine/one",
     "AthenaUri": "s3://data/athena",
@@ -290,7 +291,7 @@ def test_parameters_are_what_the_requests_need(name: str) -> None:
         assert NAME.fullmatch(parameter)
         assert type(value) is kinds[declared[parameter]["Type"]], parameter
     without = {parameter for parameter, item in declared.items() if "DefaultValue" not in item}
-    assert all(re.search("Uri|Arn|AsOf|GroupName|OfflineStore", parameter) for parameter in without)
+    assert all(re.search("Uri|Arn|AsOf|GroupName|OfflineStore|Region", parameter) for parameter in without)
 
 
 def test_one_definition_trains_once_and_the_other_searches() -> None:
@@ -451,7 +452,19 @@ def test_ingestion_reads_the_manifest_in_shards_and_reports_whatever_happens() -
 def test_a_command_is_given_the_variables_that_it_reads(step: str, module: str) -> None:
     code = (CONTAINERS / "processing" / module).read_text()
     read = set(re.findall(r'"([A-Z]+(?:_[A-Z]+)+)"', code))
-    assert TUNED.steps[step]["Arguments"]["Environment"].keys() == read
+    assert TUNED.steps[step]["Arguments"]["Environment"].keys() - {"AWS_DEFAULT_REGION"} == read
+
+
+def test_what_calls_aws_is_told_the_region() -> None:
+    """SageMaker tells a processing job none that boto3 reads."""
+    called = {name for name in ("ingestion", "dataset", "quality") if calls_aws(name)}
+    assert called == {"ingestion"}
+    assert TUNED.request_of("IngestRecords")["Environment"]["AWS_DEFAULT_REGION"] == PARAMETERS["Region"]
+
+
+def calls_aws(folder: str) -> bool:
+    modules = (CONTAINERS / "processing" / folder).rglob("*.py")
+    return any("boto3.client" in module.read_text() for module in modules)
 
 
 def test_the_dataset_is_a_query_as_of_a_time() -> None:

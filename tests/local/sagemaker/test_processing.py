@@ -122,9 +122,9 @@ def test_the_configuration_is_sagemakers(jobs: ProcessingJobs, request_of: Reque
     assert config["ProcessingJobArn"] == record["ProcessingJobArn"]
     assert config["ProcessingInputs"][0]["S3Input"]["LocalPath"] == "/opt/ml/processing/input/raw"
     assert config["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"] == bucket.uri("out/")
-    assert {"AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION"} <= set(
-        json.loads(bucket.get("out/env.json"))
-    )
+    variables = set(json.loads(bucket.get("out/env.json")))
+    assert {"AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_REGION"} <= variables
+    assert "AWS_DEFAULT_REGION" not in variables
 
 
 def test_an_isolated_job_gets_no_credentials(
