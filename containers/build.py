@@ -83,10 +83,14 @@ def build(engine: str, name: str, base_image: str = "", arguments: Sequence[str]
         print(f"{tag} is there already", flush=True)
         return tag
     print(f"{tag}: {engine} builds it", flush=True)
-    base = ("--build-arg", f"BASE_IMAGE={base_image}") if base_image else ()
+    told = [
+        "--build-arg",
+        f"NAME={name}",
+        *(["--build-arg", f"BASE_IMAGE={base_image}"] if base_image else []),
+    ]
     file = str(FOLDER / name / "Dockerfile")
     tags = ("--tag", tag, "--tag", latest)
-    _run(engine, "build", *ENGINES[engine], "--file", file, *tags, *base, *arguments, str(FOLDER))
+    _run(engine, "build", *ENGINES[engine], "--file", file, *tags, *told, *arguments, str(FOLDER))
     print(f"{tag} is built: {_size_line(engine, tag, base_image)}", flush=True)
     return tag
 

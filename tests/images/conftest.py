@@ -71,7 +71,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         patch.setenv("CONTAINERS_STORAGE_CONF", str(storage(folder)))
         if not build.is_built(engine, BASE_IMAGE):
             debian.make(BASE_IMAGE, tmp_path_factory.mktemp("debian"))
-        workshop = Workshop(engine, BASE_IMAGE, tuple(pip.volumes(tmp_path_factory.mktemp("pip"))))
+        arguments = [*pip.volumes(tmp_path_factory.mktemp("pip")), "--build-arg", "TORCH_INDEX="]
+        workshop = Workshop(engine, BASE_IMAGE, tuple(arguments))
         yield workshop
         forget_earlier(set(workshop.tags.values()))
 

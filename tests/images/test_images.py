@@ -1,6 +1,7 @@
 """Every image is built, and does in it what its folder does without an engine."""
 
 import json
+import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,6 +120,19 @@ def test_an_image_is_built_once(workshop: Workshop, capfd: pytest.CaptureFixture
     capfd.readouterr()
     assert workshop.build("template") == image
     assert capfd.readouterr().out == f"{image} is there already\n"
+
+
+def test_a_copied_folder_is_built_from_itself(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its Dockerfile is the template's still."""
+    copied = tmp_path / "containers"
+    shutil.copytree(build.FOLDER, copied)
+    (copied / "template").rename(copied / "own")
+    (copied / "own/mine.txt").touch()
+    monkeypatch.setattr(build, "FOLDER", copied)
+    shown = bench.in_image("own", tmp_path, "ls", "mine.txt")
+    assert (shown.code, shown.lines) == (0, ["mine.txt"])
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

@@ -68,8 +68,8 @@ def test_an_image_is_tagged_by_its_hash_and_built_once(
     assert build.main(arguments) == build.main(arguments) == 0
     assert engines.told("build") == [
         f"buildah build --format docker --isolation chroot --file {build.FOLDER}/linear/Dockerfile "
-        f"--tag {tag} --tag retrain/linear:latest --build-arg BASE_IMAGE=base@sha256:1 --volume /a:/b "
-        f"{build.FOLDER}"
+        f"--tag {tag} --tag retrain/linear:latest --build-arg NAME=linear "
+        f"--build-arg BASE_IMAGE=base@sha256:1 --volume /a:/b {build.FOLDER}"
     ]
     said = capsys.readouterr().out.splitlines()
     assert said == [f"{tag}: buildah builds it", f"{tag} is built: 12 MB", f"{tag} is there already"]

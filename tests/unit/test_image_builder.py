@@ -116,7 +116,7 @@ def test_each_image_is_built_of_its_own_parts_and_pushed(run: Run) -> None:
         assert context == "context"
         assert options == [
             "docker", "buildx", "build", "--file", f"context/{image}/Dockerfile",
-            "--platform", "linux/amd64", "--provenance=false", "--sbom=false",
+            "--platform", "linux/amd64", "--build-arg", f"NAME={image}", "--provenance=false", "--sbom=false",
             "--output", f"type=image,name={uri},oci-mediatypes=false,push=true",
         ]  # fmt: skip
         assert {Path(file).parts[0] for file in files} == set(parts(image))
@@ -147,7 +147,7 @@ def test_what_is_built_is_what_its_tag_is_a_digest_of(run: Run, image: str) -> N
 
 @pytest.mark.parametrize("image", IMAGES)
 def test_a_dockerfile_copies_only_what_its_build_gets(image: str) -> None:
-    dockerfile = (CONTAINERS / image / "Dockerfile").read_text()
+    dockerfile = (CONTAINERS / image / "Dockerfile").read_text().replace("${NAME}", image)
     copies = re.findall(r"^COPY (?!--from)(.+)$", dockerfile, re.MULTILINE)
     copied = {source.partition("/")[0] for line in copies for source in line.split()[:-1]}
     assert copied
