@@ -1,7 +1,6 @@
 """The fine-tuned model as the server asks it: on a GPU by PyTorch in bfloat16, on CPUs by ONNX Runtime."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 import numpy as np
 from batches import by_length, passes
 from encoding import Ints, encode
+from gpu import has_gpu, usable_gpus
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from toolkit.classifier import Batching
-from toolkit.errors import ModelError
+from toolkit.errors import ContainerError, DeviceError, ModelError
 
-GPU = Path("/dev/nvidia0")
 PASS_TOKENS = 8192  # padded tokens that the model takes at once
 Floats = NDArray[np.float64]
 # Token numbers and mask, each of shape (texts, tokens), to logits of shape (texts, labels).
@@ -59,20 +58,18 @@ def load(folder: Path) -> TransformerClassifier:
 
     Raises:
         ModelError: The files are missing or damaged.
+        ContainerError: There is a GPU that PyTorch cannot use.
     """
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         labels = [config["id2label"][str(place)] for place in range(len(config["id2label"]))]
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        logits = on_gpu(folder) if has_gpu() else on_cpus(folder)
+        logits = on_gpu(folder) if has_gpu() and usable_gpus() else on_cpus(folder)
         return TransformerClassifier(labels, tokenizer, config["pad_token_id"], logits)
+    except ContainerError:
+        raise
     except Exception as error:  # the libraries in Rust and C++ raise Exception itself
         raise ModelError(f"there is no readable model in {folder}: {error!r}") from error
-
-
-def has_gpu() -> bool:
-    """Whether there is a GPU that CUDA_VISIBLE_DEVICES does not hide; to ask PyTorch would take seconds."""
-    return GPU.exists() and os.environ.get("CUDA_VISIBLE_DEVICES") not in ("", "-1")
 
 
 def on_cpus(folder: Path) -> Logits:
@@ -97,9 +94,14 @@ def on_gpu(folder: Path) -> Logits:
     model = AutoModelForSequenceClassification.from_pretrained(folder, local_files_only=True).eval().to(place)
 
     def run(ids: Ints, mask: Ints) -> NDArray[Any]:
-        with torch.inference_mode(), autocast(place, "auto"):
-            given = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-            logits = model(**{name: values.to(place) for name, values in given.items()}).logits
-        return np.asarray(logits.float().cpu())
+        try:
+            with torch.inference_mode(), autocast(place, "auto"):
+                given = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+                logits = model(**{name: values.to(place) for name, values in given.items()}).logits
+            return np.asarray(logits.float().cpu())
+        except torch.OutOfMemoryError:
+            raise
+        except torch.AcceleratorError as error:  # every later call of CUDA in this process fails too
+            raise DeviceError(str(error)) from error
 
     return run

@@ -35,6 +35,13 @@ def finetune(job: Job, settings: Settings, base: Base, world: World) -> None:
             f"out of GPU memory: lower tokens_per_pass ({settings.tokens_per_pass}) or max_tokens "
             f"({settings.max_tokens}), or choose an instance type with more"
         ) from error
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        raise ContainerError(
+            f"the base model computes what PyTorch cannot do the same way each time: {error}. "
+            "Choose deterministic=false"
+        ) from error
 
 
 def run(job: Job, settings: Settings, base: Base, world: World) -> None:
@@ -86,7 +93,10 @@ def save(job: Job, trainer: Trainer, tokenizer: Any) -> None:
 
 
 def make_deterministic() -> None:
-    """The same seed, rows and devices give the same model; what has no such kernel is warned of."""
+    """The same seed, rows and devices give the same model; what has no such kernel is refused.
+
+    To be warned would not do: attention then takes its other kernels even where it has such ones.
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,6 +18,7 @@ from toolkit.job import Job
 
 PORTS = range(20_000, 30_000)  # below those that systems give to clients
 JOIN_SECONDS = 900
+PASS_ON_SECONDS = 0.1
 
 
 def launch(job: Job) -> None:
@@ -28,11 +31,11 @@ def launch(job: Job) -> None:
     if job.channel(CHANNEL).is_dir():
         os.environ["HF_HUB_OFFLINE"] = "1"
     # Not above: what is imported here reads the variable, and the settings' errors need not wait for it.
-    import torch
     from finetuning import finetune
+    from gpu import usable_gpus
     from world import joined
 
-    gpus = torch.cuda.device_count()
+    gpus = usable_gpus()
     processes = settings.processes or gpus or 1
     if gpus and processes > gpus:
         raise ContainerError(f"processes is {processes}, but each needs a GPU, and this instance has {gpus}")
@@ -66,9 +69,9 @@ def torchrun(job: Job, base: Base, processes: int) -> None:
         max_restarts=0,
         signals_to_handle="SIGINT",  # on SIGTERM it would not let them save
     )
-    signal.signal(signal.SIGTERM, lambda number, frame: interrupt(job))
     if job.interrupted.is_set():
         return
+    threading.Thread(target=pass_on, args=(job.interrupted,), daemon=True).start()
     try:
         elastic_launch(config, work)(job.base, base)
     except ChildFailedError as error:
@@ -89,11 +92,19 @@ def reason(message: str | dict[str, Any]) -> str:
     return said if name in [kind.__name__ for kind in kinds] else told
 
 
-def interrupt(job: Job) -> None:
-    """Tell this instance's processes too; elsewhere only a container's first process is signalled."""
-    job.interrupted.set()
-    for child in multiprocessing.active_children():
-        child.terminate()
+def pass_on(interrupted: threading.Event) -> None:
+    """Tell this instance's processes of an interruption, those too that have yet to begin.
+
+    Only a container's first process is signalled, and while instances meet there is no other.
+    """
+    interrupted.wait()
+    told: set[int | None] = set()
+    while True:
+        for child in multiprocessing.active_children():
+            if child.pid not in told:
+                told.add(child.pid)
+                child.terminate()
+        time.sleep(PASS_ON_SECONDS)
 
 
 def work(folder: Path, base: Base) -> None:

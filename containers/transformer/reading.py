@@ -16,8 +16,13 @@ def prepare(model: Any, tokenizer: Any, settings: Settings, origin: str) -> None
 
     Raises:
         ModelError: The tokenizer has nothing to pad with, or tokens that the model does not have; or the
-            model reads hardly any.
+            model reads hardly any, or padding.
     """
+    if getattr(model.config, "summary_type", None) == "last":
+        raise ModelError(
+            f"{origin} ({model.config.model_type}) reads a text's label off its last token, which is padding "
+            "here; choose an encoder such as BERT, or a decoder such as GPT-2"
+        )
     pad(tokenizer, origin)
     refuse_unknown_tokens(model, tokenizer, origin)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -61,7 +66,7 @@ def refuse_unknown_tokens(model: Any, tokenizer: Any, origin: str) -> None:
 def positions(model: Any) -> int:
     """How many tokens of a text the model can read; RoBERTa's kin numbers them from its padding's on."""
     limit = getattr(model.config, "max_position_embeddings", None)
-    if not isinstance(limit, int) or limit <= 0:  # XLNet's -1 stands for any number
+    if not isinstance(limit, int) or limit <= 0:  # -1 stands for any number
         return sys.maxsize
     unused = [
         module.padding_idx + 1

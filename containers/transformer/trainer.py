@@ -18,6 +18,8 @@ from toolkit.job import Job
 from torch.nn.functional import cross_entropy
 from world import World, autocast
 
+IDENTITY_DIGITS = 12  # hexadecimal, of which a float64 holds 13
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -35,6 +37,7 @@ class Progress:
         step: How many steps are done.
         best_step: After which the rows held out had the lowest log loss.
         stale: How many evaluations there were since.
+        due: Whether the evaluation after this step was interrupted.
     """
 
     step: int = 0
@@ -42,6 +45,7 @@ class Progress:
     best_log_loss: float = inf
     best_accuracy: float = 0
     stale: int = 0
+    due: bool = False
 
 
 class Trainer:
@@ -80,14 +84,14 @@ class Trainer:
     def run(self) -> bool:
         """Train to the end; False if the job was interrupted before, and a checkpoint tells where."""
         progress, settings = self.progress, self.settings
+        if progress.due:
+            self.evaluate()
         for batch in self.remaining_batches():
             if settings.patience and progress.stale >= settings.patience:
                 self.log(f"no better since step {progress.best_step}: stops after step {progress.step}")
                 break
             if self.world.any(self.job.interrupted.is_set()):
-                self.save()
-                self.log(f"interrupted: saved a checkpoint after step {progress.step} of {self.steps}")
-                return False
+                return self.leave()
             self.learn(batch)
             if progress.step % settings.log_steps == 0:
                 self.tell()
@@ -95,8 +99,16 @@ class Trainer:
                 self.evaluate()
             if progress.step % settings.checkpoint_steps == 0:
                 self.save()
+        if progress.due:
+            return self.leave()
         self.tell()
         return True
+
+    def leave(self) -> bool:
+        """Leave a checkpoint for another process to go on from; False."""
+        self.save()
+        self.log(f"interrupted: saved a checkpoint after step {self.progress.step} of {self.steps}")
+        return False
 
     def remaining_batches(self) -> Iterator[Ints]:
         """Those of the steps that are still to do."""
@@ -185,7 +197,10 @@ class Trainer:
         return place == 0 or place * times // self.epoch_steps > (place - 1) * times // self.epoch_steps
 
     def evaluate(self) -> None:
-        """Measure on the rows held out; remember the weights if they are the best so far."""
+        """Measure on the rows held out; remember the weights if they are the best so far.
+
+        It may take longer than SageMaker waits after SIGTERM: interrupted, it is left for the next process.
+        """
         self.world.wait()
         started = monotonic()
         self.shared.eval()
@@ -196,7 +211,12 @@ class Trainer:
             for part in passes(
                 order[world.rank :: world.size], encoded.lengths, self.settings.tokens_per_pass
             ):
+                if self.job.interrupted.is_set():
+                    break
                 total += self.losses(self.model, self.held, part)[1]
+        self.progress.due = world.any(self.job.interrupted.is_set())
+        if self.progress.due:
+            return
         loss, rows, right, _ = world.sum(total)
         progress, log_loss, accuracy = self.progress, loss / rows, right / rows
         progress.stale += 1
@@ -231,8 +251,13 @@ class Trainer:
         """Go on from the checkpoint, if there is one.
 
         Raises:
-            ContainerError: It is not this training's, or not every instance has it.
+            ContainerError: It is not this training's, or not every instance has it, or the same rows.
         """
+        if not self.world.agree(int(self.identity[:IDENTITY_DIGITS], 16)):
+            raise ContainerError(
+                "the instances have other rows, hyperparameters or base models than each other; give each "
+                "all of them, with an S3DataDistributionType of FullyReplicated"
+            )
         state = checkpoint.load(self.job.checkpoint_dir, self.identity)
         if state is not None:
             self.progress = Progress(**state["progress"])
@@ -242,8 +267,7 @@ class Trainer:
                 self.best = state["best"]
                 self.since += torch.tensor(state["since"], device=self.world.device)
         step = self.progress.step
-        steps = self.world.sum(torch.tensor([float(step)]))[0]
-        if self.world.any(steps != step * self.world.size):
+        if not self.world.agree(step):
             raise ContainerError(
                 "the instances have checkpoints of different steps; empty the checkpoint folder"
             )

@@ -50,6 +50,11 @@ class World:
         """Whether it is so in one of the processes. Through the CPU, so that no GPU is waited for."""
         return self.sum(torch.tensor([float(here)]))[0] > 0 if self.size > 1 else here
 
+    def agree(self, number: int) -> bool:
+        """Whether all processes have this number, which is below 2**53."""
+        total = self.sum(torch.tensor([float(number)], dtype=torch.float64))[0]
+        return not self.any(total != number * self.size)
+
     def share(self, model: torch.nn.Module) -> torch.nn.Module:
         """The model with its gradients averaged over the processes."""
         if self.size == 1:
@@ -70,10 +75,9 @@ def joined() -> Iterator[World]:
     if place.type == "cpu":
         torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ["LOCAL_WORLD_SIZE"])))
     dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo")
-    try:
-        yield World(place, dist.get_rank(), dist.get_world_size())
-    finally:
-        dist.destroy_process_group()
+    yield World(place, dist.get_rank(), dist.get_world_size())
+    # Not after an error: it would wait for the other processes, which wait for this one.
+    dist.destroy_process_group()
 
 
 def device(local_rank: int) -> torch.device:

@@ -102,6 +102,45 @@ def test_processes_and_instances_learn_what_one_process_learns(
     assert not list((follower.base / "model").glob("*"))  # one instance writes the model
 
 
+def test_an_evaluation_that_is_interrupted_is_made_by_the_next_process(train: Train, tmp_path: Path) -> None:
+    """It takes seconds here, and could take longer than SageMaker waits."""
+    more = "".join(json.dumps(row) + "\n" for row in rows(8000, 5))
+
+    def job(name: str, earlier: Path | None = None) -> Path:
+        base = tmp_path / name
+        lay_out(base, epochs="2") if earlier is None else after(earlier, base, epochs="2")
+        with (base / "input/data/validation/rows.jsonl").open("a") as file:
+            file.write(more)
+        return base
+
+    unbroken = train(job("unbroken"), **WITHOUT_GPU).finish()
+    first = train(job("first"), **WITHOUT_GPU)
+    first.wait_for("train:step=10;")  # after which comes an evaluation
+    first.interrupt()
+    assert "interrupted: saved a checkpoint after step 10 of 20" in first.said
+    assert not first.metric("validation:step")
+    second = train(job("second", first.base), **WITHOUT_GPU).finish()
+    assert second.metric("validation:step") == unbroken.metric("validation:step")
+    assert second.metric("validation:log_loss") == unbroken.metric("validation:log_loss")
+    assert weights(second.base) == weights(unbroken.base)
+
+
+def test_instances_that_have_other_rows_than_each_other_are_refused(train: Train, tmp_path: Path) -> None:
+    """As with S3DataDistributionType=ShardedByS3Key."""
+    hosts = ["127.0.0.1", "127.0.0.2"]
+    instances = []
+    for number, host in enumerate(hosts):
+        base = lay_out(tmp_path / host)
+        resources = {"current_host": host, "hosts": hosts, "network_interface_name": "lo"}
+        (base / "input/config/resourceconfig.json").write_text(json.dumps(resources))
+        with (base / "input/data/train/rows.jsonl").open("a") as file:
+            file.write(json.dumps(rows(2, 6)[number]) + "\n")
+        instances.append(train(base, **WITHOUT_GPU))
+    for instance in instances:
+        assert instance.container.wait(PATIENCE) == 1, instance.said
+        assert "an S3DataDistributionType of FullyReplicated" in instance.said
+
+
 @pytest.fixture(scope="module")
 def port(unbroken: Running, runtime: ProcessRuntime) -> Iterator[int]:
     with serving(runtime, unbroken.base, **WITHOUT_GPU) as port:
@@ -276,6 +315,12 @@ def test_numbers_that_stand_alone_tell_trainings_apart(outcomes: dict[str, Any])
         ("one label", "all 320 rows have the label 'fine'; two are needed"),
         ("no padding", "neither a pad_token nor an eos_token .*; name one of its tokens as pad_token in"),
         ("more tokens", "has the token 'beyond' as number 46, but the model only those below 46; give the"),
+        ("last token", r"\(bert\) reads a text's label off its last token, which is padding here; choose an"),
+        (
+            "no such kernel",
+            "put_.* does not have a deterministic .* Choose deterministic=false",
+        ),
+        ("old driver", "has a GPU, which PyTorch for CUDA 12.6 cannot use: .*or hide it with CUDA_VISIBLE"),
     ],
 )
 def test_error_says_what_is_wrong(outcomes: dict[str, Any], scenario: str, reason: str) -> None:

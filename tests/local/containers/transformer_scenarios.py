@@ -4,6 +4,7 @@ Prints a line of JSON for each scenario: what came of it, or the error's message
 """
 
 import json
+import os
 import shutil
 import sys
 import tarfile
@@ -14,6 +15,7 @@ from typing import Any
 import checkpoint  # type: ignore[import-not-found]
 import classifier  # type: ignore[import-not-found]
 import finetuning  # type: ignore[import-not-found]
+import gpu  # type: ignore[import-not-found]
 import reading  # type: ignore[import-not-found]
 import tiny_bert  # type: ignore[import-not-found]
 import tiny_models  # type: ignore[import-not-found]
@@ -157,6 +159,27 @@ def of_more_tokens(base: Path) -> None:
     file.write_text(json.dumps(content))
 
 
+def of_last_tokens(base: Path) -> None:
+    tiny_models.change(base / "input/data/pretrained/config.json", summary_type="last")
+
+
+def without_such_a_kernel(base: Path) -> None:
+    """A step does what PyTorch has no deterministic kernel for."""
+
+    def learn(*_: Any) -> None:
+        torch.zeros(2).put_(torch.tensor([0, 0]), torch.ones(2))
+
+    finetuning.Trainer.learn = learn
+
+
+def behind_an_old_driver(base: Path) -> None:
+    """A device file, and a PyTorch for CUDA that finds no GPU."""
+    (base / "nvidia0").touch()
+    gpu.DEVICES = base
+    torch.version.cuda = "12.6"
+    del os.environ["CUDA_VISIBLE_DEVICES"]
+
+
 def roberta(base: Path) -> None:
     tiny_models.write_roberta(base / "input/data/pretrained")
     of_three_labels(base)
@@ -230,6 +253,10 @@ SCENARIOS: dict[str, tuple[Mapping[str, str], Callable[[Path], None] | None]] = 
     "one label": (SHORT, of_one_label),
     "no padding": (SHORT, without_padding),
     "more tokens": (SHORT, of_more_tokens),
+    "last token": (SHORT, of_last_tokens),
+    # They change this process for good.
+    "no such kernel": (SHORT, without_such_a_kernel),
+    "old driver": (SHORT, behind_an_old_driver),
 }
 # With their graphs.
 SERVED: dict[str, Callable[[Path], None]] = {"BERT": of_three_labels, "RoBERTa": roberta, "GPT-2": gpt2}
