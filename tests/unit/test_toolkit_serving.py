@@ -113,6 +113,7 @@ def test_other_paths_and_methods(server: Server) -> None:
     parameters = server.ask("GET", "/execution-parameters").content
     assert parameters["BatchStrategy"] == "MULTI_RECORD"
     assert parameters["MaxPayloadInMB"] == MEGABYTES
+    assert parameters["MaxConcurrentTransforms"] == 1  # as many as can answer at the same time
 
 
 def test_a_request_without_a_length_has_the_limit_too(server: Server) -> None:
@@ -256,6 +257,32 @@ def test_a_worker_that_died_is_followed_by_another(start: Start) -> None:
     until(lambda: len(psutil.Process(server.process.pid).children()) == 2)
     assert {server.classify("good").status for _ in range(8)} == {200}
     assert "ended with exit code 9; another begins" in server.log.read_text()
+    assert server.stop() == 0
+
+
+def test_a_model_chooses_its_workers_itself_where_it_cannot_be_shared(start: Start) -> None:
+    server = start("Gathering", SAGEMAKER_MODEL_SERVER_WORKERS="3")
+    assert not psutil.Process(server.process.pid).children()
+    assert "SAGEMAKER_MODEL_SERVER_WORKERS is 3, but this model takes 1" in server.log.read_text()
+
+
+def test_a_server_whose_device_is_lost_ends_for_another_to_begin(start: Start) -> None:
+    server = start()
+    with ThreadPoolExecutor(2) as clients:
+        slow = clients.submit(server.classify, "sleep 0.5")
+        time.sleep(0.2)
+        lost = clients.submit(server.classify, "lose")
+    assert (slow.result().status, lost.result().status) == (200, 500)
+    assert server.process.wait(PATIENCE) == 1
+    assert "an illegal memory access was encountered" in server.log.read_text()
+
+
+def test_a_worker_whose_device_is_lost_is_followed_by_another(start: Start) -> None:
+    server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    assert server.classify("lose").status == 500
+    until(lambda: "ended with exit code 1; another begins" in server.log.read_text())
+    until(lambda: len(psutil.Process(server.process.pid).children()) == 2)
+    assert server.classify("good").status == 200
     assert server.stop() == 0
 
 

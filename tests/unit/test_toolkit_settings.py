@@ -1,8 +1,13 @@
+import json
 from pathlib import Path
 
 import pytest
+from toolkit.application import Application
 from toolkit.errors import ServerError
+from toolkit.meters import Meters
 from toolkit.settings import Settings, from_environment
+
+from tests.unit.toolkit_server import Obedient
 
 
 def test_defaults_are_sagemakers() -> None:
@@ -32,6 +37,27 @@ def test_each_variable_sets_something() -> None:
 def test_a_batch_transform_without_a_limit_has_one_of_the_containers() -> None:
     settings = from_environment({"SAGEMAKER_BATCH": "true", "SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"})
     assert (settings.body_bytes, settings.request_seconds) == (1 << 30, 600)
+
+
+@pytest.mark.parametrize(("told", "workers", "held"), [("9", "2", 9), ("1", "6", 6), ("", "2", 4)])
+def test_in_a_batch_transform_each_worker_can_hold_all_that_is_sent(
+    told: str, workers: str, held: int
+) -> None:
+    given = {"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": told, "SAGEMAKER_MODEL_SERVER_WORKERS": workers}
+    assert from_environment({"SAGEMAKER_BATCH": "true", **given}).held_bodies == held
+    assert from_environment(given).held_bodies == Settings.held_bodies
+
+
+def test_no_more_is_asked_for_at_the_same_time_than_sagemaker_sends(tmp_path: Path) -> None:
+    def told(workers: int, megabytes: int = 25) -> tuple[int, int]:
+        settings = Settings(tmp_path, workers=workers, body_bytes=megabytes << 20)
+        application = Application(Obedient(), Meters(), settings)
+        parameters = json.loads(application.execution_parameters().body)
+        return parameters["MaxConcurrentTransforms"], parameters["MaxPayloadInMB"]
+
+    assert told(3) == (3, 6)
+    assert told(40) == (16, 6)
+    assert told(40, 2) == (40, 2)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ START_SECONDS = 60
 
 
 class Obedient:
-    """A text is an order (`sleep 0.5`, `fail`, `die`, `wrong`), or its good and bad words are counted."""
+    """A text is an order (`sleep 0.5`, `fail`, `lose`, `die`, `wrong`), or its good and bad words count."""
 
     labels = ("neg", "pos")
 
@@ -36,6 +36,10 @@ class Obedient:
                 time.sleep(float(text.removeprefix("sleep ")))
             elif text == "fail":
                 raise ZeroDivisionError(text)
+            elif text == "lose":
+                from toolkit.errors import DeviceError
+
+                raise DeviceError("CUDA error: an illegal memory access was encountered")
             elif text == "die":
                 os._exit(9)
         if "wrong" in texts:

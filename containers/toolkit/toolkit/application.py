@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import traceback
 from asyncio import Future
 from collections.abc import Callable, Sequence
@@ -14,28 +15,30 @@ from numpy.typing import NDArray
 
 from toolkit.batching import Batcher
 from toolkit.classifier import Batching, Classifier, Explains, Weights
-from toolkit.errors import RequestError
+from toolkit.errors import DeviceError, RequestError
 from toolkit.executor import Executor
 from toolkit.formats import CHARSET, CSV, JSON, Inputs, answer_type, parse, render, request_type
 from toolkit.messages import Request, Response, refusal
 from toolkit.meters import TYPE, Meters
-from toolkit.settings import MEGABYTE
+from toolkit.settings import MEGABYTE, Settings
 
 INVOCATIONS = b"/invocations"
 AT_ONCE_SECONDS = 0.003  # work shorter than this is not worth a thread, and delays no ping
 FIXED_BYTES = 1000  # what any request costs, as if its body were so much longer
 MEMORY = 0.9  # how much of the pace is of earlier requests
 PAYLOAD_MEGABYTES = 6  # of a batch transform's request; SageMaker's own default
+TRANSFORMS_MEGABYTES = 100  # of all its requests at the same time; SageMaker's limit
 
 
 class Application:
     """Answers with one model."""
 
-    def __init__(self, classifier: Classifier, meters: Meters, body_bytes: int) -> None:
+    def __init__(self, classifier: Classifier, meters: Meters, settings: Settings) -> None:
         self.classifier = classifier
         self.meters = meters
-        self.body_bytes = body_bytes
+        self.settings = settings
         self.ready = True
+        self.lost = False  # what the model computes on
         self.pace = float("inf")  # seconds a byte
         self.executor = Executor("model")
         self.batcher: Batcher | None = None
@@ -73,7 +76,7 @@ class Application:
             inputs = parse(body, content_type)
             response = self.rendered(inputs, self.predict(inputs.texts), accept)
         except Exception as error:
-            return failure(error)
+            return self.failure(error)
         pace = (perf_counter() - started) / (FIXED_BYTES + len(body))
         self.pace = pace if self.pace == float("inf") else self.pace * MEMORY + pace * (1 - MEMORY)
         return response
@@ -85,7 +88,7 @@ class Application:
             probabilities = await batcher.add(inputs.texts)
             return await self.executor.submit(self.rendered, inputs, probabilities, accept)
         except Exception as error:
-            return failure(error)
+            return self.failure(error)
 
     def predict(self, texts: Sequence[str]) -> NDArray[Any]:
         """Call the model."""
@@ -114,16 +117,27 @@ class Application:
             [found[place]] = self.classifier.explain([inputs.texts[place]], top)
         return found
 
+    def failure(self, error: Exception) -> Response:
+        """An error as an answer: the client's own in words, one of the code in the log."""
+        if isinstance(error, RequestError):
+            return refusal(error.status, str(error))
+        traceback.print_exception(error)
+        if isinstance(error, DeviceError) and not self.lost:
+            self.lost = True
+            os.kill(os.getpid(), signal.SIGTERM)  # whoever started this process starts another
+        return refusal(500, f"the model failed with {type(error).__name__}; the log of the server tells more")
+
     def ping(self) -> Response:
         """Whether it answers."""
         return Response(200) if self.ready else refusal(503, "stopping")
 
     def execution_parameters(self) -> Response:
         """What a batch transform job should do where it was not told."""
+        megabytes = min(PAYLOAD_MEGABYTES, max(1, self.settings.body_bytes // MEGABYTE))
         parameters = {
-            "MaxConcurrentTransforms": os.cpu_count() or 1,
+            "MaxConcurrentTransforms": min(self.settings.workers or 1, TRANSFORMS_MEGABYTES // megabytes),
             "BatchStrategy": "MULTI_RECORD",
-            "MaxPayloadInMB": min(PAYLOAD_MEGABYTES, max(1, self.body_bytes // MEGABYTE)),
+            "MaxPayloadInMB": megabytes,
         }
         return Response(200, orjson.dumps(parameters))
 
@@ -142,11 +156,3 @@ PAGES: dict[bytes, Callable[[Application], Response]] = {
 def wrong_method(allowed: str) -> Response:
     """Refuse a method."""
     return refusal(405, f"{allowed} it", Allow=allowed)
-
-
-def failure(error: Exception) -> Response:
-    """An error as an answer: the client's own in words, one of the code in the log."""
-    if isinstance(error, RequestError):
-        return refusal(error.status, str(error))
-    traceback.print_exception(error)
-    return refusal(500, f"the model failed with {type(error).__name__}; the log of the server tells more")

@@ -6,6 +6,8 @@ ContainerError
 ├── ModelError           the model's files cannot be loaded
 ├── ServerError          the server's own settings cannot be used
 └── RequestError         a request that cannot be answered, with its HTTP status
+
+And, of the machine: DeviceError, after which this process cannot answer any more.
 """
 
 
@@ -27,6 +29,10 @@ class ModelError(ContainerError):
 
 class ServerError(ContainerError):
     """A setting of the server cannot be used."""
+
+
+class DeviceError(Exception):
+    """What the model computes on is lost to this process; only another one may have it back."""
 
 
 class RequestError(ContainerError):

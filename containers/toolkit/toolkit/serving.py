@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,7 +20,7 @@ from toolkit.application import Application
 from toolkit.classifier import Classifier
 from toolkit.errors import ContainerError
 from toolkit.meters import Meters
-from toolkit.settings import Settings, from_environment
+from toolkit.settings import Settings, cores, from_environment
 from toolkit.worker import Worker
 
 BACKLOG = 1024
@@ -41,7 +42,8 @@ def main(load: Callable[[Path], Classifier], environment: Mapping[str, str] = os
         tell(str(error))
         sys.exit(1)
     classifier.predict(["warm up"])
-    count = settings.workers or getattr(classifier, "workers", None) or len(os.sched_getaffinity(0))
+    count = workers(classifier, settings)
+    settings = replace(settings, workers=count)
     with listen(settings) as listening:
         labels = ", ".join(classifier.labels)
         print(f"serving {len(classifier.labels)} labels with {count} workers: {labels}", flush=True)
@@ -51,6 +53,14 @@ def main(load: Callable[[Path], Classifier], environment: Mapping[str, str] = os
         gc.collect()
         gc.freeze()  # the garbage collector would write to the memory that the workers share
         sys.exit(Workers(classifier, settings, meters, listening).run(count))
+
+
+def workers(classifier: Classifier, settings: Settings) -> int:
+    """How many processes answer: what the model can bear, else what is set, else one a core."""
+    own: int | None = getattr(classifier, "workers", None)
+    if own and settings.workers not in (None, own):
+        tell(f"SAGEMAKER_MODEL_SERVER_WORKERS is {settings.workers}, but this model takes {own}")
+    return own or settings.workers or cores()
 
 
 def tell(error: str) -> None:
@@ -81,13 +91,13 @@ def work(
     """Be a worker; the exit code."""
 
     async def answer() -> bool:
-        application = Application(classifier, meters, settings.body_bytes)
+        application = Application(classifier, meters, settings)
         worker = Worker(application, settings, AccessLog() if settings.access_log else None)
-        return await worker.run(listening, lifeline)
+        return await worker.run(listening, lifeline) and not application.lost
 
     if uvloop.run(answer()):
         return 0
-    tell(f"not all was answered within {settings.drain_seconds:g} s")
+    tell(f"not all was answered within {settings.drain_seconds:g} s, or the model's device was lost")
     return 1
 
 

@@ -22,7 +22,9 @@ class Settings:
     Attributes:
         body_bytes: Of a request; the default is SageMaker's own limit for a real-time one.
         requests: In work and waiting at the same time in each worker; more are refused with 503.
-        held_bodies: How many bodies of the largest size a worker holds at the same time.
+        workers: Processes that answer; None for the server to choose.
+        held_bodies: How many bodies of the largest size a worker holds at the same time; in a batch transform
+            all that come at the same time, as one worker may happen to take them.
         connections: Open at the same time in each worker.
         stalled_seconds: How long a client may take to go on with its request, or with reading its answer.
         request_seconds: How long the whole of a request may take to arrive.
@@ -61,6 +63,8 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         return int(text)
 
     batch = environment.get("SAGEMAKER_BATCH") == "true"
+    workers = number("SAGEMAKER_MODEL_SERVER_WORKERS", 0) or None
+    transforms = max(number("SAGEMAKER_MAX_CONCURRENT_TRANSFORMS", 0, 0), workers or cores()) if batch else 0
     megabytes = number("SAGEMAKER_MAX_PAYLOAD_IN_MB", Settings.body_bytes // MEGABYTE, 0)
     log = environment.get("SERVE_ACCESS_LOG", "on")
     if log not in ("on", "off"):
@@ -69,9 +73,15 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         model_dir=base_dir(environment) / "model",
         host=environment.get("SAGEMAKER_BIND_TO_HOST", Settings.host),
         port=number("SAGEMAKER_BIND_TO_PORT", Settings.port, 0),
-        workers=number("SAGEMAKER_MODEL_SERVER_WORKERS", 0) or None,
+        workers=workers,
         body_bytes=(megabytes or LARGEST_MEGABYTES) * MEGABYTE,
         requests=number("SERVE_REQUESTS", Settings.requests),
+        held_bodies=max(transforms, Settings.held_bodies),
         request_seconds=number("SERVE_REQUEST_SECONDS", BATCH_SECONDS if batch else REAL_TIME_SECONDS),
         access_log=log == "on",
     )
+
+
+def cores() -> int:
+    """How many of the machine's may be used; only Linux tells those apart from all."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
