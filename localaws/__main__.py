@@ -3,18 +3,22 @@
 import argparse
 import os
 import sys
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from typing import Any
 
 from localaws import layers, lifecycle
 from localaws.contract.arguments import add_arguments
 from localaws.runtimes.container import ImageError
 from localaws.settings import (
+    DEFAULT_IMAGES,
     DEFAULT_OFFLINE_STORE_LAG,
     DEFAULT_PORT,
     DEFAULT_REGION,
     DEFAULT_RUNTIME,
     DEFAULT_WAIT_SCALE,
+    DEFAULT_WORKDIR,
     HOST,
     RUNTIMES,
     Settings,
@@ -51,32 +55,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help=f"on {HOST} (default: %(default)s)")
-    parser.add_argument("--region", default=DEFAULT_REGION, help="(default: %(default)s)")
-    parser.add_argument(
-        "--images", type=Path, default=Path("containers"), help="folder of the images (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--workdir", type=Path, default=Path(".localaws"), help="for its files (default: %(default)s)"
-    )
+    parser.argument_default = argparse.SUPPRESS  # what was not asked for is Settings' to say
+    parser.add_argument("--port", type=int, help=f"on {HOST} (default: {DEFAULT_PORT})")
+    parser.add_argument("--region", help=f"(default: {DEFAULT_REGION})")
+    parser.add_argument("--images", type=_folder, help=f"folder of the images (default: {DEFAULT_IMAGES})")
+    parser.add_argument("--workdir", type=_folder, help=f"for its files (default: {DEFAULT_WORKDIR})")
     parser.add_argument(
         "--wait-scale",
         type=float,
-        default=DEFAULT_WAIT_SCALE,
-        help="seconds that a second of a Step Functions wait takes (default: %(default)s)",
+        help=f"seconds that a second of a Step Functions wait takes (default: {DEFAULT_WAIT_SCALE})",
     )
     parser.add_argument(
         "--offline-store-lag",
         type=float,
-        default=DEFAULT_OFFLINE_STORE_LAG,
-        help="seconds until a feature group's record is in its offline store (default: %(default)s)",
+        help="seconds until a feature group's record is in its offline store "
+        f"(default: {DEFAULT_OFFLINE_STORE_LAG})",
     )
     parser.add_argument(
         "--runtime",
         choices=RUNTIMES,
-        default=DEFAULT_RUNTIME,
         help="run containers from the images' folders, or as images of docker, podman or buildah "
-        "(default: %(default)s)",
+        f"(default: {DEFAULT_RUNTIME})",
     )
     parser.add_argument(
         "--spot-interruption-after",
@@ -87,39 +86,49 @@ def _add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
+def _folder(path: str) -> Path:
+    return Path(path).resolve()
+
+
+def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+    return {name: value for name, value in vars(arguments).items() if name != "do"}
+
+
 def _settings(arguments: argparse.Namespace) -> Settings:
-    return Settings(
-        workdir=arguments.workdir.resolve(),
-        images=arguments.images.resolve(),
-        port=arguments.port,
-        region=arguments.region,
-        wait_scale=arguments.wait_scale,
-        offline_store_lag=arguments.offline_store_lag,
-        spot_interruption_after=arguments.spot_interruption_after,
-        runtime=arguments.runtime,
-    )
+    folders = {"workdir": _folder(DEFAULT_WORKDIR), "images": _folder(DEFAULT_IMAGES)}
+    return Settings(**(folders | _asked(arguments)))
 
 
 def _up(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     same = [
-        f"--port={settings.port}",
-        f"--region={settings.region}",
-        f"--images={settings.images}",
-        f"--workdir={settings.workdir}",
-        f"--wait-scale={settings.wait_scale}",
-        f"--offline-store-lag={settings.offline_store_lag}",
-        f"--runtime={settings.runtime}",
+        f"--{name.replace('_', '-')}={value}" for name, value in asdict(settings).items() if value is not None
     ]
-    if settings.spot_interruption_after is not None:
-        same.append(f"--spot-interruption-after={settings.spot_interruption_after}")
     try:
         started = lifecycle.up(settings, same)
     except lifecycle.LifecycleError as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
+    if not started and (other := _other_than_asked(arguments, settings)):
+        print(
+            f"localaws: it is up already, with {', '.join(other)}: stop it first (down), "
+            "which forgets what it holds, or leave the option out",
+            file=sys.stderr,
+        )
+        return 1
     print(f"localaws {'is up' if started else 'was up already'}: AWS_ENDPOINT_URL={settings.endpoint_url}")
     return 0
+
+
+def _other_than_asked(arguments: argparse.Namespace, settings: Settings) -> list[str]:
+    """The options of the one that is up where others were asked for, as its command line has them."""
+    parser = argparse.ArgumentParser()
+    running = _settings(_add_settings(parser).parse_args(lifecycle.arguments(settings)))
+    return [
+        f"--{name.replace('_', '-')}={getattr(running, name)}"
+        for name, value in _asked(arguments).items()
+        if getattr(running, name) != value
+    ]
 
 
 def _down(arguments: argparse.Namespace) -> int:

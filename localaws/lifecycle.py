@@ -42,6 +42,15 @@ def process(settings: Settings) -> psutil.Process | None:
     return None
 
 
+def arguments(settings: Settings) -> list[str]:
+    """The command line's options that the process was started with; none where there is no process."""
+    with contextlib.suppress(psutil.Error):
+        if found := process(settings):
+            words = found.cmdline()
+            return words[words.index("serve") + 1 :]
+    return []
+
+
 def up(settings: Settings, arguments: list[str]) -> bool:
     """Start it in the background and wait until it answers.
 

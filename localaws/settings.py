@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HOST = "127.0.0.1"
+DEFAULT_IMAGES = "containers"
+DEFAULT_WORKDIR = ".localaws"
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 DEFAULT_WAIT_SCALE = 0.1

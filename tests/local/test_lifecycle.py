@@ -73,6 +73,21 @@ def test_a_port_in_use_by_another_program_is_named(tmp_path: Path) -> None:
     assert f"127.0.0.1:{port} is in use by another program" in refused.stderr
 
 
+def test_options_that_the_one_that_is_up_does_not_have_are_refused(tmp_path: Path) -> None:
+    where = (f"--port={free_port()}", f"--workdir={tmp_path}")
+    started_with = "--spot-interruption-after=5"
+    assert localaws("up", *where, started_with).returncode == 0
+    try:
+        for same in ((), (started_with,), ("--runtime=process", "--images=containers")):
+            assert "was up already" in localaws("up", *where, *same).stdout
+        other = localaws("up", *where, "--spot-interruption-after=6", "--runtime=oci")
+        assert other.returncode == 1
+        assert "up already, with --spot-interruption-after=5.0, --runtime=process" in other.stderr
+        assert localaws("status", *where).returncode == 0
+    finally:
+        assert "is down" in localaws("down", *where).stdout
+
+
 def test_a_second_one_leaves_the_first_as_it_is(tmp_path: Path) -> None:
     port = free_port()
     options = (f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")

@@ -10,7 +10,6 @@ from typing import Any
 
 from localaws.sagemaker.errors import NotSupportedLocally, ValidationException
 
-JSON_GET = "Std:JsonGet"
 # Names of steps and parameters may have hyphens, and may begin with a digit.
 _SEGMENT = re.compile(r"\.?([A-Za-z0-9_-]+)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
 # Lists that a definition indexes by the name of an item, not by its place.
