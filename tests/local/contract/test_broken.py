@@ -213,7 +213,7 @@ REFUSALS = [
         "refusal.malformed",
         "serve",
         "self.answer(400, str(error))",
-        'self.answer(400, "bad")\n            server.shutdown()',
+        'self.answer(400, "bad")\n            os._exit(3)',
         "a good request is no longer answered",
     ),
     Break(
