@@ -26,11 +26,13 @@ LAPTOP := env -u AWS_PROFILE -u AWS_SESSION_TOKEN -u AWS_REGION $(ACCOUNT) AWS_P
 DEPLOY_LOG := .localaws/sam-deploy.log
 # Of sam's tables, what is done and what went wrong.
 BRIEFLY := { grep --line-buffered -E '^(CREATE|UPDATE|DELETE)_(COMPLETE|FAILED)|^Error|^Successfully|No changes' || true; }
+# Both SDKs are of a version with a successor, and say so at length.
+QUIET := SAGEMAKER_SUPPRESS_V2_WARNING=1 PYTHONWARNINGS=ignore
 AT_PORT := $(if $(filter-out 4566,$(PORT)), PORT=$(PORT))
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PARAMETERS='MinF1=0.9 …', PORT=4566
@@ -57,14 +59,14 @@ deploy-local: install ## sam deploy to the laptop's AWS: PARAMETERS='ModelContai
 	    --stack-name $(STACK) --parameter-overrides "$$parameters" 2>&1 | tee $(DEPLOY_LOG) | $(BRIEFLY)
 
 .PHONY: deploy
-deploy: install ## sam deploy to your AWS account; asks before it changes anything
+deploy: install ## sam deploy to your AWS account; shows what would change, and asks: PARAMETERS='MinF1=0.9 …'
 	@parameters="$$(python samconfig.py default $(PARAMETERS))" && \
-	    sam deploy --guided $${parameters:+--parameter-overrides "$$parameters"}
+	    sam deploy --stack-name $(STACK) $${parameters:+--parameter-overrides "$$parameters"}
 
 .PHONY: render
 render: install ## write the workflow's and the pipeline's definitions from their Python
-	@python statemachine/workflow.py
-	@python pipeline/definition.py
+	@$(QUIET) python statemachine/workflow.py
+	@$(QUIET) python pipeline/definition.py
 
 .PHONY: lint
 lint: install ## ruff, mypy strict, cfn-lint and sam validate
@@ -88,7 +90,7 @@ check-container: install ## run a container as SageMaker would, and tell what ho
 	    $(if $(filter oci,$(RUNTIME)),--runtime oci --image retrain/$(or $(NAME),linear):latest)
 
 .PHONY: bench
-bench: install ## measure what docs/benchmarks.md says: DATA=file-or-folder; minutes, on a quiet machine
+bench: install ## measure most of docs/benchmarks.md: DATA=file-or-folder; minutes, on a quiet machine
 	@failed=0; for each in ingestion growth engine classifiers training_growth serving; do \
 	    $(LAPTOP) python -m benchmarks.$$each $(if $(DATA),--data "$(DATA)") || { failed=$$?; \
 	    test $$failed -ne 130 || break; }; done; exit $$failed

@@ -4,11 +4,11 @@ import json
 import time
 import uuid
 from dataclasses import dataclass
-from urllib.parse import urlparse
 
 from botocore.exceptions import ClientError
 
 from demo.errors import RunError
+from demo.objects import read, split
 from demo.stack import Clients, Stack
 
 JSON_LINES = "application/jsonlines"
@@ -63,7 +63,7 @@ FILM_REVIEWS = (
 
 def samples(clients: Clients, uri: str) -> tuple[Review, ...]:
     """Read the test rows that the run itself put aside, with their true labels."""
-    rows = [json.loads(line) for line in _read(clients, uri).split(b"\n") if line.strip()]
+    rows = [json.loads(line) for line in read(clients.s3, uri).split(b"\n") if line.strip()]
     return tuple(Review(str(row["text"]), str(row.get("actual", ""))) for row in rows)
 
 
@@ -110,10 +110,10 @@ def _ask_asynchronous(clients: Clients, stack: Stack, body: bytes) -> bytes:
     deadline = time.monotonic() + ANSWER_SECONDS
     while time.monotonic() < deadline:
         if _exists(clients, answer["OutputLocation"]):
-            return _read(clients, answer["OutputLocation"])
+            return read(clients.s3, answer["OutputLocation"])
         failure = answer.get("FailureLocation")
         if failure and _exists(clients, failure):
-            reason = _read(clients, failure).decode(errors="replace")
+            reason = read(clients.s3, failure).decode(errors="replace")
             raise RunError(f"{stack.asynchronous} failed on s3://{stack.bucket}/{key}: {reason[:500]}")
         time.sleep(POLL_SECONDS)
     raise RunError(
@@ -123,7 +123,7 @@ def _ask_asynchronous(clients: Clients, stack: Stack, body: bytes) -> bytes:
 
 
 def _exists(clients: Clients, uri: str) -> bool:
-    bucket, key = _split(uri)
+    bucket, key = split(uri)
     try:
         clients.s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
@@ -132,13 +132,3 @@ def _exists(clients: Clients, uri: str) -> bool:
             return False
         raise
     return True
-
-
-def _read(clients: Clients, uri: str) -> bytes:
-    bucket, key = _split(uri)
-    return clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-
-
-def _split(uri: str) -> tuple[str, str]:
-    parsed = urlparse(uri)
-    return parsed.netloc, parsed.path.lstrip("/")

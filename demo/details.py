@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from demo.objects import read, split
 from demo.stack import Clients
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ class Details:
         return [_training(each) for each in sorted(found, key=lambda each: each["CreationTime"])]
 
     def _ingested(self, job: str) -> str:
-        folder = self._output(job, "report")
-        bucket, _, prefix = folder.removeprefix("s3://").partition("/")
+        bucket, prefix = split(self._output(job, "report"))
         pages = self._clients.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
         keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
         records = sum(int(self._read(f"s3://{bucket}/{key}")["records"]) for key in keys)
@@ -91,8 +91,7 @@ class Details:
         return next(each["S3Output"]["S3Uri"].rstrip("/") for each in outputs if each["OutputName"] == name)
 
     def _read(self, uri: str) -> Any:
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        return json.loads(self._clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        return json.loads(read(self._clients.s3, uri))
 
 
 def _attempt(reader: Callable[[str], str], job: str) -> str:

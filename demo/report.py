@@ -14,6 +14,7 @@ from rich.text import Text
 from demo.ask import Answer, Exchange
 from demo.data import SAMPLE_NAME
 from demo.details import OBJECTIVE
+from demo.objects import read
 from demo.progress import Outcome, Progress
 from demo.stack import Clients
 from demo.upload import PREFIX
@@ -76,9 +77,8 @@ def print_report(
         return None
     console.print("\n[bold]Report[/]")
     target = folder / f"{progress.name}.html"
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
     try:
-        body = clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        body = read(clients.s3, uri)
     except ClientError as error:
         told = f"  {uri} cannot be read ({error}). With other rights: aws s3 cp {uri} ."
         console.print(Text(told, "yellow"), soft_wrap=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from demo.details import Details
 from demo.errors import RunError
+from demo.objects import read
 from demo.progress import Outcome, Progress, look
 from demo.stack import Clients, Stack
 from demo.upload import Dropped
@@ -137,6 +138,5 @@ class Watch:
         uri = (progress.history.find("planUri") or {}).get("planUri")
         if not uri:
             return set()
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
-        plan = json.loads(self._clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        plan = json.loads(read(self._clients.s3, uri))
         return {Dropped(each["key"], each["etag"]) for each in plan["objects"]}

@@ -107,7 +107,7 @@ def assemble(
 ) -> Model:
     """A model as it is saved: its weights rounded, the least of them left out."""
     columns = [one.columns for one in known]
-    weights = prune(columns, fitted.weights, [view.bits for view in views])
+    weights = prune(fitted.weights, [view.bits for view in views])
     tables = tuple(
         quantize(named, kept, view.bits) for named, kept, view in zip(columns, weights, views, strict=True)
     )

@@ -155,7 +155,16 @@ def descend(
     """Go through the rows in random orders until no dual variable violates optimality by more than tolerance.
 
     Where the epochs do not suffice for that, the result is the mean of the last half, which wavers less than
-    the last. `table` holds each feature's score weights, and its squared weights: one cache line.
+    the last. The arguments that `solve` has too are its own; of the others,
+
+    Args:
+        norms: The diagonal of each row's dual problem, of shape (rows, MODELS).
+        table: Of shape (features, 2 * MODELS), one cache line a feature: its score's weights, which are
+            changed, and the squares of its weights, which are not.
+        intercepts: Of shape (MODELS,); changed.
+
+    Returns:
+        The epochs that it took.
     """
     diagonal = 0.5 / cost
     active, count = chosen.copy(), len(chosen)

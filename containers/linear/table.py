@@ -105,9 +105,7 @@ def quantize(columns: NDArray[np.int32], weights: Singles, bits: int) -> Table:
     return Table(columns[kept], codes[kept], float(peak), bits)
 
 
-def prune(
-    columns: Sequence[NDArray[np.int32]], weights: Sequence[Singles], bits: Sequence[int]
-) -> list[Singles]:
+def prune(weights: Sequence[Singles], bits: Sequence[int]) -> list[Singles]:
     """Put 0 for the smallest weights, as few as make the model's file small enough."""
     sizes = np.concatenate([np.abs(one).ravel() for one in weights])
     spaces = [(1 << width) * one.shape[1] for width, one in zip(bits, weights, strict=True)]

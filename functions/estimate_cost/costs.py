@@ -83,7 +83,7 @@ class StepCost:
         """What Spot capacity saved; SageMaker bills it as fewer seconds at the full price."""
         name, billed, ran = self.step.name, self.seconds, self.seconds + self.unbilled
         if not self.unbilled:
-            return f"{name} asked for Spot capacity; all {ran:,.0f} s count here, on AWS fewer are billed."
+            return f"{name} asked for Spot capacity; all {ran:,.0f} s were billed, nothing was saved."
         saved = f"{self.unbilled / ran:.0%} saved"
         return f"{name} ran {ran:,.0f} s on Spot capacity and was billed {billed:,.0f} s: {saved}."
 
@@ -163,7 +163,7 @@ class Costs:
         parts = f"instances {self.money(self.compute)}, volumes {self.money(self.volumes)}"
         told = [
             f"Cost on AWS: about {self.money(self.total)} for this run ({parts}; prices of {prices.region} "
-            f"as of {prices.as_of}), if its jobs take as long there as they took here. Not in it: S3, "
+            f"as of {prices.as_of}), by how long its jobs took. Not in it: S3, "
             "Athena, the feature store, requests.",
             f"The {ENDPOINTS} endpoints ({self.endpoint_type}): "
             + ("price unknown." if day is None else f"{self.money(day)} a day until they are deleted."),

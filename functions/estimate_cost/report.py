@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
+from storage import split
+
 if TYPE_CHECKING:
     from costs import Costs, StepCost
     from latency import Speed
@@ -17,7 +19,7 @@ HTML = "text/html; charset=utf-8"
 
 def complete_report(s3: S3Client, uri: str, sections: Mapping[str, str]) -> None:
     """Puts each section where the report's comment of its name stands, once: a later one replaces it."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    bucket, key = split(uri)
     before = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
     after = before
     for name, section in sections.items():

@@ -38,7 +38,7 @@ def find_model_package(steps: list[PipelineExecutionStepTypeDef], execution_arn:
             return step["Metadata"]["RegisterModel"]["Arn"]
     raise NoModelPackageError(
         f"No step of {execution_arn} registered a model. Add a step of type RegisterModel to "
-        "pipeline/definition.py, or look at the execution's steps in SageMaker Studio."
+        "pipeline/model.py, or look at the execution's steps in SageMaker Studio."
     )
 
 

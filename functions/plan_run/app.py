@@ -203,12 +203,10 @@ def tuning_jobs(wanted: int, environment: Environment) -> int:
 def look_again(s3: S3Client, objects: list[RawObject], ledger: Ledger, look: LookAgain) -> Answer:
     """Counts what arrived during the run; what a failed run had planned does not count.
 
-    Otherwise a failure that persists would start itself again for ever. A failed run without a plan
-    has an unknown share in everything that is new, so nothing counts until the next event.
+    Otherwise a failure that persists would start itself again for ever. The workflow does not ask after a
+    failure that has no plan, whose share in what is new is unknown.
     """
     failed = look.outcome.status == "FAILED"
-    if failed and look.plan_uri is None:
-        return Answer(run=False, new_objects=0, objects=len(objects))
     tried = read_plan(s3, look.plan_uri) if failed and look.plan_uri else set()
     new = [item for item in objects if not ledger.lists(item) and (item.key, item.etag) not in tried]
     return Answer(run=bool(new), new_objects=len(new), objects=len(objects))

@@ -48,15 +48,12 @@ class Ledger:
 
 
 def read_ledger(dynamodb: DynamoDBClient, table: str) -> Ledger:
-    """Reads the whole ledger, as of now.
-
-    What has no eventTime was trained on before there was a feature store, which it is still new to.
-    """
+    """Reads the whole ledger, as of now."""
     pages = dynamodb.get_paginator("query").paginate(
         TableName=table,
         KeyConditionExpression="pk = :ledger",
         ExpressionAttributeValues={":ledger": {"S": "OBJECT"}},
-        ProjectionExpression="sk, etag, eventTime, #status, updatedAt",
+        ProjectionExpression="sk, etag, #status, updatedAt",
         ExpressionAttributeNames={"#status": "status"},
         ConsistentRead=True,
     )
@@ -69,6 +66,5 @@ def read_ledger(dynamodb: DynamoDBClient, table: str) -> Ledger:
             )
             for page in pages
             for item in page["Items"]
-            if "eventTime" in item
         }
     )

@@ -377,7 +377,7 @@ def test_hash_tells_every_change(job: Job, changed: Record) -> None:
             "records of an unknown split; use test, validation, train, or none: 1, for example '6'",
         ),
         ([*GOOD, record("6", text=None)], "records without an id, a time, a text or a label"),
-        ([], "there is no record as of AS_OF; ingest some"),
+        ([], "there is no record as of the run's asOf; ingest some"),
     ],
 )
 def test_refuses_records_that_make_no_dataset(job: Job, rows: list[Record], reason: str) -> None:

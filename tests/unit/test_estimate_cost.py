@@ -186,7 +186,7 @@ def test_the_text_tells_what_it_rests_on(module: ModuleType, s3: "S3Client", sag
     text = estimate(module)["text"]
     assert text.splitlines() == [
         "Cost on AWS: about 2.30 USD for this run (instances 2.30 USD, volumes 0.0000 USD; prices of "
-        "us-east-1 as of 2026-09-28), if its jobs take as long there as they took here. Not in it: S3, "
+        "us-east-1 as of 2026-09-28), by how long its jobs took. Not in it: S3, "
         "Athena, the feature store, requests.",
         "The 2 endpoints (ml.t2.medium): 2.69 USD a day until they are deleted.",
         "For comparison, aws-samples/aws-sagemaker-byoc-end2end is said to cost about 33 USD a run: "
@@ -217,7 +217,7 @@ def test_where_spot_capacity_has_no_price_nothing_is_saved(
     for job in sagemaker.jobs.values():
         job |= {"EnableManagedSpotTraining": True, "TrainingTimeInSeconds": job["BillableTimeInSeconds"]}
     assert estimate(module)["text"].splitlines()[1] == (
-        "TuneModel asked for Spot capacity; all 300 s count here, on AWS fewer are billed."
+        "TuneModel asked for Spot capacity; all 300 s were billed, nothing was saved."
     )
 
 

@@ -39,7 +39,8 @@ def test_says_what_is_missing_when_the_bound_is_reached(job: Job) -> None:
         job.run(OFFLINE_STORE_TIMEOUT_MINUTES="0.001")
     assert str(caught.value) == (
         "31 of 34 records are visible in the offline store after 0.001 minutes (raw/b.csv: 27 of 30). The "
-        "others are written and will appear: start the workflow again, or raise OFFLINE_STORE_TIMEOUT_MINUTES"
+        "others are written and will appear: start the workflow again, or raise the stack's "
+        "OfflineStoreTimeoutMinutes"
     )
     assert [file["ingested"] for file in job.report()["files"]] == [4, 30]
 

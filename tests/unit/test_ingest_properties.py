@@ -23,7 +23,6 @@ ROWS = st.lists(st.tuples(SEEN, SEEN), max_size=20, unique_by=lambda row: row[0]
 QUICKLY = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-LINE_ENDS = st.sampled_from(["\n", "\r\n"])
 
 
 @pytest.fixture

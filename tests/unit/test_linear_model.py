@@ -144,13 +144,13 @@ def test_the_least_weights_are_left_out_of_a_model_that_is_too_large(
     columns = rng.permutation(1 << BITS).astype(np.int32)[:20_000]
     weights = rng.normal(size=(20_000, 3)).astype(np.float32)
     monkeypatch.setattr(table, "MODEL_BYTES", 30_000)
-    [pruned] = table.prune([columns], [weights], [BITS])
+    [pruned] = table.prune([weights], [BITS])
     kept = pruned != 0
     assert np.abs(weights[kept]).min() >= np.abs(weights[~kept]).max()
     arrays = table.quantize(columns, pruned, BITS).arrays()
     assert 25_000 < sum(array.nbytes for array in arrays.values()) <= 30_000
     monkeypatch.undo()
-    [whole] = table.prune([columns], [weights], [BITS])
+    [whole] = table.prune([weights], [BITS])
     assert (whole == weights).all()
 
 

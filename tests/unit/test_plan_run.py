@@ -366,15 +366,6 @@ def test_quarantined_stays_out_until_its_content_changes(
     assert sorted(planned(s3, start(module, "three"))) == ["raw/good.csv", "raw/noise.csv"]
 
 
-def test_what_was_trained_on_before_there_was_a_feature_store_is_new_to_it(
-    module: ModuleType, s3: "S3Client", dynamodb: "DynamoDBClient", drop: Callable[..., str]
-) -> None:
-    item = entry("raw/a.csv", drop("raw/a.csv"))
-    del item["eventTime"]
-    dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
-    assert planned(s3, start(module)) == ["raw/a.csv"]
-
-
 @pytest.mark.usefixtures("dynamodb")
 def test_more_than_a_page_of_objects(module: ModuleType, s3: "S3Client", drop: Callable[..., str]) -> None:
     keys = [f"raw/{number:04}.csv" for number in range(1005)]
@@ -561,14 +552,6 @@ def test_look_again_counts_a_planned_object_that_was_replaced(
     plan = start(module)["planUri"]
     drop("raw/a.csv", "replaced")
     assert look(module, plan, "FAILED") == (True, 1)
-
-
-@pytest.mark.usefixtures("dynamodb")
-def test_look_again_waits_for_an_event_after_a_failure_without_a_plan(
-    module: ModuleType, drop: Callable[..., str]
-) -> None:
-    drop("raw/a.csv")
-    assert look(module, None, "FAILED") == (False, 0)
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics to publish")

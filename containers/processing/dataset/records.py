@@ -18,7 +18,7 @@ MEMORY = "1GB"  # Athena writes row groups of 128 MB, which come into memory who
 CACHE_KIB = 4096  # of the keys; what is sorted goes to disk in runs of as much
 COLUMNS = ("record_id", "event_time", "text", "label", "split", "source")
 SPLITS = ("test", "validation", "train")  # a text of several stays in the first
-NOTHING = "there is no record as of AS_OF; ingest some, or take a later time"
+NOTHING = "there is no record as of the run's asOf; ingest some, or take a later time"
 
 # The last is what is written of a row: a line of JSON each, in UTF-8.
 FOUND = """

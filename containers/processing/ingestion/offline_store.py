@@ -104,7 +104,7 @@ def late(expected: Expected, visible: Expected, timeout_s: float) -> str:
     return (
         f"{sum(visible.values()):,} of {sum(expected.values()):,} records are visible in the offline store "
         f"after {timeout_s / 60:g} minutes ({files}{more}). The others are written and will appear: "
-        "start the workflow again, or raise OFFLINE_STORE_TIMEOUT_MINUTES"
+        "start the workflow again, or raise the stack's OfflineStoreTimeoutMinutes"
     )
 
 

@@ -172,7 +172,7 @@ def calibrated(assessment: Assessment, champion: Scores | None) -> str:
     error = f"{100 * assessment.calibration.expected_error:.1f}"
     words = (
         '<p class="soft">On the dotted line, answers given with 90% are right nine times in ten. The '
-        f"model's lie {error} points off on average.</p>"
+        f"model's probabilities are {error} points off on average.</p>"
     )
     return section("Calibration", words, reliability(measured), keys(names))
 
