@@ -83,7 +83,7 @@ class StepCost:
         """What Spot capacity saved; SageMaker bills it as fewer seconds at the full price."""
         name, billed, ran = self.step.name, self.seconds, self.seconds + self.unbilled
         if not self.unbilled:
-            return f"{name} asked for Spot capacity; all {ran:,.0f} s were billed, nothing was saved."
+            return f"{name} asked for Spot capacity; all {ran:,.0f} s count as billed, nothing was saved."
         saved = f"{self.unbilled / ran:.0%} saved"
         return f"{name} ran {ran:,.0f} s on Spot capacity and was billed {billed:,.0f} s: {saved}."
 

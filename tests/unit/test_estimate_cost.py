@@ -217,7 +217,7 @@ def test_where_spot_capacity_has_no_price_nothing_is_saved(
     for job in sagemaker.jobs.values():
         job |= {"EnableManagedSpotTraining": True, "TrainingTimeInSeconds": job["BillableTimeInSeconds"]}
     assert estimate(module)["text"].splitlines()[1] == (
-        "TuneModel asked for Spot capacity; all 300 s were billed, nothing was saved."
+        "TuneModel asked for Spot capacity; all 300 s count as billed, nothing was saved."
     )
 
 
