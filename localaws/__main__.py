@@ -58,8 +58,8 @@ def _add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.argument_default = argparse.SUPPRESS  # what was not asked for is Settings' to say
     parser.add_argument("--port", type=int, help=f"on {HOST} (default: {DEFAULT_PORT})")
     parser.add_argument("--region", help=f"(default: {DEFAULT_REGION})")
-    parser.add_argument("--images", type=_folder, help=f"folder of the images (default: {DEFAULT_IMAGES})")
-    parser.add_argument("--workdir", type=_folder, help=f"for its files (default: {DEFAULT_WORKDIR})")
+    parser.add_argument("--images", type=Path, help=f"folder of the images (default: {DEFAULT_IMAGES})")
+    parser.add_argument("--workdir", type=Path, help=f"for its files (default: {DEFAULT_WORKDIR})")
     parser.add_argument(
         "--wait-scale",
         type=float,
@@ -86,30 +86,27 @@ def _add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
-def _folder(path: str) -> Path:
-    return Path(path).resolve()
-
-
 def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(arguments).items() if name != "do"}
 
 
-def _settings(arguments: argparse.Namespace) -> Settings:
-    folders = {"workdir": _folder(DEFAULT_WORKDIR), "images": _folder(DEFAULT_IMAGES)}
-    return Settings(**(folders | _asked(arguments)))
+def _settings(arguments: argparse.Namespace, folder: Path | None = None) -> Settings:
+    """The settings of a command line that was given in a folder, or in this one."""
+    asked = {"workdir": DEFAULT_WORKDIR, "images": DEFAULT_IMAGES} | _asked(arguments)
+    folders = {name: ((folder or Path.cwd()) / asked[name]).resolve() for name in ("workdir", "images")}
+    return Settings(**(asked | folders))
 
 
 def _up(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
-    same = [
-        f"--{name.replace('_', '-')}={value}" for name, value in asdict(settings).items() if value is not None
-    ]
+    same = [_option(settings, name) for name, value in asdict(settings).items() if value is not None]
     try:
         started = lifecycle.up(settings, same)
+        other = [] if started else _other_than_asked(arguments, settings)
     except lifecycle.LifecycleError as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
-    if not started and (other := _other_than_asked(arguments, settings)):
+    if other:
         print(
             f"localaws: it is up already, with {', '.join(other)}: stop it first (down), "
             "which forgets what it holds, or leave the option out",
@@ -121,14 +118,18 @@ def _up(arguments: argparse.Namespace) -> int:
 
 
 def _other_than_asked(arguments: argparse.Namespace, settings: Settings) -> list[str]:
-    """The options of the one that is up where others were asked for, as its command line has them."""
-    parser = argparse.ArgumentParser()
-    running = _settings(_add_settings(parser).parse_args(lifecycle.arguments(settings)))
+    """The options of the one that is up where others were asked for."""
+    words, folder = lifecycle.started_with(settings)
+    running = _settings(_add_settings(argparse.ArgumentParser()).parse_args(words), folder)
     return [
-        f"--{name.replace('_', '-')}={getattr(running, name)}"
-        for name, value in _asked(arguments).items()
-        if getattr(running, name) != value
+        _option(running, name)
+        for name in _asked(arguments)
+        if getattr(running, name) != getattr(settings, name)
     ]
+
+
+def _option(settings: Settings, name: str) -> str:
+    return f"--{name.replace('_', '-')}={getattr(settings, name)}"
 
 
 def _down(arguments: argparse.Namespace) -> int:

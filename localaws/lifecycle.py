@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import psutil
 
@@ -42,13 +43,17 @@ def process(settings: Settings) -> psutil.Process | None:
     return None
 
 
-def arguments(settings: Settings) -> list[str]:
-    """The command line's options that the process was started with; none where there is no process."""
+def started_with(settings: Settings) -> tuple[list[str], Path]:
+    """The command line's options of the process that is up, and the folder that they were given in.
+
+    Raises:
+        LifecycleError: There is no process.
+    """
     with contextlib.suppress(psutil.Error):
         if found := process(settings):
             words = found.cmdline()
-            return words[words.index("serve") + 1 :]
-    return []
+            return words[words.index("serve") + 1 :], Path(found.cwd())
+    raise LifecycleError(f"Nothing serves {HOST}:{settings.port} any more")
 
 
 def up(settings: Settings, arguments: list[str]) -> bool:

@@ -19,6 +19,8 @@ from toolkit.rows import Rows, hold_out, known_labels, places
 from trainer import Split, Trainer
 from world import World
 
+IDENTITY_DIGITS = 8  # hexadecimal: exact in a float64's sum over two million processes
+
 
 def finetune(job: Job, settings: Settings, base: Base, world: World) -> None:
     """Learn from the channel train; keep the model that does best on the rows held out.
@@ -58,6 +60,12 @@ def run(job: Job, settings: Settings, base: Base, world: World) -> None:
     torch.manual_seed(settings.seed)
     model, tokenizer = pretrained.load(base, labels, settings)
     identity = checkpoint.identity(settings, rows, model.state_dict())
+    # Before the processes meet to share a model, which fails in its own words.
+    if not world.agree(int(identity[:IDENTITY_DIGITS], 16)):
+        raise ContainerError(
+            "the instances have other rows, hyperparameters or base models than each other; give each all of "
+            "them, with an S3DataDistributionType of FullyReplicated"
+        )
     train, kept_back = (split(tokenizer, rows.texts, actual, chosen) for chosen in (~held, held))
     trainer = Trainer(job, settings, world, model, train, kept_back, identity)
     trainer.log(f"{base}; labels: {', '.join(labels)}; {world.size} process(es) on {world.device.type}")

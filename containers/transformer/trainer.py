@@ -18,8 +18,6 @@ from toolkit.job import Job
 from torch.nn.functional import cross_entropy
 from world import World, autocast
 
-IDENTITY_DIGITS = 12  # hexadecimal, of which a float64 holds 13
-
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -84,8 +82,8 @@ class Trainer:
     def run(self) -> bool:
         """Train to the end; False if the job was interrupted before, and a checkpoint tells where."""
         progress, settings = self.progress, self.settings
-        if progress.due:
-            self.evaluate()
+        if progress.due and not self.evaluate():
+            return self.leave()
         for batch in self.remaining_batches():
             if settings.patience and progress.stale >= settings.patience:
                 self.log(f"no better since step {progress.best_step}: stops after step {progress.step}")
@@ -95,12 +93,10 @@ class Trainer:
             self.learn(batch)
             if progress.step % settings.log_steps == 0:
                 self.tell()
-            if self.evaluates():
-                self.evaluate()
+            if self.evaluates() and not self.evaluate():
+                return self.leave()
             if progress.step % settings.checkpoint_steps == 0:
                 self.save()
-        if progress.due:
-            return self.leave()
         self.tell()
         return True
 
@@ -196,10 +192,11 @@ class Trainer:
         place, times = self.progress.step % self.epoch_steps, self.settings.evaluations_per_epoch
         return place == 0 or place * times // self.epoch_steps > (place - 1) * times // self.epoch_steps
 
-    def evaluate(self) -> None:
+    def evaluate(self) -> bool:
         """Measure on the rows held out; remember the weights if they are the best so far.
 
-        It may take longer than SageMaker waits after SIGTERM: interrupted, it is left for the next process.
+        It may take longer than SageMaker waits after SIGTERM. False if it was interrupted: the process that
+        goes on from the checkpoint begins with it.
         """
         self.world.wait()
         started = monotonic()
@@ -216,7 +213,7 @@ class Trainer:
                 total += self.losses(self.model, self.held, part)[1]
         self.progress.due = world.any(self.job.interrupted.is_set())
         if self.progress.due:
-            return
+            return False
         loss, rows, right, _ = world.sum(total)
         progress, log_loss, accuracy = self.progress, loss / rows, right / rows
         progress.stale += 1
@@ -232,6 +229,7 @@ class Trainer:
                 "validation", step=progress.step, rows=int(rows), accuracy=accuracy, log_loss=log_loss
             )
         self.told += monotonic() - started
+        return True
 
     def save(self) -> None:
         """Write a checkpoint, from which any number of processes can go on."""
@@ -251,13 +249,8 @@ class Trainer:
         """Go on from the checkpoint, if there is one.
 
         Raises:
-            ContainerError: It is not this training's, or not every instance has it, or the same rows.
+            ContainerError: It is not this training's, or not every instance has it.
         """
-        if not self.world.agree(int(self.identity[:IDENTITY_DIGITS], 16)):
-            raise ContainerError(
-                "the instances have other rows, hyperparameters or base models than each other; give each "
-                "all of them, with an S3DataDistributionType of FullyReplicated"
-            )
         state = checkpoint.load(self.job.checkpoint_dir, self.identity)
         if state is not None:
             self.progress = Progress(**state["progress"])

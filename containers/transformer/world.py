@@ -51,7 +51,7 @@ class World:
         return self.sum(torch.tensor([float(here)]))[0] > 0 if self.size > 1 else here
 
     def agree(self, number: int) -> bool:
-        """Whether all processes have this number, which is below 2**53."""
+        """Whether all processes have this number, which times their count is below 2**53."""
         total = self.sum(torch.tensor([float(number)], dtype=torch.float64))[0]
         return not self.any(total != number * self.size)
 

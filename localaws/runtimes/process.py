@@ -28,7 +28,7 @@ READ_BYTES = 65_536
 LAST_WORDS_SECONDS = 5.0  # how long output may go on after the process has ended
 LOOPBACK = "127.0.0.1,localhost"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-# A container inherits nothing of the server's environment but the way out to the network.
+# A container inherits nothing of the server's environment but its way to the network, and which GPUs to see.
 INHERITED = (
     *PROXIES,
     "SSL_CERT_FILE",
@@ -36,6 +36,7 @@ INHERITED = (
     "REQUESTS_CA_BUNDLE",
     "CURL_CA_BUNDLE",
     "AWS_CA_BUNDLE",
+    "CUDA_VISIBLE_DEVICES",
 )
 _OPT_ML_PATH = re.compile(rf"(?:^|(?<=[=:])){re.escape(OPT_ML)}(?=/|$)")
 

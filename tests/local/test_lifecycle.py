@@ -78,7 +78,7 @@ def test_options_that_the_one_that_is_up_does_not_have_are_refused(tmp_path: Pat
     started_with = "--spot-interruption-after=5"
     assert localaws("up", *where, started_with).returncode == 0
     try:
-        for same in ((), (started_with,), ("--runtime=process", "--images=containers")):
+        for same in ((), (started_with,), ("--runtime=process", "--images=./containers")):
             assert "was up already" in localaws("up", *where, *same).stdout
         other = localaws("up", *where, "--spot-interruption-after=6", "--runtime=oci")
         assert other.returncode == 1

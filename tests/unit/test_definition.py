@@ -455,6 +455,16 @@ def test_a_command_is_given_the_variables_that_it_reads(step: str, module: str) 
     assert TUNED.steps[step]["Arguments"]["Environment"].keys() - {"AWS_DEFAULT_REGION"} == read
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_jobs_wait_for_an_instance_that_another_has(name: str) -> None:
+    """Two steps may need a quota at the same time, as EvaluateQuality and CompareModels do."""
+    jobs = ("Processing", "Training", "Tuning", "Transform")
+    for step in DEFINITIONS[name].steps.values():
+        retried = [policy["ExceptionType"] for policy in step.get("RetryPolicies", [])]
+        waits = ["SageMaker.RESOURCE_LIMIT", "SageMaker.CAPACITY_ERROR"]
+        assert retried == ([waits] if step["Type"] in jobs else []), step["Name"]
+
+
 def test_what_calls_aws_is_told_the_region() -> None:
     """SageMaker tells a processing job none that boto3 reads."""
     called = {name for name in ("ingestion", "dataset", "quality") if calls_aws(name)}

@@ -275,6 +275,7 @@ def test_a_server_whose_device_is_lost_ends_for_another_to_begin(start: Start) -
     assert (slow.result().status, lost.result().status) == (200, 500)
     assert server.process.wait(PATIENCE) == 1
     assert "an illegal memory access was encountered" in server.log.read_text()
+    assert server.log.read_text().endswith("error: the model's device is lost to this process\n")
 
 
 def test_a_worker_whose_device_is_lost_is_followed_by_another(start: Start) -> None:

@@ -49,8 +49,8 @@ def test_in_a_batch_transform_each_worker_can_hold_all_that_is_sent(
 
 
 def test_no_more_is_asked_for_at_the_same_time_than_sagemaker_sends(tmp_path: Path) -> None:
-    def told(workers: int, megabytes: int = 25) -> tuple[int, int]:
-        settings = Settings(tmp_path, workers=workers, body_bytes=megabytes << 20)
+    def told(workers: int, megabytes: int = 25, held: int = 40) -> tuple[int, int]:
+        settings = Settings(tmp_path, workers=workers, body_bytes=megabytes << 20, held_bodies=held)
         application = Application(Obedient(), Meters(), settings)
         parameters = json.loads(application.execution_parameters().body)
         return parameters["MaxConcurrentTransforms"], parameters["MaxPayloadInMB"]
@@ -58,6 +58,7 @@ def test_no_more_is_asked_for_at_the_same_time_than_sagemaker_sends(tmp_path: Pa
     assert told(3) == (3, 6)
     assert told(40) == (16, 6)
     assert told(40, 2) == (40, 2)
+    assert told(8, held=4) == (4, 6)
 
 
 @pytest.mark.parametrize(

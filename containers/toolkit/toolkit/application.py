@@ -135,7 +135,9 @@ class Application:
         """What a batch transform job should do where it was not told."""
         megabytes = min(PAYLOAD_MEGABYTES, max(1, self.settings.body_bytes // MEGABYTE))
         parameters = {
-            "MaxConcurrentTransforms": min(self.settings.workers or 1, TRANSFORMS_MEGABYTES // megabytes),
+            "MaxConcurrentTransforms": min(
+                self.settings.workers or 1, self.settings.held_bodies, TRANSFORMS_MEGABYTES // megabytes
+            ),
             "BatchStrategy": "MULTI_RECORD",
             "MaxPayloadInMB": megabytes,
         }

@@ -90,15 +90,16 @@ def work(
 ) -> int:
     """Be a worker; the exit code."""
 
-    async def answer() -> bool:
+    async def answer() -> str:
         application = Application(classifier, meters, settings)
         worker = Worker(application, settings, AccessLog() if settings.access_log else None)
-        return await worker.run(listening, lifeline) and not application.lost
+        if not await worker.run(listening, lifeline):
+            return f"not all was answered within {settings.drain_seconds:g} s"
+        return "the model's device is lost to this process" if application.lost else ""
 
-    if uvloop.run(answer()):
-        return 0
-    tell(f"not all was answered within {settings.drain_seconds:g} s, or the model's device was lost")
-    return 1
+    if reason := uvloop.run(answer()):
+        tell(reason)
+    return 1 if reason else 0
 
 
 class Workers:

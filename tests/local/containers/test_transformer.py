@@ -103,12 +103,13 @@ def test_processes_and_instances_learn_what_one_process_learns(
 
 
 def test_an_evaluation_that_is_interrupted_is_made_by_the_next_process(train: Train, tmp_path: Path) -> None:
-    """It takes seconds here, and could take longer than SageMaker waits."""
-    more = "".join(json.dumps(row) + "\n" for row in rows(8000, 5))
+    """It takes seconds here, by passes of two rows, and could take longer than SageMaker waits."""
+    more = "".join(json.dumps(row) + "\n" for row in rows(4000, 5))
+    settings = {"epochs": "2", "tokens_per_pass": "64"}
 
     def job(name: str, earlier: Path | None = None) -> Path:
         base = tmp_path / name
-        lay_out(base, epochs="2") if earlier is None else after(earlier, base, epochs="2")
+        lay_out(base, **settings) if earlier is None else after(earlier, base, **settings)
         with (base / "input/data/validation/rows.jsonl").open("a") as file:
             file.write(more)
         return base
@@ -134,7 +135,7 @@ def test_instances_that_have_other_rows_than_each_other_are_refused(train: Train
         resources = {"current_host": host, "hosts": hosts, "network_interface_name": "lo"}
         (base / "input/config/resourceconfig.json").write_text(json.dumps(resources))
         with (base / "input/data/train/rows.jsonl").open("a") as file:
-            file.write(json.dumps(rows(2, 6)[number]) + "\n")
+            file.write(json.dumps({"text": "another", "label": ["fine", "other"][number]}) + "\n")
         instances.append(train(base, **WITHOUT_GPU))
     for instance in instances:
         assert instance.container.wait(PATIENCE) == 1, instance.said
