@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from toolkit.job import Job
 PORTS = range(20_000, 30_000)  # below those that systems give to clients
 JOIN_SECONDS = 900
 PASS_ON_SECONDS = 0.1
+LOOPBACKS = ("lo", "lo0")  # Linux's, macOS's
 
 
 def launch(job: Job) -> None:
@@ -54,7 +56,9 @@ def torchrun(job: Job, base: Base, processes: int) -> None:
 
     hosts = sorted(job.resources.hosts)
     alone = len(hosts) == 1
-    if not alone:
+    if alone:  # by the host's name gloo might find an address that others reach, or none
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback())
+    else:
         for backend in ("GLOO", "NCCL"):
             os.environ[f"{backend}_SOCKET_IFNAME"] = job.resources.network_interface_name
     config = LaunchConfig(
@@ -77,6 +81,11 @@ def torchrun(job: Job, base: Base, processes: int) -> None:
     except ChildFailedError as error:
         if not job.interrupted.is_set():  # otherwise one had not begun yet: the last checkpoint stands
             raise ContainerError(reason(error.get_first_failure()[1].message)) from error
+
+
+def loopback() -> str:
+    """The network interface that leads nowhere else."""
+    return next(name for _, name in socket.if_nameindex() if name in LOOPBACKS)
 
 
 def port(job: str) -> int:
