@@ -129,7 +129,8 @@ def _other_than_asked(arguments: argparse.Namespace, settings: Settings) -> list
 
 
 def _option(settings: Settings, name: str) -> str:
-    return f"--{name.replace('_', '-')}={getattr(settings, name)}"
+    option, value = f"--{name.replace('_', '-')}", getattr(settings, name)
+    return f"no {option}" if value is None else f"{option}={value}"
 
 
 def _down(arguments: argparse.Namespace) -> int:

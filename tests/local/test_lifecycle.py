@@ -88,6 +88,17 @@ def test_options_that_the_one_that_is_up_does_not_have_are_refused(tmp_path: Pat
         assert "is down" in localaws("down", *where).stdout
 
 
+def test_an_option_that_the_one_that_is_up_was_not_given_is_refused(tmp_path: Path) -> None:
+    where = (f"--port={free_port()}", f"--workdir={tmp_path}")
+    assert localaws("up", *where).returncode == 0
+    try:
+        refused = localaws("up", *where, "--spot-interruption-after=5")
+        assert refused.returncode == 1
+        assert "up already, with no --spot-interruption-after: stop it first" in refused.stderr
+    finally:
+        assert "is down" in localaws("down", *where).stdout
+
+
 def test_a_second_one_leaves_the_first_as_it_is(tmp_path: Path) -> None:
     port = free_port()
     options = (f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
