@@ -23,7 +23,7 @@ from benchmarks.report import Bound, Report, table
 from benchmarks.rows import Row
 
 PEERS = Path(__file__).parent / "peers"
-GPU = Path("/dev/nvidia0")  # where the image's server looks for one
+GPU = Path("/dev/nvidia0")
 CPU = "CPU"  # as `prepare` names it
 SIZES = {"tiny": (64, 2), "distilbert": (768, 6), "bert-base": (768, 12)}  # width, layers
 LARGE = ("distilbert", "bert-base")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from batches import by_length, passes
 from encoding import Ints, encode
-from gpu import has_gpu, usable_gpus
+from gpu import usable_gpus
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from toolkit.classifier import Batching
@@ -64,7 +64,7 @@ def load(folder: Path) -> TransformerClassifier:
         config = json.loads((folder / "config.json").read_text("utf-8"))
         labels = [config["id2label"][str(place)] for place in range(len(config["id2label"]))]
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        logits = on_gpu(folder) if has_gpu() and usable_gpus() else on_cpus(folder)
+        logits = on_gpu(folder) if usable_gpus() else on_cpus(folder)
         return TransformerClassifier(labels, tokenizer, config["pad_token_id"], logits)
     except ContainerError:
         raise

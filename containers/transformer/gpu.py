@@ -20,9 +20,11 @@ def usable_gpus() -> int:
     Raises:
         ContainerError: There is one, and it cannot. It would be paid for, and a CPU do its work.
     """
+    if not has_gpu():
+        return 0
     import torch
 
-    if torch.version.cuda is None or not has_gpu():
+    if torch.version.cuda is None:
         return 0
     try:
         torch.cuda.init()
