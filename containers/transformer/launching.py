@@ -18,7 +18,6 @@ from toolkit.hyperparameters import parse
 from toolkit.job import Job
 
 PORTS = range(20_000, 30_000)  # below those that systems give to clients
-JOIN_SECONDS = 900
 PASS_ON_SECONDS = 0.1
 LOOPBACKS = ("lo", "lo0")  # Linux's, macOS's
 
@@ -51,25 +50,27 @@ def launch(job: Job) -> None:
 
 def torchrun(job: Job, base: Base, processes: int) -> None:
     """Start this instance's processes, wait for them, and pass on what interrupts this one."""
+    from meeting import Meeting
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.elastic.rendezvous import rendezvous_handler_registry
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     hosts = sorted(job.resources.hosts)
-    alone = len(hosts) == 1
-    if alone:  # by the host's name gloo might find an address that others reach, or none
+    if len(hosts) == 1:  # by the host's name gloo might find an address that others reach, or none
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback())
+        meeting = Meeting(["127.0.0.1"], rank=0)
     else:
         for backend in ("GLOO", "NCCL"):
             os.environ[f"{backend}_SOCKET_IFNAME"] = job.resources.network_interface_name
+        meeting = Meeting(hosts, hosts.index(job.resources.current_host), port(job.name))
+    rendezvous_handler_registry.register(meeting.get_backend(), lambda _: meeting)
     config = LaunchConfig(
         min_nodes=len(hosts),
         max_nodes=len(hosts),
         nproc_per_node=processes,
-        run_id="training",
-        rdzv_backend="c10d" if alone else "static",
-        rdzv_endpoint="localhost:0" if alone else f"{hosts[0]}:{port(job.name)}",
-        rdzv_configs={"rank": hosts.index(job.resources.current_host), "timeout": JOIN_SECONDS},
-        local_addr="localhost" if alone else job.resources.current_host,
+        run_id=meeting.get_run_id(),
+        rdzv_backend=meeting.get_backend(),
+        local_addr=meeting.instances[meeting.rank],
         max_restarts=0,
         signals_to_handle="SIGINT",  # on SIGTERM it would not let them save
     )

@@ -82,6 +82,7 @@ def test_processes_and_instances_learn_what_one_process_learns(
     # tokens_per_pass makes each process need several passes a step.
     first = train(lay_out(tmp_path / "first", processes="2", tokens_per_pass="128"), **WITHOUT_GPU)
     first.wait_for("train:step=8;")
+    assert first.addresses() == {"127.0.0.1"}
     first.interrupt()
     assert "2 process(es) on cpu" in first.said
 
@@ -92,6 +93,8 @@ def test_processes_and_instances_learn_what_one_process_learns(
         resources = {"current_host": host, "hosts": hosts, "network_interface_name": "lo"}
         (base / "input/config/resourceconfig.json").write_text(json.dumps(resources))
         instances.append(train(base, **WITHOUT_GPU))
+    instances[0].wait_for("train:step=")
+    assert instances[0].addresses() == {"127.0.0.1"}
     leader, follower = [each.finish() for each in instances]
     losses = first.metric("train:loss") + leader.metric("train:loss")
     assert losses == pytest.approx(unbroken.metric("train:loss"), abs=1e-4)

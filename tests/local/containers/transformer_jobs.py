@@ -8,9 +8,11 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
+
+import psutil
 
 from localaws.runtimes.container import Container, ContainerSpec
 from localaws.runtimes.process import ProcessRuntime
@@ -76,7 +78,8 @@ class Running:
     def __init__(self, runtime: ProcessRuntime, base: Path, *command: str, **environment: str) -> None:
         self.base = base
         self.lines: list[str] = []
-        own = {**ONE_CORE, "TRAINING_JOB_NAME": f"{base.parent.name}-{os.getpid()}", **environment}
+        self.job = f"{base.parent.name}-{os.getpid()}"
+        own = {**ONE_CORE, "TRAINING_JOB_NAME": self.job, **environment}
         self.container: Container = runtime.start(ContainerSpec(IMAGE, command, base, own, self.lines.append))
 
     @property
@@ -104,6 +107,16 @@ class Running:
     def metric(self, name: str) -> list[float]:
         """The values that it printed."""
         return [float(value) for value in re.findall(rf"{name}=([0-9.]+);", self.said)]
+
+    def addresses(self) -> set[str]:
+        """Those on which the job's processes listen."""
+        found = set()
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if process.environ().get("TRAINING_JOB_NAME") == self.job:
+                    sockets = process.net_connections("tcp")
+                    found |= {each.laddr.ip for each in sockets if each.status == psutil.CONN_LISTEN}
+        return found
 
 
 def free_port() -> int:
