@@ -77,7 +77,6 @@ class OfflineStore:
     def delete(self, group: int) -> None:
         """Write what is still due of a group, if it can be: what fails is not tried again."""
         self._deleted.add(group)
-        self._retry_at.pop(group, None)
 
     def widen(self, group: int, schema: Schema) -> None:
         """Write a group's records with the features that it has now."""
@@ -110,7 +109,7 @@ class OfflineStore:
                     self._flush(group)
 
     def _flush(self, group: int) -> None:
-        if time.monotonic() < self._retry_at.get(group, 0.0):
+        if group not in self._deleted and time.monotonic() < self._retry_at.get(group, 0.0):
             return
         # In this order: no record that came until then has features that the destination does not know.
         until = int((time.time() - self._lag) * 1e6)

@@ -88,22 +88,23 @@ def test_another_case_of_the_name_is_the_same_job(jobs: PatientJobs) -> None:
 def test_close_waits_for_all_jobs_together(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CLOSING_SECONDS", 0.5)
     reluctant = PatientJobs(account.platform, reluctance=3)
-    names = [f"job-{index}" for index in range(5)]
+    names = [f"job-{index}" for index in range(30)]
     for name in names:
         reluctant.start(name)
     began = time.monotonic()
     reluctant.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # one after the other: 15
     wait_until(lambda: {reluctant.status(name) for name in names} == {"Stopped"}, 20)
 
 
-def test_close_does_not_wait_longer_than_it_must(account: Account) -> None:
+def test_close_does_not_wait_longer_than_it_must(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CLOSING_SECONDS", 60.0)
     jobs = PatientJobs(account.platform)
     jobs.start("one")
     began = time.monotonic()
     jobs.close()
     assert jobs.status("one") == "Stopped"
-    assert time.monotonic() - began < module.CLOSING_SECONDS
+    assert time.monotonic() - began < 30
     with pytest.raises(ServiceUnavailable, match="shutting down"):
         jobs.start("two")
 
@@ -128,6 +129,14 @@ def test_of_a_cluster_that_cannot_start_whole_nothing_is_left(platform: Platform
         job.run_cluster(specs)
     left = [process.cmdline() for process in psutil.Process().children(recursive=True)]
     assert not [words for words in left if any("obedient" in word for word in words)]
+
+
+def test_what_it_ran_before_counts_towards_max_runtime(platform: Platform, tmp_path: Path) -> None:
+    request = {"StoppingCondition": {"MaxRuntimeInSeconds": 3600}}
+    job = Job("one", "arn", request, "role", platform, "one/algo-1-0", seconds=3600.0)
+    job.run_cluster([ContainerSpec(IMAGE, ("work",), tmp_path, {"CODE": "time.sleep(600)"})])
+    assert job.exceeded == "MaxRuntimeInSeconds"
+    assert job.seconds > 3600
 
 
 def test_a_job_that_has_run_its_time_is_not_interrupted_besides(platform: Platform, tmp_path: Path) -> None:

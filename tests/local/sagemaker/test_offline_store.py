@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from localaws.sagemaker.featurestore.offline_store import Destination, OfflineStore
+from localaws.sagemaker.featurestore.offline_store import FLUSH_SECONDS, Destination, OfflineStore
 from localaws.sagemaker.featurestore.record_store import RecordStore, Write
 from localaws.sagemaker.featurestore.schema import Schema
 from localaws.sagemaker.platform import Platform
@@ -158,15 +158,16 @@ def test_what_the_role_may_not_write_blocks_and_is_not_lost(
 
 
 def test_a_deleted_group_whose_bucket_is_gone_is_not_tried_for_ever(
-    platform: Platform, tmp_path: Path, role_arn: str
+    platform: Platform, tmp_path: Path, role_arn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("localaws.sagemaker.featurestore.offline_store.RETRY_SECONDS", 600.0)
     destination = Destination("gone", role_arn, S3Uri(f"no-bucket-{uuid.uuid4().hex}", "gone"), SCHEMA)
     offline = Offline(platform, tmp_path, destination, lag=0.0)
     offline.write(1)
     wait_until(lambda: offline.store.status(1)["Status"] == "Blocked")
     assert offline.records.pending_groups() == [1]
     offline.store.delete(1)
-    wait_until(lambda: not offline.records.pending_groups(), 2)
+    wait_until(lambda: not offline.records.pending_groups())
     offline.close()
 
 
@@ -209,8 +210,10 @@ def test_a_record_is_seen_when_the_lag_is_over(bucket: Bucket, slow: Offline) ->
 
 
 def test_a_stream_of_writes_is_few_files(bucket: Bucket, slow: Offline) -> None:
+    begun = time.monotonic()
     for number in range(100):
         slow.write(number)
         time.sleep(0.02)
     wait_until(lambda: not slow.records.pending_groups())
-    assert 1 <= len(bucket.keys("slow/")) <= 6
+    most = (time.monotonic() - begun) / FLUSH_SECONDS[1] + 1
+    assert 1 <= len(bucket.keys("slow/")) <= most

@@ -13,8 +13,8 @@ def test_all_calls_are_made_at_once() -> None:
 def test_all_waits_together_are_bounded() -> None:
     gate = threading.Event()
     began = time.monotonic()
-    at_once([gate.wait] * 5, 0.2)
-    assert 0.2 <= time.monotonic() - began < 1
+    at_once([gate.wait] * 50, 0.2)
+    assert 0.2 <= time.monotonic() - began < 5  # each for itself: 10
     gate.set()
 
 

@@ -1,6 +1,7 @@
 """Tuning jobs, whose training jobs are processes."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -150,9 +151,12 @@ def test_less_can_be_better_and_the_last_value_counts(jobs: TuningJobs, request_
 
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_as_many_run_side_by_side_as_may(
-    jobs: TuningJobs, request_of: Request, job_name: str, parallel: int
+    jobs: TuningJobs, request_of: Request, job_name: str, tmp_path: Path, parallel: int
 ) -> None:
-    code = PARABOLA + "time.sleep(0.5)"
+    code = PARABOLA + (
+        f"here = Path('{tmp_path}'); (here / p['x']).touch()\n"
+        f"while len(list(here.iterdir())) < {parallel}: time.sleep(0.01)"
+    )
     ended(jobs, request_of(code, ResourceLimits={"MaxParallelTrainingJobs": parallel}))
     spans = [(item["TrainingStartTime"], item["TrainingEndTime"]) for item in listed(jobs, job_name)]
     at_once = [sum(start <= moment < end for start, end in spans) for moment, _ in spans]
@@ -211,9 +215,10 @@ def test_a_stop_ends_everything(jobs: TuningJobs, training: TrainingJobs, reques
     assert jobs.describe({NAME: name})["TrainingJobStatusCounters"]["InProgress"] == 2
     with pytest.raises(ResourceInUse):
         jobs.delete({NAME: name})
-    jobs.stop({NAME: name})
-    assert jobs.describe({NAME: name})[STATUS] == "Stopping"
-    record = end_of(jobs, name, 5)
+    with jobs.records.lock:  # it cannot end before it is looked at
+        jobs.stop({NAME: name})
+        assert jobs.describe({NAME: name})[STATUS] == "Stopping"
+    record = end_of(jobs, name)
     assert record[STATUS] == "Stopped"
     assert record["TrainingJobStatusCounters"]["Stopped"] == 2
     summaries = listed(jobs, name)
@@ -241,7 +246,7 @@ def test_no_training_job_is_started_after_a_stop(
 
     monkeypatch.setattr(jobs, "_create_training", create_while_a_stop_comes)
     jobs.create(request)
-    assert end_of(jobs, request[NAME], 10)[STATUS] == "Stopped"
+    assert end_of(jobs, request[NAME])[STATUS] == "Stopped"
     [trained] = training.list({})["TrainingJobSummaries"]
     assert trained["TrainingJobStatus"] == "Stopped"
 
@@ -254,8 +259,9 @@ def test_a_training_job_that_somebody_stops_is_one_of_the_search(
     jobs.create(request)
     wait_until(lambda: jobs.describe({NAME: name})["TrainingJobStatusCounters"]["Completed"] == 3)
     [left] = listed(jobs, name, StatusEquals="InProgress")
-    wait_until(lambda: training.describe({"TrainingJobName": left["TrainingJobName"]}).get("_Metrics"))
-    training.stop({"TrainingJobName": left["TrainingJobName"]})
+    left_name = {"TrainingJobName": left["TrainingJobName"]}
+    wait_until(lambda: training.describe(left_name)["_Metrics"].values("score"))
+    training.stop(left_name)
     record = end_of(jobs, name)
     assert record[STATUS] == "Completed"
     assert record["TrainingJobStatusCounters"]["Stopped"] == 1
@@ -264,8 +270,9 @@ def test_a_training_job_that_somebody_stops_is_one_of_the_search(
 
 
 def test_the_end_of_the_service_is_the_end_of_a_tuning_job(
-    jobs: TuningJobs, training: TrainingJobs, request_of: Request, job_name: str
+    jobs: TuningJobs, request_of: Request, job_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("localaws.sagemaker.jobs.CLOSING_SECONDS", 60.0)
     jobs.create(request_of(PARABOLA + "time.sleep(600)"))
     wait_until(lambda: len(listed(jobs, job_name)) == 4)
     jobs.close()
@@ -322,8 +329,13 @@ def test_a_target_that_is_reached_ends_the_search(jobs: TuningJobs, request_of: 
 
 def test_time_that_is_up_ends_the_search(jobs: TuningJobs, request_of: Request, job_name: str) -> None:
     request = request_of(PARABOLA + "time.sleep(600 if x else 0)")
-    request[CONFIG]["ResourceLimits"]["MaxRuntimeInSeconds"] = 2  # SageMaker takes no less than 120
-    record = ended(jobs, request)
+    request[CONFIG]["ResourceLimits"]["MaxRuntimeInSeconds"] = 3600
+    jobs.create(request)
+    described = {NAME: job_name}
+    wait_until(lambda: jobs.describe(described)["TrainingJobStatusCounters"]["Completed"] == 1)
+    wait_until(lambda: len(listed(jobs, job_name)) == 4)
+    jobs.describe(described)["_Search"]._deadline = 0.0
+    record = end_of(jobs, job_name)
     assert record[STATUS] == "Completed"
     statuses = [item["TrainingJobStatus"] for item in listed(jobs, job_name)]
     assert statuses == ["Completed", "Stopped", "Stopped", "Stopped"]

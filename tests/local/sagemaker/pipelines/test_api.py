@@ -5,6 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any, cast
 
 import botocore.exceptions
@@ -16,8 +17,9 @@ from localaws.sagemaker.pipelines.api import HANDLED, WITHOUT_EFFECT, Pipelines
 from localaws.sagemaker.pipelines.executions import Executions
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.records import Records
+from localaws.sagemaker.training import TrainingJobs
 from tests.local.conftest import Laptop, allow, wait_until
-from tests.local.sagemaker.conftest import Bucket
+from tests.local.sagemaker.conftest import IMAGE, Bucket
 from tests.local.sagemaker.membership import check_members
 
 ENDED = ("Succeeded", "Failed", "Stopped")
@@ -81,7 +83,7 @@ class Driven(Pipelines):
             found = str(self.executions.describe({"PipelineExecutionArn": arn})["PipelineExecutionStatus"])
             return found if found in ENDED else None
 
-        return str(wait_until(status, 10))
+        return str(wait_until(status))
 
     def steps(self, arn: str) -> dict[str, dict[str, Any]]:
         answer = self.executions.list_steps({"PipelineExecutionArn": arn})
@@ -299,16 +301,18 @@ def test_what_a_deleted_pipeline_did_is_not_reused(pipelines: Driven, role_arn: 
 def test_no_more_steps_run_side_by_side_than_may(
     pipelines: Driven, role_arn: str, of_pipeline: int | None, of_execution: int | None, expected: int
 ) -> None:
-    lock = threading.Lock()
+    changed = threading.Condition()
     running = [0]
     seen = []
 
     def register() -> dict[str, Any]:
-        with lock:
+        with changed:
             running[0] += 1
             seen.append(running[0])
-        time.sleep(0.2)
-        with lock:
+            changed.notify_all()
+            changed.wait_for(lambda: max(seen) >= expected, 30)
+        time.sleep(0.2)  # in which one more could begin
+        with changed:
             running[0] -= 1
         return registered()
 
@@ -323,6 +327,33 @@ def test_no_more_steps_run_side_by_side_than_may(
     assert (len(seen), max(seen)) == (4, expected)
     described = pipelines.executions.describe({"PipelineExecutionArn": arn})["ParallelismConfiguration"]
     assert (described or {}).get("MaxParallelExecutionSteps") == (of_execution or of_pipeline)
+
+
+def test_a_job_s_end_is_told_to_its_step(
+    pipelines: Driven,
+    platform: Platform,
+    bucket: Bucket,
+    role_arn: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The step looks again when the bell rings; by itself it would not before an hour."""
+    monkeypatch.setattr("localaws.sagemaker.pipelines.jobs.POLL_SECONDS", 3600.0)
+    jobs = TrainingJobs(platform)
+    pipelines.sagemaker = SimpleNamespace(
+        create_training_job=lambda **request: jobs.create(request),
+        describe_training_job=lambda **request: jobs.describe(request),
+    )
+    arguments = TRAINING | {
+        "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        "RoleArn": role_arn,
+        "OutputDataConfig": {"S3OutputPath": bucket.uri("models")},
+        "ResourceConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
+        "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+        "Environment": {"CODE": "time.sleep(1)"},
+    }
+    arn = pipelines.begin_with(role_arn, {"Name": "A", "Type": "Training", "Arguments": arguments})
+    assert pipelines.ended(arn) == "Succeeded"
+    jobs.close()
 
 
 def test_after_a_failure_what_waits_for_its_turn_does_not_start(pipelines: Driven, role_arn: str) -> None:
