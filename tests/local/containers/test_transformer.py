@@ -29,6 +29,7 @@ from tests.local.containers.transformer_jobs import (
     lay_out,
     rows,
     serving,
+    waits_after,
     weights,
 )
 
@@ -61,8 +62,9 @@ def test_base_model_comes_from_the_channel_without_a_network(unbroken: Running) 
 def test_training_interrupted_by_sigterm_ends_as_the_unbroken_one(
     unbroken: Running, train: Train, tmp_path: Path
 ) -> None:
-    first = train(lay_out(tmp_path / "first"), **WITHOUT_GPU)
-    first.wait_for("train:step=13;")  # in the middle of an epoch
+    middle = "train:step=13;"  # of an epoch
+    first = train(lay_out(tmp_path / "first"), **WITHOUT_GPU, **waits_after(middle))
+    first.wait_for(middle)
     first.interrupt()
     assert "interrupted: saved a checkpoint after step" in first.said
     assert not (first.base / "model").exists() or not list((first.base / "model").iterdir())
@@ -80,7 +82,8 @@ def test_processes_and_instances_learn_what_one_process_learns(
 ) -> None:
     """Two processes on one instance; interrupted; then two instances of a process each."""
     # tokens_per_pass makes each process need several passes a step.
-    first = train(lay_out(tmp_path / "first", processes="2", tokens_per_pass="128"), **WITHOUT_GPU)
+    base = lay_out(tmp_path / "first", processes="2", tokens_per_pass="128")
+    first = train(base, **WITHOUT_GPU, **waits_after("train:step=8;"))
     first.wait_for("train:step=8;")
     assert first.addresses() == {"127.0.0.1"}
     first.interrupt()
