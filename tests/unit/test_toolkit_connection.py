@@ -1,9 +1,10 @@
 import asyncio
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import orjson
@@ -18,6 +19,7 @@ from toolkit.worker import Worker
 
 from tests.unit.toolkit_server import Obedient, Server, obedient
 
+PATIENCE = 20.0  # seconds
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 
 
@@ -52,9 +54,10 @@ def received(client: socket.socket, ends: bytes = b"") -> bytes:
 class Talk:
     """A connection to a worker of this process; the server's side sends through a buffer of so many bytes."""
 
-    def __init__(self, given: Settings | Worker, sent_bytes: int = 0) -> None:
+    def __init__(self, given: Settings | Worker, sent_bytes: int = 0, clock: "Clock | None" = None) -> None:
         self.given = given
         self.sent_bytes = sent_bytes
+        self.clock = clock
 
     async def __aenter__(self) -> Self:
         given = self.given
@@ -68,7 +71,9 @@ class Talk:
         if self.sent_bytes:
             side.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self.sent_bytes)
         self.loop = asyncio.get_running_loop()
-        await self.loop.connect_accepted_socket(lambda: Connection(self.worker, self.loop), side)
+        timed: Any = self.clock or self.loop
+        self.connection = Connection(self.worker, timed)
+        await self.loop.connect_accepted_socket(lambda: self.connection, side)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -87,7 +92,7 @@ class Talk:
     async def heard(self, ends: bytes = b"") -> bytes:
         """All that comes, up to the connection's end or these bytes."""
         content = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while not ends or not content.endswith(ends):
                 if not (part := await self.loop.sock_recv(self.client, 65536)):
                     break
@@ -95,16 +100,40 @@ class Talk:
         return content
 
 
+class Clock:
+    """A loop's, for connections that look at it when the test makes them."""
+
+    now = 0.0
+
+    def time(self) -> float:
+        """In seconds."""
+        return self.now
+
+    def call_later(self, seconds: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        """The test calls."""
+        return asyncio.get_running_loop().call_later(3600, call)
+
+
 class Noting(Obedient):
-    """Notes what it is asked."""
+    """Notes what it is asked; `wait` takes until it may go on."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
+        self.may_go_on = threading.Event()
 
     def predict(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Return the probabilities, of shape (texts, labels)."""
         self.texts += texts
+        if "wait" in texts:
+            self.may_go_on.wait(PATIENCE)
         return super().predict(texts)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for it."""
+    async with asyncio.timeout(PATIENCE):
+        while not condition():
+            await asyncio.sleep(0.005)
 
 
 def test_a_connection_is_kept_for_the_next_request(client: socket.socket) -> None:
@@ -159,16 +188,21 @@ def test_a_client_that_wants_another_protocol_is_answered_in_this_one_and_closed
 
 
 def test_a_client_that_never_takes_its_last_answer_is_given_up(tmp_path: Path) -> None:
-    async def opened() -> tuple[int, int]:
-        async with Talk(Settings(tmp_path, stalled_seconds=0.2), sent_bytes=4096) as talk:
+    async def run() -> None:
+        clock = Clock()
+        async with Talk(Settings(tmp_path, stalled_seconds=10), 4096, clock) as talk:
             # The answer repeats it: more than the socket takes, less than pauses writing.
             await talk.say(b"GET /%b HTTP/1.1\r\nConnection: close\r\n\r\n" % (b"x" * 40_000))
-            await asyncio.sleep(0.1)
-            before = len(talk.worker.connections)
-            await asyncio.sleep(0.9)
-            return before, len(talk.worker.connections)
+            await until(lambda: talk.connection.transport.is_closing())
+            clock.now = 9
+            talk.connection.check()
+            await asyncio.sleep(0.05)
+            assert talk.worker.connections
+            clock.now = 11
+            talk.connection.check()
+            await until(lambda: not talk.worker.connections)
 
-    assert uvloop.run(opened()) == (1, 0)
+    uvloop.run(run())
 
 
 @pytest.mark.parametrize(
@@ -198,11 +232,19 @@ def test_a_request_that_does_not_arrive_in_time_is_refused_and_closed(
 
 def test_a_request_that_waits_for_the_answer_before_it_is_not_late(tmp_path: Path) -> None:
     async def answered() -> bytes:
-        async with Talk(Settings(tmp_path, stalled_seconds=0.4, request_seconds=0.4)) as talk:
+        clock, model = Clock(), Noting()
+        settings = Settings(tmp_path, stalled_seconds=10, request_seconds=10)
+        worker = Worker(Application(model, Meters(), settings), settings, None)
+        async with Talk(worker, clock=clock) as talk:
             following = post(b"good\n")
-            await talk.say(post(b"sleep 0.6\n") + following[:20])
+            await talk.say(post(b"wait\n") + following[:20])
+            await until(lambda: "wait" in model.texts)
+            clock.now += 60
+            talk.connection.check()
+            model.may_go_on.set()
             await talk.heard(b"neg,0.5\n")
-            await asyncio.sleep(0.15)
+            clock.now += 9
+            talk.connection.check()
             await talk.say(following[20:])
             return await talk.heard(b"\n")
 
@@ -211,13 +253,18 @@ def test_a_request_that_waits_for_the_answer_before_it_is_not_late(tmp_path: Pat
 
 def test_a_request_is_not_late_while_the_answer_before_it_is_being_taken(tmp_path: Path) -> None:
     async def answered() -> bytes:
-        settings = Settings(tmp_path, stalled_seconds=5, request_seconds=0.4)
-        async with Talk(settings, sent_bytes=4096) as talk:
+        clock = Clock()
+        settings = Settings(tmp_path, stalled_seconds=60, request_seconds=10)
+        async with Talk(settings, 4096, clock) as talk:
             following = post(b"good\n")
             await talk.say(post(b"good\n" * 9_999 + b"bad\n") + following[:20])
-            await asyncio.sleep(0.8)
+            await until(lambda: talk.connection.full)
+            clock.now += 50
+            talk.connection.check()
             await talk.heard(b"neg,0.731059\n")
-            await asyncio.sleep(0.2)
+            await until(lambda: not talk.connection.full)
+            clock.now += 9
+            talk.connection.check()
             await talk.say(following[20:])
             return await talk.heard(b"\n")
 
@@ -255,56 +302,73 @@ def test_a_client_that_asks_for_it_is_closed_after_its_answer(client: socket.soc
 def test_what_waits_for_a_client_that_is_gone_is_never_computed(
     tmp_path: Path, ends: Callable[[socket.socket], None]
 ) -> None:
-    async def run() -> tuple[list[str], list[int]]:
+    async def run() -> tuple[list[str], int]:
         model = Noting()
         settings = Settings(tmp_path, requests=4)
         worker = Worker(Application(model, Meters(), settings), settings, None)
-        inside = []
         async with AsyncExitStack() as stack:
             first, second, third, last = [await stack.enter_async_context(Talk(worker)) for _ in range(4)]
-            await first.say(post(b"sleep 0.3\n"))
+            await first.say(post(b"wait\n"))
+            await until(lambda: model.texts == ["wait"])
             for talk in (second, third):
                 await talk.say(post(b"never\n"))
-            await asyncio.sleep(0.05)
-            inside.append(worker.gate.inside)
+            await until(lambda: worker.gate.inside == 3)
             for talk in (first, second, third):
                 ends(talk.client)
-            await asyncio.sleep(0.05)
-            inside.append(worker.gate.inside)
+            await until(lambda: worker.gate.inside == 0)
+            model.may_go_on.set()
             await last.say(post(b"good\n"))
             await last.heard(b"pos,0.731059\n")
-            inside.append(worker.gate.inside)
-        return model.texts, inside
+            return model.texts, worker.gate.inside
 
-    assert uvloop.run(run()) == (["sleep 0.3", "good"], [3, 0, 0])
+    assert uvloop.run(run()) == (["wait", "good"], 0)
 
 
 def test_a_client_may_leave_before_it_took_its_last_answer(tmp_path: Path) -> None:
-    async def run() -> tuple[list[str], list[int], bytes]:
+    async def run() -> tuple[list[str], bytes]:
         model = Noting()
         settings = Settings(tmp_path)
         application = Application(model, Meters(), settings)
         worker = Worker(application, settings, None)
-        inside = []
         async with Talk(worker) as other, Talk(worker, sent_bytes=4096) as talk:
             await talk.say(post(b"good\n" * 2_000))
-            await asyncio.sleep(0.1)
+            await until(lambda: bool(model.texts) and worker.gate.inside == 0)
             model.texts.clear()
             application.pace = float("inf")  # requests take long from now on
-            await other.say(post(b"sleep 0.3\n"))
-            await asyncio.sleep(0.05)
+            await other.say(post(b"wait\n"))
+            await until(lambda: model.texts == ["wait"])
             await talk.say(post(b"never\n"))
-            await asyncio.sleep(0.05)
-            inside.append(worker.gate.inside)
+            await until(lambda: worker.gate.inside == 2)
             talk.client.shutdown(socket.SHUT_WR)
-            await asyncio.sleep(0.05)
-            inside.append(worker.gate.inside)
+            await until(lambda: worker.gate.inside == 1)
+            model.may_go_on.set()
             await other.heard(b"neg,0.5\n")
-            return model.texts, inside, await talk.heard()
+            return model.texts, await talk.heard()
 
-    texts, inside, answer = uvloop.run(run())
-    assert (texts, inside) == (["sleep 0.3"], [2, 1])
+    texts, answer = uvloop.run(run())
+    assert texts == ["wait"]
     assert answer.count(b"pos,0.731059\n") == 2_000
+
+
+def test_a_client_that_was_just_taken_does_not_keep_the_worker(tmp_path: Path) -> None:
+    async def run() -> bool:
+        model = Noting()
+        settings = Settings(tmp_path, drain_seconds=1)
+        worker = Worker(Application(model, Meters(), settings), settings, None)
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            listening.setblocking(False)
+            running = asyncio.ensure_future(worker.run(listening))
+            async with Talk(worker) as busy:
+                await busy.say(post(b"wait\n"))
+                await until(lambda: model.texts == ["wait"])
+                with socket.create_connection(listening.getsockname()):
+                    worker.accept(listening)
+                    worker.stop.set()
+                    await until(lambda: len(worker.connections) == 2 or not worker.connecting)
+                    model.may_go_on.set()
+                    return await running
+
+    assert uvloop.run(run())
 
 
 def test_a_client_that_asks_first_is_told_to_go_on(client: socket.socket) -> None:

@@ -3,14 +3,15 @@ import re
 import signal
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.unit.toolkit_server import CSV, JSON, JSON_LINES, Server, obedient
+from tests.unit.toolkit_server import CSV, JSON, JSON_LINES, Answer, Server, obedient
 
 MEGABYTES = 2
 PATIENCE = 20.0  # seconds
@@ -45,6 +46,42 @@ def until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.02)
+
+
+@dataclass
+class Held:
+    """Requests of a server that its model has in work until they are let go."""
+
+    server: Server
+    clients: ThreadPoolExecutor
+    file: Path
+
+    @property
+    def order(self) -> str:
+        """The text that is held."""
+        return f"hold {self.file}"
+
+    def in_work(self, *texts: str) -> list[Future[Answer]]:
+        """Ask, until the server has all of them besides what it had."""
+        before = self.server.metric("serve_requests_in_work")
+        asked = [self.clients.submit(self.server.classify, text) for text in texts]
+        until(lambda: self.server.metric("serve_requests_in_work") == before + len(texts))
+        return asked
+
+    def let_go(self) -> None:
+        """Let the model go on."""
+        self.file.touch()
+
+
+Hold = Callable[[Server], Held]
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Iterator[Hold]:
+    """Keep a server at work."""
+    with ThreadPoolExecutor(8) as clients:
+        yield lambda server: Held(server, clients, tmp_path / "let-go")
+        (tmp_path / "let-go").touch()
 
 
 def test_answers_each_content_type(server: Server) -> None:
@@ -174,71 +211,70 @@ def test_metrics_count_what_was_answered(start: Start) -> None:
     assert server.metric("serve_request_seconds_count") == 3
 
 
-def test_more_than_it_takes_on_is_refused_at_once(start: Start) -> None:
+def test_more_than_it_takes_on_is_refused_at_once(start: Start, hold: Hold) -> None:
     server = start(SERVE_REQUESTS="3")
-    with ThreadPoolExecutor(8) as clients:
-        asked = time.monotonic()
-        answers = list(clients.map(server.classify, ["sleep 1"] * 8))
-    statuses = sorted(answer.status for answer in answers)
-    assert statuses == [200] * 3 + [503] * 5
-    refused = next(answer for answer in answers if answer.status == 503)
-    assert refused.headers["retry-after"] == "1"
-    assert refused.content["error"] == "too busy: 3 requests are in work or waiting; try again"
-    assert time.monotonic() - asked < 3 * 1 + 2
+    held = hold(server)
+    taken = held.in_work(*[held.order] * 3)
+    refused = [server.classify("good") for _ in range(5)]
+    assert {answer.status for answer in refused} == {503}
+    assert refused[0].headers["retry-after"] == "1"
+    assert refused[0].content["error"] == "too busy: 3 requests are in work or waiting; try again"
+    held.let_go()
+    assert [each.result().status for each in taken] == [200] * 3
     assert server.classify("good").status == 200
     assert server.metric('serve_requests_total{status="503"}') == 5
 
 
-def test_more_bytes_than_it_holds_are_refused(start: Start) -> None:
+def test_more_bytes_than_it_holds_are_refused(start: Start, hold: Hold) -> None:
     server = start(SAGEMAKER_MAX_PAYLOAD_IN_MB="1")
-    body = json.dumps([{"text": "sleep 0.5"}, *[{"text": "x" * 250_000}] * 3])
-    with ThreadPoolExecutor(8) as clients:
-        answers = list(clients.map(lambda _: server.invoke(body, JSON), range(8)))
-    statuses = {answer.status for answer in answers}
-    assert statuses == {200, 503}
-    assert any("bytes of requests are in work" in answer.body for answer in answers)
+    held = hold(server)
+    body = json.dumps([{"text": held.order}, *[{"text": "x" * 250_000}] * 3])
+    asked = [held.clients.submit(server.invoke, body, JSON) for _ in range(8)]
+    until(lambda: any(each.done() for each in asked))
+    [refused, *_] = [each.result() for each in asked if each.done()]
+    assert refused.status == 503
+    assert "bytes of requests are in work" in refused.body
+    held.let_go()
+    assert {each.result().status for each in asked} == {200, 503}
 
 
-def test_pings_are_answered_while_the_model_works(start: Start) -> None:
+def test_pings_are_answered_while_the_model_works(start: Start, hold: Hold) -> None:
     server = start()
-    with ThreadPoolExecutor(1) as clients:
-        slow = clients.submit(server.classify, "sleep 1")
-        time.sleep(0.2)
-        waits = []
-        while not slow.done():
-            asked = time.monotonic()
-            assert server.ask("GET", "/ping").status == 200
-            waits.append(time.monotonic() - asked)
-            time.sleep(0.05)
+    held = hold(server)
+    [slow] = held.in_work(held.order)
+    assert [server.ask("GET", "/ping").status for _ in range(10)] == [200] * 10
+    assert not slow.done()
+    held.let_go()
     assert slow.result().status == 200
-    assert max(waits) < 0.5
 
 
-def test_requests_at_the_same_time_are_one_call_where_the_model_wants_it(start: Start) -> None:
+def test_requests_at_the_same_time_are_one_call_where_the_model_wants_it(start: Start, hold: Hold) -> None:
     server = start("Gathering")
-    texts = ["good", "bad", "good good", "bad bad", "good", "bad"]
-    with ThreadPoolExecutor(len(texts)) as clients:
-        answers = list(clients.map(server.classify, texts))
-    assert [answer.content["label"] for answer in answers] == ["pos", "neg"] * 3
-    assert server.metric("serve_model_calls_total") < len(texts) / 2
-    assert server.metric("serve_rows_total") == len(texts)
+    held = hold(server)
+    [first] = held.in_work(held.order)
+    asked = held.in_work("good", "bad", "good good", "bad bad", "good", "bad")
+    held.let_go()
+    assert first.result().status == 200
+    assert [each.result().content["label"] for each in asked] == ["pos", "neg"] * 3
+    assert server.metric("serve_model_calls_total") <= 2
+    assert server.metric("serve_rows_total") == 7
     assert server.classify("fail").status == 500
     assert server.classify("good").status == 200
 
 
-def test_sigterm_lets_it_answer_what_was_asked_and_end_with_success(start: Start) -> None:
+def test_sigterm_lets_it_answer_what_was_asked_and_end_with_success(start: Start, hold: Hold) -> None:
     server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2")
-    with server.connect() as idle, ThreadPoolExecutor(1) as clients:
-        slow = clients.submit(server.classify, "sleep 2")
-        time.sleep(0.4)
+    held = hold(server)
+    with server.connect() as idle:
+        [slow] = held.in_work(held.order)
         server.process.send_signal(signal.SIGTERM)
         assert idle.recv(1) == b""
         until(lambda: refuses(server))
         assert not slow.done()
+        held.let_go()
         answer = slow.result()
     assert (answer.status, answer.headers["connection"]) == (200, "close")
     assert server.process.wait(PATIENCE) == 0
-    assert any(line["ms"] > 900 for line in server.told())
 
 
 def refuses(server: Server) -> bool:
@@ -254,9 +290,17 @@ def test_a_worker_that_died_is_followed_by_another(start: Start) -> None:
     server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2")
     with pytest.raises(ConnectionError):
         server.classify("die")
+    until(lambda: "ended with exit code 9; another begins" in server.log.read_text())
     until(lambda: len(psutil.Process(server.process.pid).children()) == 2)
     assert {server.classify("good").status for _ in range(8)} == {200}
-    assert "ended with exit code 9; another begins" in server.log.read_text()
+    assert server.stop() == 0
+
+
+def test_a_worker_may_be_asked_to_end_at_once(start: Start) -> None:
+    server = start("Signalled", SAGEMAKER_MODEL_SERVER_WORKERS="2")
+    until(lambda: "worker 0 ended with exit code 0; another begins" in server.log.read_text())
+    until(lambda: len(psutil.Process(server.process.pid).children()) == 2)
+    assert server.classify("good").status == 200
     assert server.stop() == 0
 
 
@@ -266,12 +310,12 @@ def test_a_model_chooses_its_workers_itself_where_it_cannot_be_shared(start: Sta
     assert "SAGEMAKER_MODEL_SERVER_WORKERS is 3, but this model takes 1" in server.log.read_text()
 
 
-def test_a_server_whose_device_is_lost_ends_for_another_to_begin(start: Start) -> None:
+def test_a_server_whose_device_is_lost_ends_for_another_to_begin(start: Start, hold: Hold) -> None:
     server = start()
-    with ThreadPoolExecutor(2) as clients:
-        slow = clients.submit(server.classify, "sleep 0.5")
-        time.sleep(0.2)
-        lost = clients.submit(server.classify, "lose")
+    held = hold(server)
+    [slow] = held.in_work(held.order)
+    [lost] = held.in_work("lose")
+    held.let_go()
     assert (slow.result().status, lost.result().status) == (200, 500)
     assert server.process.wait(PATIENCE) == 1
     assert "an illegal memory access was encountered" in server.log.read_text()
@@ -290,7 +334,9 @@ def test_a_worker_whose_device_is_lost_is_followed_by_another(start: Start) -> N
 def test_a_process_that_is_no_worker_may_end(start: Start) -> None:
     server = start("Starting", SAGEMAKER_MODEL_SERVER_WORKERS="2")
     process = psutil.Process(server.process.pid)
-    assert len(process.children()) == 3
+    until(lambda: len(process.children()) == 3)
+    [other] = [child for child in process.children() if child.name() == "sleep"]
+    other.kill()
     until(lambda: len(process.children()) == 2)
     assert server.classify("good").status == 200
     assert server.stop() == 0
@@ -302,11 +348,13 @@ def test_without_a_file_descriptor_for_a_client_it_waits_for_one(start: Start) -
     limits = process.rlimit(psutil.RLIMIT_NOFILE)
     process.rlimit(psutil.RLIMIT_NOFILE, (process.num_fds() + 3, limits[1]))
     with ExitStack() as clients:
+        began = time.monotonic()
         for _ in range(8):
             clients.enter_context(server.connect())
         until(lambda: "no client is taken for 1 s" in server.log.read_text())
         time.sleep(0.3)
-        assert server.log.read_text().count("no client is taken") == 1
+        told = server.log.read_text().count("no client is taken")
+        assert 1 <= told <= 1 + time.monotonic() - began
     assert server.classify("good").status == 200
 
 

@@ -98,9 +98,10 @@ from toolkit.training import main
 def train(job):
     print("up", flush=True)
     for _ in range(500):
-        if job.interrupted.wait(0.02):
+        if job.interrupted.is_set():
             print("checkpoint", flush=True)
             return
+        time.sleep(0.02)
     raise RuntimeError("not interrupted")
 
 main(train, resumes={resumes})

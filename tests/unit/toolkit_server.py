@@ -25,7 +25,10 @@ START_SECONDS = 60
 
 
 class Obedient:
-    """A text is an order (`sleep 0.5`, `fail`, `lose`, `die`, `wrong`), or its good and bad words count."""
+    """A text is an order (`sleep 0.5`, `fail`, `lose`, `die`, `wrong`), or its good and bad words count.
+
+    `hold FILE` takes until there is the file.
+    """
 
     labels = ("neg", "pos")
 
@@ -34,6 +37,9 @@ class Obedient:
         for text in texts:
             if text.startswith("sleep "):
                 time.sleep(float(text.removeprefix("sleep ")))
+            elif text.startswith("hold "):
+                while not Path(text.removeprefix("hold ")).exists():
+                    time.sleep(0.01)
             elif text == "fail":
                 raise ZeroDivisionError(text)
             elif text == "lose":
@@ -70,13 +76,29 @@ class Gathering(Obedient):
 
 
 class Starting(Obedient):
-    """Starts a process that ends sometime."""
+    """Starts a process."""
 
     def __init__(self) -> None:
-        self.started = subprocess.Popen(["sleep", "0.5"])
+        self.started = subprocess.Popen(["sleep", "600"])
 
 
-MODELS = {model.__name__: model for model in (Obedient, Explaining, Gathering, Starting)}
+class Signalled(Obedient):
+    """Its first worker is asked to end when it has just been made."""
+
+    def __init__(self) -> None:
+        fork = os.fork
+
+        def signalled() -> int:
+            os.fork = fork
+            process = fork()
+            if not process:
+                os.kill(os.getpid(), signal.SIGTERM)
+            return process
+
+        os.fork = signalled
+
+
+MODELS = {model.__name__: model for model in (Obedient, Explaining, Gathering, Starting, Signalled)}
 
 
 @dataclass

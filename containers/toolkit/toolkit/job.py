@@ -32,7 +32,8 @@ class Job:
     Attributes:
         base: /opt/ml.
         name: The job's; it is the same after an interruption.
-        interrupted: Set when SageMaker asks the job to stop (a spot interruption, StopTrainingJob).
+        interrupted: Set when SageMaker asks the job to stop (a spot interruption, StopTrainingJob). To be
+            asked by `is_set`: a `wait` of the main thread's may hold what the signal's handler waits for.
     """
 
     base: Path = Path(OPT_ML)

@@ -24,6 +24,7 @@ from toolkit.settings import Settings, cores, from_environment
 from toolkit.worker import Worker
 
 BACKLOG = 1024
+ENDING = (signal.SIGTERM, signal.SIGINT)
 RESTART_SECONDS = 1.0  # a worker that cannot live does not take all of the processor
 
 
@@ -117,8 +118,8 @@ class Workers:
 
     def run(self, count: int) -> int:
         """Keep so many workers until SIGTERM; the exit code is 0 if all of them answered what was asked."""
-        signal.signal(signal.SIGTERM, self.stop)
-        signal.signal(signal.SIGINT, self.stop)
+        for number in ENDING:
+            signal.signal(number, self.stop)
         for place in range(count):
             self.start(place)
         worst = 0
@@ -139,17 +140,21 @@ class Workers:
 
     def start(self, place: int) -> None:
         """Make a worker of this process."""
+        # Until a worker has handlers of its own, a signal would make it close what all listen on.
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         if process := os.fork():
             self.places[process] = place
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
             if self.stopping:
                 self.stop()
             return
-        signal.signal(signal.SIGTERM, leave)
-        signal.signal(signal.SIGINT, leave)
-        os.close(self.lifeline[1])
-        self.meters.take(place)
         code = 1
         try:
+            for number in ENDING:
+                signal.signal(number, leave)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+            os.close(self.lifeline[1])
+            self.meters.take(place)
             code = work(*self.given, self.lifeline[0])
         except SystemExit:
             code = 0

@@ -94,6 +94,8 @@ class Worker:
         """Answer what was asked, take nothing new."""
         self.draining = True
         self.application.ready = False
+        if self.connecting:
+            await asyncio.wait(self.connecting)
         for connection in list(self.connections):
             connection.drain()
         loop = asyncio.get_running_loop()

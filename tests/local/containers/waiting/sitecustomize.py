@@ -1,6 +1,7 @@
 """On PYTHONPATH, makes a training that has said WAIT_AFTER wait there until it is interrupted."""
 
 import os
+import time
 
 from toolkit.job import Job
 
@@ -11,7 +12,8 @@ def log(job: Job, message: str) -> None:
     """Say it."""
     _log(job, message)
     if os.environ["WAIT_AFTER"] in message:
-        job.interrupted.wait()
+        while not job.interrupted.is_set():
+            time.sleep(0.02)
 
 
 Job.log = log  # type: ignore[assignment, method-assign]
