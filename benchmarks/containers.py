@@ -104,10 +104,12 @@ class Containers:
             deadline = time.monotonic() + HEALTHY_SECONDS
             while not _healthy(port, ping):
                 if container.wait(PING_SECONDS) is not None or time.monotonic() > deadline:
+                    container.stop(GRACE_SECONDS)  # after which all that it said is there
                     raise CommandError(f"serve of {image} does not answer {ping}:\n{ran.last()}")
             try:
                 yield port
             except (BenchmarkError, OSError) as error:
+                container.stop(GRACE_SECONDS)
                 raise CommandError(f"serve of {image} failed: {error}\n{ran.last()}") from error
 
     @contextlib.contextmanager

@@ -2,27 +2,34 @@
 
 import io
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
 
 from demo.details import Training
-from demo.history import State, utc_now
+from demo.history import State
 from demo.progress import Progress, Step
 from demo.view import PlainView, duration, open_view, picture
 
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("progress", "view"):
+        monkeypatch.setattr(f"demo.{module}.utc_now", lambda: NOW)
+
 
 def progress() -> Progress:
-    now = utc_now()
-    it = Progress("arn:aws:states:us-east-1:1:execution:retrain:one", started=now - timedelta(seconds=65))
+    it = Progress("arn:aws:states:us-east-1:1:execution:retrain:one", started=NOW - timedelta(seconds=65))
     it.history.states = {
         "ClaimLock": State("ClaimLock", "Task", 1, 0.2),
         "AnythingNew?": State("AnythingNew?", "Choice", 1),
-        "WaitForPipeline": State("WaitForPipeline", "Wait", 3, 12.0, 1, now),
+        "WaitForPipeline": State("WaitForPipeline", "Wait", 3, 12.0, 1, NOW),
         "DescribeEndpoint": State("DescribeEndpoint", "Task", 1, 0.1, caught=True),
     }
-    it.steps = [Step("TrainModel", "Training", "Executing", now - timedelta(seconds=5), None, "")]
+    it.steps = [Step("TrainModel", "Training", "Executing", NOW - timedelta(seconds=5), None, "")]
     it.endpoints = {"retrain-realtime": "InService", "retrain-async": "Creating"}
     return it
 
@@ -70,9 +77,7 @@ def test_a_log_gets_one_line_a_change_and_no_control_characters() -> None:
     first = text(screen)
     view.show(run)
     assert text(screen) == first
-    run.steps = [
-        Step("TrainModel", "Training", "Succeeded", utc_now() - timedelta(seconds=12), utc_now(), "")
-    ]
+    run.steps = [Step("TrainModel", "Training", "Succeeded", NOW - timedelta(seconds=12), NOW, "")]
     view.show(run)
     added = text(screen).removeprefix(first)
     assert re.fullmatch(r"01:05  step +TrainModel +Succeeded  12 s\n", added)
@@ -82,7 +87,7 @@ def test_a_log_gets_one_line_a_change_and_no_control_characters() -> None:
 
 def test_a_steps_findings_stand_beside_it_and_conditions_are_quiet() -> None:
     screen, run = console(), progress()
-    begun, ended = utc_now() - timedelta(seconds=12), utc_now()
+    begun, ended = NOW - timedelta(seconds=12), NOW
     run.steps = [
         Step("IngestRecords", "Processing", "Succeeded", begun, ended, "", "50,000 records"),
         Step("TuneModel", "Tuning", "Executing", begun, None, "", "1 of 2, best 0.9123"),
@@ -113,11 +118,10 @@ def test_a_steps_findings_stand_beside_it_and_conditions_are_quiet() -> None:
 
 def test_a_wide_terminal_cuts_no_step() -> None:
     run, screen = progress(), console(118)
-    at = utc_now()
     trained = "validation:accuracy 0.9123"
     run.steps = [
-        Step("EvaluateQuality", "Processing", "Executing", at - timedelta(seconds=4), None, ""),
-        Step("ScoreTestSplit", "Transform", "Succeeded", at - timedelta(minutes=12), at, "", trained),
+        Step("EvaluateQuality", "Processing", "Executing", NOW - timedelta(seconds=4), None, ""),
+        Step("ScoreTestSplit", "Transform", "Succeeded", NOW - timedelta(minutes=12), NOW, "", trained),
     ]
     screen.print(picture(run, screen))
     assert re.search(r"EvaluateQuality +Processing", text(screen))

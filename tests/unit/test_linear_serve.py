@@ -2,14 +2,13 @@ import json
 import os
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.unit.toolkit_server import CSV, JSON, JSON_LINES, TOOLKIT, Answer, Server
+from tests.unit.toolkit_server import CSV, JSON, JSON_LINES, TOOLKIT, Server
 
 FOLDER = Path(__file__).parents[2] / "containers/linear"
 ENVIRONMENT = {"PYTHONPATH": str(TOOLKIT)}
@@ -62,20 +61,21 @@ def test_classifies_a_lone_surrogate(server: Server) -> None:
 
 
 def test_pings_are_answered_during_a_batch_of_thousands(server: Server) -> None:
+    """A server that answers nothing else meanwhile answers two at most: before the batch and after it."""
     line = json.dumps({"text": FILLER}) + "\n"
     count = (6 << 20) // len(line)
-    answers: list[Answer] = []
-    batch = threading.Thread(target=lambda: answers.append(server.invoke(line * count, JSON_LINES)))
-    started = time.monotonic()
-    batch.start()
-    waits = []
-    while batch.is_alive():
-        asked = time.monotonic()
-        assert server.ask("GET", "/ping").status == 200
-        waits.append(time.monotonic() - asked)
-    batch.join()
-    assert len(answers[0].lines()) == count
-    assert max(waits) < (time.monotonic() - started) / 2
+
+    def pings() -> int:
+        answered = 0
+        with ThreadPoolExecutor(1) as clients:
+            batch = clients.submit(server.invoke, line * count, JSON_LINES)
+            while not batch.done():
+                assert server.ask("GET", "/ping").status == 200
+                answered += 1
+        assert len(batch.result().lines()) == count
+        return answered
+
+    assert any(pings() > 2 for _ in range(5))  # the machine may have other things to do
 
 
 def test_does_not_start_without_a_model(tmp_path: Path) -> None:
