@@ -159,7 +159,10 @@ class Endpoints:
             record = self._get(name)
             self._check_settled(record)
             self._records.update(name, EndpointStatus="Deleting")
-        self._in_background(name, lambda: self._take_down(name, record["_serving"]), "Failed")
+        serving: Serving = record["_serving"]
+        if serving.queue is not None:
+            serving.queue.stop()
+        self._in_background(name, lambda: self._take_down(name, serving.traffic), "Failed")
         return {}
 
     def close(self) -> None:
@@ -212,10 +215,8 @@ class Endpoints:
         )
         self._retire(before, ASYNC_DRAIN_SECONDS if queue else DRAIN_SECONDS)
 
-    def _take_down(self, name: str, serving: Serving) -> None:
-        if serving.queue is not None:
-            serving.queue.stop()
-        self._retire(serving.traffic.switch(None), DRAIN_SECONDS)
+    def _take_down(self, name: str, traffic: Traffic) -> None:
+        self._retire(traffic.switch(None), DRAIN_SECONDS)
         self._records.remove(name, ValidationException(f"Could not find endpoint {name}"))
 
     def _retire(self, deployment: Deployment | None, drain_seconds: float) -> None:

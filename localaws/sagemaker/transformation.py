@@ -24,7 +24,7 @@ LIMIT_MB = 100  # of a payload, and of all payloads under way
 INVOCATION_SECONDS = 600  # SageMaker's default
 RETRIES = 3  # SageMaker's default
 RETRY_SECONDS = 0.5  # before the first retry; it doubles
-ENDING_SECONDS = 1.0  # from a container's last connection to its end, where it has ended
+ENDING_SECONDS = 10.0  # from a container's lost connection to its end, where it has ended
 WINDOW = 2  # requests prepared for each one under way
 TOLD_CHARACTERS = 500  # of a container's error answer
 
@@ -189,10 +189,11 @@ class Transformation:
         return answer + b"\n" if by_line and not answer.endswith(b"\n") else answer
 
     def _invoke(self, source: S3Object, payload: bytes) -> bytes:
-        problem = ""
+        problem, lost = "", False
         for attempt in range(self._retries + 1):
             if self._over.wait(RETRY_SECONDS * 2 ** (attempt - 1) if attempt else 0):
                 raise JobStopped
+            lost = False
             try:
                 answer = self._post(payload)
             except TimeoutError:
@@ -201,7 +202,7 @@ class Transformation:
                 )
                 continue
             except ConnectionError as error:
-                problem = f"Unable to get response from algorithm: {error}"
+                problem, lost = f"Unable to get response from algorithm: {error}", True
                 continue
             if answer.status < 300:
                 return answer.body
@@ -209,7 +210,7 @@ class Transformation:
             problem = f"Bad HTTP status received from algorithm: {answer.status}. Message: {said}"
             if answer.status < 500 and answer.status != 429:
                 raise ClientFailure(problem)
-        if (code := self._server.wait(ENDING_SECONDS)) is not None:
+        if (code := self._server.wait(ENDING_SECONDS if lost else 0)) is not None:
             raise algorithm_failure("The model's container ended while it served", code)
         raise AlgorithmFailure(f"{source.uri}: {problem}")
 

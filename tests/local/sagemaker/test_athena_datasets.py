@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -201,14 +200,12 @@ def test_stop_stops_the_query(laptop: Laptop, request_of: Request, job_name: str
         return status_of_query(laptop, job_name)
 
     assert wait_until(query)["State"] == "RUNNING"
-    began = time.monotonic()
     sagemaker.stop_processing_job(ProcessingJobName=job_name)
     wait_until(
         lambda: (
             sagemaker.describe_processing_job(ProcessingJobName=job_name)["ProcessingJobStatus"] == "Stopped"
         )
     )
-    assert time.monotonic() - began < 10
     assert query() == {**(query() or {}), "State": "CANCELLED"}
 
 

@@ -70,7 +70,9 @@ def alive(pid: int) -> bool:
     return True
 
 
-def test_an_endpoint_from_its_creation_to_its_end(account: Account) -> None:
+def test_an_endpoint_from_its_creation_to_its_end(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(account.runtime, "prepare", lambda image: go.wait(30))
     account.deploy("one")
     answer = account.endpoints.create({"EndpointName": "live", "EndpointConfigName": "one"})
     assert answer == {"EndpointArn": ARN}
@@ -80,6 +82,7 @@ def test_an_endpoint_from_its_creation_to_its_end(account: Account) -> None:
     with pytest.raises(ValidationError, match=rf"^Endpoint live of account {ACCOUNT} not found\.$"):
         account.ask("live")
 
+    go.set()
     described = account.settled("live")
     assert described["EndpointStatus"] == "InService"
     assert described["EndpointConfigName"] == "one"
@@ -145,7 +148,7 @@ def test_an_update_under_load_drops_no_request(account: Account) -> None:
             wait_until(partial(load.reached, enough), 10)
     assert load.errors == []
     assert set(load.versions) == {"one", "two", "three"}
-    assert load.versions[-1] == "three"
+    assert account.ask("live")["version"] == "three"
     wait_until(lambda: not alive(first), 10)
 
 
@@ -166,6 +169,7 @@ def test_a_bad_update_leaves_the_old_configuration_in_service(account: Account) 
     account.create_endpoint("live", "one")
     pid = account.ask("live")["pid"]
     with Load(account, clients=2) as load:
+        wait_until(partial(load.reached, 0), 10)
         described = account.update_endpoint("live", "bad")
     assert load.errors == []
     assert set(load.versions) == {"one"}
@@ -249,7 +253,9 @@ def test_variants_share_the_requests_by_their_weights(account: Account) -> None:
         account.ask("live", {"x-amzn-sagemaker-target-variant": "nothing"})
 
 
-def test_errors_in_the_words_of_aws(account: Account) -> None:
+def test_errors_in_the_words_of_aws(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    monkeypatch.setattr(account.runtime, "prepare", lambda image: go.wait(30))
     account.deploy("one")
     account.deploy("two")
     request = {"EndpointName": "live", "EndpointConfigName": "one"}
@@ -270,6 +276,7 @@ def test_errors_in_the_words_of_aws(account: Account) -> None:
     assert message(account.endpoints.update, {**request, "EndpointConfigName": "two"}) == in_progress
     assert message(account.endpoints.delete, request) == in_progress
     assert message(account.endpoints.create, request) == f'Cannot create already existing endpoint "{ARN}".'
+    go.set()
     account.settled("live")
     assert message(account.endpoints.update, missing) == no_config
     assert message(account.endpoints.update, request) == (
@@ -287,9 +294,11 @@ def test_errors_in_the_words_of_aws(account: Account) -> None:
     assert account.describe("live")["EndpointStatus"] == "InService"
 
 
-def test_only_one_of_many_updates_at_once_is_taken(account: Account) -> None:
+def test_only_one_of_many_updates_at_once_is_taken(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     account.deploy("one")
     account.create_endpoint("live", "one")
+    go = threading.Event()
+    monkeypatch.setattr(account.runtime, "prepare", lambda image: go.wait(30))
     for index in range(8):
         account.create_config(f"next-{index}", "one")
     taken: list[int] = []
@@ -306,6 +315,7 @@ def test_only_one_of_many_updates_at_once_is_taken(account: Account) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    go.set()
     assert len(taken) == 1
     assert account.settled("live")["EndpointConfigName"] == f"next-{taken[0]}"
 
@@ -324,6 +334,7 @@ def test_close_does_not_wait_for_a_server_that_hangs(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(endpoints, "CLOSING_SECONDS", 0.5)
+    monkeypatch.setattr(endpoints, "CLOSING_GRACE_SECONDS", 60)
     account.deploy("one")
     for name in ("live", "other"):
         account.create_endpoint(name, "one")
@@ -331,7 +342,7 @@ def test_close_does_not_wait_for_a_server_that_hangs(
         os.kill(container.process.pid, signal.SIGSTOP)
     began = time.monotonic()
     account.endpoints.close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 30
 
 
 def test_a_deployed_endpoint_outlives_its_model_and_configuration(account: Account) -> None:
@@ -432,7 +443,7 @@ def test_configurations(account: Account) -> None:
         account.configs.describe({"EndpointConfigName": "one"})
 
 
-def test_the_drain_is_bounded(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_drain_is_bounded(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(endpoints, "DRAIN_SECONDS", 0.2)
     account.deploy("one")
     account.deploy("two")
@@ -441,12 +452,13 @@ def test_the_drain_is_bounded(account: Account, monkeypatch: pytest.MonkeyPatch)
 
     def ask() -> None:
         try:
-            account.ask("live", sleep=30)
+            account.ask("live", file=str(tmp_path / "never"))
         except SageMakerError as error:
             failures.append(error)
 
     slow = threading.Thread(target=ask)
     slow.start()
+    wait_until((tmp_path / "never.awaited").exists, 20)
     account.update_endpoint("live", "two")
-    slow.join(15)
+    slow.join(30)
     assert [type(failure).__name__ for failure in failures] == ["ModelError"]

@@ -90,15 +90,18 @@ def test_a_model_that_answers_with_an_error(live: Account, status: int, side: st
 def test_a_model_that_does_not_answer_in_time(live: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invocations, "INVOKE_SECONDS", 0.3)
     with pytest.raises(ModelError, match="Your invocation timed out while waiting for a resp") as error:
-        live.ask("live", sleep=2)
+        live.ask("live", sleep=30)
     assert error.value.original_status == 0
 
 
 def test_a_model_that_ends_during_a_request(live: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployments, "RESTART_SECONDS", 0.5)
+    monkeypatch.setattr(deployments, "RESTART_SECONDS", 0.1)
+    go = threading.Event()
+    monkeypatch.setattr(live.runtime, "prepare", lambda image: go.wait(30))
     with pytest.raises(ModelError, match=r"server error \(0\)"):
         live.ask("live", crash=True)
-    wait_until(lambda: fails(live) is ServiceUnavailable, 5)
+    wait_until(lambda: fails(live) is ServiceUnavailable, 20)
+    go.set()
     wait_until(lambda: fails(live) is None, 20)
 
 
@@ -285,7 +288,7 @@ def test_a_request_that_takes_too_long(account: Account) -> None:
     serving = account.endpoints.serving("live")
     assert serving.queue is not None
     failure = f"s3://{BUCKET}/slow.out"
-    body = json.dumps({"sleep": 3}).encode()
+    body = json.dumps({"sleep": 30}).encode()
     serving.queue.put(AsyncRequest("slow", None, body, f"s3://{BUCKET}/x", failure, {}, timeout=0.3))
     assert b"Your invocation timed out" in queue.read(failure)
 
@@ -319,12 +322,15 @@ def test_requests_survive_an_update(account: Account, tmp_path: Path) -> None:
 def test_requests_wait_for_a_server_that_is_being_replaced(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deployments, "RESTART_SECONDS", 1.0)
+    monkeypatch.setattr(deployments, "RESTART_SECONDS", 0.1)
     queue = Queue(account)
+    go = threading.Event()
+    monkeypatch.setattr(account.runtime, "prepare", lambda image: go.wait(30))
     os.kill(account.runtime.started[-1].process.pid, signal.SIGKILL)
-    wait_until(lambda: account.runtime.started[-1].wait(0) is not None, 5)
-    threading.Event().wait(0.3)
+    wait_until(lambda: "another is started" in account.log("live"), 20)
     accepted = queue.send()
+    threading.Event().wait(0.3)
+    go.set()
     assert json.loads(queue.read(accepted["OutputLocation"]))["version"] == "one"
 
 
@@ -337,6 +343,7 @@ def test_a_deleted_endpoint_drops_what_waits(account: Account, tmp_path: Path) -
     (tmp_path / "go").touch()
     assert queue.read(under_way["OutputLocation"])
     wait_until(lambda: not account.endpoints.list({})["Endpoints"], 10)
+    wait_until(lambda: "async live" not in [thread.name for thread in threading.enumerate()], 10)
     key = waiting["OutputLocation"].removeprefix(f"s3://{BUCKET}/")
     assert key not in [item["Key"] for item in queue.s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
 

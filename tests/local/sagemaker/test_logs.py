@@ -29,9 +29,9 @@ class Failing:
         return getattr(self._client, name)
 
     def put_log_events(self, **request: Any) -> Any:
-        if self.failure is not None:
+        if (failure := self.failure) is not None:
             self.refused += 1
-            raise self.failure
+            raise failure
         return self._client.put_log_events(**request)
 
     def lines(self) -> list[str]:

@@ -194,8 +194,9 @@ def test_stop_ends_the_container_and_uploads_nothing(
     code = "(base / 'processing/output/a').write_text('a'); print('up'); time.sleep(600)"
     jobs.create(request_of(code))
     wait_until(lambda: "ProcessingStartTime" in jobs.describe({"ProcessingJobName": job_name}))
-    jobs.stop({"ProcessingJobName": job_name})
-    assert jobs.describe({"ProcessingJobName": job_name})["ProcessingJobStatus"] == "Stopping"
+    with jobs.records.lock:  # the job does not end meanwhile
+        jobs.stop({"ProcessingJobName": job_name})
+        assert jobs.describe({"ProcessingJobName": job_name})["ProcessingJobStatus"] == "Stopping"
     record = end_of(jobs, job_name)
     assert record["ProcessingJobStatus"] == "Stopped"
     assert "FailureReason" not in record
