@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -95,11 +96,15 @@ class Bench:
         """
         spec = ContainerSpec(self.image, (command,), opt_ml.root, {**ISOLATED, **environment}, on_line)
         try:
-            container = self.runtime.start(spec)
+            # In a thread that no interruption reaches: what was started is surely noted.
+            with ThreadPoolExecutor(1) as thread:
+                return thread.submit(self._start, spec).result()
         except ImageError as error:
             raise Broken(str(error)) from error
-        self._started.append(container)
-        return container
+
+    def _start(self, spec: ContainerSpec) -> Container:
+        self._started.append(self.runtime.start(spec))
+        return self._started[-1]
 
     def train(self, opt_ml: OptMl) -> Training:
         """Train to the end, on an input that cannot be written to."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection, HTTPException
 from typing import Self
@@ -86,7 +86,7 @@ class Connection:
         return self._http.sock is not None
 
 
-def at_once(asks: list[Callable[[], Answer]]) -> list[Answer | Broken]:
+def at_once(asks: Sequence[Callable[[], Answer]]) -> list[Answer | Broken]:
     """Do all of them at the same time."""
     answers: list[Answer | Broken] = [Broken("no answer")] * len(asks)
 

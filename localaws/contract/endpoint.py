@@ -7,11 +7,12 @@ from localaws.contract.bench import Bench, last_words
 from localaws.contract.clauses import clause
 from localaws.contract.connection import Answer, at_once
 from localaws.contract.errors import Broken, Noted, Unchecked
+from localaws.contract.limits import STARTING_SECONDS
 from localaws.contract.rows import body_for, line_type
 from localaws.contract.server import Server
 
 DEFAULT_PORT = 8080
-LOAD_SECONDS = 3.0
+LOAD_SECONDS = 5.0  # in which two answers in a row can be late
 PING_INTERVAL_SECONDS = 0.1
 
 
@@ -59,7 +60,7 @@ def becomes_ready(bench: Bench) -> str:
 )
 def needs_its_model(bench: Bench) -> str:
     """An endpoint that is never healthy is rolled back; one that only seems so goes live."""
-    patience = endpoint(bench).seconds * 2 + 1
+    patience = endpoint(bench).seconds * 2 + STARTING_SECONDS
     server = bench.serve(model=False)
     if server.wait_healthy(patience):
         try:
@@ -77,27 +78,40 @@ def needs_its_model(bench: Bench) -> str:
     "Answer /ping from a thread or process of its own, which no long computation keeps waiting.",
 )
 def pings_under_load(bench: Bench) -> str:
-    """A few late answers, and SageMaker replaces the container."""
+    """A few late answers, and SageMaker replaces the container; a single one may be the machine's doing."""
     server = endpoint(bench)
     body, content_type = body_for(bench, server, LOAD_SECONDS), line_type(bench)
     load = threading.Thread(
         target=at_once, args=([partial(server.ask, "/invocations", body, content_type)] * 2,)
     )
     load.start()
-    slowest = 0.0
+    slowest, late = 0.0, 0
     try:
         while load.is_alive():
-            answer = server.ask("/ping", timeout=bench.limits.ping)
-            slowest = max(slowest, answer.seconds)
-            if answer.status != 200 or slowest > bench.limits.ping:
-                raise Broken(f"under load it was answered {answer.told} after {slowest:.1f} s")
+            try:
+                seconds = _ping(bench, server)
+            except Broken:
+                late, seconds = late + 1, _ping(bench, server)
+            slowest = max(slowest, seconds)
             load.join(PING_INTERVAL_SECONDS)
     finally:
         load.join()
-    return f"{slowest * 1000:.0f} ms at most"
+    return f"{slowest * 1000:.0f} ms at most" + (f", {late} late and the next in time" if late else "")
 
 
 CLAUSES = (becomes_ready, needs_its_model, pings_under_load)
+
+
+def _ping(bench: Bench, server: Server) -> float:
+    """The seconds until it was answered.
+
+    Raises:
+        Broken: it was not, or late, or not with 200.
+    """
+    answer = server.ask("/ping", timeout=bench.limits.ping)
+    if answer.status != 200 or answer.seconds > bench.limits.ping:
+        raise Broken(f"under load it was answered {answer.told} after {answer.seconds:.1f} s")
+    return answer.seconds
 
 
 def _good(bench: Bench, server: Server) -> Answer:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from localaws.contract.bench import TRAINING_ENVIRONMENT, Bench
 from localaws.contract.clauses import clause
 from localaws.contract.errors import Broken, Noted, Unchecked
+from localaws.contract.limits import STARTING_SECONDS
 from localaws.contract.opt_ml import OptMl, has_files, seal
 from localaws.sagemaker.metrics import Metrics
 
@@ -13,7 +14,6 @@ LOOK_SECONDS = 0.02
 # Of the time that the ordinary training took: when an interruption comes at the latest.
 WELL_UNDER_WAY = 0.6
 LASTING = 2.0  # where the sample's hyperparameters make it last
-STARTING_SECONDS = 1.0  # by which a process may start later than the ordinary one did
 TOO_SHORT = "training was over before it could be interrupted: let the sample's interrupted.json make it last"
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 MB = 1 << 20
+STARTING_SECONDS = 10.0  # by which a process may start later than one did before
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from localaws.contract.server import Server
 # A model answers a row alone and among others with sums in another order.
 TOLERANCE = 1e-3
 MEASURED_ROWS = 64
+MEASUREMENTS = 3  # of which the fastest counts: the machine may be busy
 
 
 def line_type(bench: Bench) -> str:
@@ -39,8 +40,9 @@ def count_in(rows: list[bytes], size: int) -> int:
 def body_for(bench: Bench, server: Server, seconds: float) -> bytes:
     """A body that the container works on for about so long; at most a batch transform's payload."""
     rows = bench.sample.rows()
-    measured = server.invoke(body_of(rows, MEASURED_ROWS), line_type(bench))
-    count = int(MEASURED_ROWS * seconds / measured.seconds)
+    measured, content_type = body_of(rows, MEASURED_ROWS), line_type(bench)
+    fastest = min(server.invoke(measured, content_type).seconds for _ in range(MEASUREMENTS))
+    count = int(MEASURED_ROWS * seconds / fastest)
     return body_of(rows, min(count, count_in(rows, bench.limits.payload_mb * MB)))
 
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 from functools import partial
 
 from localaws.contract.bench import Bench
@@ -12,7 +13,7 @@ from localaws.contract.errors import Broken
 from localaws.contract.rows import body_for, line_type
 
 WORK_SECONDS = 2.0
-BEGIN_SECONDS = 0.3  # until the requests are surely in the container's hands
+BEGIN_SECONDS = 0.5  # until the container has surely begun to read what was sent
 REQUESTS = 2
 
 
@@ -24,14 +25,20 @@ REQUESTS = 2
 def drains(bench: Bench) -> str:
     """Every deployment ends a server that is at work."""
     server = endpoint(bench)
-    body, content_type = body_for(bench, server, WORK_SECONDS), line_type(bench)
+    body, headers = body_for(bench, server, WORK_SECONDS), {"Content-Type": line_type(bench)}
     answers: list[Answer | Broken] = []
-    ask = partial(server.ask, "/invocations", body, content_type)
-    work = threading.Thread(target=lambda: answers.extend(at_once([ask] * REQUESTS)))
-    work.start()
-    time.sleep(BEGIN_SECONDS)
-    code, seconds = server.stop(bench.limits.serving_stop)
-    work.join()
+    with ExitStack() as stack:
+        connections = [stack.enter_context(server.connection(bench.limits.answer)) for _ in range(REQUESTS)]
+        for connection in connections:  # once it was answered, it has surely been accepted
+            connection.ask("/invocations", bench.sample.rows()[0], headers)
+        for connection in connections:
+            connection.send("/invocations", body, headers)
+        receive = [partial(connection.receive, "/invocations") for connection in connections]
+        work = threading.Thread(target=lambda: answers.extend(at_once(receive)))
+        work.start()
+        time.sleep(BEGIN_SECONDS)
+        code, seconds = server.stop(bench.limits.serving_stop)
+        work.join()
     if seconds >= bench.limits.serving_stop:
         raise Broken(f"it went on for {bench.limits.serving_stop:g} s, and was killed")
     for answer in answers:

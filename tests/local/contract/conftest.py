@@ -2,7 +2,9 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,18 +19,8 @@ from localaws.runtimes.process import ProcessRuntime
 
 HERE = Path(__file__).parent
 HONEST, SAMPLE = HERE / "honest", HERE / "sample"
-QUICK = Limits(
-    training=5,
-    healthy=5,
-    ping=0.5,
-    answer=3,
-    transform=20,
-    training_stop=1,
-    serving_stop=2,
-    refusal=1,
-    payload_mb=1,
-    request_mb=2,
-)
+# Time for a slow machine: a test that waits for a limit sets its own.
+LIMITS = Limits(training=30, healthy=30, answer=30, transform=30, refusal=30, payload_mb=1, request_mb=2)
 
 
 @pytest.fixture(scope="session")
@@ -51,16 +43,16 @@ def sample(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make_bench(tmp_path: Path, cache_dir: Path, folder: Path, sample: Path) -> Iterator[Callable[[], Bench]]:
+def make_bench(tmp_path: Path, cache_dir: Path, folder: Path, sample: Path) -> Iterator[Callable[..., Bench]]:
     made: list[Bench] = []
 
-    def make() -> Bench:
+    def make(**limits: Any) -> Bench:
         bench = Bench(
             ProcessRuntime(Images(folder.parent), cache_dir),
             folder.name,
             load(sample),
             tmp_path / f"work-{len(made)}",
-            QUICK,
+            replace(LIMITS, **limits),
             folder,
             executables(folder),
         )
@@ -73,11 +65,11 @@ def make_bench(tmp_path: Path, cache_dir: Path, folder: Path, sample: Path) -> I
 
 
 @pytest.fixture
-def judge(make_bench: Callable[[], Bench]) -> Callable[[str], Result]:
-    """What becomes of one clause, by its name."""
+def judge(make_bench: Callable[..., Bench]) -> Callable[..., Result]:
+    """What becomes of one clause, by its name, with limits of its own."""
 
-    def judge(name: str) -> Result:
-        bench = make_bench()
+    def judge(name: str, **limits: Any) -> Result:
+        bench = make_bench(**limits)
         return next(clause for clause in applicable(bench) if clause.name == name).judge(bench)
 
     return judge

@@ -22,7 +22,7 @@ def test_interrupted_hyperparameters_and_spoiled_channel(sample: Path) -> None:
     (sample / "train").rename(sample / "b")
     (sample / "a").mkdir()
     loaded = load(sample)
-    assert loaded.interrupted == {"scale": "2", "rounds": "75"}
+    assert loaded.interrupted == {"scale": "2", "rounds": "500"}
     assert loaded.spoiled == "a"
     assert loaded.line_type == "text/csv"
 

@@ -37,7 +37,7 @@ CLAUSES = (
     "refusal.malformed",
     "shutdown.sigterm",
 )
-LASTING = {"seed": "7", "epochs": "20", "learning_rate": "0.003", "patience": "0", "log_steps": "1"}
+LASTING = {"seed": "7", "epochs": "100", "learning_rate": "0.003", "patience": "0", "log_steps": "1"}
 
 
 @pytest.fixture
