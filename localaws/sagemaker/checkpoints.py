@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 
 from localaws.runtimes.container import OPT_ML
 from localaws.sagemaker.continuous_upload import ContinuousUpload
+from localaws.sagemaker.errors import ClientFailure
 from localaws.sagemaker.jobs import Job, local_path
 from localaws.sagemaker.shapes import Document
-from localaws.sagemaker.storage import S3Uri
+from localaws.sagemaker.storage import S3Uri, Storage
 
 CONFIG = "CheckpointConfig"
 DEFAULT_PATH = f"{OPT_ML}/checkpoints"
@@ -51,9 +52,22 @@ def kept(job: Job, base_dir: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     # A prefix: "run" must not find what lies under "run-2".
     uri = S3Uri.parse(config["S3Uri"].rstrip("/") + "/")
-    job.storage.download(job.storage.listed(uri), folder)
+    _download(job.storage, uri, folder)
     with ContinuousUpload(job.storage, folder, uri, deletes=True):
         yield
+
+
+def _download(storage: Storage, uri: S3Uri, folder: Path) -> None:
+    """Download all but what is deleted meanwhile: the trials of a search may have their S3Uri in common."""
+    objects = storage.listed(uri)
+    while True:
+        try:
+            return storage.download(objects, folder)
+        except ClientFailure:
+            there = set(storage.listed(uri))
+            if there.issuperset(objects):
+                raise
+            objects = [item for item in objects if item in there]
 
 
 def _relative_path(config: Document) -> PurePosixPath:

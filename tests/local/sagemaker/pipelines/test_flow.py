@@ -283,6 +283,7 @@ def function_arn(laptop: Laptop) -> str:
         Runtime="python3.11",
         Role=laptop.role(f"shout-{uuid.uuid4().hex[:8]}", principal="lambda.amazonaws.com"),
         Handler="app.handler",
+        Timeout=30,
         Code={"ZipFile": archive.getvalue()},
     )["FunctionArn"]
     return arn
