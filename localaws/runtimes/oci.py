@@ -107,8 +107,8 @@ class OciContainer(ProcessContainer):
             if self._ended.wait(LOOK_SECONDS) or time.monotonic() > deadline:
                 break
         if not self._ended.wait(max(0.0, deadline - time.monotonic())):
+            self._signal(signal.SIGKILL)  # first, or the engine could end by itself with a code of its own
             self._engine.signal(self._name, self._mark, signal.SIGKILL)
-            self._signal(signal.SIGKILL)
         return self.wait() or 0
 
     def _clear(self) -> None:

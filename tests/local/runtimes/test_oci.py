@@ -1,38 +1,49 @@
 """What is asked of an engine, told by a stand-in; tests/images asks a real one."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from localaws.runtimes.container import ContainerSpec
 from localaws.runtimes.engines import Docker
-from localaws.runtimes.oci import OciRuntime
+from localaws.runtimes.oci import OciContainer, OciRuntime
 
-# Takes a while until a container is there, and refuses to signal it before.
-SLOW = """#!/bin/sh
+ENGINE = """#!/bin/sh
+cd {folder}
 case $1 in
 image) echo sha256:1 ;;
-run) sleep 0.7; echo $$ >{0}.new; mv {0}.new {0}; exec sleep 600 ;;
-kill) kill -s TERM $(cat {0}) 2>/dev/null ;;
+run) {run} ;;
+kill) {kill} ;;
 esac
 """
+Start = Callable[[str, str], OciContainer]
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> OciRuntime:
-    engine = tmp_path / "docker"
-    engine.write_text(SLOW.format(tmp_path / "pid"))
-    engine.chmod(0o755)
-    return OciRuntime(Docker(str(engine)))
+def start(tmp_path: Path) -> Start:
+    """Starts a container of an engine whose `run` and `kill` are these scripts."""
+
+    def started(run: str, kill: str) -> OciContainer:
+        engine = tmp_path / "docker"
+        engine.write_text(ENGINE.format(folder=tmp_path, run=run, kill=kill))
+        engine.chmod(0o755)
+        return OciRuntime(Docker(str(engine))).start(ContainerSpec("image", ("train",), tmp_path))
+
+    return started
 
 
-def test_a_container_that_is_still_being_made_is_asked_to_end_once_it_is_there(
-    runtime: OciRuntime, tmp_path: Path
-) -> None:
-    container = runtime.start(ContainerSpec("image", ("train",), tmp_path))
-    assert container.stop(grace=5) == 128 + 15
+def test_a_container_that_is_still_being_made_is_asked_to_end_once_it_is_there(start: Start) -> None:
+    run = "until [ -e refused ]; do sleep 0.05; done; echo $$ >new; mv new pid; exec sleep 600"
+    kill = "kill -s TERM $(cat pid) || { touch refused; exit 1; }"
+    assert start(run, kill).stop(grace=60) == 128 + 15
 
 
-def test_one_that_has_no_time_is_killed_before_it_is_there(runtime: OciRuntime, tmp_path: Path) -> None:
-    container = runtime.start(ContainerSpec("image", ("train",), tmp_path))
-    assert container.stop(grace=0) == 128 + 9
+def test_one_that_has_no_time_is_killed_before_it_is_there(start: Start) -> None:
+    assert start("exec sleep 600", "exit 1").stop(grace=0) == 128 + 9
+
+
+def test_an_engine_that_sees_its_container_killed_has_no_time_to_say_so(start: Start) -> None:
+    run = "until [ -e killed ]; do sleep 0.05; done; exit 1"
+    kill = "[ $3 != SIGKILL ] || { touch killed; sleep 1; }"
+    assert start(run, kill).stop(grace=0) == 128 + 9
