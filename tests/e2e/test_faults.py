@@ -1,30 +1,50 @@
 """What goes wrong on the way: a process, a machine, a permission. What was live stays live."""
 
 import json
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 from samcli.yamlhelper import yaml_parse
 
-from tests.e2e.conftest import ROOT, Stack
+from tests.e2e.conftest import ROOT, RUN_SECONDS, Stack
 from tests.local.conftest import wait_until
 
 ONE_TRAINING = {"force": True, "maxTuningJobs": 1}
 
 
 def training_process(stack: Stack) -> psutil.Process | None:
-    """The process that trains for this stack, and not for another laptop's AWS on this machine."""
+    """The process that trains for this stack, and not for another laptop's AWS on this machine; suspended."""
     for process in psutil.process_iter(["cmdline", "environ"]):
         trains = any(part.endswith("containers/linear/train") for part in process.info["cmdline"] or [])
         if trains and (process.info["environ"] or {}).get("AWS_ENDPOINT_URL") == stack.endpoint_url:
-            return process
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+                while process.status() != psutil.STATUS_STOPPED:
+                    time.sleep(0.01)
+                return process
     return None
 
 
-def test_a_killed_training_fails_with_its_step_and_frees_the_lock(stack: Stack, live: dict[str, str]) -> None:
+def start_training(stack: Stack, tries: int = 5) -> tuple[str, psutil.Process]:
+    """An execution, and the process of its training, suspended; if that ended unseen, those of another."""
     arn = stack.start(ONE_TRAINING)
-    process: psutil.Process = wait_until(lambda: training_process(stack))
+    describe = stack.client("stepfunctions").describe_execution
+
+    def seen() -> psutil.Process | bool:
+        return training_process(stack) or describe(executionArn=arn)["status"] != "RUNNING"
+
+    process = wait_until(seen, RUN_SECONDS)
+    if process is not True:
+        return arn, process
+    assert tries > 1, "all trainings ended unseen"
+    return start_training(stack, tries - 1)
+
+
+def test_a_killed_training_fails_with_its_step_and_frees_the_lock(stack: Stack, live: dict[str, str]) -> None:
+    arn, process = start_training(stack)
     process.kill()
     execution = stack.ended(arn)
     assert execution["status"] == "FAILED"
@@ -43,10 +63,10 @@ def test_a_killed_training_fails_with_its_step_and_frees_the_lock(stack: Stack, 
 
 def test_a_fault_of_the_platform_is_tried_once_more(stack: Stack, live: dict[str, str]) -> None:
     """A folder that the platform made is gone when it collects the outputs; the second try finds one."""
-    arn = stack.start(ONE_TRAINING)
-    process: psutil.Process = wait_until(lambda: training_process(stack))
+    arn, process = start_training(stack)
     base_dir = Path(process.environ()["SAGEMAKER_BASE_DIR"])
     (base_dir / "output" / "data").rmdir()
+    process.resume()
     execution = stack.ended(arn)
     assert "RetryPipeline" in stack.entered(arn), execution.get("cause")
     assert execution["status"] == "SUCCEEDED", execution

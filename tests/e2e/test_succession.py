@@ -2,11 +2,9 @@
 
 import itertools
 import random
-from functools import partial
 
-from localaws.sagemaker.threads import at_once
 from tests.e2e.conftest import Stack, as_csv
-from tests.e2e.test_retrain import output
+from tests.e2e.test_retrain import drop_as_one, output
 
 # Each of 200 words says a label, so what a model has not seen of them it can only guess.
 WORDS = [
@@ -40,7 +38,7 @@ def test_two_percent_of_the_data_do_not_replace_what_was_trained_on_all(
     train, test = rows("train", TRAINING_ROWS), rows("test", 400)
     early, late = train[::SHARE], [row for i, row in enumerate(train) if i % SHARE]
     first = {"early.csv": as_csv(early), "test.csv": as_csv(test)}
-    (before,) = stack.run_after(lambda: at_once([partial(stack.drop, *file) for file in first.items()]))
+    (before,) = stack.run_after(lambda: drop_as_one(stack, first))
     assert output(before)["outcome"]["status"] == "REJECTED"
     assert output(before)["ledger"]["records"] == len(early) + len(test)
 

@@ -74,9 +74,7 @@ class Drive:
         """Estimator.fit, then its transformer, with its log."""
         estimator = self.estimator("tiny")
         estimator.fit({"train": self.lines}, wait=False)
-        job: Any = estimator.latest_training_job
-        waiter = self.session.sagemaker_client.get_waiter("training_job_completed_or_stopped")
-        waiter.wait(TrainingJobName=job.name, WaiterConfig={"Delay": 1})
+        self.wait_for(estimator)
         transformer = estimator.transformer(
             1, INSTANCE, strategy="MultiRecord", assemble_with="Line", accept="text/plain"
         )
@@ -125,7 +123,9 @@ class Drive:
             "checkpoint_s3_uri": uri,
         }
         estimator = self.estimator("counter", hyperparameters={"to": "15"}, **members)
-        estimator.fit(wait=True, logs="All")
+        estimator.fit(wait=False)
+        self.wait_for(estimator)
+        estimator.logs()
         job: Any = estimator.latest_training_job
         described = job.describe()
         tuner = HyperparameterTuner(
@@ -149,6 +149,12 @@ class Drive:
             "trials": [self.starts(row.TrainingJobName) for row in trials.itertuples()],
             "left": S3Downloader.list(uri, self.session),
         }
+
+    def wait_for(self, estimator: Estimator) -> None:
+        """Until its job has ended: `fit` looks every 30 s only."""
+        job: Any = estimator.latest_training_job
+        waiter = self.session.sagemaker_client.get_waiter("training_job_completed_or_stopped")
+        waiter.wait(TrainingJobName=job.name, WaiterConfig={"Delay": 1})
 
     def starts(self, job: str) -> list[int]:
         """The numbers that the image "counter" started at in a job: its model."""

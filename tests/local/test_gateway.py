@@ -207,6 +207,7 @@ def test_a_function_s_error_has_its_class_s_name(laptop: Laptop) -> None:
         FunctionName="printer",
         Runtime="python3.13",
         Handler="app.handler",
+        Timeout=30,
         Role=laptop.role("printer", principal="lambda.amazonaws.com"),
         Code={"ZipFile": content.getvalue()},
     )["FunctionArn"]

@@ -15,7 +15,7 @@ from tests.local.conftest import ACCOUNT, REGION, Laptop, allow
 
 SCRIPT = Path(__file__).with_name("drive_sdk.py")
 IMAGES_PREFIX = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/tests"
-SECONDS = 90
+SECONDS = 300
 NOWHERE = "http://127.0.0.1:9"
 
 Report = dict[str, dict[str, Any]]
@@ -94,12 +94,11 @@ def test_a_tuner_fits_and_tells(run: tuple[Report, str]) -> None:
 def test_spot_instances_are_taken_away_and_the_jobs_go_on(run: tuple[Report, str]) -> None:
     answer = part(run, "spot")
     assert answer["statuses"][3:5] == ["Interrupted", "Starting"]
-    assert answer["seconds"] >= 2
+    assert answer["seconds"] > 5  # which the first run took alone
     assert f"Training seconds: {answer['seconds']}" in run[1]
     assert answer["counts"] == {"14.0": 14, "16.0": 16}
-    for first, second in (answer["starts"], *answer["trials"]):  # one checkpoint each, below the same URI
-        assert first == 0
-        assert 0 < second < 14
+    for starts in (answer["starts"], *answer["trials"]):  # one checkpoint each, below the same URI
+        assert starts == [0, 7]
     assert answer["left"] == []
 
 
