@@ -275,6 +275,7 @@ def test_sigterm_lets_it_answer_what_was_asked_and_end_with_success(start: Start
         answer = slow.result()
     assert (answer.status, answer.headers["connection"]) == (200, "close")
     assert server.process.wait(PATIENCE) == 0
+    assert [line["status"] for line in server.told() if line["path"] == "/invocations"] == [200]
 
 
 def refuses(server: Server) -> bool:

@@ -21,10 +21,9 @@ from toolkit.classifier import Classifier
 from toolkit.errors import ContainerError
 from toolkit.meters import Meters
 from toolkit.settings import Settings, cores, from_environment
-from toolkit.worker import Worker
+from toolkit.worker import ENDING, Worker
 
 BACKLOG = 1024
-ENDING = (signal.SIGTERM, signal.SIGINT)
 RESTART_SECONDS = 1.0  # a worker that cannot live does not take all of the processor
 
 

@@ -16,6 +16,7 @@ from toolkit.gate import Gate
 from toolkit.messages import Request, Response
 from toolkit.settings import Settings
 
+ENDING = (signal.SIGTERM, signal.SIGINT)
 FLUSH_SECONDS = 0.2
 PAUSE_SECONDS = 1.0  # where there is no file descriptor left for a client
 
@@ -45,7 +46,7 @@ class Worker:
             lifeline: A pipe that ends with the parent.
         """
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ENDING:
             loop.add_signal_handler(number, self.stop.set)
         if lifeline is not None:
             loop.add_reader(lifeline, self.stop.set)

@@ -9,6 +9,7 @@ from localaws.runtimes.images import Images
 from localaws.runtimes.process import ProcessRuntime
 from tests.local.containers.transformer_jobs import CONTAINERS, ENVIRONMENTS, IMAGE, Running
 
+WAITING = Path(__file__).with_name("waiting")
 Train = Callable[..., Running]
 
 
@@ -22,11 +23,18 @@ def runtime() -> ProcessRuntime:
 
 @pytest.fixture(scope="module")
 def train(runtime: ProcessRuntime) -> Iterator[Train]:
-    """Start a training on a job's folder, with variables besides; what still runs in the end is killed."""
+    """Start a training on a job's folder, with variables besides; what still runs in the end is killed.
+
+    With `until` it is returned when it has said so, and waits there to be interrupted.
+    """
     started: list[Running] = []
 
-    def start(base: Path, **environment: str) -> Running:
+    def start(base: Path, until: str = "", **environment: str) -> Running:
+        if until:
+            environment |= {"PYTHONPATH": str(WAITING), "WAIT_AFTER": until}
         started.append(Running(runtime, base, "train", **environment))
+        if until:
+            started[-1].wait_for(until)
         return started[-1]
 
     yield start

@@ -29,7 +29,6 @@ from tests.local.containers.transformer_jobs import (
     lay_out,
     rows,
     serving,
-    waits_after,
     weights,
 )
 
@@ -63,8 +62,7 @@ def test_training_interrupted_by_sigterm_ends_as_the_unbroken_one(
     unbroken: Running, train: Train, tmp_path: Path
 ) -> None:
     middle = "train:step=13;"  # of an epoch
-    first = train(lay_out(tmp_path / "first"), **WITHOUT_GPU, **waits_after(middle))
-    first.wait_for(middle)
+    first = train(lay_out(tmp_path / "first"), until=middle, **WITHOUT_GPU)
     first.interrupt()
     assert "interrupted: saved a checkpoint after step" in first.said
     assert not (first.base / "model").exists() or not list((first.base / "model").iterdir())
@@ -83,8 +81,7 @@ def test_processes_and_instances_learn_what_one_process_learns(
     """Two processes on one instance; interrupted; then two instances of a process each."""
     # tokens_per_pass makes each process need several passes a step.
     base = lay_out(tmp_path / "first", processes="2", tokens_per_pass="128")
-    first = train(base, **WITHOUT_GPU, **waits_after("train:step=8;"))
-    first.wait_for("train:step=8;")
+    first = train(base, until="train:step=8;", **WITHOUT_GPU)
     assert first.addresses() == {"127.0.0.1"}
     first.interrupt()
     assert "2 process(es) on cpu" in first.said

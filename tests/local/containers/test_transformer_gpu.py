@@ -16,7 +16,6 @@ from tests.local.containers.transformer_jobs import (
     lay_out,
     rows,
     serving,
-    waits_after,
     weights,
 )
 
@@ -41,8 +40,7 @@ def test_it_learns_on_the_gpu(unbroken: Running) -> None:
 def test_training_interrupted_by_sigterm_ends_as_the_unbroken_one(
     unbroken: Running, train: Train, tmp_path: Path
 ) -> None:
-    first = train(lay_out(tmp_path / "first", **ONE_GPU), **waits_after("train:step=13;"))
-    first.wait_for("train:step=13;")
+    first = train(lay_out(tmp_path / "first", **ONE_GPU), until="train:step=13;")
     first.interrupt()
     assert "interrupted: saved a checkpoint after step" in first.said
 

@@ -36,11 +36,6 @@ STEPS = 50
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 
 
-def waits_after(line: str) -> dict[str, str]:
-    """Variables by which a training that has said so waits to be interrupted."""
-    return {"PYTHONPATH": str(Path(__file__).with_name("waiting")), "WAIT_AFTER": line}
-
-
 def rows(count: int, seed: int) -> list[dict[str, str]]:
     """Texts of which one word tells the label."""
     source = random.Random(seed)
