@@ -82,7 +82,7 @@ test: lint ## lint, then unit tests, tests over HTTP, and the end-to-end test
 
 .PHONY: images
 images: install ## build the images with docker, podman or buildah: NAME=linear, BASE_IMAGE=…, ARGUMENTS='--platform …'
-	@python -m containers.build $(NAME) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) -- $(ARGUMENTS)
+	@python -m containers.tooling.build_images $(NAME) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) -- $(ARGUMENTS)
 
 .PHONY: check-container
 check-container: install ## run a container as SageMaker would, and tell what holds: NAME=linear, SAMPLE=folder, RUNTIME=oci

@@ -53,7 +53,7 @@ def identify(wish: Wish, containers: Path) -> Image:
         UnknownImageError: the folder, its Dockerfile or another folder that it requires is missing.
     """
     # Not a copy of it, which could come to another hash than `make images`; by path, as it is no module here.
-    sources = run_path(str(containers / "sources.py"))
+    sources = run_path(str(containers / "tooling" / "image_sources.py"))
     try:
         content = sources["content_hash"](containers, wish.folder)
         files = sources["files"](containers, wish.folder)

@@ -17,7 +17,7 @@ from tests.local.conftest import wait_until
 
 CONTAINERS = ROOT / "containers"
 PROJECT = "images-images"
-content_hash = runpy.run_path(str(CONTAINERS / "sources.py"))["content_hash"]
+content_hash = runpy.run_path(str(CONTAINERS / "tooling/image_sources.py"))["content_hash"]
 
 
 @pytest.fixture

@@ -145,7 +145,8 @@ def containers(tmp_path: Path) -> Path:
         (folder / image / "requirements.txt").write_text("../toolkit\nnumpy==2.0\n")
     (folder / "toolkit").mkdir()
     (folder / "toolkit" / "training.py").write_text("one = 1\n")
-    for shared in ("sources.py", "entrypoint", ".dockerignore"):
+    (folder / "tooling").mkdir()
+    for shared in ("tooling/image_sources.py", "entrypoint", ".dockerignore"):
         shutil.copy(ROOT / "containers" / shared, folder / shared)
     return folder
 
@@ -272,7 +273,7 @@ def test_the_tag_is_the_hash_that_make_images_comes_to(
     load_module: Callable[[str], ModuleType],
 ) -> None:
     handle(module, stack.ask("Create"))
-    content = load_module("containers/sources.py").content_hash(containers, "linear")
+    content = load_module("containers/tooling/image_sources.py").content_hash(containers, "linear")
     assert codebuild.words()[1].partition("=")[0] == f"{REPOSITORIES['Model']}:linear-{content}"
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from containers import build, sources
+from containers.tooling import build_images, image_sources
 
 ENGINE = """#!/bin/sh
 # An engine that notes what it is told, and holds the images that it built.
@@ -50,12 +50,12 @@ def test_the_first_engine_that_answers_builds(engines: Engines) -> None:
     engines.add("docker", info=1)
     engines.add("buildah")
     engines.add("podman")
-    assert build.find_engine() == "podman"
+    assert build_images.find_engine() == "podman"
 
 
 def test_without_an_engine_it_says_what_to_do(engines: Engines, capsys: pytest.CaptureFixture[str]) -> None:
     engines.add("docker", info=1)
-    assert build.main([]) == 1
+    assert build_images.main([]) == 1
     assert "None of docker, podman, buildah answers here" in capsys.readouterr().err
 
 
@@ -63,13 +63,13 @@ def test_an_image_is_tagged_by_its_hash_and_built_once(
     engines: Engines, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engines.add("buildah")
-    tag = f"retrain/linear:{sources.content_hash(build.FOLDER, 'linear', 'base@sha256:1')}"
+    tag = f"retrain/linear:{image_sources.content_hash(build_images.FOLDER, 'linear', 'base@sha256:1')}"
     arguments = ["linear", "--base-image", "base@sha256:1", "--", "--volume", "/a:/b"]
-    assert build.main(arguments) == build.main(arguments) == 0
+    assert build_images.main(arguments) == build_images.main(arguments) == 0
     assert engines.told("build") == [
-        f"buildah build --format docker --isolation chroot --file {build.FOLDER}/linear/Dockerfile "
+        f"buildah build --format docker --isolation chroot --file {build_images.FOLDER}/linear/Dockerfile "
         f"--tag {tag} --tag retrain/linear:latest --build-arg NAME=linear "
-        f"--build-arg BASE_IMAGE=base@sha256:1 --volume /a:/b {build.FOLDER}"
+        f"--build-arg BASE_IMAGE=base@sha256:1 --volume /a:/b {build_images.FOLDER}"
     ]
     said = capsys.readouterr().out.splitlines()
     assert said == [f"{tag}: buildah builds it", f"{tag} is built: 12 MB", f"{tag} is there already"]
@@ -81,7 +81,7 @@ def test_what_changes_an_image_is_part_of_its_tag(
     engines.add("buildah")
     told = [["--volume", "/a:/b"], ["--volume=/c:/b", "--network", "host"], ["--platform", "linux/arm64"]]
     for arguments in told:
-        assert build.main(["linear", "--", *arguments]) == 0
+        assert build_images.main(["linear", "--", *arguments]) == 0
     tags = [line.partition(" ")[0].rstrip(":") for line in capsys.readouterr().out.splitlines()]
     assert tags[0] == tags[1] == tags[2] != tags[3] == tags[4]
     assert len(engines.told("build")) == 2
@@ -89,13 +89,13 @@ def test_what_changes_an_image_is_part_of_its_tag(
 
 def test_all_images_are_built_unless_some_are_named(engines: Engines) -> None:
     engines.add("docker")
-    assert build.main([]) == 0
-    assert len(engines.told("build")) == len(sources.image_folders(build.FOLDER)) > 1
+    assert build_images.main([]) == 0
+    assert len(engines.told("build")) == len(image_sources.image_folders(build_images.FOLDER)) > 1
 
 
 def test_a_build_that_fails_fails(engines: Engines, capsys: pytest.CaptureFixture[str]) -> None:
     engines.add("docker", built=3)
-    assert build.main(["linear"]) == 1
+    assert build_images.main(["linear"]) == 1
     assert "docker build failed" in capsys.readouterr().err
 
 
@@ -103,7 +103,7 @@ def test_an_unknown_name_is_refused_before_anything_is_built(
     engines: Engines, capsys: pytest.CaptureFixture[str]
 ) -> None:
     engines.add("docker")
-    assert build.main(["linear", "nothing"]) == 1
+    assert build_images.main(["linear", "nothing"]) == 1
     assert "nothing has no Dockerfile" in capsys.readouterr().err
     assert not engines.told("build")
 
@@ -116,4 +116,4 @@ def test_sizes_are_read_as_each_engine_writes_them(engines: Engines, told: str, 
     script = engines.folder / "docker"
     script.write_text(script.read_text().replace("12.3MB", told))
     engines.held.write_text("image\n")
-    assert build.size("docker", "image") == size
+    assert build_images.size("docker", "image") == size

@@ -1,4 +1,7 @@
-"""Builds the images with the engine at hand: python -m containers.build [name …] [-- engine arguments]."""
+"""Build the images with an installed engine: docker, podman or buildah.
+
+Usage: python -m containers.tooling.build_images [name …] [-- arguments of the engine's build].
+"""
 
 import argparse
 import re
@@ -8,9 +11,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from containers import sources
+from containers.tooling import image_sources
 
-FOLDER = Path(__file__).parent
+FOLDER = Path(__file__).parents[1]
 REPOSITORY = "retrain"
 # SageMaker refuses OCI's manifests, and buildah without these arguments needs an engine beneath it.
 ENGINES = {
@@ -29,7 +32,7 @@ class BuildError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; the exit code."""
-    parser = argparse.ArgumentParser(prog="containers.build", description=__doc__)
+    parser = argparse.ArgumentParser(prog="containers.tooling.build_images", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help="folders of images (default: all)")
     parser.add_argument("--base-image", default="", help="instead of the Dockerfiles' own, as name@sha256:…")
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -37,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(words[:end])
     try:
         engine = find_engine()
-        names = asked.names or sources.image_folders(FOLDER)
+        names = asked.names or image_sources.image_folders(FOLDER)
         for name in names:
-            sources.files(FOLDER, name)  # before anything is built
+            image_sources.files(FOLDER, name)  # before anything is built
         for name in names:
             build(engine, name, asked.base_image, words[end + 1 :])
     except (BuildError, FileNotFoundError) as error:
@@ -76,7 +79,7 @@ def build(engine: str, name: str, base_image: str = "", arguments: Sequence[str]
         FileNotFoundError: there is no such folder, or one that it requires.
         BuildError: the engine failed.
     """
-    tag = f"{REPOSITORY}/{name}:{sources.content_hash(FOLDER, name, base_image, counted(arguments))}"
+    tag = f"{REPOSITORY}/{name}:{image_sources.content_hash(FOLDER, name, base_image, counted(arguments))}"
     latest = f"{REPOSITORY}/{name}:latest"
     if is_built(engine, tag):
         _run(engine, "tag", tag, latest)
