@@ -13,7 +13,7 @@ PYTHON := $(VENV)/bin/python
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
 # Deployed as they are: their modules import their neighbours by name, so mypy looks at each by itself.
-FOLDERS := statemachine pipeline $(sort $(wildcard functions/*)) containers/processing containers/toolkit containers/linear containers/template containers/transformer
+FOLDERS := containers/processing containers/toolkit containers/linear containers/template containers/transformer
 LAYER  := /powertools/python/layer
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -65,8 +65,8 @@ deploy: install ## sam deploy to your AWS account; shows what would change, and 
 
 .PHONY: render
 render: install ## write the workflow's and the pipeline's definitions from their Python
-	@$(QUIET) python statemachine/workflow.py
-	@$(QUIET) python pipeline/definition.py
+	@$(QUIET) python -m statemachine.workflow
+	@$(QUIET) python -m pipeline.definition
 
 .PHONY: lint
 lint: install ## ruff, mypy strict, cfn-lint and sam validate

@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.containers import ROOT
 
-FILE = ROOT / "pipeline/definition.json"
+FILE = ROOT / "pipeline/rendered/definition.json"
 
 
 def body() -> str:

@@ -1,8 +1,8 @@
 """The engine's own overhead: one pipeline execution against the same scripts run by hand.
 
-Execution: pipeline/definition.json, started with StartPipelineExecution on a localaws with the plan that the
-workflow would write; from its creation until it has succeeded, as it tells itself. So it holds what SageMaker
-does around the scripts, too: jobs, roles, downloads and uploads, the model's archive, the registry.
+Execution: pipeline/rendered/definition.json, started with StartPipelineExecution on a localaws with the plan
+that the workflow would write; from its creation until it has succeeded, by its own timestamps. So it includes
+what SageMaker does around the scripts: jobs, roles, downloads and uploads, the model's archive, the registry.
 
 By hand: ingest, the dataset's query and create_dataset, train, serve with the same requests, evaluate; each
 in the same environment, with the same inputs, the same feature store and Athena of the same localaws; the sum

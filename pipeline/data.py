@@ -1,6 +1,8 @@
 """The data: what is new goes to the feature store, and the dataset comes out of it."""
 
-from parameters import (
+from sagemaker.workflow.steps import Step, StepTypeEnum
+
+from pipeline.parameters import (
     AS_OF,
     ATHENA_URI,
     FEATURE_GROUP,
@@ -17,8 +19,16 @@ from parameters import (
     QUARANTINE_URI,
     REGION,
 )
-from sagemaker.workflow.steps import Step, StepTypeEnum
-from steps import RequestStep, athena_input, below, output_of, processing_job, s3_input, s3_output, text
+from pipeline.steps import (
+    RequestStep,
+    athena_input,
+    below,
+    output_of,
+    processing_job,
+    s3_input,
+    s3_output,
+    text,
+)
 
 # The latest version of each record, unless it is a deletion, of what had happened by then.
 QUERY = (

@@ -1,6 +1,6 @@
 """The SageMaker Pipeline: feature ingestion, dataset, training or tuning, scoring, quality, registry.
 
-`python pipeline/definition.py` renders it twice: to `definition.json`, which trains once, and to
+`python -m pipeline.definition` renders it twice: to `definition.json`, which trains once, and to
 `tuning.json`, which searches. They differ in one step, since a condition step of SageMaker Pipelines can
 neither rejoin its branches nor stand in another one's (docs/decisions/0006). Both are as the template's
 defaults make them. Each is written once more as the one string that CloudFormation takes, with its variables
@@ -17,16 +17,26 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from data import create_dataset, ingest_records
-from model import Choices, best_artifacts, best_job, create_model, register_model, train_model, tune_model
-from parameters import OPTIONAL, REQUIRED, search_size
-from quality import above_floor, evaluate_quality, has_champion, score_rows
-from ranges import Ranges, RangesError, read_ranges
 from sagemaker.workflow.pipeline import Pipeline
 from sagemaker.workflow.pipeline_context import PipelineSession
-from steps import MAX_RUNTIME, MAX_WAIT
 
-HERE = Path(__file__).resolve().parent
+from pipeline.data import create_dataset, ingest_records
+from pipeline.model import (
+    Choices,
+    best_artifacts,
+    best_job,
+    create_model,
+    register_model,
+    train_model,
+    tune_model,
+)
+from pipeline.parameters import OPTIONAL, REQUIRED, search_size
+from pipeline.quality import above_floor, evaluate_quality, has_champion, score_rows
+from pipeline.ranges import Ranges, RangesError, read_ranges
+from pipeline.steps import MAX_RUNTIME, MAX_WAIT
+
+CONTAINERS = Path(__file__).resolve().parents[1] / "containers"
+RENDERED = Path(__file__).resolve().parent / "rendered"
 DEFAULT_CONTAINER = "linear"  # the template's ModelContainer, unless it is told another
 SPOT_LIMITS = MAX_RUNTIME | MAX_WAIT
 VARIABLES = Choices("${UseSpot}", "${TrainingLimits}", "${ParameterRanges}")
@@ -69,13 +79,13 @@ def offline_session() -> PipelineSession:
 
 def render() -> dict[Path, str]:
     """Every rendered file's content."""
-    containers = read_ranges(HERE.parent / "containers")
+    containers = read_ranges(CONTAINERS)
     defaults = Choices(True, SPOT_LIMITS, containers[DEFAULT_CONTAINER])
     files = {"ranges.include.json": {"Tuning": {name: mapped(it) for name, it in containers.items()}}}
     for name, tuned in (("definition", False), ("tuning", True)):
         files[f"{name}.json"] = json.loads(build(tuned=tuned, choices=defaults).definition())
         files[f"{name}.include.json"] = included(build(tuned=tuned, choices=VARIABLES))
-    return {HERE / name: json.dumps(content, indent=2) + "\n" for name, content in files.items()}
+    return {RENDERED / name: json.dumps(content, indent=2) + "\n" for name, content in files.items()}
 
 
 def mapped(ranges: Ranges) -> dict[str, str]:
@@ -116,7 +126,7 @@ def main(arguments: list[str]) -> int:
     }
     if "--check" in arguments:
         for path in stale:
-            print(f"{path.name} is stale: run `python pipeline/definition.py` and commit it", file=sys.stderr)
+            print(f"{path.name} is stale: run `python -m pipeline.definition` and commit it", file=sys.stderr)
         return 1 if stale else 0
     for path, content in stale.items():
         path.write_text(content)

@@ -2,7 +2,10 @@
 
 from typing import NamedTuple
 
-from parameters import (
+from sagemaker.workflow.execution_variables import ExecutionVariables
+from sagemaker.workflow.steps import Step, StepTypeEnum
+
+from pipeline.parameters import (
     AS_OF,
     CHECKPOINT_URI,
     CODE_VERSION,
@@ -17,9 +20,17 @@ from parameters import (
     TRAINING_INSTANCES,
     TRAINING_ROLE,
 )
-from sagemaker.workflow.execution_variables import ExecutionVariables
-from sagemaker.workflow.steps import Step, StepTypeEnum
-from steps import JSON_LINES, VOLUME_GB, Request, RequestStep, below, channel, output_of, text, value_of
+from pipeline.steps import (
+    JSON_LINES,
+    VOLUME_GB,
+    Request,
+    RequestStep,
+    below,
+    channel,
+    output_of,
+    text,
+    value_of,
+)
 
 MIME_TYPES = [JSON_LINES, "application/json", "text/csv"]
 OBJECTIVE = "validation:accuracy"

@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from parameters import (
+from sagemaker.workflow.condition_step import ConditionStep
+from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
+from sagemaker.workflow.fail_step import FailStep
+from sagemaker.workflow.steps import Step, StepTypeEnum
+
+from pipeline.parameters import (
     ACCURACY_FLOOR,
     CHAMPION,
     NO_CHAMPION,
@@ -12,11 +17,7 @@ from parameters import (
     PROCESSING_ROLE,
     TRANSFORM_INSTANCE,
 )
-from sagemaker.workflow.condition_step import ConditionStep
-from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
-from sagemaker.workflow.fail_step import FailStep
-from sagemaker.workflow.steps import Step, StepTypeEnum
-from steps import (
+from pipeline.steps import (
     JSON_LINES,
     Request,
     RequestStep,

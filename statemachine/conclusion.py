@@ -1,10 +1,11 @@
 """What every run does before it ends, whatever its outcome."""
 
-from asl import EXECUTION, call, invoke, lines, of_payload
-from outcome import complain, outcome
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
+
+from statemachine.asl import EXECUTION, call, invoke, lines, of_payload
+from statemachine.outcome import complain, outcome
 
 
 def nothing_new(then: State) -> State:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-import endpoints
-from asl import FIRST_PAUSE, Map, Task, call, caught, invoke, of_payload, sent_once
-from judgement import approval, verdict
-from outcome import complain, outcome
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
+
+from statemachine import endpoints
+from statemachine.asl import FIRST_PAUSE, Map, Task, call, caught, invoke, of_payload, sent_once
+from statemachine.judgement import approval, verdict
+from statemachine.outcome import complain, outcome
 
 REMEMBERED = "$.deployment.remembered"  # the endpoints, once it is known what they served before
 ASYNC_OUTPUT = {

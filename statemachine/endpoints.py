@@ -6,10 +6,11 @@ endpoint's name, the configuration that it should serve and the one that it serv
 
 from typing import Any
 
-from asl import FAILURE, FIRST_PAUSE, Fail, Task, any_of, call, poll, sent_once
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import BaseRule, ChoiceRule
 from stepfunctions.steps.states import State
+
+from statemachine.asl import FAILURE, FIRST_PAUSE, Fail, Task, any_of, call, poll, sent_once
 
 NAME = {"EndpointName.$": "$.name"}
 STATUS = "$.endpoint.EndpointStatus"

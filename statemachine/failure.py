@@ -1,12 +1,13 @@
 """A run that failed: why, whether it is worth another try, and what has to be undone."""
 
-from asl import FAILURE, call, caught, invoke
-from deployment import undo_deployment
-from outcome import TROUBLE, complain, then_failed
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
-from stopping import undo_pipeline
+
+from statemachine.asl import FAILURE, call, caught, invoke
+from statemachine.deployment import undo_deployment
+from statemachine.outcome import TROUBLE, complain, then_failed
+from statemachine.stopping import undo_pipeline
 
 RETRIED = "$.pipeline.retried"  # once the pipeline has been started again at the step that failed
 

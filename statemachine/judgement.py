@@ -1,16 +1,17 @@
 """Whether a model is good enough, and what the registry says of it."""
 
-from asl import call, caught, invoke, lines, of_payload
-from outcome import TROUBLE, outcome
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
+
+from statemachine.asl import call, caught, invoke, lines, of_payload
+from statemachine.outcome import TROUBLE, outcome
 
 
 def evaluate(good: State, bad: State, failed: State) -> State:
     """Lets a function judge the metrics, has the costs added to its report, and branches on its verdict."""
     judge = invoke(
-        "EvaluateModel",
+        "JudgeModel",
         {
             "pipelineExecutionArn.$": "$.pipeline.executionArn",
             "championModelPackageArn.$": "$.plan.championModelPackageArn",

@@ -1,11 +1,12 @@
 """One run at a time: the lock is claimed first and released last."""
 
-from asl import EXECUTION, FAILURE, call, caught
-from outcome import complain
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
-from stopping import stop_pipeline
+
+from statemachine.asl import EXECUTION, FAILURE, call, caught
+from statemachine.outcome import complain
+from statemachine.stopping import stop_pipeline
 
 LOCK = {"pk": {"S": "LOCK"}, "sk": {"S": "LOCK"}}
 MINE = {":mine": {"S.$": EXECUTION}}

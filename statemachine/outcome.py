@@ -4,9 +4,10 @@
 in `Failed` all the same.
 """
 
-from asl import caught
 from stepfunctions import steps
 from stepfunctions.steps.states import State
+
+from statemachine.asl import caught
 
 TROUBLE = "$.trouble"  # where an error of the last steps lies, apart from the failure that led there
 

@@ -1,11 +1,12 @@
 """What a run takes on, and the SageMaker Pipeline that it runs on that."""
 
-from asl import EXECUTION, FAILURE, FIRST_PAUSE, call, caught, invoke, of_payload, poll
-from lock import LOCK, MINE
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
-from stopping import PIPELINE_STATUS
+
+from statemachine.asl import EXECUTION, FAILURE, FIRST_PAUSE, call, caught, invoke, of_payload, poll
+from statemachine.lock import LOCK, MINE
+from statemachine.stopping import PIPELINE_STATUS
 
 PIPELINE_SETTINGS = [
     "Region",

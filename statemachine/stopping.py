@@ -1,10 +1,11 @@
 """A pipeline execution that nobody waits for any more."""
 
-from asl import Task, call
-from outcome import complain
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
+
+from statemachine.asl import Task, call
+from statemachine.outcome import complain
 
 PIPELINE_STATUS = "$.pipeline.progress.status"  # from the start on
 

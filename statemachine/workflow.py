@@ -1,7 +1,7 @@
 """The workflow: from files under raw/ to a model on two endpoints, or a reason why not.
 
-`python statemachine/workflow.py` renders it to `retrain.asl.json`; `--check` writes nothing and exits
-with 1 when that file is stale.
+`python -m statemachine.workflow` renders it to `rendered/retrain.asl.json`; with `--check` it writes nothing
+and exits with 1 if that file is stale.
 
 Its parts, in the order of the flow: lock, pipeline_execution, judgement, deployment, failure, conclusion. The
 data that flows: `settle` and `pause` (seconds), `plan`, `pipeline`, `evaluation`, `cost`, `deployment`,
@@ -18,17 +18,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from asl import Fail
-from conclusion import end, look_once_more, nothing_new, notify, update_ledger
-from deployment import deploy
-from failure import RETRIED, fail
-from judgement import evaluate, reject
-from lock import claim_lock, release_lock, without_lock
-from pipeline_execution import plan, run_pipeline
 from stepfunctions import steps
 from stepfunctions.steps.states import State
 
-RENDERED = Path(__file__).resolve().parent / "retrain.asl.json"
+from statemachine.asl import Fail
+from statemachine.conclusion import end, look_once_more, nothing_new, notify, update_ledger
+from statemachine.deployment import deploy
+from statemachine.failure import RETRIED, fail
+from statemachine.judgement import evaluate, reject
+from statemachine.lock import claim_lock, release_lock, without_lock
+from statemachine.pipeline_execution import plan, run_pipeline
+
+RENDERED = Path(__file__).resolve().parent / "rendered" / "retrain.asl.json"
 COMMENT = "Retrains a model on what was dropped under raw/; if it is good enough, two endpoints serve it"
 
 
@@ -95,7 +96,9 @@ def main(arguments: list[str]) -> int:
     if RENDERED.exists() and RENDERED.read_text() == text:
         return 0
     if "--check" in arguments:
-        print(f"{RENDERED.name} is stale: run statemachine/workflow.py and commit it", file=sys.stderr)
+        print(
+            f"{RENDERED.name} is stale: run `python -m statemachine.workflow` and commit it", file=sys.stderr
+        )
         return 1
     RENDERED.write_text(text)
     print(f"wrote {RENDERED.name}")

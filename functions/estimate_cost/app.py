@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import json
 from typing import Any
 
 import boto3
@@ -11,12 +10,13 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from costs import Costs, read_prices
-from jobs import StepJobs, list_jobs
-from latency import find_speeds
-from pydantic import BaseModel, ConfigDict, Field
-from report import complete_report, cost_section, latency_section
-from storage import write_json
+
+from estimate_cost.costs import Costs, read_prices
+from estimate_cost.jobs import StepJobs, list_jobs
+from estimate_cost.latency import find_speeds
+from estimate_cost.report import complete_report, cost_section, latency_section
+from shared.documents import Document, write_json
+from shared.environment import FunctionEnvironment
 
 logger = Logger(service="estimate_cost")
 tracer = Tracer(service="estimate_cost")
@@ -25,22 +25,16 @@ metrics = Metrics(namespace="Retrain", service="estimate_cost")
 REPORTS = {"EvaluateQuality": "quality", "CompareModels": "comparison"}  # step: output with a report.html
 
 
-class Environment(BaseModel):
+class Environment(FunctionEnvironment):
     """The function's configuration, read from its environment."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     endpoint_instance_type: str
 
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every missing variable."""
-        return cls.model_validate(dict(environ))
 
-
-class Request(BaseModel):
+class Request(Document):
     """A pipeline execution, whose steps tell which reports are its own."""
 
-    pipeline_execution_arn: str = Field(alias="pipelineExecutionArn")
+    pipeline_execution_arn: str
 
 
 @logger.inject_lambda_context
@@ -60,7 +54,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     answer = {**costs.document(), "speeds": [speed.document() for speed in speeds], "costUri": None}
     if reports:
         run = reports[0].rsplit("/", 2)[0]
-        answer["costUri"] = write_json(s3, f"{run}/cost/cost.json", answer)
+        answer["costUri"] = write_json(s3, f"{run}/cost/cost.json", json.dumps(answer, indent=2).encode())
     metrics.add_metric("EstimatedCost", MetricUnit.NoUnit, costs.total)
     logger.info("estimated", extra=answer)
     return answer

@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jobs import Job, StepJobs
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel
+
+from estimate_cost.jobs import Job, StepJobs
+from shared.documents import Document
 
 TABLE = Path(__file__).with_name("prices.json")
 HOUR = 3600  # seconds
@@ -26,10 +27,9 @@ class Sample(BaseModel):
     source: str
 
 
-class Prices(BaseModel):
+class Prices(Document):
     """A dated table: what an hour of an instance costs by what it does, and a month of a gigabyte."""
 
-    model_config = ConfigDict(alias_generator=to_camel)
     as_of: str
     region: str
     currency: str

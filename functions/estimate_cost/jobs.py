@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from shared.steps import job_name, list_steps, output_uris, processing_job_arn
+
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
@@ -39,10 +41,7 @@ class StepJobs:
 
 def list_jobs(sagemaker: SageMakerClient, execution_arn: str) -> list[StepJobs]:
     """The steps that ran jobs, in the order of their start."""
-    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
-        PipelineExecutionArn=execution_arn, SortOrder="Ascending"
-    )
-    found = (describe(sagemaker, step) for page in pages for step in page["PipelineExecutionSteps"])
+    found = (describe(sagemaker, step) for step in list_steps(sagemaker, execution_arn))
     return [step for step in found if step is not None]
 
 
@@ -52,16 +51,16 @@ def describe(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> 
     # SageMaker may answer the member without an ARN when nothing was found.
     cached = bool(step.get("CacheHitResult", {}).get("SourcePipelineExecutionArn"))
     metadata = step.get("Metadata", {})
-    if arn := metadata.get("ProcessingJob", {}).get("Arn"):
-        job, outputs = processing_job(sagemaker, name_of(arn))
+    if arn := processing_job_arn(step):
+        job, outputs = processing_job(sagemaker, job_name(arn))
         return StepJobs(name, "processing", cached, [job], outputs)
     if arn := metadata.get("TrainingJob", {}).get("Arn"):
-        return StepJobs(name, "training", cached, [training_job(sagemaker, name_of(arn))])
+        return StepJobs(name, "training", cached, [training_job(sagemaker, job_name(arn))])
     if arn := metadata.get("TuningJob", {}).get("Arn"):
-        names = search_jobs(sagemaker, name_of(arn))
+        names = search_jobs(sagemaker, job_name(arn))
         return StepJobs(name, "training", cached, [training_job(sagemaker, each) for each in names])
     if arn := metadata.get("TransformJob", {}).get("Arn"):
-        return StepJobs(name, "transform", cached, [transform_job(sagemaker, name_of(arn))])
+        return StepJobs(name, "transform", cached, [transform_job(sagemaker, job_name(arn))])
     return None
 
 
@@ -69,14 +68,9 @@ def processing_job(sagemaker: SageMakerClient, name: str) -> tuple[Job, dict[str
     """The job, and where its outputs lie."""
     found = sagemaker.describe_processing_job(ProcessingJobName=name)
     cluster = found["ProcessingResources"]["ClusterConfig"]
-    outputs = {
-        output["OutputName"]: output["S3Output"]["S3Uri"].rstrip("/")
-        for output in found.get("ProcessingOutputConfig", {}).get("Outputs", [])
-        if "S3Output" in output
-    }
     seconds = span(found, "ProcessingStartTime", "ProcessingEndTime")
     job = Job(cluster["InstanceType"], cluster["InstanceCount"], seconds, cluster["VolumeSizeInGB"])
-    return job, outputs
+    return job, output_uris(found)
 
 
 def training_job(sagemaker: SageMakerClient, name: str) -> Job:
@@ -116,8 +110,3 @@ def span(job: Any, start: str, end: str) -> float:
     """Seconds between two times; 0 for a job that never started or has not ended."""
     times: list[datetime] = [job[key] for key in (start, end) if key in job]
     return max(0.0, (times[1] - times[0]).total_seconds()) if len(times) == 2 else 0.0
-
-
-def name_of(arn: str) -> str:
-    """A job's name, the last part of its ARN."""
-    return arn.rpartition("/")[2]

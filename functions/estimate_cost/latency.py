@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage import read_json
+from shared.documents import read_json
 
 if TYPE_CHECKING:
-    from jobs import StepJobs
     from mypy_boto3_s3 import S3Client
+
+    from estimate_cost.jobs import StepJobs
 
 SCORING = {"ScoreTestSplit": "new model", "ScoreChampion": "live model"}  # step: who scored
 

@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from storage import split
+from shared import uris
 
 if TYPE_CHECKING:
-    from costs import Costs, StepCost
-    from latency import Speed
     from mypy_boto3_s3 import S3Client
+
+    from estimate_cost.costs import Costs, StepCost
+    from estimate_cost.latency import Speed
 
 HTML = "text/html; charset=utf-8"
 
 
 def complete_report(s3: S3Client, uri: str, sections: Mapping[str, str]) -> None:
     """Puts each section where the report's comment of its name stands, once: a later one replaces it."""
-    bucket, key = split(uri)
+    bucket, key = uris.split(uri)
     before = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
     after = before
     for name, section in sections.items():

@@ -12,6 +12,9 @@ from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field, ValidationError
 
+from shared.documents import Document
+from shared.steps import job_name, list_steps, processing_job_arn
+
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
@@ -40,11 +43,11 @@ class Failure(BaseModel):
     cause: str = Field(default="", alias="Cause")
 
 
-class Request(BaseModel):
+class Request(Document):
     """A failure, and the pipeline execution if one was started."""
 
     failure: Failure
-    pipeline_execution_arn: str | None = Field(default=None, alias="pipelineExecutionArn")
+    pipeline_execution_arn: str | None = None
 
 
 class LambdaCause(BaseModel):
@@ -130,7 +133,7 @@ def explain_verdict(step: PipelineExecutionStepTypeDef) -> Explanation:
 def explain_step(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> Explanation:
     """The step's name and reason; a processing job's exit message tells more than the reason."""
     name, reason = step["StepName"], step.get("FailureReason", "")
-    job = step.get("Metadata", {}).get("ProcessingJob", {}).get("Arn")
+    job = processing_job_arn(step)
     exit_message = read_exit_message(sagemaker, job) if job else ""
     cause = join(f"Pipeline step {name} failed", exit_message or reason)
     return Explanation(f"{name}.Failed", cause, retriable=is_platforms_fault(reason))
@@ -153,14 +156,12 @@ def explain_error(failure: Failure) -> Explanation:
 
 def failed_steps(sagemaker: SageMakerClient, arn: str) -> list[PipelineExecutionStepTypeDef]:
     """Every step of the execution that failed."""
-    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
-    steps = [step for page in pages for step in page["PipelineExecutionSteps"]]
-    return [step for step in steps if step.get("StepStatus") == "Failed"]
+    return [step for step in list_steps(sagemaker, arn) if step.get("StepStatus") == "Failed"]
 
 
 def read_exit_message(sagemaker: SageMakerClient, job_arn: str) -> str:
     """What the processing job wrote to /opt/ml/output/message, in words."""
-    job = sagemaker.describe_processing_job(ProcessingJobName=job_arn.rpartition("/")[2])
+    job = sagemaker.describe_processing_job(ProcessingJobName=job_name(job_arn))
     message = job.get("ExitMessage", "").strip()
     try:
         return str(ExitMessage.model_validate_json(message)) or message

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +10,16 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from champion import find_champion
-from ledger import Ledger, read_ledger
-from offline_store import find_offline_store
-from plan import read_plan, time_events, timestamp, write_plan
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
-from raw import RAW, RawObject, list_objects, partition
+from pydantic import AwareDatetime, BaseModel, Field
+
+from plan_run.champion import find_champion
+from plan_run.ledger import Ledger, read_ledger
+from plan_run.offline_store import find_offline_store
+from plan_run.plan import time_events, timestamp, write_plan
+from plan_run.raw_objects import RAW, RawObject, list_objects, partition
+from shared.documents import Document
+from shared.environment import FunctionEnvironment
+from shared.plan import read_plan
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -40,10 +41,9 @@ class FutureError(Exception):
     """A dataset is asked for as of a time that is yet to come."""
 
 
-class Environment(BaseModel):
+class Environment(FunctionEnvironment):
     """The function's configuration, read from its environment."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     bucket_name: str
     table_name: str
     feature_group_name: str
@@ -53,19 +53,8 @@ class Environment(BaseModel):
     max_tuning_jobs: int = Field(ge=1)
     max_parallel_tuning_jobs: int = Field(ge=1)
 
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every variable that is missing or wrong."""
-        return cls.model_validate(dict(environ))
 
-
-class Shape(BaseModel):
-    """Fields in the workflow's spelling."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class RunInput(Shape):
+class RunInput(Document):
     """What the execution was started with: any of these, or an S3 event, which only wakes."""
 
     force: bool = False
@@ -87,21 +76,21 @@ class Outcome(BaseModel):
     status: str
 
 
-class LookAgain(Shape):
+class LookAgain(Document):
     """The plan of the run that is ending, if it came to one."""
 
     plan_uri: str | None = None
     outcome: Outcome
 
 
-class Request(Shape):
+class Request(Document):
     """Either a run to plan, or a look for what arrived during one."""
 
     execution: Execution | None = None
     look_again: LookAgain | None = None
 
 
-class Answer(Shape):
+class Answer(Document):
     """What the workflow goes on with; if nothing is to run, only the counts.
 
     What becomes a pipeline parameter is a string, as StartPipelineExecution takes nothing else.
@@ -207,7 +196,8 @@ def look_again(s3: S3Client, objects: list[RawObject], ledger: Ledger, look: Loo
     failure that has no plan, whose share in what is new is unknown.
     """
     failed = look.outcome.status == "FAILED"
-    tried = read_plan(s3, look.plan_uri) if failed and look.plan_uri else set()
+    planned = read_plan(s3, look.plan_uri) if failed and look.plan_uri else []
+    tried = {(item.key, item.etag) for item in planned}
     new = [item for item in objects if not ledger.lists(item) and (item.key, item.etag) not in tried]
     return Answer(run=bool(new), new_objects=len(new), objects=len(objects))
 

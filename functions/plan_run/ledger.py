@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from shared import table
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from raw import RawObject
+
+    from plan_run.raw_objects import RawObject
 
 QUARANTINED = "QUARANTINED"
 
@@ -47,12 +50,12 @@ class Ledger:
         return self.lists(item) and self._entries[item.key].status == QUARANTINED
 
 
-def read_ledger(dynamodb: DynamoDBClient, table: str) -> Ledger:
+def read_ledger(dynamodb: DynamoDBClient, table_name: str) -> Ledger:
     """Reads the whole ledger, as of now."""
     pages = dynamodb.get_paginator("query").paginate(
-        TableName=table,
+        TableName=table_name,
         KeyConditionExpression="pk = :ledger",
-        ExpressionAttributeValues={":ledger": {"S": "OBJECT"}},
+        ExpressionAttributeValues={":ledger": {"S": table.LEDGER}},
         ProjectionExpression="sk, etag, #status, updatedAt",
         ExpressionAttributeNames={"#status": "status"},
         ConsistentRead=True,

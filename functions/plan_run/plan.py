@@ -8,9 +8,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from shared.documents import write_json
+from shared.plan import PlannedObject, plan_body
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from raw import RawObject
+
+    from plan_run.raw_objects import RawObject
 
 TICK = timedelta(milliseconds=1)  # the feature store's resolution of an event time
 NAME_CHARACTERS = 16  # of the SHA-256 that names a plan
@@ -44,25 +48,16 @@ def write_plan(s3: S3Client, bucket: str, events: Iterable[Event]) -> str:
     pipeline's cache. The manifest lists the plan too, as SageMaker takes no input without objects.
     """
     planned = [
-        {"key": item.key, "etag": item.etag, "size": item.size, "eventTime": timestamp(time)}
+        PlannedObject(key=item.key, etag=item.etag, size=item.size, event_time=timestamp(time))
         for item, time in events
     ]
-    body = json.dumps({"objects": planned}).encode()
+    body = plan_body(planned)
     name = hashlib.sha256(body).hexdigest()[:NAME_CHARACTERS]
     folder = f"plans/{name}"
-    manifest = [{"prefix": f"s3://{bucket}/"}, f"{folder}/plan.json", *(item["key"] for item in planned)]
+    manifest = [{"prefix": f"s3://{bucket}/"}, f"{folder}/plan.json", *(item.key for item in planned)]
     for file, content in (("plan", body), ("manifest", json.dumps(manifest).encode())):
-        s3.put_object(
-            Bucket=bucket, Key=f"{folder}/{file}.json", Body=content, ContentType="application/json"
-        )
+        write_json(s3, f"s3://{bucket}/{folder}/{file}.json", content)
     return name
-
-
-def read_plan(s3: S3Client, uri: str) -> set[tuple[str, str]]:
-    """Key and etag of each object that an earlier run planned."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    return {(item["key"], item["etag"]) for item in document["objects"]}
 
 
 def timestamp(time: datetime) -> str:

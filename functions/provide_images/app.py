@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +10,25 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from builds import BuildFailedError, explain_build, start_build
-from images import Wish, identify
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
-from stack import Pending, StackRequest
+
+from provide_images.builds import BuildFailedError, explain_build, start_build
+from provide_images.image_requests import ImageRequest, identify
+from provide_images.stack_requests import Pending, StackRequest
+from shared.environment import FunctionEnvironment
 
 logger = Logger(service="provide_images")
 tracer = Tracer(service="provide_images")
 metrics = Metrics(namespace="Retrain", service="provide_images")
 
 
-class Environment(BaseModel):
+class Environment(FunctionEnvironment):
     """The function's configuration, read from its environment."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     project_name: str
     table_name: str
     containers: Path
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every missing variable."""
-        return cls.model_validate(dict(environ))
 
 
 class Properties(BaseModel):
@@ -42,7 +36,7 @@ class Properties(BaseModel):
 
     model_config = ConfigDict(alias_generator=to_pascal)
     source: str
-    images: list[Wish]
+    images: list[ImageRequest]
 
 
 class BuildEnded(BaseModel):
@@ -112,7 +106,7 @@ def find_or_build(
         return {}  # images stay, as endpoints may run on them
     properties = parse(event=request.resource_properties, model=Properties)
     ecr = boto3.client("ecr")
-    images = [identify(wish, environment.containers) for wish in properties.images]
+    images = [identify(requested, environment.containers) for requested in properties.images]
     found = {image: image.find(ecr) for image in images}
     missing = [image for image, uri in found.items() if not uri]
     if not missing:

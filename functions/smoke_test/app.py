@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -15,7 +13,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from shared import uris
+from shared.documents import Document
+from shared.environment import FunctionEnvironment
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -39,24 +41,18 @@ class SmokeTestFailed(Exception):  # noqa: N818 - the workflow's error name
         super().__init__(f"Endpoint {endpoint} should have answered {expected}, but answered {got}.")
 
 
-class Environment(BaseModel):
+class Environment(FunctionEnvironment):
     """The function's configuration, read from its environment."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     async_input_uri: str = Field(pattern="^s3://[^/]+/.+")
 
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every missing variable."""
-        return cls.model_validate(dict(environ))
 
-
-class Request(BaseModel):
+class Request(Document):
     """The samples and the endpoints to ask."""
 
-    samples_uri: str = Field(alias="samplesUri")
-    real_time_endpoint_name: str = Field(alias="realTimeEndpointName")
-    async_endpoint_name: str = Field(alias="asyncEndpointName")
+    samples_uri: str
+    real_time_endpoint_name: str
+    async_endpoint_name: str
 
 
 class Prediction(BaseModel):
@@ -163,7 +159,7 @@ def ask_async(
 ) -> str:
     """Invokes the asynchronous endpoint and waits for its answer in S3, or for its failure."""
     location = f"{input_uri.rstrip('/')}/smoke-test-{uuid4()}.jsonl"
-    bucket, key = split(location)
+    bucket, key = uris.split(location)
     s3.put_object(Bucket=bucket, Key=key, Body=question.encode(), ContentType=JSON_LINES)
     queued = runtime.invoke_endpoint_async(
         EndpointName=endpoint, ContentType=JSON_LINES, Accept=JSON_LINES, InputLocation=location
@@ -184,21 +180,15 @@ def ask_async(
 
 def read_samples(s3: S3Client, uri: str) -> list[Sample]:
     """The rows that the pipeline's last step chose."""
-    bucket, key = split(uri)
+    bucket, key = uris.split(uri)
     lines = s3.get_object(Bucket=bucket, Key=key)["Body"].read().splitlines()
     return TypeAdapter(list[Sample]).validate_python([json.loads(line) for line in lines])
 
 
 def read_if_there(s3: S3Client, uri: str) -> str | None:
     """An object's text, or None as long as there is no such object."""
-    bucket, key = split(uri)
+    bucket, key = uris.split(uri)
     try:
         return s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
     except s3.exceptions.NoSuchKey:
         return None
-
-
-def split(uri: str) -> tuple[str, str]:
-    """An S3 URI's bucket and key."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key

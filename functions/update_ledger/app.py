@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -12,10 +11,14 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from ingestion import Ingestion, find_ingestion
-from plan import PlannedObject, read_plan
-from pydantic import BaseModel, ConfigDict, Field
-from table import write
+from pydantic import BaseModel
+
+from shared import table
+from shared.documents import Document
+from shared.environment import FunctionEnvironment
+from shared.plan import PlannedObject, read_plan
+from update_ledger.batches import write
+from update_ledger.ingestion import Ingestion, find_ingestion
 
 logger = Logger(service="update_ledger")
 tracer = Tracer(service="update_ledger")
@@ -30,16 +33,10 @@ class UnreportedFilesError(Exception):
     """The run went well, but the ingestion does not tell of all that was planned."""
 
 
-class Environment(BaseModel):
+class Environment(FunctionEnvironment):
     """The function's configuration, read from its environment."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     table_name: str
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every missing variable."""
-        return cls.model_validate(dict(environ))
 
 
 class Outcome(BaseModel):
@@ -48,11 +45,11 @@ class Outcome(BaseModel):
     status: Literal["DEPLOYED", "REJECTED", "FAILED"]
 
 
-class Request(BaseModel):
+class Request(Document):
     """A run's plan and its pipeline execution, if it came to them, and its outcome."""
 
-    plan_uri: str | None = Field(default=None, alias="planUri")
-    pipeline_execution_arn: str | None = Field(default=None, alias="pipelineExecutionArn")
+    plan_uri: str | None = None
+    pipeline_execution_arn: str | None = None
     outcome: Outcome
     execution: str
 
@@ -114,8 +111,7 @@ def ledger_items(
         if file is None or (request.outcome.status == "FAILED" and file.verdict != "QUARANTINED"):
             continue
         yield {
-            "pk": {"S": "OBJECT"},
-            "sk": {"S": item.key},
+            **table.key(table.LEDGER, item.key),
             "etag": {"S": item.etag},
             "size": {"N": str(item.size)},
             "eventTime": {"S": item.event_time},

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
+from shared import uris
+from shared.steps import job_name, list_steps, output_uris, processing_job_arn
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
@@ -71,26 +74,17 @@ def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str)
 
 def find_outputs(sagemaker: SageMakerClient, execution_arn: str) -> dict[str, str]:
     """Where each output of the step's processing job lies; empty if the step started none."""
-    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
-        PipelineExecutionArn=execution_arn
-    )
-    for page in pages:
-        for step in page["PipelineExecutionSteps"]:
-            job = step.get("Metadata", {}).get("ProcessingJob", {}).get("Arn")
-            if step["StepName"] == STEP and job:
-                found = sagemaker.describe_processing_job(ProcessingJobName=job.rpartition("/")[2])
-                return {
-                    output["OutputName"]: output["S3Output"]["S3Uri"]
-                    for output in found.get("ProcessingOutputConfig", {}).get("Outputs", [])
-                    if "S3Output" in output
-                }
+    for step in list_steps(sagemaker, execution_arn):
+        job = processing_job_arn(step)
+        if step["StepName"] == STEP and job:
+            return output_uris(sagemaker.describe_processing_job(ProcessingJobName=job_name(job)))
     return {}
 
 
 def read_reports(s3: S3Client, uri: str) -> Iterator[InstanceReport]:
     """Every instance's report."""
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix.rstrip('/')}/"):
+    bucket, prefix = uris.split(uri)
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
         for entry in page.get("Contents", []):
             if entry["Key"].endswith(".json"):
                 body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
