@@ -4,19 +4,21 @@ from sagemaker.workflow.steps import Step, StepTypeEnum
 
 from pipeline.parameters import (
     AS_OF,
-    ATHENA_URI,
-    FEATURE_GROUP,
-    INGEST_INSTANCES,
     MANIFEST_URI,
     OFFLINE_DATABASE,
     OFFLINE_TABLE,
-    OFFLINE_TIMEOUT,
     OUTPUT_URI,
     PLAN_URI,
+    QUARANTINE_URI,
+)
+from pipeline.settings import (
+    ATHENA_URI,
+    FEATURE_GROUP,
+    INGEST_INSTANCES,
+    OFFLINE_TIMEOUT,
     PROCESSING_IMAGE,
     PROCESSING_INSTANCE,
     PROCESSING_ROLE,
-    QUARANTINE_URI,
     REGION,
 )
 from pipeline.steps import (

@@ -1,24 +1,21 @@
 """The model: trained or searched for, joined with its image, and registered."""
 
-from typing import NamedTuple
-
 from sagemaker.workflow.execution_variables import ExecutionVariables
 from sagemaker.workflow.steps import Step, StepTypeEnum
 
-from pipeline.parameters import (
-    AS_OF,
+from pipeline.parameters import AS_OF, MANIFEST_URI, MAX_PARALLEL_TUNING_JOBS, MAX_TUNING_JOBS, OUTPUT_URI
+from pipeline.settings import (
     CHECKPOINT_URI,
     CODE_VERSION,
-    MANIFEST_URI,
-    MAX_PARALLEL_TUNING_JOBS,
-    MAX_TUNING_JOBS,
     MODEL_IMAGE,
     MODEL_ROLE,
-    OUTPUT_URI,
     PACKAGE_GROUP,
+    PARAMETER_RANGES,
     TRAINING_INSTANCE,
     TRAINING_INSTANCES,
+    TRAINING_LIMITS,
     TRAINING_ROLE,
+    USE_SPOT,
 )
 from pipeline.steps import (
     JSON_LINES,
@@ -41,25 +38,13 @@ METRICS = [
 RETRIES = {"MaximumRetryAttempts": 2}  # after a fault of SageMaker's own, within the same time
 
 
-class Choices(NamedTuple):
-    """What no pipeline parameter can choose: it stands in the definition when the stack is deployed.
-
-    SageMaker refuses MaxWaitTimeInSeconds where EnableManagedSpotTraining is false, so a parameter cannot
-    switch the one without the other; and of a list like the ranges, parameters can change no more than parts.
-    """
-
-    spot: object
-    limits: object
-    ranges: object
-
-
-def train_model(dataset: Step, choices: Choices) -> RequestStep:
+def train_model(dataset: Step) -> RequestStep:
     """Trains the bring-your-own model image once, with its own defaults."""
-    request = training_job(dataset, choices)
+    request = training_job(dataset)
     return RequestStep("TrainModel", StepTypeEnum.TRAINING, "Train the text classifier", request, cached=True)
 
 
-def tune_model(dataset: Step, choices: Choices) -> RequestStep:
+def tune_model(dataset: Step) -> RequestStep:
     """Trains the bring-your-own model image with hyperparameters that a search proposes."""
     request = {
         "HyperParameterTuningJobConfig": {
@@ -69,17 +54,17 @@ def tune_model(dataset: Step, choices: Choices) -> RequestStep:
                 "MaxNumberOfTrainingJobs": MAX_TUNING_JOBS,
                 "MaxParallelTrainingJobs": MAX_PARALLEL_TUNING_JOBS,
             },
-            "ParameterRanges": choices.ranges,
+            "ParameterRanges": PARAMETER_RANGES,
             "TrainingJobEarlyStoppingType": "Auto",
             "RandomSeed": 1,
         },
-        "TrainingJobDefinition": training_job(dataset, choices),
+        "TrainingJobDefinition": training_job(dataset),
     }
     description = "Train the text classifier with several hyperparameters; the best on validation rows wins"
     return RequestStep("TuneModel", StepTypeEnum.TUNING, description, request, cached=True)
 
 
-def training_job(dataset: Step, choices: Choices) -> Request:
+def training_job(dataset: Step) -> Request:
     """What one training does, by itself or as one of a search.
 
     The checkpoints' place is part of what a training is cached by, so it cannot name the run. It names what
@@ -93,7 +78,8 @@ def training_job(dataset: Step, choices: Choices) -> Request:
             "MetricDefinitions": METRICS,
         },
         "CheckpointConfig": {"S3Uri": below(CHECKPOINT_URI, AS_OF, MODEL_IMAGE)},
-        "EnableManagedSpotTraining": choices.spot,
+        # No parameter of the pipeline could set it: SageMaker refuses MaxWaitTimeInSeconds without Spot.
+        "EnableManagedSpotTraining": USE_SPOT,
         "InputDataConfig": [channel(name, output_of(dataset, name)) for name in ("train", "validation")],
         "OutputDataConfig": {"S3OutputPath": below(OUTPUT_URI, "model")},
         "ResourceConfig": {
@@ -103,7 +89,7 @@ def training_job(dataset: Step, choices: Choices) -> Request:
         },
         "RetryStrategy": RETRIES,
         "RoleArn": TRAINING_ROLE,
-        "StoppingCondition": choices.limits,
+        "StoppingCondition": TRAINING_LIMITS,
     }
 
 

@@ -7,11 +7,9 @@ from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanO
 from sagemaker.workflow.fail_step import FailStep
 from sagemaker.workflow.steps import Step, StepTypeEnum
 
-from pipeline.parameters import (
+from pipeline.parameters import CHAMPION, NO_CHAMPION, OUTPUT_URI
+from pipeline.settings import (
     ACCURACY_FLOOR,
-    CHAMPION,
-    NO_CHAMPION,
-    OUTPUT_URI,
     PROCESSING_IMAGE,
     PROCESSING_INSTANCE,
     PROCESSING_ROLE,

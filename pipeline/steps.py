@@ -2,18 +2,16 @@
 
 from typing import Any
 
-from sagemaker.workflow.entities import PipelineVariable
 from sagemaker.workflow.functions import Join, JsonGet
 from sagemaker.workflow.properties import Properties, PropertyFile
 from sagemaker.workflow.retry import SageMakerJobExceptionTypeEnum, SageMakerJobStepRetryPolicy
 from sagemaker.workflow.steps import CacheConfig, Step, StepTypeEnum
 
+from pipeline.settings import MAX_RUNTIME
+
 Request = dict[str, Any]
 
-HOURS = 3600  # seconds
 VOLUME_GB = 30
-MAX_RUNTIME = {"MaxRuntimeInSeconds": 24 * HOURS}
-MAX_WAIT = {"MaxWaitTimeInSeconds": 48 * HOURS}  # for Spot capacity, running included
 JSON_LINES = "application/jsonlines"
 
 # What later steps may refer to: the answer of the operation that describes a step's result.
@@ -95,14 +93,14 @@ class RequestStep(Step):
 
 
 def processing_job(
-    image: PipelineVariable,
-    role: PipelineVariable,
-    instance: PipelineVariable,
+    image: str,
+    role: str,
+    instance: str,
     command: str,
     inputs: list[Request],
     outputs: list[Request],
     environment: dict[str, Any] | None = None,
-    instances: PipelineVariable | int = 1,
+    instances: str | int = 1,
 ) -> Request:
     """A command of a processing image."""
     return {
@@ -202,11 +200,20 @@ def value_of(step: Step, file: str, path: str) -> Any:
     return JsonGet(step_name=step.name, property_file=file, json_path=path)
 
 
-def below(uri: object, *path: object) -> Join:
-    """`uri`, known only when the pipeline runs, and a path below it."""
-    return Join(on="/", values=[uri, *path])
+def below(uri: object, *path: object) -> object:
+    """Return `uri` with a path below it; parts may be known only when the pipeline runs."""
+    parts = [uri, *path]
+    if all(isinstance(part, str) for part in parts):
+        return "/".join(map(str, parts))
+    return Join(on="/", values=parts)
 
 
 def text(*parts: object) -> Join:
-    """Parts, some of them known only when the pipeline runs, as one string."""
-    return Join(on="", values=list(parts))
+    """Return the parts as one string; parts may be known only when the pipeline runs."""
+    values: list[object] = []
+    for part in parts:
+        if isinstance(part, str) and values and isinstance(values[-1], str):
+            values[-1] += part
+        else:
+            values.append(part)
+    return Join(on="", values=values)

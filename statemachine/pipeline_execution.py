@@ -8,26 +8,6 @@ from statemachine.asl import EXECUTION, FAILURE, FIRST_PAUSE, call, caught, invo
 from statemachine.lock import LOCK, MINE
 from statemachine.stopping import PIPELINE_STATUS
 
-PIPELINE_SETTINGS = [
-    "Region",
-    "FeatureGroupName",
-    "AthenaUri",
-    "CheckpointUri",
-    "OfflineStoreTimeoutMinutes",
-    "AccuracyFloor",
-    "CodeVersion",
-    "IngestInstanceCount",
-    "ProcessingImageUri",
-    "ModelImageUri",
-    "ProcessingRoleArn",
-    "TrainingRoleArn",
-    "ModelRoleArn",
-    "ModelPackageGroupName",
-    "ProcessingInstanceType",
-    "TrainingInstanceType",
-    "TrainingInstanceCount",
-    "TransformInstanceType",
-]
 # Of what PlanRun answers: a pipeline's parameter each, under the same name with a capital.
 PLANNED = [
     "manifestUri",
@@ -85,8 +65,7 @@ def run_pipeline(then: State, failed: State, again: State) -> State:
             "PipelineExecutionDescription.$": EXECUTION,
             "ClientRequestToken.$": f"States.Hash({EXECUTION}, 'SHA-256')",
             "PipelineParameters": [
-                *({"Name": name[0].upper() + name[1:], "Value.$": f"$.plan.{name}"} for name in PLANNED),
-                *({"Name": name, "Value": f"${{{name}}}"} for name in PIPELINE_SETTINGS),
+                {"Name": name[0].upper() + name[1:], "Value.$": f"$.plan.{name}"} for name in PLANNED
             ],
         },
         [caught(failed)],

@@ -12,6 +12,8 @@ from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 
+from pipeline import settings
+
 ROOT = Path(__file__).parents[3]
 SOURCE = (ROOT / "template.yaml").read_text()
 TEMPLATE: dict[str, Any] = json.loads(json.dumps(yaml_parse(SOURCE)))
@@ -20,6 +22,11 @@ DEFINITION = (ROOT / "statemachine" / "rendered" / "retrain.asl.json").read_text
 FUNCTIONS = {name: item for name, item in RESOURCES.items() if item["Type"] == "AWS::Serverless::Function"}
 ROLES = {name: item for name, item in RESOURCES.items() if item["Type"] == "AWS::IAM::Role"}
 CODE = ROOT / TEMPLATE["Globals"]["Function"]["CodeUri"]
+MANAGED: dict[str, list[dict[str, Any]]] = {
+    name: item["Properties"]["PolicyDocument"]["Statement"]
+    for name, item in RESOURCES.items()
+    if item["Type"] == "AWS::IAM::ManagedPolicy"
+}
 REGION = ManualArgs(regions=["us-east-1"])
 IAM_SERVICES = {"sfn": "states"}
 
@@ -45,8 +52,12 @@ def code(function: str) -> str:
 
 
 def statements(role: str) -> Iterator[dict[str, Any]]:
-    for policy in ROLES[role]["Properties"]["Policies"]:
+    """What a role's own policies and the template's managed policies that it names allow."""
+    properties = ROLES[role]["Properties"]
+    for policy in properties["Policies"]:
         yield from policy["PolicyDocument"]["Statement"]
+    for managed in properties.get("ManagedPolicyArns", []):
+        yield from MANAGED[managed["Ref"]]
 
 
 def as_list(value: Any) -> list[Any]:
@@ -168,15 +179,22 @@ def test_images_are_scanned_kept_and_never_move() -> None:
 
 def test_what_uses_images_waits_for_them_and_they_for_word_of_their_build() -> None:
     images = RESOURCES["Images"]
-    given = RESOURCES["Workflow"]["Properties"]["DefinitionSubstitutions"]
-    wished = {item["Fn::If"][2]["Name"] for item in images["Properties"]["Images"]}
-    assert wished == {"Processing", "Model"}
-    for name in wished:
-        chosen = given[f"{name}ImageUri"]["Fn::If"]
-        assert chosen[0] == f"Has{name}Image"
-        assert chosen[2]["Fn::If"][:2] == ["BuildsImages", {"Fn::GetAtt": ["Images", f"{name}Uri"]}]
-    for name in ("Pipeline", "TuningPipeline"):
-        assert RESOURCES[name]["Metadata"] == {"After": {"Fn::If": ["BuildsImages", {"Ref": "Images"}, ""]}}
+    requested = {item["Fn::If"][2]["Name"] for item in images["Properties"]["Images"]}
+    assert requested == {"Processing", "Model"}
+    for pipeline in ("Pipeline", "TuningPipeline"):
+        included = read_include(RESOURCES[pipeline]["Properties"]["PipelineDefinition"]["Fn::Transform"])
+        body, values = included["PipelineDefinitionBody"]["Fn::Sub"]
+        for name in requested:
+            assert f"${{{name}Image}}" in body
+            chosen = values[f"{name}Image"]["Fn::If"]
+            assert chosen[:2] == [f"Has{name}Image", {"Ref": f"{name}ImageUri"}]
+            assert chosen[2]["Fn::If"][:2] == ["BuildsImages", {"Fn::GetAtt": ["Images", f"{name}Uri"]}]
+    # So the workflow changes after the pipelines, and these after the images.
+    variables = RESOURCES["PlanRun"]["Properties"]["Environment"]["Variables"]
+    assert variables["PIPELINE_NAME"] == {"Ref": "Pipeline"}
+    assert variables["TUNING_PIPELINE_NAME"] == {"Fn::If": ["CanTune", {"Ref": "TuningPipeline"}, ""]}
+    substitutions = RESOURCES["Workflow"]["Properties"]["DefinitionSubstitutions"]
+    assert substitutions["PlanRunArn"] == {"Fn::GetAtt": ["PlanRun", "Arn"]}
     rule = RESOURCES["BuildEnded"]["Properties"]
     assert rule["EventPattern"]["detail"]["project-name"] == [{"Ref": "ImageBuilder"}]
     assert rule["Targets"] == [{"Id": "ProvideImages", "Arn": images["Properties"]["ServiceToken"]}]
@@ -279,7 +297,6 @@ def test_every_actor_trusts_one_service(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_roles_grant_no_wildcards(role: str) -> None:
-    assert "ManagedPolicyArns" not in ROLES[role]["Properties"]
     unbound = ("logs:", "xray:", "ecr:GetAuthorizationToken", "cloudwatch:PutMetricData")
     for statement in statements(role):
         assert not any("*" in action for action in as_list(statement["Action"]))
@@ -292,7 +309,9 @@ def test_roles_grant_no_wildcards(role: str) -> None:
 
 def test_every_action_is_given_a_reason() -> None:
     lines = [line for line in SOURCE.splitlines() if re.search(r"(- |Action: )[a-z0-9]+:[A-Z]\w+", line)]
-    granted = sum(len(as_list(statement["Action"])) for role in ROLES for statement in statements(role))
+    own = [policy for item in ROLES.values() for policy in item["Properties"]["Policies"]]
+    documents = [policy["PolicyDocument"]["Statement"] for policy in own] + list(MANAGED.values())
+    granted = sum(len(as_list(statement["Action"])) for document in documents for statement in document)
     granted += sum(item["Type"] == "AWS::Lambda::Permission" for item in RESOURCES.values())
     assert len([line for line in lines if "sts:AssumeRole" not in line]) == granted
     assert [line for line in lines if "sts:AssumeRole" not in line and " # " not in line] == []
@@ -351,7 +370,31 @@ def test_parameters_are_described_grouped_and_have_defaults() -> None:
     assert all("Description" in item and "Default" in item for item in TEMPLATE["Parameters"].values())
 
 
-def test_settings_have_the_pipelines_own_defaults() -> None:
+def test_settings_have_the_readable_definitions_defaults() -> None:
+    for variable, default in settings.DEFAULTS.items():
+        name = variable.strip("${}")
+        if name in ("UseSpot", "TrainingLimits"):
+            continue
+        assert str(TEMPLATE["Parameters"][name]["Default"]) == str(default)
+    assert settings.DEFAULTS[settings.USE_SPOT] is json.loads(TEMPLATE["Parameters"]["UseSpot"]["Default"])
+
+
+@pytest.mark.parametrize(
+    ("parameter", "values"),
+    [
+        ("AccuracyFloor", ["0", "0.6", "1", "1.0", "0.123456789"]),
+        ("IngestInstanceCount", ["1", "9", "10", "20"]),
+        ("TrainingInstanceCount", ["1", "9", "10", "20"]),
+    ],
+)
+def test_numbers_in_the_pipelines_definition_are_json(parameter: str, values: list[str]) -> None:
+    allowed = re.compile(TEMPLATE["Parameters"][parameter]["AllowedPattern"])
+    assert all(allowed.fullmatch(value) for value in values)
+    for refused in ("", ".5", "01", "1.5", "-1", "21", "2e1", "0x1", "+1", " 1", "1,0"):
+        assert not allowed.fullmatch(refused), refused
+
+
+def test_the_search_has_the_pipelines_own_defaults() -> None:
     definition = json.loads((ROOT / "pipeline" / "rendered" / "tuning.json").read_text())
     for parameter in definition["Parameters"]:
         if "DefaultValue" in parameter and parameter["Name"] != "ChampionModelName":

@@ -44,32 +44,28 @@ PARAMETERS: dict[str, Any] = {
     "ManifestUri": "s3://data/plans/abc/manifest.json",
     "PlanUri": "s3://data/plans/abc/plan.json",
     "AsOf": "2026-11-23T03:07:15.001Z",
-    "Region": "eu-central-1",
     "OutputUri": "s3://data/runs/one",
     "QuarantineUri": "s3://data/quarantine/one",
-    "AthenaUri": "s3://data/athena",
-    "CheckpointUri": "s3://data/checkpoints",
-    "FeatureGroupName": "retrain-records",
     "OfflineStoreDatabase": "sagemaker_featurestore",
     "OfflineStoreTable": "retrain_records_1763867235",
-    "ProcessingImageUri": f"{REGISTRY}/processing:latest",
-    "ModelImageUri": f"{REGISTRY}/linear:latest",
-    "ProcessingRoleArn": "arn:aws:iam::111122223333:role/retrain-ProcessingRole-1",
-    "TrainingRoleArn": "arn:aws:iam::111122223333:role/retrain-TrainingRole-1",
-    "ModelRoleArn": "arn:aws:iam::111122223333:role/retrain-ModelRole-1",
-    "ModelPackageGroupName": "retrain-models",
     "ChampionModelName": "retrain-0123456789ab",
-    "AccuracyFloor": 0.6,
-    "OfflineStoreTimeoutMinutes": "30",
-    "CodeVersion": "unversioned",
-    "ProcessingInstanceType": "ml.m5.large",
-    "IngestInstanceCount": 1,
-    "TrainingInstanceType": "ml.m5.xlarge",
-    "TrainingInstanceCount": 1,
-    "TransformInstanceType": "ml.m5.large",
     "MaxTuningJobs": 4,
     "MaxParallelTuningJobs": 2,
 }
+# What the template puts into the definition: its resources, and the images by its conditions.
+SETTINGS = {
+    "AWS::Region": "eu-central-1",
+    "AWS::StackName": "retrain",
+    "DataBucket": "data",
+    "FeatureGroup": "retrain-records",
+    "ProcessingImage": f"{REGISTRY}/processing:latest",
+    "ModelImage": f"{REGISTRY}/linear:latest",
+    "ProcessingRole.Arn": "arn:aws:iam::111122223333:role/retrain-ProcessingRole-1",
+    "TrainingRole.Arn": "arn:aws:iam::111122223333:role/retrain-TrainingRole-1",
+    "ModelRole.Arn": "arn:aws:iam::111122223333:role/retrain-ModelRole-1",
+}
+VARIABLE = re.compile(r"\$\{([\w.:]+)\}")
+TEMPLATE = json.loads(json.dumps(yaml_parse((PIPELINE.parent / "template.yaml").read_text())))
 FILES = {"Steps.CreateDataset.PropertyFiles.Dataset": {"sha256": "0" * 64}}
 JOB = "pipelines-abc-Train-xyz"
 ARTIFACTS = f"s3://data/runs/one/model/{JOB}/output/model.tar.gz"
@@ -114,6 +110,8 @@ class Definition(NamedTuple):
         """Puts values in the place of references."""
         if isinstance(value, list):
             return [self.resolve(item) for item in value]
+        if isinstance(value, str):
+            return VARIABLE.sub(lambda found: SETTINGS[found[1]], value)
         if not isinstance(value, dict):
             return value
         if value.keys() == {"Get"}:
@@ -217,6 +215,10 @@ def included(name: str, container: str, use_spot: str) -> dict[str, Any]:
     def value(variable: str) -> str:
         if variable == "UseSpot":
             return use_spot
+        if variable in SETTINGS:
+            return f"${{{variable}}}"
+        if variable not in values:
+            return str(TEMPLATE["Parameters"][variable]["Default"])
         [(function, arguments)] = values[variable].items()
         if function == "Fn::If":
             condition, spot, on_demand = arguments
@@ -226,15 +228,41 @@ def included(name: str, container: str, use_spot: str) -> dict[str, Any]:
         assert (function, key) == ("Fn::FindInMap", {"Ref": "ModelContainer"})
         return str(mapping[table].get(container, {}).get(attribute, default["DefaultValue"]))
 
-    document: dict[str, Any] = json.loads(re.sub(r"\${(\w+)}", lambda found: value(found[1]), body))
+    document: dict[str, Any] = json.loads(VARIABLE.sub(lambda found: value(found[1]), body))
     return document
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_the_template_s_defaults_the_include_is_the_same_definition(name: str) -> None:
-    template = yaml_parse((PIPELINE.parent / "template.yaml").read_text())["Parameters"]
-    container, use_spot = (template[parameter]["Default"] for parameter in ("ModelContainer", "UseSpot"))
+    parameters = TEMPLATE["Parameters"]
+    container, use_spot = (parameters[name]["Default"] for name in ("ModelContainer", "UseSpot"))
     assert included(name, container, use_spot) == DEFINITIONS[name].document
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_template_has_what_the_include_refers_to(name: str) -> None:
+    """Fn::Sub takes parameters and resources by name, an attribute behind a dot, and the values beside it."""
+    body, values = json.loads((RENDERED / f"{name}.include.json").read_text())["PipelineDefinitionBody"][
+        "Fn::Sub"
+    ]
+    variables = set(VARIABLE.findall(body))
+    assert values.keys() <= variables
+    for variable in variables - values.keys():
+        place, _, attribute = variable.partition(".")
+        if attribute:
+            assert (TEMPLATE["Resources"][place]["Type"], attribute) == ("AWS::IAM::Role", "Arn")
+        else:
+            known = TEMPLATE["Parameters"].keys() | {"DataBucket", "FeatureGroup"}
+            assert place in known | {"AWS::Region", "AWS::StackName"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_numbers_have_no_quotes_and_other_settings_have(name: str) -> None:
+    body, _ = json.loads((RENDERED / f"{name}.include.json").read_text())["PipelineDefinitionBody"]["Fn::Sub"]
+    bare = set(re.findall(r"[:,\[](\$\{[\w.:]+\})", body))
+    numbers = {"${AccuracyFloor}", "${IngestInstanceCount}", "${TrainingInstanceCount}"}
+    assert numbers < bare <= numbers | {"${UseSpot}", "${TrainingLimits}", "${ParameterRanges}"}
+    assert not any(f'"{variable}"' in body for variable in bare)
 
 
 @pytest.mark.parametrize(("name", "step"), [("definition", "TrainModel"), ("tuning", "TuneModel")])
@@ -274,7 +302,14 @@ def test_a_container_that_declares_nothing_has_no_ranges() -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["arn:", r"\d{12}", "s3://", "amazonaws", r"[a-z]{2}-(north|south|east|west|central)+-\d", "/role/"],
+    [
+        "arn:",
+        r"\d{12}",
+        r"s3://(?!\$\{DataBucket\}/)",
+        "amazonaws",
+        r"[a-z]{2}-(north|south|east|west|central)+-\d",
+        "/role/",
+    ],
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_the_definition_belongs_to_no_account(name: str, pattern: str) -> None:
@@ -290,7 +325,7 @@ def test_parameters_are_what_the_requests_need(name: str) -> None:
         assert NAME.fullmatch(parameter)
         assert type(value) is kinds[declared[parameter]["Type"]], parameter
     without = {parameter for parameter, item in declared.items() if "DefaultValue" not in item}
-    assert all(re.search("Uri|Arn|AsOf|GroupName|OfflineStore|Region", parameter) for parameter in without)
+    assert all(re.search("Uri|AsOf|OfflineStore", parameter) for parameter in without)
 
 
 def test_one_definition_trains_once_and_the_other_searches() -> None:
@@ -468,7 +503,7 @@ def test_what_calls_aws_is_told_the_region() -> None:
     """SageMaker tells a processing job none that boto3 reads."""
     called = {name for name in ("ingestion", "dataset", "quality") if calls_aws(name)}
     assert called == {"ingestion"}
-    assert TUNED.request_of("IngestRecords")["Environment"]["AWS_DEFAULT_REGION"] == PARAMETERS["Region"]
+    assert TUNED.request_of("IngestRecords")["Environment"]["AWS_DEFAULT_REGION"] == SETTINGS["AWS::Region"]
 
 
 def calls_aws(folder: str) -> bool:
@@ -527,7 +562,7 @@ def test_metrics_are_found_in_what_containers_print(
 def test_trainings_run_on_spot_instances_and_keep_checkpoints(job: dict[str, Any]) -> None:
     assert job["EnableManagedSpotTraining"] is True
     assert job["StoppingCondition"] == {"MaxRuntimeInSeconds": 86_400, "MaxWaitTimeInSeconds": 172_800}
-    place = f"s3://data/checkpoints/{PARAMETERS['AsOf']}/{PARAMETERS['ModelImageUri']}"
+    place = f"s3://data/checkpoints/{PARAMETERS['AsOf']}/{SETTINGS['ModelImage']}"
     assert job["CheckpointConfig"] == {"S3Uri": place}
 
 
@@ -541,7 +576,7 @@ def test_the_search_has_the_size_that_was_asked_for() -> None:
 def test_both_models_score_the_same_rows_line_by_line(definition: Definition) -> None:
     model, score = definition.request_of("CreateModel"), definition.request_of("ScoreTestSplit")
     champion = definition.request_of("ScoreChampion")
-    assert model["PrimaryContainer"] == {"Image": PARAMETERS["ModelImageUri"], "ModelDataUrl": ARTIFACTS}
+    assert model["PrimaryContainer"] == {"Image": SETTINGS["ModelImage"], "ModelDataUrl": ARTIFACTS}
     assert champion["ModelName"] == PARAMETERS["ChampionModelName"]
     assert champion["TransformInput"] == score["TransformInput"]
     assert score["TransformInput"] == {
@@ -593,7 +628,7 @@ def test_registration_waits_for_approval_with_its_metrics_and_origin() -> None:
     assert quality["Constraints"]["S3Uri"] == "s3://data/runs/one/quality/constraints.json"
     specification = request["InferenceSpecification"]
     assert "application/jsonlines" in specification["SupportedContentTypes"]
-    assert specification["Containers"] == [{"Image": PARAMETERS["ModelImageUri"], "ModelDataUrl": ARTIFACTS}]
+    assert specification["Containers"] == [{"Image": SETTINGS["ModelImage"], "ModelDataUrl": ARTIFACTS}]
     origin = request["CustomerMetadataProperties"]
     assert origin["DatasetSha256"] == "0" * 64
     assert (origin["TrainingJob"], origin["MaxTuningJobs"]) == (JOB, "4")
