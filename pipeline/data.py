@@ -1,4 +1,4 @@
-"""The data: what is new goes to the feature store, and the dataset comes out of it."""
+"""The data steps: ingestion into the feature store, and the dataset that is made from it."""
 
 from sagemaker.workflow.steps import Step, StepTypeEnum
 
@@ -44,7 +44,7 @@ QUERY = (
 
 
 def ingest_records() -> RequestStep:
-    """Writes what is new under raw/ to the feature store, and waits until a query finds it there."""
+    """Write the new raw files to the feature store, and wait until a query finds their records."""
     request = processing_job(
         PROCESSING_IMAGE,
         PROCESSING_ROLE,
@@ -74,7 +74,7 @@ def ingest_records() -> RequestStep:
 
 
 def create_dataset(ingest: Step) -> RequestStep:
-    """Splits the records that are live as of the run's time."""
+    """Split the records that are live as of the run's time."""
     head, middle, tail = QUERY
     query = text(head, OFFLINE_TABLE, middle, AS_OF, tail)
     request = processing_job(

@@ -1,4 +1,4 @@
-"""The model: trained or searched for, joined with its image, and registered."""
+"""The model steps: training or tuning, the model with its image, and its registration."""
 
 from sagemaker.workflow.execution_variables import ExecutionVariables
 from sagemaker.workflow.steps import Step, StepTypeEnum
@@ -39,13 +39,13 @@ RETRIES = {"MaximumRetryAttempts": 2}  # after a fault of SageMaker's own, withi
 
 
 def train_model(dataset: Step) -> RequestStep:
-    """Trains the bring-your-own model image once, with its own defaults."""
+    """Train the bring-your-own model image once, with its own defaults."""
     request = training_job(dataset)
     return RequestStep("TrainModel", StepTypeEnum.TRAINING, "Train the text classifier", request, cached=True)
 
 
 def tune_model(dataset: Step) -> RequestStep:
-    """Trains the bring-your-own model image with hyperparameters that a search proposes."""
+    """Train the bring-your-own model image with hyperparameters that a search proposes."""
     request = {
         "HyperParameterTuningJobConfig": {
             "Strategy": "Bayesian",
@@ -65,11 +65,11 @@ def tune_model(dataset: Step) -> RequestStep:
 
 
 def training_job(dataset: Step) -> Request:
-    """What one training does, by itself or as one of a search.
+    """Return the request of one training, alone or as part of a search.
 
-    The checkpoints' place is part of what a training is cached by, so it cannot name the run. It names what
-    they depend on: another time or image finds none of them. SageMaker's documentation promises no place of
-    its own to each training of a search: a container keeps its checkpoints below its job's name.
+    The checkpoints' URI is part of the cache key of a training, so it cannot name the run. It names what they
+    depend on: another time or another image finds none of them. SageMaker's documentation promises no folder
+    per training of a search: a container keeps its checkpoints below its job's name.
     """
     return {
         "AlgorithmSpecification": {
@@ -94,18 +94,18 @@ def training_job(dataset: Step) -> Request:
 
 
 def best_job(tune: Step) -> object:
-    """The training job that the search found best."""
+    """Return the name of the search's best training job."""
     return tune.properties.BestTrainingJob.TrainingJobName
 
 
 def best_artifacts(tune: Step) -> object:
-    """Where the best training job's model lies; the search's description does not say it in one piece."""
+    """Return the URI of the best training job's model, which the search's description has only in parts."""
     folder = tune.properties.TrainingJobDefinition.OutputDataConfig.S3OutputPath
     return below(folder, best_job(tune), "output/model.tar.gz")
 
 
 def create_model(artifacts: object) -> RequestStep:
-    """Batch Transform takes a model's name, so the artifacts become a model first."""
+    """Create a model of the artifacts, since Batch Transform takes a model's name."""
     request = {
         "ExecutionRoleArn": MODEL_ROLE,
         "PrimaryContainer": {"Image": MODEL_IMAGE, "ModelDataUrl": artifacts},
@@ -115,7 +115,7 @@ def create_model(artifacts: object) -> RequestStep:
 
 
 def register_model(dataset: Step, evaluate: Step, artifacts: object, job: object) -> RequestStep:
-    """Registers the model with its metrics and its origin, pending the workflow's judgement."""
+    """Register the model with its metrics and its origin, pending the workflow's judgement."""
     request = {
         "ModelPackageGroupName": PACKAGE_GROUP,
         "ModelPackageDescription": "Text classifier, retrained because data arrived",

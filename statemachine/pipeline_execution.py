@@ -1,4 +1,4 @@
-"""What a run takes on, and the SageMaker Pipeline that it runs on that."""
+"""The plan of a run, and its execution of the SageMaker Pipeline."""
 
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
@@ -24,7 +24,7 @@ PLANNED = [
 
 
 def plan(then: State, nothing: State, failed: State) -> State:
-    """Waits for the end of a burst of uploads, then asks what there is to train on."""
+    """Wait for the end of a burst of uploads, then plan the run."""
     settle = steps.Wait("Settle", seconds_path="$.settle.seconds")
     ask = invoke(
         "PlanRun",
@@ -50,12 +50,12 @@ def plan(then: State, nothing: State, failed: State) -> State:
 
 
 def run_pipeline(then: State, failed: State, again: State) -> State:
-    """Starts the SageMaker Pipeline and polls it; a pipeline has no event that a task could wait for.
+    """Start the SageMaker Pipeline and poll it; a pipeline has no event that a task could wait for.
 
     Args:
-        then: where a success leads.
-        failed: where a failure leads.
-        again: where a pipeline comes from that was started again, to be polled on.
+        then: the next state after a success.
+        failed: the next state after a failure.
+        again: the state of a pipeline that was started again; it is polled further.
     """
     start = call(
         "StartPipeline",

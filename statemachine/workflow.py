@@ -3,14 +3,14 @@
 `python -m statemachine.workflow` renders it to `rendered/retrain.asl.json`; with `--check` it writes nothing
 and exits with 1 if that file is stale.
 
-Its parts, in the order of the flow: lock, pipeline_execution, judgement, deployment, failure, conclusion. The
-data that flows: `settle` and `pause` (seconds), `plan`, `pipeline`, `evaluation`, `cost`, `deployment`,
-`smokeTest`, `ledger`, and `outcome`, which every path comes to. The data may not exceed 256 KiB: what grows
-with the files lies in S3, and here only its URI.
+Its parts, in the order of the flow: lock, pipeline_execution, judgement, deployment, failure, conclusion. Its
+data: `settle` and `pause` (seconds), `plan`, `pipeline`, `evaluation`, `cost`, `deployment`, `smokeTest`,
+`ledger`, and `outcome`, which every path sets. The data may not exceed 256 KiB: what grows with the files is in
+S3, and the data has only its URI.
 
-An execution's history holds 25,000 events. A poll's pauses grow by 5 s a turn, so after T seconds it is
-sqrt(10 T) late at most and has turned sqrt(2 T / 5) times. SageMaker lets a job run for 28 days: 984 turns of
-11 events, 10,824 in all. The endpoints' loops come to 8,184, if all four take a day.
+An execution's history holds 25,000 events. A poll's pauses grow by 5 s per turn, so after T seconds it is at
+most sqrt(10 T) late and has made sqrt(2 T / 5) turns. SageMaker's longest job takes 28 days: 984 turns of 11
+events, 10,824 in all. The endpoints' loops come to 8,184 if all four take a day.
 """
 
 import json
@@ -34,7 +34,7 @@ COMMENT = "Retrains a model on what was dropped under raw/; if it is good enough
 
 
 def author() -> State:
-    """The whole flow, put together from its end, because a state names its successor."""
+    """Build the whole flow from its end, because a state names its successor."""
     failure = Fail("Failed", error_path="$.outcome.error", cause_path="$.outcome.cause")
     release = release_lock(look_once_more(end(failure)))
     record = update_ledger(notify(release))
@@ -49,7 +49,7 @@ def author() -> State:
 
 
 def begin(then: State) -> State:
-    """Starts from nothing: what the execution was given is read by PlanRun alone, any event will do."""
+    """Start with fixed data: only PlanRun reads the execution's input, so any event may start it."""
     first = steps.Pass(
         "Begin",
         parameters={
@@ -68,13 +68,13 @@ def begin(then: State) -> State:
 
 
 def render() -> str:
-    """The rendered file's content, its states in the order in which a reader meets them."""
+    """Return the rendered file's content, its states in the order of the flow."""
     definition = steps.Graph(author(), comment=COMMENT).to_dict()
     return json.dumps(in_order(definition), indent=2) + "\n"
 
 
 def in_order(definition: dict[str, Any]) -> dict[str, Any]:
-    """The same states, each followed by its successors: loops before ways on, ways on before errors."""
+    """Return the states, each followed by its successors: loops before other ways, errors last."""
     states, ordered, errors = definition["States"], {}, [definition["StartAt"]]
     while errors:
         pending = [errors.pop(0)]
@@ -91,7 +91,7 @@ def in_order(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the file if it is stale, or with `--check` only says so."""
+    """Write the file if it is stale; with `--check` only report it."""
     text = render()
     if RENDERED.exists() and RENDERED.read_text() == text:
         return 0

@@ -31,7 +31,7 @@ class BuildError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line says; the exit code."""
+    """Run the command line and return the exit code."""
     parser = argparse.ArgumentParser(prog="containers.tooling.build_images", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help="folders of images (default: all)")
     parser.add_argument("--base-image", default="", help="instead of the Dockerfiles' own, as name@sha256:…")
@@ -52,10 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def find_engine() -> str:
-    """The first engine that answers.
+    """Return the first engine that answers.
 
     Raises:
-        BuildError: none does.
+        BuildError: none answers.
     """
     for engine in ENGINES:
         if shutil.which(engine) and _succeeds(engine, "info"):
@@ -67,16 +67,18 @@ def find_engine() -> str:
 
 
 def build(engine: str, name: str, base_image: str = "", arguments: Sequence[str] = ()) -> str:
-    """Build an image, if its sources or its arguments changed; the tag that is their hash's.
+    """Build an image unless it exists for the same sources and arguments, and return its tag.
+
+    The tag holds the hash of the sources and the arguments.
 
     Args:
         engine: docker, podman or buildah.
         name: the image's folder.
-        base_image: instead of the Dockerfile's own.
+        base_image: replaces the Dockerfile's own base image.
         arguments: for the engine's `build`.
 
     Raises:
-        FileNotFoundError: there is no such folder, or one that it requires.
+        FileNotFoundError: the folder, or one that it requires, does not exist.
         BuildError: the engine failed.
     """
     tag = f"{REPOSITORY}/{name}:{image_sources.content_hash(FOLDER, name, base_image, counted(arguments))}"
@@ -99,7 +101,7 @@ def build(engine: str, name: str, base_image: str = "", arguments: Sequence[str]
 
 
 def counted(arguments: Sequence[str]) -> list[str]:
-    """The engine's arguments without those that do not change the image."""
+    """Return the engine's arguments without those that do not change the image."""
     words, left = iter(arguments), []
     for word in words:
         name, given, _ = word.partition("=")
@@ -111,15 +113,15 @@ def counted(arguments: Sequence[str]) -> list[str]:
 
 
 def is_built(engine: str, tag: str) -> bool:
-    """Whether the engine has the image."""
+    """Return whether the engine has the image."""
     return bool(_images(engine, tag))
 
 
 def size(engine: str, image: str) -> float:
-    """An image's uncompressed bytes, to the engine's three digits.
+    """Return an image's uncompressed size in bytes, to the engine's three digits.
 
     Raises:
-        BuildError: the engine does not have it.
+        BuildError: the engine does not have the image.
     """
     found = re.fullmatch(r"([0-9.]+) ?([kKMG]?B)", _images(engine, image))
     if not found:

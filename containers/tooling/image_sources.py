@@ -1,6 +1,7 @@
-"""What an image is made of, and the hash that tells it from any other.
+"""The files that an image is built from, and their hash, which is part of the image's tag.
 
-The standard library and no neighbour: whoever builds images imports this file, from wherever it lies.
+This file uses the standard library only and imports no neighbour: `ProvideImages` runs it from the layer that
+holds containers/.
 """
 
 import hashlib
@@ -22,18 +23,18 @@ LOCAL_REQUIREMENT = re.compile(
 
 
 def image_folders(containers: Path) -> list[str]:
-    """The folders that are images: those with a Dockerfile."""
+    """Return the folders that are images: those with a Dockerfile."""
     return sorted(path.parent.name for path in containers.glob("*/Dockerfile"))
 
 
 def content_hash(containers: Path, name: str, base_image: str = "", arguments: Sequence[str] = ()) -> str:
-    """The hash of an image's sources, and of what its build is told: other code, other hash.
+    """Return the hash of an image's sources and of its build's arguments.
 
     Args:
-        containers: the folder of all images, which is the builds' context.
+        containers: the folder of all images, which is the context of the builds.
         name: the image's folder.
-        base_image: what replaces the Dockerfile's own base; one that is named by a tag may change unseen.
-        arguments: those of the build that change what it makes.
+        base_image: replaces the Dockerfile's own base; behind a tag it may change while the hash stays.
+        arguments: those of the build that change the image.
 
     Raises:
         FileNotFoundError: the folder has no Dockerfile, or a local requirement is missing.
@@ -48,9 +49,9 @@ def content_hash(containers: Path, name: str, base_image: str = "", arguments: S
 
 
 def files(containers: Path, name: str) -> list[Path]:
-    """An image's files, sorted: its folder's, those of the folders it requires, and what all images share.
+    """Return an image's files, sorted: its own folder's, those that it requires, and the shared ones.
 
-    A Dockerfile copies nothing else, so that what is copied is what is hashed.
+    A Dockerfile can copy nothing else, so everything that is copied is in the hash.
 
     Raises:
         FileNotFoundError: the folder has no Dockerfile, or a local requirement is missing.
@@ -69,7 +70,7 @@ def files(containers: Path, name: str) -> list[Path]:
 
 
 def _sources(folder: Path) -> list[Path]:
-    """A folder, what its requirements name by a path, and what that requires."""
+    """Return a folder, what its requirements name by a path, and what that requires in turn."""
     containers, found = folder.parent, [folder]
     for source in found:
         for requirements in sorted(source.glob("requirements*.txt")) if source.is_dir() else [source]:
@@ -84,13 +85,13 @@ def _sources(folder: Path) -> list[Path]:
 
 
 def local_requirements(file: Path) -> list[str]:
-    """The paths that a requirements.txt names, as they are written; an archive names none."""
+    """Return the paths that a requirements.txt names, as they are written; an archive has none."""
     lines = file.read_text("utf-8").splitlines() if file.suffix == ".txt" else []
     found = [match for line in lines if (match := LOCAL_REQUIREMENT.match(line))]
     return [match["included"] or match["path"] for match in found]
 
 
 def _counts(path: Path) -> bool:
-    """Whether a file goes into an image, or says how it is built; .dockerignore says the same."""
+    """Return whether a file can change an image; .dockerignore has the same rule."""
     hidden = any(part.startswith(".") or part == "__pycache__" for part in path.parts)
     return not hidden and path.suffix not in (".md", ".pyc")

@@ -1,4 +1,4 @@
-"""Estimate the cost: what a run's jobs would cost on AWS, and how fast they scored."""
+"""Estimate what a run's jobs would cost on AWS, and how fast its models scored the test rows."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ REPORTS = {"EvaluateQuality": "quality", "CompareModels": "comparison"}  # step:
 
 
 class Environment(FunctionEnvironment):
-    """The function's configuration, read from its environment."""
+    """The function's configuration."""
 
     endpoint_instance_type: str
 
 
 class Request(Document):
-    """A pipeline execution, whose steps tell which reports are its own."""
+    """A pipeline execution."""
 
     pipeline_execution_arn: str
 
@@ -41,7 +41,7 @@ class Request(Document):
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers the costs in numbers and in words, and adds them to the run's reports."""
+    """Return the costs as numbers and text, and add them to the run's reports."""
     request = parse(event=event, model=Request)
     environment = Environment.read()
     s3 = boto3.client("s3")
@@ -61,7 +61,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def own_reports(steps: list[StepJobs]) -> list[str]:
-    """The reports that this run wrote; one from the cache is an earlier run's and tells of that."""
+    """Return the URIs of the reports that this run wrote; a cached step's is an earlier run's."""
     return [
         f"{step.outputs[REPORTS[step.name]]}/report.html"
         for step in steps

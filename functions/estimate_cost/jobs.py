@@ -1,4 +1,4 @@
-"""The jobs: what a pipeline execution's steps ran, on which instances, for how long."""
+"""The jobs of a pipeline execution: their instances and their time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Kind = Literal["processing", "training", "transform"]
 
 @dataclass(frozen=True)
 class Job:
-    """One job; `seconds` is what is billed of each of its instances."""
+    """One job; `seconds` is the billed time of each of its instances."""
 
     instance_type: str
     instances: int
@@ -30,7 +30,7 @@ class Job:
 
 @dataclass(frozen=True)
 class StepJobs:
-    """A step with its jobs: one, or a search's; those of a cached step ran in an earlier execution."""
+    """A step with its job, or the jobs of its search; those of a cached step ran in an earlier execution."""
 
     name: str
     kind: Kind
@@ -40,13 +40,13 @@ class StepJobs:
 
 
 def list_jobs(sagemaker: SageMakerClient, execution_arn: str) -> list[StepJobs]:
-    """The steps that ran jobs, in the order of their start."""
+    """Return the steps that ran jobs, in the order of their start."""
     found = (describe(sagemaker, step) for step in list_steps(sagemaker, execution_arn))
     return [step for step in found if step is not None]
 
 
 def describe(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> StepJobs | None:
-    """Asks for the step's jobs; None if it ran none."""
+    """Return the step with its jobs, or None if it ran none."""
     name = step["StepName"]
     # SageMaker may answer the member without an ARN when nothing was found.
     cached = bool(step.get("CacheHitResult", {}).get("SourcePipelineExecutionArn"))
@@ -65,7 +65,7 @@ def describe(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> 
 
 
 def processing_job(sagemaker: SageMakerClient, name: str) -> tuple[Job, dict[str, str]]:
-    """The job, and where its outputs lie."""
+    """Return the job and the URIs of its outputs."""
     found = sagemaker.describe_processing_job(ProcessingJobName=name)
     cluster = found["ProcessingResources"]["ClusterConfig"]
     seconds = span(found, "ProcessingStartTime", "ProcessingEndTime")
@@ -74,7 +74,7 @@ def processing_job(sagemaker: SageMakerClient, name: str) -> tuple[Job, dict[str
 
 
 def training_job(sagemaker: SageMakerClient, name: str) -> Job:
-    """The job; of Spot instances only a part of the time is billed."""
+    """Return the job; only part of the time of Spot instances is billed."""
     found = sagemaker.describe_training_job(TrainingJobName=name)
     resources = found["ResourceConfig"]
     seconds = found.get("BillableTimeInSeconds", span(found, "TrainingStartTime", "TrainingEndTime"))
@@ -89,7 +89,7 @@ def training_job(sagemaker: SageMakerClient, name: str) -> Job:
 
 
 def search_jobs(sagemaker: SageMakerClient, name: str) -> Iterator[str]:
-    """The names of the training jobs that a tuning job started."""
+    """Yield the names of the training jobs of a tuning job."""
     pages = sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
         HyperParameterTuningJobName=name
     )
@@ -99,7 +99,7 @@ def search_jobs(sagemaker: SageMakerClient, name: str) -> Iterator[str]:
 
 
 def transform_job(sagemaker: SageMakerClient, name: str) -> Job:
-    """The job, whose instances bring their own volumes."""
+    """Return the job; its instances have no separate volumes."""
     found = sagemaker.describe_transform_job(TransformJobName=name)
     resources = found["TransformResources"]
     seconds = span(found, "TransformStartTime", "TransformEndTime")
@@ -107,6 +107,6 @@ def transform_job(sagemaker: SageMakerClient, name: str) -> Job:
 
 
 def span(job: Any, start: str, end: str) -> float:
-    """Seconds between two times; 0 for a job that never started or has not ended."""
+    """Return the seconds between two times, or 0 for a job that has not started or not ended."""
     times: list[datetime] = [job[key] for key in (start, end) if key in job]
     return max(0.0, (times[1] - times[0]).total_seconds()) if len(times) == 2 else 0.0

@@ -1,4 +1,4 @@
-"""The latency: how fast Batch Transform scored the test rows."""
+"""How fast Batch Transform scored the test rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCORING = {"ScoreTestSplit": "new model", "ScoreChampion": "live model"}  # step
 
 @dataclass(frozen=True)
 class Speed:
-    """A model's pace over the test split, from the job's start to its end."""
+    """A model's speed over the test split, from the job's start to its end."""
 
     who: str
     step: str
@@ -27,11 +27,11 @@ class Speed:
 
     @property
     def rows_a_second(self) -> float:
-        """Of all instances together."""
+        """Rows per second of all instances together."""
         return self.rows / self.seconds
 
     def document(self) -> dict[str, Any]:
-        """The row of cost.json."""
+        """Return the row of cost.json."""
         return {
             "step": self.step,
             "rows": self.rows,
@@ -41,7 +41,7 @@ class Speed:
 
 
 def find_speeds(s3: S3Client, steps: list[StepJobs]) -> list[Speed]:
-    """The speed of each scoring; none if the dataset's step left no count of its test rows."""
+    """Return the speed of each scoring; none if the dataset's step has no count of its test rows."""
     folders = [step.outputs["report"] for step in steps if step.name == "CreateDataset" and step.outputs]
     if not folders:
         return []

@@ -1,4 +1,4 @@
-"""Evaluate a model: is what the pipeline registered good enough to go live, and better than what is?"""
+"""Judge a model: is it good enough to be deployed, and better than the live model?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ metrics = Metrics(namespace="Retrain", service="judge_model")
 
 
 class Environment(FunctionEnvironment):
-    """The bounds, read from the function's environment."""
+    """The thresholds that a model has to meet."""
 
     min_accuracy: float
     min_f1: float
@@ -31,12 +31,12 @@ class Environment(FunctionEnvironment):
     max_p_value: float
 
     def bounds(self) -> dict[str, float]:
-        """The least value that each metric must have."""
+        """Return the least value of each metric."""
         return {"accuracy": self.min_accuracy, "weighted_f1": self.min_f1}
 
 
 class Request(Document):
-    """A pipeline execution that succeeded, and the model that was live when it was planned."""
+    """A pipeline execution that succeeded, and the model that was live when the run was planned."""
 
     pipeline_execution_arn: str
     champion: str | None = Field(default=None, alias="championModelPackageArn")
@@ -46,7 +46,7 @@ class Request(Document):
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers the verdict, the table that it rests on and one sentence why."""
+    """Return the verdict, the table that it is based on, and a one-sentence summary."""
     request = parse(event=event, model=Request)
     environment = Environment.read()
     sagemaker, s3 = boto3.client("sagemaker"), boto3.client("s3")
@@ -76,7 +76,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def publish(table: list[Judgement]) -> None:
-    """Each value as a metric in CloudWatch."""
+    """Publish each value as a CloudWatch metric."""
     for row in table:
         if row.value is not None:
             metrics.add_metric(row.metric, MetricUnit.NoUnit, row.value)

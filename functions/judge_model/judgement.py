@@ -1,4 +1,4 @@
-"""The judgement: a row for each bound that a model has to keep, and the sentence that they come to."""
+"""The judgement: one row per threshold that a model has to meet, and a summary."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_SUMMARY = 1024  # characters that a model package's ApprovalDescription take
 
 
 class Judgement(NamedTuple):
-    """A row of the table: what was measured, and what it was to be."""
+    """A row of the table: a measured value and its bound."""
 
     metric: str
     value: float | None
@@ -22,7 +22,7 @@ class Judgement(NamedTuple):
     verdict: Literal["pass", "fail", "missing"]
 
     def sentence(self) -> str:
-        """A fixed bound in words."""
+        """Return the row in words."""
         if self.value is None:
             return f"{self.metric} is missing"
         told = "is at least" if self.verdict == "pass" else "is below"
@@ -30,10 +30,9 @@ class Judgement(NamedTuple):
 
 
 class Comparison(BaseModel):
-    """The new model and the live one on the same rows, as the step CompareModels measured them.
+    """The new model and the live model on the same rows, as the step CompareModels measured them.
 
-    `p_value` is that of a paired test, one-sided: how likely such a difference is if the new model is no
-    better.
+    `p_value` is the one-sided p-value of a paired test.
     """
 
     metric: str
@@ -44,7 +43,7 @@ class Comparison(BaseModel):
 
 
 def judge_bound(metric: str, statistics: dict[str, Any], bound: float) -> Judgement:
-    """Compares one metric with its bound; what is not a finite number counts as missing."""
+    """Compare one metric with its bound; a value that is not a finite number counts as missing."""
     value = statistics.get(METRICS, {}).get(metric, {}).get("value")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return Judgement(metric, None, ">=", bound, "missing")
@@ -52,7 +51,7 @@ def judge_bound(metric: str, statistics: dict[str, Any], bound: float) -> Judgem
 
 
 def judge_comparison(comparison: Comparison, margin: float, max_p_value: float) -> list[Judgement]:
-    """The margin above the champion, and how likely chance alone would have made it."""
+    """Judge the margin over the champion, and the p-value of that difference."""
     difference, chance = round(comparison.difference, DECIMALS), comparison.p_value
     return [
         Judgement("improvement", difference, ">=", margin, "pass" if difference >= margin else "fail"),
@@ -61,7 +60,7 @@ def judge_comparison(comparison: Comparison, margin: float, max_p_value: float) 
 
 
 def summarize(table: list[Judgement], comparison: Comparison | None, champion: str | None) -> str:
-    """One line why: every reason to approve, or every reason not to."""
+    """Return one line with all reasons to approve, or all reasons to reject."""
     approved = all(row.verdict == "pass" for row in table)
     rows = {row.metric: row for row in table if approved or row.verdict != "pass"}
     paired = [rows.pop(metric) for metric in ("improvement", "p_value") if metric in rows]
@@ -73,7 +72,7 @@ def summarize(table: list[Judgement], comparison: Comparison | None, champion: s
 
 
 def compare(comparison: Comparison, decisive: Judgement, champion: str) -> str:
-    """The comparison in words, led by the first of its rows that decided."""
+    """Return the comparison in words; `decisive` is the first of its rows that decided."""
     metric, value = comparison.metric, f"{comparison.challenger:.4f}"
     other = f"champion {champion}'s {comparison.champion:.4f}"
     numbers = f"difference {comparison.difference:+.4f}, p {comparison.p_value:.4f}"

@@ -1,4 +1,4 @@
-"""The results: what a pipeline execution's steps left."""
+"""The results of a pipeline execution: the model package, its quality and its comparison."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class NoModelPackageError(Exception):
 
 
 class NoStatisticsError(Exception):
-    """The model package carries no model quality."""
+    """The model package has no model quality."""
 
 
 class NoComparisonError(Exception):
@@ -24,7 +24,11 @@ class NoComparisonError(Exception):
 
 
 def find_model_package(steps: list[PipelineExecutionStepTypeDef], execution_arn: str) -> str:
-    """The model package that a step of the execution registered."""
+    """Return the ARN of the model package that the execution registered.
+
+    Raises:
+        NoModelPackageError: it registered none.
+    """
     for step in steps:
         if "RegisterModel" in step.get("Metadata", {}):
             return step["Metadata"]["RegisterModel"]["Arn"]
@@ -35,7 +39,11 @@ def find_model_package(steps: list[PipelineExecutionStepTypeDef], execution_arn:
 
 
 def find_statistics(sagemaker: SageMakerClient, package_arn: str) -> str:
-    """Where the model package says that its quality lies."""
+    """Return the URI of the model quality that the model package names.
+
+    Raises:
+        NoStatisticsError: it names none.
+    """
     package = sagemaker.describe_model_package(ModelPackageName=package_arn)
     statistics = package.get("ModelMetrics", {}).get("ModelQuality", {}).get("Statistics")
     if statistics is None:
@@ -49,7 +57,11 @@ def find_statistics(sagemaker: SageMakerClient, package_arn: str) -> str:
 def find_comparison(
     sagemaker: SageMakerClient, steps: list[PipelineExecutionStepTypeDef], champion: str
 ) -> str:
-    """Where the step CompareModels put its output; without one nothing may replace what is live."""
+    """Return the URI of the output of the step CompareModels.
+
+    Raises:
+        NoComparisonError: there is none; without a comparison no model may replace the live one.
+    """
     for step in steps:
         job = processing_job_arn(step)
         if step["StepName"] == "CompareModels" and job:

@@ -16,7 +16,7 @@ PART_BYTES = 255  # of a name between slashes: what a file system takes
 
 
 class RawObject(NamedTuple):
-    """A version of a file; `modified` is when it arrived."""
+    """A version of a file; `modified` is its time of arrival."""
 
     key: str
     etag: str
@@ -25,7 +25,7 @@ class RawObject(NamedTuple):
 
 
 def list_objects(s3: S3Client, bucket: str) -> Iterator[RawObject]:
-    """Every object under raw/ that is not a console's folder."""
+    """Yield every object under raw/ except the folders that the console creates."""
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=RAW):
         for entry in page.get("Contents", []):
             if not (entry["Key"].endswith("/") and entry["Size"] == 0):
@@ -33,7 +33,7 @@ def list_objects(s3: S3Client, bucket: str) -> Iterator[RawObject]:
 
 
 def partition(objects: Iterable[RawObject]) -> tuple[list[RawObject], list[RawObject]]:
-    """Those that a job can take, and those that it cannot because of their names."""
+    """Split the objects into those that a job can process, and those that it cannot by their names."""
     usable: list[RawObject] = []
     misnamed: list[RawObject] = []
     for item in objects:
@@ -42,7 +42,7 @@ def partition(objects: Iterable[RawObject]) -> tuple[list[RawObject], list[RawOb
 
 
 def is_file_name(name: str) -> bool:
-    """Whether a job can download the object as a file, and name it when it refuses it."""
+    """Return whether a job can download the object as a file, and name it in its exit message."""
     parts = name.split("/")
     return (
         not {"", ".", ".."} & set(parts)

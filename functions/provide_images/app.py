@@ -1,4 +1,4 @@
-"""Provide images: tells CloudFormation their URIs by digest, and has those built that are not there."""
+"""Provide images: answer CloudFormation with their URIs by digest, and build those that are missing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ metrics = Metrics(namespace="Retrain", service="provide_images")
 
 
 class Environment(FunctionEnvironment):
-    """The function's configuration, read from its environment."""
+    """The function's configuration."""
 
     project_name: str
     table_name: str
@@ -32,7 +32,7 @@ class Environment(FunctionEnvironment):
 
 
 class Properties(BaseModel):
-    """What the template says of the images; `source` is the version of the layer that holds containers/."""
+    """The properties of the custom resource; `source` is the version of the layer that holds containers/."""
 
     model_config = ConfigDict(alias_generator=to_pascal)
     source: str
@@ -40,13 +40,13 @@ class Properties(BaseModel):
 
 
 class BuildEnded(BaseModel):
-    """EventBridge's word that a build ended."""
+    """EventBridge's event of the end of a build."""
 
     build_arn: str = Field(alias="build-id")
 
     @property
     def build_id(self) -> str:
-        """As CodeBuild answers it when the build starts: `<project>:<uuid>`."""
+        """The id that CodeBuild returned at the build's start: `<project>:<uuid>`."""
         return self.build_arn.rpartition("/")[2]
 
 
@@ -54,9 +54,9 @@ class BuildEnded(BaseModel):
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Takes the stack's request for images, and word of the builds that it leads to.
+    """Handle a request of CloudFormation, or the end of a build that one started.
 
-    The registry is the truth: a build's end only wakes, and what the registry has then is the answer.
+    The end of a build only triggers a look: the answer is what the registry has then.
     """
     environment = Environment.read()
     pending = Pending(boto3.client("dynamodb"), environment.table_name)
@@ -76,9 +76,13 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
 def provide(
     request: StackRequest, environment: Environment, pending: Pending, ended: str | None = None
 ) -> None:
-    """Answers the request, whatever happens: else CloudFormation would wait for an hour.
+    """Answer the request in any case: without an answer, CloudFormation waits for an hour.
 
-    `ended` is the build that ran for it, if there was one.
+    Args:
+        request: CloudFormation's request.
+        environment: the function's configuration.
+        pending: the requests whose build is in progress.
+        ended: the id of the build that ran for the request, if there was one.
     """
     try:
         uris = find_or_build(request, environment, pending, ended)
@@ -96,10 +100,10 @@ def provide(
 def find_or_build(
     request: StackRequest, environment: Environment, pending: Pending, ended: str | None
 ) -> dict[str, str] | None:
-    """Each image's URI by digest, as `<name>Uri`; None if a build was started for those that are missing.
+    """Return each image's URI by digest as `<name>Uri`, or None if a build of missing images was started.
 
     Raises:
-        UnknownImageError: containers/ does not make such an image.
+        UnknownImageError: containers/ has no such image.
         BuildFailedError: images are missing although their build has ended.
     """
     if request.request_type == "Delete":

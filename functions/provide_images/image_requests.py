@@ -1,4 +1,4 @@
-"""The images that the stack asks for, and which of them the registry has."""
+"""The images that the stack requests, and which of them the registry has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class UnknownImageError(Exception):
 
 
 class ImageRequest(BaseModel):
-    """An image that the stack asks for: what to call it, its folder, the repository it belongs in."""
+    """An image that the stack requests: its name, its folder and its repository."""
 
     model_config = ConfigDict(alias_generator=to_pascal)
     name: str
@@ -27,7 +27,7 @@ class ImageRequest(BaseModel):
 
 
 class Image(NamedTuple):
-    """An image of this very content; `context` is what its build gets of containers/, its folder first."""
+    """An image by its content; `context` is the part of containers/ that its build gets, its folder first."""
 
     name: str
     repository_uri: str
@@ -35,19 +35,19 @@ class Image(NamedTuple):
     context: tuple[str, ...]
 
     def find(self, ecr: ECRClient) -> str | None:
-        """The image's URI by digest, or None while the registry lacks it."""
+        """Return the image's URI by digest, or None if the registry does not have it."""
         found = ecr.batch_get_image(
             repositoryName=self.repository_uri.partition("/")[2], imageIds=[{"imageTag": self.tag}]
         )["images"]
         return f"{self.repository_uri}@{found[0]['imageId']['imageDigest']}" if found else None
 
     def __str__(self) -> str:
-        """A word of the build's variable IMAGES."""
+        """Return the image's word in the build's variable IMAGES."""
         return f"{self.repository_uri}:{self.tag}={','.join(self.context)}"
 
 
 def identify(requested: ImageRequest, containers: Path) -> Image:
-    """The image that a request means, by the content of all that it is made of.
+    """Return the image that is requested, identified by the content that it is built from.
 
     Raises:
         UnknownImageError: the folder, its Dockerfile or another folder that it requires is missing.

@@ -1,4 +1,4 @@
-"""CloudFormation's requests for the images: kept while a build runs, and answered once."""
+"""CloudFormation's requests for the images: stored while a build runs, and answered once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMEOUT = 30  # seconds
 
 
 class StackRequest(BaseModel):
-    """What CloudFormation asks. Who knows the URL can answer in the stack's name: it is never logged."""
+    """A request of CloudFormation. Whoever has its URL can answer for the stack, so it is never logged."""
 
     model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, hide_input_in_errors=True)
     request_type: Literal["Create", "Update", "Delete"]
@@ -31,11 +31,11 @@ class StackRequest(BaseModel):
     resource_properties: dict[str, Any]
 
     def answer(self, data: dict[str, str]) -> None:
-        """Tells that all went well; `data` is what the template gets by `GetAtt`."""
+        """Report success; the template reads `data` by `GetAtt`."""
         self._put({"Status": "SUCCESS", "Data": data})
 
     def refuse(self, reason: str) -> None:
-        """Tells that it failed: the stack goes back to what it was."""
+        """Report failure: the stack is rolled back."""
         self._put({"Status": "FAILED", "Reason": reason[:MAX_REASON]})
 
     def _put(self, verdict: dict[str, Any]) -> None:
@@ -53,24 +53,24 @@ class StackRequest(BaseModel):
 
 
 class Pending:
-    """The requests whose build runs: an item each, as the URL has no place in a build's environment."""
+    """The requests whose build is in progress: one item each, since no build may know the URL."""
 
     def __init__(self, dynamodb: DynamoDBClient, table_name: str) -> None:
         self._dynamodb = dynamodb
         self._table = table_name
 
     def keep(self, build_id: str, request: StackRequest) -> None:
-        """Keeps the request until its build has ended."""
+        """Store the request until its build has ended."""
         item = {**self._key(build_id), "request": {"S": request.model_dump_json(by_alias=True)}}
         self._dynamodb.put_item(TableName=self._table, Item=item)
 
     def find(self, build_id: str) -> StackRequest | None:
-        """The request, or None if it was answered or the build was not for one."""
+        """Return the request, or None if it was answered or the build is not for one."""
         answer = self._dynamodb.get_item(TableName=self._table, Key=self._key(build_id), ConsistentRead=True)
         return StackRequest.model_validate_json(answer["Item"]["request"]["S"]) if "Item" in answer else None
 
     def forget(self, build_id: str) -> None:
-        """Drops the request, which was answered."""
+        """Delete the request after its answer."""
         self._dynamodb.delete_item(TableName=self._table, Key=self._key(build_id))
 
     @staticmethod

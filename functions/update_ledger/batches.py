@@ -1,4 +1,4 @@
-"""The table that holds the ledger."""
+"""Writing items to the table in batches."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ FIRST_PAUSE = 0.1  # seconds, doubled after each attempt
 
 
 class LedgerWriteError(Exception):
-    """DynamoDB kept refusing a part of a batch."""
+    """DynamoDB repeatedly refused a part of a batch."""
 
 
 def write(dynamodb: DynamoDBClient, table: str, items: list[dict[str, Any]]) -> None:
-    """Puts all items, in batches."""
+    """Put all items, in batches."""
     for start in range(0, len(items), BATCH_SIZE):
         batch = items[start : start + BATCH_SIZE]
         write_batch(dynamodb, {"RequestItems": {table: [{"PutRequest": {"Item": item}} for item in batch]}})
 
 
 def write_batch(dynamodb: DynamoDBClient, batch: BatchWriteItemInputTypeDef) -> None:
-    """Puts one batch; DynamoDB hands back what it was too busy for."""
+    """Put one batch; DynamoDB returns the items that it was too busy for."""
     for attempt in range(WRITE_ATTEMPTS):
         unprocessed = dynamodb.batch_write_item(**batch)["UnprocessedItems"]
         if not unprocessed:

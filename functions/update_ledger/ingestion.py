@@ -1,4 +1,4 @@
-"""The ingestion: what the step IngestRecords reports of each file."""
+"""The ingestion: the report of the step IngestRecords on each file."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class ReportedFile(BaseModel):
 
 
 class InstanceReport(BaseModel):
-    """What one instance of the job wrote when it ended."""
+    """The report of one instance of the job."""
 
     files: list[ReportedFile]
     records: int
 
 
 class Ingestion(BaseModel):
-    """All instances' reports; empty if there was nothing to ingest, or no job that could."""
+    """The reports of all instances; empty without an ingestion."""
 
     files: list[ReportedFile] = []
     records: int = 0
@@ -45,7 +45,7 @@ class Ingestion(BaseModel):
 
     @property
     def ingested(self) -> int:
-        """Rows that are records now."""
+        """The rows that are records now."""
         return sum(file.ingested for file in self.files)
 
     @property
@@ -60,7 +60,7 @@ class Ingestion(BaseModel):
 
 
 def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str) -> Ingestion:
-    """Reads the reports of an execution's ingestion; there are none if it broke before the job's end."""
+    """Read the reports of an execution's ingestion; there are none if the job did not end."""
     outputs = find_outputs(sagemaker, execution_arn)
     if "report" not in outputs:
         return Ingestion(quarantine_uri=outputs.get("quarantine"))
@@ -73,7 +73,7 @@ def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str)
 
 
 def find_outputs(sagemaker: SageMakerClient, execution_arn: str) -> dict[str, str]:
-    """Where each output of the step's processing job lies; empty if the step started none."""
+    """Return the URI of each output of the step's job, or nothing if it started none."""
     for step in list_steps(sagemaker, execution_arn):
         job = processing_job_arn(step)
         if step["StepName"] == STEP and job:
@@ -82,7 +82,7 @@ def find_outputs(sagemaker: SageMakerClient, execution_arn: str) -> dict[str, st
 
 
 def read_reports(s3: S3Client, uri: str) -> Iterator[InstanceReport]:
-    """Every instance's report."""
+    """Yield the report of every instance."""
     bucket, prefix = uris.split(uri)
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
         for entry in page.get("Contents", []):

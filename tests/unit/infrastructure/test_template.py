@@ -21,7 +21,7 @@ RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 DEFINITION = (ROOT / "statemachine" / "rendered" / "retrain.asl.json").read_text()
 FUNCTIONS = {name: item for name, item in RESOURCES.items() if item["Type"] == "AWS::Serverless::Function"}
 ROLES = {name: item for name, item in RESOURCES.items() if item["Type"] == "AWS::IAM::Role"}
-CODE = ROOT / TEMPLATE["Globals"]["Function"]["CodeUri"]
+CODE: Path = ROOT / TEMPLATE["Globals"]["Function"]["CodeUri"]
 MANAGED: dict[str, list[dict[str, Any]]] = {
     name: item["Properties"]["PolicyDocument"]["Statement"]
     for name, item in RESOURCES.items()
