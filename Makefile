@@ -13,7 +13,7 @@ PYTHON := $(VENV)/bin/python
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
 # Deployed as they are: their modules import their neighbours by name, so mypy looks at each by itself.
-FOLDERS := statemachine pipeline $(sort $(wildcard functions/*)) containers/processing containers/toolkit containers/linear containers/template containers/transformer
+FOLDERS := containers/processing containers/toolkit containers/linear containers/template containers/transformer
 LAYER  := /powertools/python/layer
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -65,8 +65,8 @@ deploy: install ## sam deploy to your AWS account; shows what would change, and 
 
 .PHONY: render
 render: install ## write the workflow's and the pipeline's definitions from their Python
-	@$(QUIET) python statemachine/workflow.py
-	@$(QUIET) python pipeline/definition.py
+	@$(QUIET) python -m statemachine.workflow
+	@$(QUIET) python -m pipeline.definition
 
 .PHONY: lint
 lint: install ## ruff, mypy strict, cfn-lint and sam validate
@@ -82,7 +82,7 @@ test: lint ## lint, then unit tests, tests over HTTP, and the end-to-end test
 
 .PHONY: images
 images: install ## build the images with docker, podman or buildah: NAME=linear, BASE_IMAGE=…, ARGUMENTS='--platform …'
-	@python -m containers.build $(NAME) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) -- $(ARGUMENTS)
+	@python -m containers.tooling.build_images $(NAME) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) -- $(ARGUMENTS)
 
 .PHONY: check-container
 check-container: install ## run a container as SageMaker would, and tell what holds: NAME=linear, SAMPLE=folder, RUNTIME=oci

@@ -1,6 +1,6 @@
-"""Prints what parameters `sam deploy` takes: samconfig.toml's, the commit as CodeVersion, and those given.
+"""Print the parameters for `sam deploy`: samconfig.toml's, CodeVersion, and those of the command line.
 
-sam takes them from its command line or from samconfig.toml, not some from each.
+sam takes parameters either from its command line or from samconfig.toml, not some from each.
 """
 
 import os
@@ -13,17 +13,17 @@ ROOT = Path(__file__).parent
 
 
 def main() -> None:
-    """Print the parameters of the environment that the command line names, and those given after it."""
+    """Print the parameters of the environment that the command line names, and those that follow it."""
     environment, *given = sys.argv[1:] or ["default"]
     print(" ".join([*parameters(ROOT, environment), *given]))
 
 
 def parameters(folder: Path, environment: str) -> list[str]:
-    """What a samconfig.toml overrides, and then CodeVersion, which sam takes the last of.
+    """Return the parameters of a samconfig.toml, and CodeVersion last: of duplicates sam takes the last.
 
     Args:
-        folder: That it lies in.
-        environment: Its table, such as local.
+        folder: the folder of samconfig.toml.
+        environment: its table, such as local.
     """
     config = tomllib.loads((folder / "samconfig.toml").read_text("utf-8"))
     given = config.get(environment, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
@@ -33,7 +33,7 @@ def parameters(folder: Path, environment: str) -> list[str]:
 
 
 def code_version(folder: Path) -> str:
-    """A git checkout's commit, with -dirty where a file differs from it; empty where there is none."""
+    """Return a git checkout's commit, with -dirty if a file differs from it, or nothing without git."""
     # A checkout that the folder merely lies in says nothing of it.
     environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
     try:

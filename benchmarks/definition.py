@@ -1,21 +1,25 @@
-"""The pipeline's definition, as it is deployed, and what it asks Athena for."""
+"""The deployed pipeline's definition and its Athena query."""
 
 import json
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.containers import ROOT
 
-FILE = ROOT / "pipeline/definition.json"
+FILE = ROOT / "pipeline/rendered/definition.json"
 
 
-def body() -> str:
-    """The definition that trains once."""
-    return FILE.read_text("utf-8")
+def body(settings: Mapping[str, str]) -> str:
+    """Return the definition that trains once, with the settings in place of the template's references."""
+    return re.sub(r"\$\{([\w.:]+)\}", lambda found: settings[found[1]], FILE.read_text("utf-8"))
 
 
 def dataset_query(table: str, as_of: str) -> str:
     """The query that CreateDataset has its records by."""
-    [step] = [step for step in json.loads(body())["Steps"] if step["Name"] == "CreateDataset"]
+    [step] = [
+        step for step in json.loads(FILE.read_text("utf-8"))["Steps"] if step["Name"] == "CreateDataset"
+    ]
     [query] = [
         item["DatasetDefinition"]["AthenaDatasetDefinition"]["QueryString"]
         for item in step["Arguments"]["ProcessingInputs"]

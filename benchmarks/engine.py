@@ -1,8 +1,8 @@
 """The engine's own overhead: one pipeline execution against the same scripts run by hand.
 
-Execution: pipeline/definition.json, started with StartPipelineExecution on a localaws with the plan that the
-workflow would write; from its creation until it has succeeded, as it tells itself. So it holds what SageMaker
-does around the scripts, too: jobs, roles, downloads and uploads, the model's archive, the registry.
+Execution: pipeline/rendered/definition.json, started with StartPipelineExecution on a localaws with the plan
+that the workflow would write; from its creation until it has succeeded, by its own timestamps. So it includes
+what SageMaker does around the scripts: jobs, roles, downloads and uploads, the model's archive, the registry.
 
 By hand: ingest, the dataset's query and create_dataset, train, serve with the same requests, evaluate; each
 in the same environment, with the same inputs, the same feature store and Athena of the same localaws; the sum
@@ -31,7 +31,8 @@ from localaws.settings import DEFAULT_REGION
 MAX_OVERHEAD = 1.15
 LOOK_SECONDS = 1.0  # a look takes the laptop some milliseconds; the execution says itself when it ended
 EXECUTION_SECONDS = 3600
-PIPELINE, PACKAGES = "benchmark", "benchmark-models"
+PIPELINE, STACK = "benchmark", "benchmark"
+PACKAGES = f"{STACK}-models"  # as the definition names it
 NOT_BY_HAND = "between the steps"
 
 Seconds = dict[str, float]
@@ -92,12 +93,13 @@ def execute(aws: Laptop, role_arn: str, files: list[Path]) -> Seconds:
     print("pipeline execution", flush=True)
     sagemaker = aws.client("sagemaker")
     group = aws.feature_group("executed", role_arn)
-    parameters = upload(aws, files) | names(group, role_arn)
+    store = {"OfflineStoreDatabase": group.database, "OfflineStoreTable": group.table}
+    parameters = upload(aws, files) | store
     sagemaker.create_model_package_group(ModelPackageGroupName=PACKAGES)
     sagemaker.create_pipeline(
         PipelineName=PIPELINE,
         ClientRequestToken="benchmark-".ljust(32, "0"),
-        PipelineDefinition=definition.body(),
+        PipelineDefinition=definition.body(settings(group, role_arn)),
         RoleArn=role_arn,
     )
     given = [{"Name": name, "Value": value} for name, value in parameters.items()]
@@ -123,25 +125,22 @@ def upload(aws: Laptop, files: list[Path]) -> dict[str, str]:
         "PlanUri": f"{uri}/plans/benchmark/plan.json",
         "OutputUri": f"{uri}/runs/benchmark",
         "QuarantineUri": f"{uri}/quarantine/benchmark",
-        "AthenaUri": f"{uri}/athena",
-        "CheckpointUri": f"{uri}/checkpoints",
         "AsOf": job.EVENT_TIME,
     }
 
 
-def names(group: Group, role_arn: str) -> dict[str, str]:
-    """The parameters that name what a stack has."""
+def settings(group: Group, role_arn: str) -> dict[str, str]:
+    """Return what the definition refers to, as a stack would have it."""
     return {
-        "Region": DEFAULT_REGION,
-        "FeatureGroupName": group.name,
-        "OfflineStoreDatabase": group.database,
-        "OfflineStoreTable": group.table,
-        "ModelPackageGroupName": PACKAGES,
-        "ProcessingImageUri": image_uri("processing"),
-        "ModelImageUri": image_uri("linear"),
-        "ProcessingRoleArn": role_arn,
-        "TrainingRoleArn": role_arn,
-        "ModelRoleArn": role_arn,
+        "AWS::Region": DEFAULT_REGION,
+        "AWS::StackName": STACK,
+        "DataBucket": BUCKET,
+        "FeatureGroup": group.name,
+        "ProcessingImage": image_uri("processing"),
+        "ModelImage": image_uri("linear"),
+        "ProcessingRole.Arn": role_arn,
+        "TrainingRole.Arn": role_arn,
+        "ModelRole.Arn": role_arn,
     }
 
 

@@ -18,7 +18,7 @@ from benchmarks import command, rows
 from benchmarks.containers import IMAGES, ROOT
 from benchmarks.errors import CommandError
 from benchmarks.report import Bound, Report, table
-from containers import build, sources
+from containers.tooling import build_images, image_sources
 from localaws.runtimes.container import ContainerSpec, ImageError, Runtime
 from localaws.runtimes.engines import find_engine
 from localaws.runtimes.images import Images
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     it = command.parser("images", __doc__)
     it.add_argument("--base-image", default="", help="instead of the Dockerfiles' own; sizes are beyond it")
-    it.add_argument("--images", nargs="+", metavar="NAME", default=sources.image_folders(IMAGES))
+    it.add_argument("--images", nargs="+", metavar="NAME", default=image_sources.image_folders(IMAGES))
     it.add_argument(
         "--build-arguments", nargs=argparse.REMAINDER, default=[], help="for the engine; the last"
     )
@@ -60,15 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     report = Report("images", str(options.data or "generated texts"))
     try:
-        engine = build.find_engine()
+        engine = build_images.find_engine()
         tags = {
-            name: build.build(engine, name, options.base_image, options.build_arguments)
+            name: build_images.build(engine, name, options.base_image, options.build_arguments)
             for name in options.images
         }
         measure_sizes(report, engine, tags, options.base_image)
         if TRAINED in tags:
             compare_models(report, tags[TRAINED], rows.load(options.data)[:TRAIN_ROWS])
-    except (build.BuildError, ImageError) as error:
+    except (build_images.BuildError, ImageError) as error:
         raise CommandError(str(error)) from error
     return report.conclude(options.json)
 
@@ -79,8 +79,8 @@ def measure_sizes(report: Report, engine: str, tags: dict[str, str], base_image:
         raise CommandError(
             "Name the base image that the engine has by --base-image: sizes are told beyond it"
         )
-    base = build.size(engine, base_image) / 1e6
-    sizes = {name: build.size(engine, tag) / 1e6 for name, tag in tags.items()}
+    base = build_images.size(engine, base_image) / 1e6
+    sizes = {name: build_images.size(engine, tag) / 1e6 for name, tag in tags.items()}
     report.figures["megabytes"] = {"base": base} | sizes
     lines = [(name, round(size), round(size - base)) for name, size in sizes.items()]
     print(table(["image", "MB", "MB beyond the base"], [("base", round(base), 0), *lines]))

@@ -1,24 +1,36 @@
-"""The data: what is new goes to the feature store, and the dataset comes out of it."""
+"""The data steps: ingestion into the feature store, and the dataset that is made from it."""
 
-from parameters import (
+from sagemaker.workflow.steps import Step, StepTypeEnum
+
+from pipeline.parameters import (
     AS_OF,
-    ATHENA_URI,
-    FEATURE_GROUP,
-    INGEST_INSTANCES,
     MANIFEST_URI,
     OFFLINE_DATABASE,
     OFFLINE_TABLE,
-    OFFLINE_TIMEOUT,
     OUTPUT_URI,
     PLAN_URI,
+    QUARANTINE_URI,
+)
+from pipeline.settings import (
+    ATHENA_URI,
+    FEATURE_GROUP,
+    INGEST_INSTANCES,
+    OFFLINE_TIMEOUT,
     PROCESSING_IMAGE,
     PROCESSING_INSTANCE,
     PROCESSING_ROLE,
-    QUARANTINE_URI,
     REGION,
 )
-from sagemaker.workflow.steps import Step, StepTypeEnum
-from steps import RequestStep, athena_input, below, output_of, processing_job, s3_input, s3_output, text
+from pipeline.steps import (
+    RequestStep,
+    athena_input,
+    below,
+    output_of,
+    processing_job,
+    s3_input,
+    s3_output,
+    text,
+)
 
 # The latest version of each record, unless it is a deletion, of what had happened by then.
 QUERY = (
@@ -32,7 +44,7 @@ QUERY = (
 
 
 def ingest_records() -> RequestStep:
-    """Writes what is new under raw/ to the feature store, and waits until a query finds it there."""
+    """Write the new raw files to the feature store, and wait until a query finds their records."""
     request = processing_job(
         PROCESSING_IMAGE,
         PROCESSING_ROLE,
@@ -62,7 +74,7 @@ def ingest_records() -> RequestStep:
 
 
 def create_dataset(ingest: Step) -> RequestStep:
-    """Splits the records that are live as of the run's time."""
+    """Split the records that are live as of the run's time."""
     head, middle, tail = QUERY
     query = text(head, OFFLINE_TABLE, middle, AS_OF, tail)
     request = processing_job(

@@ -1,42 +1,46 @@
 """The SageMaker Pipeline: feature ingestion, dataset, training or tuning, scoring, quality, registry.
 
-`python pipeline/definition.py` renders it twice: to `definition.json`, which trains once, and to
-`tuning.json`, which searches. They differ in one step, since a condition step of SageMaker Pipelines can
-neither rejoin its branches nor stand in another one's (docs/decisions/0006). Both are as the template's
-defaults make them. Each is written once more as the one string that CloudFormation takes, with its variables
-(`*.include.json`), and what each container lets be tuned as a mapping of the template
-(`ranges.include.json`; docs/decisions/0015). `--check` writes nothing and exits with 1 when a rendered file
-is stale.
+`python -m pipeline.definition` renders it into `rendered/`; with `--check` it writes nothing and exits with 1
+if a rendered file is stale. There are two definitions: `definition` trains once, `tuning` searches. They
+differ in one step, since a condition step of SageMaker Pipelines can neither rejoin its branches nor be
+nested (docs/decisions/0006). Each is rendered twice:
 
-Its steps stand in `data.py`, `model.py` and `quality.py`; `build` puts them together.
+- `<name>.json` is for readers: the template's defaults for what has one, and `${Name}` for what depends on
+  the account, the region or the stack.
+- `<name>.include.json` is what template.yaml includes: the definition as one string in `Fn::Sub`, with a
+  variable for every setting of a deployment (`settings.py`, docs/decisions/0015).
+
+`ranges.include.json` is the template's mapping of what can be tuned per container. The steps are in
+`data.py`, `model.py` and `quality.py`; `build` puts them together.
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import boto3
-from data import create_dataset, ingest_records
-from model import Choices, best_artifacts, best_job, create_model, register_model, train_model, tune_model
-from parameters import OPTIONAL, REQUIRED, search_size
-from quality import above_floor, evaluate_quality, has_champion, score_rows
-from ranges import Ranges, RangesError, read_ranges
 from sagemaker.workflow.pipeline import Pipeline
 from sagemaker.workflow.pipeline_context import PipelineSession
-from steps import MAX_RUNTIME, MAX_WAIT
 
-HERE = Path(__file__).resolve().parent
-DEFAULT_CONTAINER = "linear"  # the template's ModelContainer, unless it is told another
-SPOT_LIMITS = MAX_RUNTIME | MAX_WAIT
-VARIABLES = Choices("${UseSpot}", "${TrainingLimits}", "${ParameterRanges}")
+from pipeline.data import create_dataset, ingest_records
+from pipeline.model import best_artifacts, best_job, create_model, register_model, train_model, tune_model
+from pipeline.parameters import OF_EACH_RUN, search_size
+from pipeline.quality import above_floor, evaluate_quality, has_champion, score_rows
+from pipeline.ranges import Ranges, RangesError, read_ranges
+from pipeline.settings import DEFAULTS, JSON_SETTINGS, PARAMETER_RANGES, VALUES, compact
+
+CONTAINERS = Path(__file__).resolve().parents[1] / "containers"
+RENDERED = Path(__file__).resolve().parent / "rendered"
+DEFAULT_CONTAINER = "linear"  # the default of the template's ModelContainer
 
 
-def build(*, tuned: bool, choices: Choices) -> Pipeline:
-    """The pipeline, without a name: CloudFormation gives it one."""
+def build(*, tuned: bool) -> Pipeline:
+    """Build the pipeline, without a name: CloudFormation gives it one."""
     ingest = ingest_records()
     dataset = create_dataset(ingest)
-    train = tune_model(dataset, choices) if tuned else train_model(dataset, choices)
+    train = tune_model(dataset) if tuned else train_model(dataset)
     artifacts = best_artifacts(train) if tuned else train.properties.ModelArtifacts.S3ModelArtifacts
     job = best_job(train) if tuned else train.properties.TrainingJobName
     model = create_model(artifacts)
@@ -44,7 +48,7 @@ def build(*, tuned: bool, choices: Choices) -> Pipeline:
     evaluate = evaluate_quality(dataset, score)
     register = register_model(dataset, evaluate, artifacts, job)
     return Pipeline(
-        parameters=[*REQUIRED, *OPTIONAL, *(search_size(4, 2) if tuned else search_size(1, 1))],
+        parameters=[*OF_EACH_RUN, *(search_size(4, 2) if tuned else search_size(1, 1))],
         pipeline_experiment_config=None,
         steps=[
             ingest,
@@ -61,49 +65,51 @@ def build(*, tuned: bool, choices: Choices) -> Pipeline:
 
 
 def offline_session() -> PipelineSession:
-    """A session that never calls: rendering needs no account, and the region appears nowhere."""
-    # Credentials that exist keep boto3 from looking for some on the network.
+    """Return a session that never calls AWS: rendering needs no account, and the region appears nowhere."""
+    # With credentials, boto3 does not search the network for some.
     dummy = boto3.Session("unused", "unused", region_name="us-east-1")
     return PipelineSession(boto_session=dummy)
 
 
 def render() -> dict[Path, str]:
-    """Every rendered file's content."""
-    containers = read_ranges(HERE.parent / "containers")
-    defaults = Choices(True, SPOT_LIMITS, containers[DEFAULT_CONTAINER])
+    """Return the content of every rendered file."""
+    containers = read_ranges(CONTAINERS)
+    defaults = DEFAULTS | {PARAMETER_RANGES: containers[DEFAULT_CONTAINER]}
     files = {"ranges.include.json": {"Tuning": {name: mapped(it) for name, it in containers.items()}}}
     for name, tuned in (("definition", False), ("tuning", True)):
-        files[f"{name}.json"] = json.loads(build(tuned=tuned, choices=defaults).definition())
-        files[f"{name}.include.json"] = included(build(tuned=tuned, choices=VARIABLES))
-    return {HERE / name: json.dumps(content, indent=2) + "\n" for name, content in files.items()}
+        definition = json.loads(build(tuned=tuned).definition())
+        files[f"{name}.json"] = readable(definition, defaults)
+        files[f"{name}.include.json"] = included(definition)
+    return {RENDERED / name: json.dumps(content, indent=2) + "\n" for name, content in files.items()}
 
 
 def mapped(ranges: Ranges) -> dict[str, str]:
-    """A container's part of the template's mapping."""
+    """Return a container's part of the template's mapping."""
     return {"ParameterRanges": compact(ranges)}
 
 
-def included(pipeline: Pipeline) -> dict[str, Any]:
-    """What the template includes: the definition, its variables being JSON and so without quotes."""
-    body = compact(json.loads(pipeline.definition()))
-    for variable in VARIABLES:
-        body = body.replace(f'"{variable}"', str(variable))
-    ranges = ["Tuning", {"Ref": "ModelContainer"}, "ParameterRanges", {"DefaultValue": "{}"}]
-    values = {
-        "TrainingLimits": {"Fn::If": ["OnSpot", compact(SPOT_LIMITS), compact(MAX_RUNTIME)]},
-        "ParameterRanges": {"Fn::FindInMap": ranges},
-    }
-    used = {name: value for name, value in values.items() if f"${{{name}}}" in body}
+def readable(value: Any, defaults: dict[str, Any]) -> Any:
+    """Return the definition with the default of every setting that has one."""
+    if isinstance(value, dict):
+        return {key: readable(item, defaults) for key, item in value.items()}
+    if isinstance(value, list):
+        return [readable(item, defaults) for item in value]
+    if isinstance(value, str) and value not in defaults:
+        return re.sub(r"\$\{\w+\}", lambda found: str(defaults.get(found[0], found[0])), value)
+    return defaults[value] if isinstance(value, str) else value
+
+
+def included(definition: dict[str, Any]) -> dict[str, Any]:
+    """Return what the template includes: the definition as one string for `Fn::Sub`."""
+    body = compact(definition)
+    for setting in JSON_SETTINGS:
+        body = body.replace(f'"{setting}"', setting)
+    used = {setting.strip("${}"): value for setting, value in VALUES.items() if setting in body}
     return {"PipelineDefinitionBody": {"Fn::Sub": [body, used]}}
 
 
-def compact(content: object) -> str:
-    """JSON on one line."""
-    return json.dumps(content, separators=(",", ":"))
-
-
 def main(arguments: list[str]) -> int:
-    """Writes what is stale, or with `--check` only names it."""
+    """Write the stale files, or only name them with `--check`."""
     try:
         rendered = render()
     except RangesError as error:
@@ -116,7 +122,8 @@ def main(arguments: list[str]) -> int:
     }
     if "--check" in arguments:
         for path in stale:
-            print(f"{path.name} is stale: run `python pipeline/definition.py` and commit it", file=sys.stderr)
+            command = "`python -m pipeline.definition`"
+            print(f"{path.name} is stale: run {command} and commit it", file=sys.stderr)
         return 1 if stale else 0
     for path, content in stale.items():
         path.write_text(content)

@@ -1,25 +1,33 @@
-"""The model: trained or searched for, joined with its image, and registered."""
+"""The model steps: training or tuning, the model with its image, and its registration."""
 
-from typing import NamedTuple
-
-from parameters import (
-    AS_OF,
-    CHECKPOINT_URI,
-    CODE_VERSION,
-    MANIFEST_URI,
-    MAX_PARALLEL_TUNING_JOBS,
-    MAX_TUNING_JOBS,
-    MODEL_IMAGE,
-    MODEL_ROLE,
-    OUTPUT_URI,
-    PACKAGE_GROUP,
-    TRAINING_INSTANCE,
-    TRAINING_INSTANCES,
-    TRAINING_ROLE,
-)
 from sagemaker.workflow.execution_variables import ExecutionVariables
 from sagemaker.workflow.steps import Step, StepTypeEnum
-from steps import JSON_LINES, VOLUME_GB, Request, RequestStep, below, channel, output_of, text, value_of
+
+from pipeline.parameters import AS_OF, MANIFEST_URI, MAX_PARALLEL_TUNING_JOBS, MAX_TUNING_JOBS, OUTPUT_URI
+from pipeline.settings import (
+    CHECKPOINT_URI,
+    CODE_VERSION,
+    MODEL_IMAGE,
+    MODEL_ROLE,
+    PACKAGE_GROUP,
+    PARAMETER_RANGES,
+    TRAINING_INSTANCE,
+    TRAINING_INSTANCES,
+    TRAINING_LIMITS,
+    TRAINING_ROLE,
+    USE_SPOT,
+)
+from pipeline.steps import (
+    JSON_LINES,
+    VOLUME_GB,
+    Request,
+    RequestStep,
+    below,
+    channel,
+    output_of,
+    text,
+    value_of,
+)
 
 MIME_TYPES = [JSON_LINES, "application/json", "text/csv"]
 OBJECTIVE = "validation:accuracy"
@@ -30,26 +38,14 @@ METRICS = [
 RETRIES = {"MaximumRetryAttempts": 2}  # after a fault of SageMaker's own, within the same time
 
 
-class Choices(NamedTuple):
-    """What no pipeline parameter can choose: it stands in the definition when the stack is deployed.
-
-    SageMaker refuses MaxWaitTimeInSeconds where EnableManagedSpotTraining is false, so a parameter cannot
-    switch the one without the other; and of a list like the ranges, parameters can change no more than parts.
-    """
-
-    spot: object
-    limits: object
-    ranges: object
-
-
-def train_model(dataset: Step, choices: Choices) -> RequestStep:
-    """Trains the bring-your-own model image once, with its own defaults."""
-    request = training_job(dataset, choices)
+def train_model(dataset: Step) -> RequestStep:
+    """Train the bring-your-own model image once, with its own defaults."""
+    request = training_job(dataset)
     return RequestStep("TrainModel", StepTypeEnum.TRAINING, "Train the text classifier", request, cached=True)
 
 
-def tune_model(dataset: Step, choices: Choices) -> RequestStep:
-    """Trains the bring-your-own model image with hyperparameters that a search proposes."""
+def tune_model(dataset: Step) -> RequestStep:
+    """Train the bring-your-own model image with hyperparameters that a search proposes."""
     request = {
         "HyperParameterTuningJobConfig": {
             "Strategy": "Bayesian",
@@ -58,22 +54,22 @@ def tune_model(dataset: Step, choices: Choices) -> RequestStep:
                 "MaxNumberOfTrainingJobs": MAX_TUNING_JOBS,
                 "MaxParallelTrainingJobs": MAX_PARALLEL_TUNING_JOBS,
             },
-            "ParameterRanges": choices.ranges,
+            "ParameterRanges": PARAMETER_RANGES,
             "TrainingJobEarlyStoppingType": "Auto",
             "RandomSeed": 1,
         },
-        "TrainingJobDefinition": training_job(dataset, choices),
+        "TrainingJobDefinition": training_job(dataset),
     }
     description = "Train the text classifier with several hyperparameters; the best on validation rows wins"
     return RequestStep("TuneModel", StepTypeEnum.TUNING, description, request, cached=True)
 
 
-def training_job(dataset: Step, choices: Choices) -> Request:
-    """What one training does, by itself or as one of a search.
+def training_job(dataset: Step) -> Request:
+    """Return the request of one training, alone or as part of a search.
 
-    The checkpoints' place is part of what a training is cached by, so it cannot name the run. It names what
-    they depend on: another time or image finds none of them. SageMaker's documentation promises no place of
-    its own to each training of a search: a container keeps its checkpoints below its job's name.
+    The checkpoints' URI is part of the cache key of a training, so it cannot name the run. It names what they
+    depend on: another time or another image finds none of them. SageMaker's documentation promises no folder
+    per training of a search: a container keeps its checkpoints below its job's name.
     """
     return {
         "AlgorithmSpecification": {
@@ -82,7 +78,8 @@ def training_job(dataset: Step, choices: Choices) -> Request:
             "MetricDefinitions": METRICS,
         },
         "CheckpointConfig": {"S3Uri": below(CHECKPOINT_URI, AS_OF, MODEL_IMAGE)},
-        "EnableManagedSpotTraining": choices.spot,
+        # No parameter of the pipeline could set it: SageMaker refuses MaxWaitTimeInSeconds without Spot.
+        "EnableManagedSpotTraining": USE_SPOT,
         "InputDataConfig": [channel(name, output_of(dataset, name)) for name in ("train", "validation")],
         "OutputDataConfig": {"S3OutputPath": below(OUTPUT_URI, "model")},
         "ResourceConfig": {
@@ -92,23 +89,23 @@ def training_job(dataset: Step, choices: Choices) -> Request:
         },
         "RetryStrategy": RETRIES,
         "RoleArn": TRAINING_ROLE,
-        "StoppingCondition": choices.limits,
+        "StoppingCondition": TRAINING_LIMITS,
     }
 
 
 def best_job(tune: Step) -> object:
-    """The training job that the search found best."""
+    """Return the name of the search's best training job."""
     return tune.properties.BestTrainingJob.TrainingJobName
 
 
 def best_artifacts(tune: Step) -> object:
-    """Where the best training job's model lies; the search's description does not say it in one piece."""
+    """Return the URI of the best training job's model, which the search's description has only in parts."""
     folder = tune.properties.TrainingJobDefinition.OutputDataConfig.S3OutputPath
     return below(folder, best_job(tune), "output/model.tar.gz")
 
 
 def create_model(artifacts: object) -> RequestStep:
-    """Batch Transform takes a model's name, so the artifacts become a model first."""
+    """Create a model of the artifacts, since Batch Transform takes a model's name."""
     request = {
         "ExecutionRoleArn": MODEL_ROLE,
         "PrimaryContainer": {"Image": MODEL_IMAGE, "ModelDataUrl": artifacts},
@@ -118,7 +115,7 @@ def create_model(artifacts: object) -> RequestStep:
 
 
 def register_model(dataset: Step, evaluate: Step, artifacts: object, job: object) -> RequestStep:
-    """Registers the model with its metrics and its origin, pending the workflow's judgement."""
+    """Register the model with its metrics and its origin, pending the workflow's judgement."""
     request = {
         "ModelPackageGroupName": PACKAGE_GROUP,
         "ModelPackageDescription": "Text classifier, retrained because data arrived",

@@ -1,22 +1,21 @@
-"""The model's quality: scored and judged on rows held out, against the floor and the live model."""
+"""The quality steps: scoring the test rows, and comparing with the floor and the live model."""
 
 from typing import Any
 
-from parameters import (
+from sagemaker.workflow.condition_step import ConditionStep
+from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
+from sagemaker.workflow.fail_step import FailStep
+from sagemaker.workflow.steps import Step, StepTypeEnum
+
+from pipeline.parameters import CHAMPION, NO_CHAMPION, OUTPUT_URI
+from pipeline.settings import (
     ACCURACY_FLOOR,
-    CHAMPION,
-    NO_CHAMPION,
-    OUTPUT_URI,
     PROCESSING_IMAGE,
     PROCESSING_INSTANCE,
     PROCESSING_ROLE,
     TRANSFORM_INSTANCE,
 )
-from sagemaker.workflow.condition_step import ConditionStep
-from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanOrEqualTo
-from sagemaker.workflow.fail_step import FailStep
-from sagemaker.workflow.steps import Step, StepTypeEnum
-from steps import (
+from pipeline.steps import (
     JSON_LINES,
     Request,
     RequestStep,
@@ -33,7 +32,7 @@ ACCURACY = "multiclass_classification_metrics.accuracy.value"
 
 
 def score_rows(name: str, who: str, dataset: Step, model: object) -> RequestStep:
-    """Batch-scores the test split with the image that the endpoints run."""
+    """Score the test split by Batch Transform with the image that the endpoints run."""
     request = {
         "ModelName": model,
         "BatchStrategy": "MultiRecord",
@@ -55,7 +54,7 @@ def score_rows(name: str, who: str, dataset: Step, model: object) -> RequestStep
 
 
 def evaluate_quality(dataset: Step, score: Step) -> RequestStep:
-    """Compares predictions and labels; writes Model Monitor's files and a report."""
+    """Compare predictions and labels; the job writes Model Monitor's files and a report."""
     request = quality_job(
         "evaluate",
         dataset,
@@ -73,7 +72,7 @@ def evaluate_quality(dataset: Step, score: Step) -> RequestStep:
 
 
 def compare_models(dataset: Step, challenger: Step, champion: Step) -> RequestStep:
-    """Tests whether the challenger is better than the champion on the same rows."""
+    """Test whether the challenger is better than the champion on the same rows."""
     request = quality_job(
         "compare",
         dataset,
@@ -95,7 +94,7 @@ def quality_job(
     output: Request,
     environment: dict[str, Any] | None = None,
 ) -> Request:
-    """A command that judges predictions over the test split."""
+    """Return the request of a command that evaluates predictions for the test split."""
     return processing_job(
         PROCESSING_IMAGE,
         PROCESSING_ROLE,
@@ -113,7 +112,7 @@ def quality_job(
 
 
 def above_floor(evaluate: Step, register: Step) -> ConditionStep:
-    """Registers no model that is worse than the floor."""
+    """Register the model unless its accuracy is below the floor."""
     message = text(
         "The accuracy over the test split is below the floor of ",
         ACCURACY_FLOOR,
@@ -133,7 +132,7 @@ def above_floor(evaluate: Step, register: Step) -> ConditionStep:
 
 
 def has_champion(dataset: Step, challenger: Step) -> ConditionStep:
-    """Scores the same rows with the live model, if there is one, and compares."""
+    """Score the same rows with the live model, if there is one, and compare."""
     champion = score_rows("ScoreChampion", "champion", dataset, CHAMPION)
     return ConditionStep(
         "NoChampion",

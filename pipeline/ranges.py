@@ -1,4 +1,4 @@
-"""The ranges: what a search varies of each container, as its folder's tuning.json declares."""
+"""The ranges: what a search varies per container, as its tuning.json declares."""
 
 import json
 import re
@@ -17,11 +17,11 @@ Ranges = dict[str, list[dict[str, Any]]]
 
 
 class RangesError(Exception):
-    """A container's tuning.json is none; the message names the file and what to change."""
+    """A tuning.json is invalid; the message names the file and what to change."""
 
 
 def read_ranges(containers: Path) -> dict[str, Ranges]:
-    """The ranges of each container that has some, by its folder's name.
+    """Return the ranges of each container that has some, by its folder's name.
 
     Raises:
         RangesError: one of the files is not what CreateHyperParameterTuningJob takes as ParameterRanges.
@@ -55,7 +55,7 @@ def _shape() -> Shape:
 
 
 def _violations(value: Any, shape: Shape, path: str = "") -> Iterator[str]:
-    """What botocore leaves to the service: enumerations, and how long a list may be."""
+    """Yield what botocore does not check: enumerations, and the lengths of lists."""
     if isinstance(shape, StructureShape):
         for name, item in value.items():
             yield from _violations(item, shape.members[name], f"{path}.{name}".lstrip("."))

@@ -1,19 +1,17 @@
-"""What the pipeline is put together from: steps that are plain requests, and the parts of a request."""
+"""The parts of the pipeline: steps that are plain requests, and the parts of a request."""
 
 from typing import Any
 
-from sagemaker.workflow.entities import PipelineVariable
 from sagemaker.workflow.functions import Join, JsonGet
 from sagemaker.workflow.properties import Properties, PropertyFile
 from sagemaker.workflow.retry import SageMakerJobExceptionTypeEnum, SageMakerJobStepRetryPolicy
 from sagemaker.workflow.steps import CacheConfig, Step, StepTypeEnum
 
+from pipeline.settings import MAX_RUNTIME
+
 Request = dict[str, Any]
 
-HOURS = 3600  # seconds
 VOLUME_GB = 30
-MAX_RUNTIME = {"MaxRuntimeInSeconds": 24 * HOURS}
-MAX_WAIT = {"MaxWaitTimeInSeconds": 48 * HOURS}  # for Spot capacity, running included
 JSON_LINES = "application/jsonlines"
 
 # What later steps may refer to: the answer of the operation that describes a step's result.
@@ -38,10 +36,10 @@ NO_INSTANCE = SageMakerJobStepRetryPolicy(
 
 
 class RequestStep(Step):
-    """A step whose arguments are the very request that SageMaker Pipelines makes.
+    """A step whose arguments are exactly the request that SageMaker Pipelines makes.
 
-    The SDK's Processor, Estimator and Model are refused: each adds defaults and name suffixes of its
-    own, and the rendered definition would no longer read like this file.
+    The SDK's Processor, Estimator and Model are refused: each adds defaults and name suffixes, and the
+    rendered definition would no longer read like this file.
     """
 
     def __init__(
@@ -83,7 +81,7 @@ class RequestStep(Step):
         return self._properties
 
     def to_request(self) -> Request:
-        """The step as the definition holds it."""
+        """Return the step as it is in the definition."""
         request: Any = super().to_request()
         if self._cached:
             request |= CACHE.config
@@ -95,16 +93,16 @@ class RequestStep(Step):
 
 
 def processing_job(
-    image: PipelineVariable,
-    role: PipelineVariable,
-    instance: PipelineVariable,
+    image: str,
+    role: str,
+    instance: str,
     command: str,
     inputs: list[Request],
     outputs: list[Request],
     environment: dict[str, Any] | None = None,
-    instances: PipelineVariable | int = 1,
+    instances: str | int = 1,
 ) -> Request:
-    """A command of a processing image."""
+    """Return the request of a command of a processing image."""
     return {
         # No entry point: the image's own gives up root before it runs the command.
         "AppSpecification": {"ImageUri": image, "ContainerArguments": [command]},
@@ -126,7 +124,7 @@ def processing_job(
 def s3_input(
     name: str, uri: object, data_type: str = "S3Prefix", distribution: str = "FullyReplicated"
 ) -> Request:
-    """Copies `uri` to /opt/ml/processing/input/<name> before the job starts."""
+    """Return an input that is copied from `uri` to /opt/ml/processing/input/<name> before the job starts."""
     return {
         "InputName": name,
         "S3Input": {
@@ -140,7 +138,7 @@ def s3_input(
 
 
 def athena_input(name: str, database: object, query: object, results: object) -> Request:
-    """Copies what a query finds to /opt/ml/processing/input/<name>, as Parquet files."""
+    """Return an input with the result of a query, as Parquet files in /opt/ml/processing/input/<name>."""
     return {
         "InputName": name,
         "DatasetDefinition": {
@@ -161,12 +159,12 @@ def athena_input(name: str, database: object, query: object, results: object) ->
 
 
 def input_folder(name: str) -> str:
-    """Where a processing job finds an input."""
+    """Return the folder of a processing job's input."""
     return f"/opt/ml/processing/input/{name}"
 
 
 def s3_output(name: str, uri: object, mode: str = "EndOfJob") -> Request:
-    """Copies /opt/ml/processing/output/<name> to `uri`."""
+    """Return an output that is copied from /opt/ml/processing/output/<name> to `uri`."""
     return {
         "OutputName": name,
         "S3Output": {
@@ -178,7 +176,7 @@ def s3_output(name: str, uri: object, mode: str = "EndOfJob") -> Request:
 
 
 def channel(name: str, uri: object) -> Request:
-    """A training channel of JSON Lines."""
+    """Return a training channel of JSON Lines."""
     return {
         "ChannelName": name,
         "ContentType": JSON_LINES,
@@ -193,20 +191,29 @@ def channel(name: str, uri: object) -> Request:
 
 
 def output_of(step: Step, name: str) -> object:
-    """Where a processing step's output lies."""
+    """Return the URI of a processing step's output."""
     return step.properties.ProcessingOutputConfig.Outputs[name].S3Output.S3Uri
 
 
 def value_of(step: Step, file: str, path: str) -> Any:
-    """A value in a JSON file that a processing step wrote."""
+    """Return a value in a JSON file that a processing step wrote."""
     return JsonGet(step_name=step.name, property_file=file, json_path=path)
 
 
-def below(uri: object, *path: object) -> Join:
-    """`uri`, known only when the pipeline runs, and a path below it."""
-    return Join(on="/", values=[uri, *path])
+def below(uri: object, *path: object) -> object:
+    """Return `uri` with a path below it; parts may be known only when the pipeline runs."""
+    parts = [uri, *path]
+    if all(isinstance(part, str) for part in parts):
+        return "/".join(map(str, parts))
+    return Join(on="/", values=parts)
 
 
 def text(*parts: object) -> Join:
-    """Parts, some of them known only when the pipeline runs, as one string."""
-    return Join(on="", values=list(parts))
+    """Return the parts as one string; parts may be known only when the pipeline runs."""
+    values: list[object] = []
+    for part in parts:
+        if isinstance(part, str) and values and isinstance(values[-1], str):
+            values[-1] += part
+        else:
+            values.append(part)
+    return Join(on="", values=values)

@@ -1,4 +1,4 @@
-"""The Data Science SDK's blocks, widened by the fields that it predates, and the calls made of them."""
+"""The Data Science SDK's states with the fields that it lacks, and the calls that are made of them."""
 
 from collections.abc import Iterable
 from enum import Enum
@@ -59,7 +59,7 @@ class Newer(Enum):
 
 
 class Task(steps.Task):  # type: ignore[misc]
-    """A Task that selects from its result."""
+    """A Task with a ResultSelector."""
 
     def allowed_fields(self) -> list[Enum]:
         """The SDK's fields and the newer ones."""
@@ -67,7 +67,7 @@ class Task(steps.Task):  # type: ignore[misc]
 
 
 class Retry(steps.Retry):  # type: ignore[misc]
-    """A Retry with a longest delay and jitter."""
+    """A Retry with a maximum delay and jitter."""
 
     def allowed_fields(self) -> list[Enum]:
         """The SDK's fields and the newer ones."""
@@ -85,7 +85,7 @@ UNMODELLED = {
 
 
 class Fail(steps.Fail):  # type: ignore[misc]
-    """A Fail that takes its error and cause from the data."""
+    """A Fail that reads its error and cause from the data."""
 
     def allowed_fields(self) -> list[Enum]:
         """The SDK's fields and the newer ones."""
@@ -93,17 +93,17 @@ class Fail(steps.Fail):  # type: ignore[misc]
 
 
 class Map(steps.Map):  # type: ignore[misc]
-    """A Map under today's name of its loop."""
+    """A Map with the current name of its loop."""
 
     def to_dict(self) -> Fields:
-        """The SDK's fields, with `ItemProcessor` in place of the deprecated `Iterator`."""
+        """Return the SDK's fields, with `ItemProcessor` in place of the deprecated `Iterator`."""
         fields: Fields = super().to_dict()
         loop = fields.pop("Iterator")
         return {**fields, "ItemProcessor": loop}
 
 
 def caught(then: State, *errors: str, at: str = FAILURE) -> steps.Catch:
-    """Goes to `then` on these errors (on all, when none is named) and keeps the error `at` a path."""
+    """Return a Catch that goes to `then` on these errors (default: all) and keeps the error `at` a path."""
     return steps.Catch(error_equals=list(errors) or ["States.ALL"], result_path=at, next_step=then)
 
 
@@ -118,9 +118,9 @@ def call(
     comment: str | None = None,
     polled: bool = False,
 ) -> Task:
-    """A direct call of an AWS API, `service:action`; `keep` selects what of its answer lies `at` a path.
+    """Return a direct call of an AWS API, `service:action`; `keep` selects from its answer.
 
-    If it is `polled`, a poll looks into the errors that the service's model does not list.
+    With `polled`, a poll looks into the errors that the service's model does not list.
     """
     service = action.partition(":")[0]
     task = _task(name, f"aws-sdk:{action}", service, parameters, catch, keep, at, comment)
@@ -139,7 +139,7 @@ def invoke(
     function: str = "",
     comment: str | None = None,
 ) -> Task:
-    """A Lambda function, named as its state unless said otherwise; `keep` selects from its payload."""
+    """Return a call of a Lambda function, by default the state's namesake; `keep` selects from its answer."""
     parameters = {"FunctionName": f"${{{function or name}Arn}}", "Payload": payload}
     return _task(name, "lambda:invoke", "lambda", parameters, catch, keep, at, comment)
 
@@ -168,7 +168,7 @@ def _task(
 
 
 def sent_once(task: Task, then: State, otherwise: State) -> Task:
-    """Goes on to `then` even if SageMaker says that the request, retried, had arrived the first time."""
+    """Go on to `then` even if SageMaker answers a retried request with "already done"."""
     arrived = steps.Choice(f"{task.state_id}Arrived?")
     arrived.add_choice(cause_like(*ARRIVED), then)
     arrived.default_choice(otherwise)
@@ -185,15 +185,15 @@ def poll(
     otherwise: State,
     missing: State | None = None,
 ) -> steps.Wait:
-    """A loop that waits, describes and asks, each time a little longer; returns its first state.
+    """Return the first state of a loop that waits and describes, each time a little longer.
 
     Args:
-        subject: what is waited for, as it stands in the states' names.
-        describe: asks SageMaker, `polled`; its errors are looked into here.
-        finished: has its rules already; by default the loop goes on.
+        subject: what the loop waits for, as in the states' names.
+        describe: the call, `polled`; its errors are handled here.
+        finished: has its rules already; by default the loop continues.
         pause: the path of the loop's `{"seconds"}`.
-        otherwise: where an error leads that the loop does not outlast.
-        missing: where it leads that there is no such thing, if not there too.
+        otherwise: the next state after an error that does not pass.
+        missing: the next state if the subject does not exist; `otherwise` by default.
     """
     wait = steps.Wait(f"WaitFor{subject}", seconds_path=f"{pause}.seconds")
     longer = steps.Pass(
@@ -215,22 +215,22 @@ def poll(
 
 
 def cause_like(*patterns: str) -> BaseRule:
-    """Whether the caught error's cause matches one of the patterns."""
+    """Return a rule: the caught error's cause matches one of the patterns."""
     return any_of(*(ChoiceRule.StringMatches(f"{FAILURE}.Cause", pattern) for pattern in patterns))
 
 
 def any_of(*rules: BaseRule) -> BaseRule:
-    """One rule that holds when one of these does; a single rule stays as it is."""
+    """Return a rule that holds if one of these does."""
     return rules[0] if len(rules) == 1 else ChoiceRule.Or(list(rules))
 
 
 def of_payload(*fields: str) -> dict[str, str]:
-    """A ResultSelector that takes these fields of what a function answered."""
+    """Return a ResultSelector for these fields of a function's answer."""
     return {f"{field}.$": f"$.Payload.{field}" for field in fields}
 
 
 def lines(*values: str) -> str:
-    """An intrinsic function that puts each value on a line of its own, with one empty line between."""
+    """Return an intrinsic function that puts each value on its own line, with an empty line between."""
     pattern = "{}{}".join(["{}"] * len(values))
     gaps = ", $.newline, $.newline, "
     return f"States.Format('{pattern}', {gaps.join(values)})"

@@ -1,14 +1,15 @@
-"""What every run does before it ends, whatever its outcome."""
+"""The end of every run, whatever its outcome."""
 
-from asl import EXECUTION, call, invoke, lines, of_payload
-from outcome import complain, outcome
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
 
+from statemachine.asl import EXECUTION, call, invoke, lines, of_payload
+from statemachine.outcome import complain, outcome
+
 
 def nothing_new(then: State) -> State:
-    """An outcome that nobody is told of."""
+    """Set the outcome of a run without new files, which notifies nobody."""
     text = "States.Format('All of {} files are in the ledger', $.plan.objects)"
     nothing = outcome("NOTHING_NEW", "nothing new", text, "States.JsonToString($.plan)")
     nothing.next(then)
@@ -16,7 +17,7 @@ def nothing_new(then: State) -> State:
 
 
 def update_ledger(then: State) -> State:
-    """Records what became of the planned files, or the next look would find them new again."""
+    """Record what became of the planned files, so that the next look does not find them new again."""
     task = invoke(
         "UpdateLedger",
         {
@@ -34,7 +35,7 @@ def update_ledger(then: State) -> State:
 
 
 def notify(then: State) -> State:
-    """Tells the topic's subscribers, with the verdict's table or the cause."""
+    """Notify the topic's subscribers, with the verdict's table or the cause."""
     task = call(
         "Notify",
         "sns:publish",
@@ -50,7 +51,7 @@ def notify(then: State) -> State:
 
 
 def look_once_more(then: State) -> State:
-    """Starts the next run for data that arrived while the lock was held, and so started none itself."""
+    """Start the next run for data that arrived while the lock was held."""
     start = call(
         "StartNextRun",
         "sfn:startExecution",
@@ -88,7 +89,7 @@ def look_once_more(then: State) -> State:
 
 
 def end(failure: State) -> State:
-    """Ends as the outcome says."""
+    """End as the outcome says."""
     ended = steps.Choice("HowDidItEnd?")
     for status, name in (("DEPLOYED", "Deployed"), ("REJECTED", "Rejected"), ("NOTHING_NEW", "NothingNew")):
         ended.add_choice(ChoiceRule.StringEquals("$.outcome.status", status), steps.Succeed(name))

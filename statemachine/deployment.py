@@ -1,14 +1,15 @@
-"""A model's way to both endpoints, and back."""
+"""The deployment of a model to both endpoints, and its undoing."""
 
 from typing import Any
 
-import endpoints
-from asl import FIRST_PAUSE, Map, Task, call, caught, invoke, of_payload, sent_once
-from judgement import approval, verdict
-from outcome import complain, outcome
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
+
+from statemachine import endpoints
+from statemachine.asl import FIRST_PAUSE, Map, Task, call, caught, invoke, of_payload, sent_once
+from statemachine.judgement import approval, verdict
+from statemachine.outcome import complain, outcome
 
 REMEMBERED = "$.deployment.remembered"  # the endpoints, once it is known what they served before
 ASYNC_OUTPUT = {
@@ -18,7 +19,7 @@ ASYNC_OUTPUT = {
 
 
 def deploy(then: State, failed: State) -> State:
-    """Approves the model and brings it to both endpoints, side by side, then tries them."""
+    """Approve the model, deploy it to both endpoints in parallel, and test them."""
     name = steps.Pass(
         "NameDeployment",
         parameters={
@@ -71,7 +72,7 @@ def deploy(then: State, failed: State) -> State:
 
 
 def configure(kind: str, **more: Any) -> Task:
-    """An endpoint's configuration: one instance that serves the new model."""
+    """Create an endpoint's configuration: one instance that serves the new model."""
     variant = {
         "VariantName": "AllTraffic",
         "ModelName.$": "$.deployment.model",
@@ -90,12 +91,12 @@ def configure(kind: str, **more: Any) -> Task:
 
 
 def config_name(kind: str) -> str:
-    """An intrinsic function that names an endpoint's new configuration."""
+    """Return an intrinsic function for the name of an endpoint's new configuration."""
     return f"States.Format('${{StackName}}-{{}}-{kind.lower()}', $.id)"
 
 
 def undo_deployment(then: State) -> State:
-    """Restores both endpoints and rejects the model, if it was about to be deployed."""
+    """Restore both endpoints and reject the model, if its deployment had begun."""
     takeback = approval(
         "TakeApprovalBack",
         "Rejected",
@@ -113,7 +114,7 @@ def undo_deployment(then: State) -> State:
 
 
 def each_endpoint(name: str, items: str, loop: State, catch: steps.Catch, at: str | None = None) -> State:
-    """Does the same to both endpoints, side by side."""
+    """Do the same for both endpoints, in parallel."""
     task = Map(name, items_path=items, result_path=at, catch=[catch])
     task.attach_iterator(loop)
     return task

@@ -1,15 +1,16 @@
-"""What happens to each endpoint: its configuration is remembered, replaced and, after a failure, restored.
+"""The loop for each endpoint: its configuration is remembered, replaced and, after a failure, restored.
 
 Each function authors the loop of a Map over the endpoints, `{"name", "config", "before", "pause"}`: the
-endpoint's name, the configuration that it should serve and the one that it served before, if it did.
+endpoint's name, the configuration to serve, and the one that it served before, if any.
 """
 
 from typing import Any
 
-from asl import FAILURE, FIRST_PAUSE, Fail, Task, any_of, call, poll, sent_once
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import BaseRule, ChoiceRule
 from stepfunctions.steps.states import State
+
+from statemachine.asl import FAILURE, FIRST_PAUSE, Fail, Task, any_of, call, poll, sent_once
 
 NAME = {"EndpointName.$": "$.name"}
 STATUS = "$.endpoint.EndpointStatus"
@@ -19,7 +20,7 @@ IN_PROGRESS = ["Creating", "Updating", "SystemUpdating", "RollingBack", "Deletin
 
 
 def remember() -> State:
-    """Answers the endpoint with the configuration that it serves now, or none."""
+    """Return the endpoint with the configuration that it serves now, if any."""
     none = steps.Pass("RememberNoEndpoint", parameters=remembered({"before": None}))
     config = steps.Pass("RememberEndpoint", parameters=remembered({"before.$": CONFIG}))
     alive = steps.Choice("LiveEndpointFailed?", comment="A failed endpoint serves nothing to go back to")
@@ -30,12 +31,12 @@ def remember() -> State:
 
 
 def deploy() -> State:
-    """Makes the endpoint serve its new configuration."""
+    """Make the endpoint serve its new configuration."""
     return serve("$.config", "", "Endpoint", "Deployment")
 
 
 def restore() -> State:
-    """Makes the endpoint serve what it served before, or removes it if it served nothing."""
+    """Make the endpoint serve its former configuration, or delete it if it had none."""
     ever = steps.Choice("ServedBefore?")
     ever.add_choice(ChoiceRule.IsNull("$.before", True), remove("UnwantedEndpoint"))
     ever.default_choice(serve("$.before", "Back", "DisturbedEndpoint", "Restoration"))
@@ -43,13 +44,13 @@ def restore() -> State:
 
 
 def serve(wanted: str, suffix: str, endpoint: str, change: str) -> State:
-    """Creates, updates or replaces the endpoint, and waits until it serves a configuration.
+    """Create, update or replace the endpoint, and wait until it serves a configuration.
 
     Args:
         wanted: the path of the configuration's name.
-        suffix: sets the states' names apart from those of another such loop.
-        endpoint: what the endpoint is called in the states' names before the change.
-        change: what the change is called there.
+        suffix: makes the states' names differ from those of another such loop.
+        endpoint: the endpoint's name in the states before the change.
+        change: the change's name in the states.
     """
     served = steps.Succeed(f"{change}Done")
     settings = {**NAME, "EndpointConfigName.$": wanted}
@@ -76,7 +77,7 @@ def serve(wanted: str, suffix: str, endpoint: str, change: str) -> State:
 
 
 def remove(endpoint: str) -> State:
-    """Deletes the endpoint, if there is one, and waits until it is gone."""
+    """Delete the endpoint, if it exists, and wait until it is gone."""
     delete = call(f"Remove{endpoint}", "sagemaker:deleteEndpoint", NAME)
     look, wait = watch(endpoint, at_rest=delete, missing=steps.Succeed(f"{endpoint}Gone"))
     delete.next(wait)
@@ -84,7 +85,7 @@ def remove(endpoint: str) -> State:
 
 
 def watch(subject: str, at_rest: State, missing: State | None = None) -> tuple[Task, steps.Wait]:
-    """Describes the endpoint until no change is in progress; returns that loop's two entrances."""
+    """Describe the endpoint until no change is in progress; return the loop's two entrances."""
     describe = call(f"Describe{subject}", "sagemaker:describeEndpoint", NAME, at="$.endpoint", polled=True)
     unknown = Fail(f"{subject}Unknown", **caught_error())
     resting = steps.Choice(f"{subject}AtRest?")
@@ -94,12 +95,12 @@ def watch(subject: str, at_rest: State, missing: State | None = None) -> tuple[T
 
 
 def caught_error() -> dict[str, str]:
-    """What makes a Fail state fail with the error that was caught."""
+    """Return the fields with which a Fail state fails with the caught error."""
     return {"error_path": f"{FAILURE}.Error", "cause_path": f"{FAILURE}.Cause"}
 
 
 def not_served(wanted: str, change: str) -> steps.Choice:
-    """Fails with what SageMaker says, which is not always more than the status."""
+    """Fail with SageMaker's reason, which is not always more than the status."""
     told = f"'Endpoint {{}} does not serve {{}}: it is {{}}', $.name, {wanted}, {STATUS}"
     bare = Fail(f"{change}Failed", error=f"{change}Failed", cause_path=f"States.Format({told})")
     told = f"'Endpoint {{}} does not serve {{}}: {{}}', $.name, {wanted}, {REASON}"
@@ -111,12 +112,12 @@ def not_served(wanted: str, change: str) -> steps.Choice:
 
 
 def remembered(before: dict[str, Any]) -> dict[str, Any]:
-    """The endpoint as it was given, and what it served before."""
+    """Return the endpoint with what it served before."""
     return {"name.$": "$.name", "config.$": "$.config", "pause": {"seconds": FIRST_PAUSE}, **before}
 
 
 def serves(wanted: str) -> BaseRule:
-    """Whether the endpoint answers with the wanted configuration."""
+    """Return a rule: the endpoint serves the wanted configuration."""
     return ChoiceRule.And(
         [
             ChoiceRule.StringEquals(STATUS, "InService"),
@@ -127,5 +128,5 @@ def serves(wanted: str) -> BaseRule:
 
 
 def status_is(*statuses: str) -> BaseRule:
-    """Whether the endpoint's status is one of these."""
+    """Return a rule: the endpoint's status is one of these."""
     return any_of(*(ChoiceRule.StringEquals(STATUS, status) for status in statuses))

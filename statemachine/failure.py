@@ -1,22 +1,23 @@
-"""A run that failed: why, whether it is worth another try, and what has to be undone."""
+"""The failure of a run: its explanation, one retry, and undoing what had begun."""
 
-from asl import FAILURE, call, caught, invoke
-from deployment import undo_deployment
-from outcome import TROUBLE, complain, then_failed
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
-from stopping import undo_pipeline
+
+from statemachine.asl import FAILURE, call, caught, invoke
+from statemachine.deployment import undo_deployment
+from statemachine.outcome import TROUBLE, complain, then_failed
+from statemachine.stopping import undo_pipeline
 
 RETRIED = "$.pipeline.retried"  # once the pipeline has been started again at the step that failed
 
 
 def fail(again: State, then: State) -> State:
-    """Says why, and tries once more or undoes what the run had begun: what was live before is live after.
+    """Explain the failure, then retry once or undo what the run had begun: what was live stays live.
 
     Args:
-        again: where a pipeline leads that was started again at the step that failed.
-        then: where the run leads that is given up.
+        again: the next state after the pipeline was started again at the step that failed.
+        then: the next state if there is no retry.
     """
     # Stopped first, the pipeline would be the explanation.
     undo = undo_pipeline(undo_deployment(then))

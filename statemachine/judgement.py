@@ -1,16 +1,17 @@
-"""Whether a model is good enough, and what the registry says of it."""
+"""The judgement of a model, and its status in the registry."""
 
-from asl import call, caught, invoke, lines, of_payload
-from outcome import TROUBLE, outcome
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
 
+from statemachine.asl import call, caught, invoke, lines, of_payload
+from statemachine.outcome import TROUBLE, outcome
+
 
 def evaluate(good: State, bad: State, failed: State) -> State:
-    """Lets a function judge the metrics, has the costs added to its report, and branches on its verdict."""
+    """Let JudgeModel judge the metrics, add the costs to its report, and branch on the verdict."""
     judge = invoke(
-        "EvaluateModel",
+        "JudgeModel",
         {
             "pipelineExecutionArn.$": "$.pipeline.executionArn",
             "championModelPackageArn.$": "$.plan.championModelPackageArn",
@@ -44,7 +45,7 @@ def evaluate(good: State, bad: State, failed: State) -> State:
 
 
 def reject(then: State, failed: State) -> State:
-    """Keeps the model in the registry, with the reasons; what is live stays live."""
+    """Keep the model in the registry, with the reasons; what is live stays live."""
     task = approval("RejectModel", "Rejected", "$.evaluation.summary", caught(failed))
     rejected = outcome("REJECTED", "model rejected", "$.evaluation.summary", verdict())
     task.next(rejected).next(then)
@@ -52,7 +53,7 @@ def reject(then: State, failed: State) -> State:
 
 
 def approval(name: str, status: str, why: str, catch: steps.Catch) -> State:
-    """Sets the model package's status in the registry; `why` takes 1,024 characters and no line break."""
+    """Set the model package's status; `why` takes 1,024 characters and no line break."""
     return call(
         name,
         "sagemaker:updateModelPackage",
@@ -66,7 +67,7 @@ def approval(name: str, status: str, why: str, catch: steps.Catch) -> State:
 
 
 def verdict() -> str:
-    """An intrinsic function: what the judgement rests on, the model package, its report and what it cost."""
+    """Return an intrinsic function: the judgement's table, the model package, its report and its cost."""
     return lines(
         "States.JsonToString($.evaluation.table)",
         "$.evaluation.modelPackageArn",

@@ -1,11 +1,12 @@
 """One run at a time: the lock is claimed first and released last."""
 
-from asl import EXECUTION, FAILURE, call, caught
-from outcome import complain
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
-from stopping import stop_pipeline
+
+from statemachine.asl import EXECUTION, FAILURE, call, caught
+from statemachine.outcome import complain
+from statemachine.stopping import stop_pipeline
 
 LOCK = {"pk": {"S": "LOCK"}, "sk": {"S": "LOCK"}}
 MINE = {":mine": {"S.$": EXECUTION}}
@@ -19,7 +20,7 @@ STALE = ["ExecutionDoesNotExistException", "ExecutionDoesNotExist", "InvalidArnE
 
 
 def claim_lock(then: State, failed: State) -> State:
-    """One run at a time: a holder that no longer runs is superseded, a running one is left to it."""
+    """Claim the lock; take it over from a holder that no longer runs, and end if the holder runs."""
     read = call(
         "ReadLock",
         "dynamodb:getItem",
@@ -49,7 +50,7 @@ def claim_lock(then: State, failed: State) -> State:
 
 
 def describe_holder(stale: State, read: State, failed: State) -> State:
-    """Asks whether the holder runs; only one that is unknown twice, a while apart, is taken for gone."""
+    """Describe the holder; one that is unknown twice, with a pause between, counts as gone."""
     already = steps.Succeed(
         "AlreadyRunning",
         comment="Nothing is lost: the execution that holds the lock looks for new data when it is done",
@@ -77,7 +78,7 @@ def describe_holder(stale: State, read: State, failed: State) -> State:
 
 
 def supersede_lock(then: State, read: State, failed: State) -> State:
-    """Takes a stale lock over, and stops the pipeline that its holder left."""
+    """Take over a stale lock, and stop the pipeline that its holder left."""
     supersede = call(
         "SupersedeLock",
         "dynamodb:putItem",
@@ -102,7 +103,7 @@ def supersede_lock(then: State, read: State, failed: State) -> State:
 
 
 def without_lock(then: State) -> State:
-    """A failure before the lock is owned: it concerns no data, and every uploaded file may meet it."""
+    """Fail before the lock is claimed: this concerns no data, and every uploaded file may cause it."""
     outcome = {"error.$": f"{FAILURE}.Error", "cause.$": f"{FAILURE}.Cause"}
     failed = steps.Pass("LockNotClaimed", parameters=outcome, result_path="$.outcome")
     failed.next(then)
@@ -110,7 +111,7 @@ def without_lock(then: State) -> State:
 
 
 def release_lock(then: State) -> State:
-    """Frees the lock if this execution still holds it."""
+    """Release the lock if this execution still holds it."""
     task = call(
         "ReleaseLock",
         "dynamodb:deleteItem",

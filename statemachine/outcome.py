@@ -1,18 +1,19 @@
-"""What every path comes to: `{"status", "error", "cause", "retriable", "subject", "details"}`.
+"""The outcome, which every path sets: `{"status", "error", "cause", "retriable", "subject", "details"}`.
 
-`error` and `cause` stand there even after a success, since a run that then cannot be recorded or told of ends
-in `Failed` all the same.
+`error` and `cause` exist even after a success: a run that then cannot be recorded or reported ends in
+`Failed`.
 """
 
-from asl import caught
 from stepfunctions import steps
 from stepfunctions.steps.states import State
+
+from statemachine.asl import caught
 
 TROUBLE = "$.trouble"  # where an error of the last steps lies, apart from the failure that led there
 
 
 def outcome(status: str, subject: str, cause: str, details: str) -> steps.Pass:
-    """How a run went that did not fail, `cause` and `details` being paths or intrinsic functions."""
+    """Set the outcome of a run that did not fail; `cause` and `details` are paths or intrinsic functions."""
     return steps.Pass(
         "Outcome" + status.title().replace("_", ""),
         parameters={
@@ -27,7 +28,7 @@ def outcome(status: str, subject: str, cause: str, details: str) -> steps.Pass:
 
 
 def complain(task: str, then: State) -> steps.Catch:
-    """A failure after the outcome adds to its cause, fails the run and stops no further step."""
+    """Return a Catch for a failure after the outcome: it adds to the cause, fails the run and skips no step."""
     complaint = steps.Pass(
         f"{task}Failed",
         parameters={
@@ -44,5 +45,5 @@ def complain(task: str, then: State) -> steps.Catch:
 
 
 def then_failed(task: str, cause: str) -> str:
-    """An intrinsic function that adds a later trouble to a cause."""
+    """Return an intrinsic function that adds a later failure to a cause."""
     return f"States.Format('{{}} Then {task} failed: {{}}', {cause}, {TROUBLE}.Cause)"

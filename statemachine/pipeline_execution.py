@@ -1,32 +1,13 @@
-"""What a run takes on, and the SageMaker Pipeline that it runs on that."""
+"""The plan of a run, and its execution of the SageMaker Pipeline."""
 
-from asl import EXECUTION, FAILURE, FIRST_PAUSE, call, caught, invoke, of_payload, poll
-from lock import LOCK, MINE
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
-from stopping import PIPELINE_STATUS
 
-PIPELINE_SETTINGS = [
-    "Region",
-    "FeatureGroupName",
-    "AthenaUri",
-    "CheckpointUri",
-    "OfflineStoreTimeoutMinutes",
-    "AccuracyFloor",
-    "CodeVersion",
-    "IngestInstanceCount",
-    "ProcessingImageUri",
-    "ModelImageUri",
-    "ProcessingRoleArn",
-    "TrainingRoleArn",
-    "ModelRoleArn",
-    "ModelPackageGroupName",
-    "ProcessingInstanceType",
-    "TrainingInstanceType",
-    "TrainingInstanceCount",
-    "TransformInstanceType",
-]
+from statemachine.asl import EXECUTION, FAILURE, FIRST_PAUSE, call, caught, invoke, of_payload, poll
+from statemachine.lock import LOCK, MINE
+from statemachine.stopping import PIPELINE_STATUS
+
 # Of what PlanRun answers: a pipeline's parameter each, under the same name with a capital.
 PLANNED = [
     "manifestUri",
@@ -43,7 +24,7 @@ PLANNED = [
 
 
 def plan(then: State, nothing: State, failed: State) -> State:
-    """Waits for the end of a burst of uploads, then asks what there is to train on."""
+    """Wait for the end of a burst of uploads, then plan the run."""
     settle = steps.Wait("Settle", seconds_path="$.settle.seconds")
     ask = invoke(
         "PlanRun",
@@ -69,12 +50,12 @@ def plan(then: State, nothing: State, failed: State) -> State:
 
 
 def run_pipeline(then: State, failed: State, again: State) -> State:
-    """Starts the SageMaker Pipeline and polls it; a pipeline has no event that a task could wait for.
+    """Start the SageMaker Pipeline and poll it; a pipeline has no event that a task could wait for.
 
     Args:
-        then: where a success leads.
-        failed: where a failure leads.
-        again: where a pipeline comes from that was started again, to be polled on.
+        then: the next state after a success.
+        failed: the next state after a failure.
+        again: the state of a pipeline that was started again; it is polled further.
     """
     start = call(
         "StartPipeline",
@@ -84,8 +65,7 @@ def run_pipeline(then: State, failed: State, again: State) -> State:
             "PipelineExecutionDescription.$": EXECUTION,
             "ClientRequestToken.$": f"States.Hash({EXECUTION}, 'SHA-256')",
             "PipelineParameters": [
-                *({"Name": name[0].upper() + name[1:], "Value.$": f"$.plan.{name}"} for name in PLANNED),
-                *({"Name": name, "Value": f"${{{name}}}"} for name in PIPELINE_SETTINGS),
+                {"Name": name[0].upper() + name[1:], "Value.$": f"$.plan.{name}"} for name in PLANNED
             ],
         },
         [caught(failed)],

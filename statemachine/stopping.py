@@ -1,16 +1,17 @@
-"""A pipeline execution that nobody waits for any more."""
+"""Stopping a pipeline execution."""
 
-from asl import Task, call
-from outcome import complain
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
+
+from statemachine.asl import Task, call
+from statemachine.outcome import complain
 
 PIPELINE_STATUS = "$.pipeline.progress.status"  # from the start on
 
 
 def undo_pipeline(then: State) -> State:
-    """Stops the run's own if it still executes."""
+    """Stop the run's own pipeline execution if it is still in progress."""
     stop = stop_pipeline("StopPipeline", "$.pipeline.executionArn", complain("StopPipeline", then))
     stop.next(then)
     started = ChoiceRule.IsPresent(PIPELINE_STATUS, True)
@@ -22,7 +23,7 @@ def undo_pipeline(then: State) -> State:
 
 
 def stop_pipeline(name: str, arn: str, catch: steps.Catch) -> Task:
-    """Stops the pipeline execution whose ARN lies at a path."""
+    """Stop the pipeline execution whose ARN is at a path."""
     return call(
         name,
         "sagemaker:stopPipelineExecution",

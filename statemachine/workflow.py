@@ -1,16 +1,16 @@
 """The workflow: from files under raw/ to a model on two endpoints, or a reason why not.
 
-`python statemachine/workflow.py` renders it to `retrain.asl.json`; `--check` writes nothing and exits
-with 1 when that file is stale.
+`python -m statemachine.workflow` renders it to `rendered/retrain.asl.json`; with `--check` it writes nothing
+and exits with 1 if that file is stale.
 
-Its parts, in the order of the flow: lock, pipeline_execution, judgement, deployment, failure, conclusion. The
-data that flows: `settle` and `pause` (seconds), `plan`, `pipeline`, `evaluation`, `cost`, `deployment`,
-`smokeTest`, `ledger`, and `outcome`, which every path comes to. The data may not exceed 256 KiB: what grows
-with the files lies in S3, and here only its URI.
+Its parts, in the order of the flow: lock, pipeline_execution, judgement, deployment, failure, conclusion. Its
+data: `settle` and `pause` (seconds), `plan`, `pipeline`, `evaluation`, `cost`, `deployment`, `smokeTest`,
+`ledger`, and `outcome`, which every path sets. The data may not exceed 256 KiB: what grows with the files is in
+S3, and the data has only its URI.
 
-An execution's history holds 25,000 events. A poll's pauses grow by 5 s a turn, so after T seconds it is
-sqrt(10 T) late at most and has turned sqrt(2 T / 5) times. SageMaker lets a job run for 28 days: 984 turns of
-11 events, 10,824 in all. The endpoints' loops come to 8,184, if all four take a day.
+An execution's history holds 25,000 events. A poll's pauses grow by 5 s per turn, so after T seconds it is at
+most sqrt(10 T) late and has made sqrt(2 T / 5) turns. SageMaker's longest job takes 28 days: 984 turns of 11
+events, 10,824 in all. The endpoints' loops come to 8,184 if all four take a day.
 """
 
 import json
@@ -18,22 +18,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from asl import Fail
-from conclusion import end, look_once_more, nothing_new, notify, update_ledger
-from deployment import deploy
-from failure import RETRIED, fail
-from judgement import evaluate, reject
-from lock import claim_lock, release_lock, without_lock
-from pipeline_execution import plan, run_pipeline
 from stepfunctions import steps
 from stepfunctions.steps.states import State
 
-RENDERED = Path(__file__).resolve().parent / "retrain.asl.json"
+from statemachine.asl import Fail
+from statemachine.conclusion import end, look_once_more, nothing_new, notify, update_ledger
+from statemachine.deployment import deploy
+from statemachine.failure import RETRIED, fail
+from statemachine.judgement import evaluate, reject
+from statemachine.lock import claim_lock, release_lock, without_lock
+from statemachine.pipeline_execution import plan, run_pipeline
+
+RENDERED = Path(__file__).resolve().parent / "rendered" / "retrain.asl.json"
 COMMENT = "Retrains a model on what was dropped under raw/; if it is good enough, two endpoints serve it"
 
 
 def author() -> State:
-    """The whole flow, put together from its end, because a state names its successor."""
+    """Build the whole flow from its end, because a state names its successor."""
     failure = Fail("Failed", error_path="$.outcome.error", cause_path="$.outcome.cause")
     release = release_lock(look_once_more(end(failure)))
     record = update_ledger(notify(release))
@@ -48,7 +49,7 @@ def author() -> State:
 
 
 def begin(then: State) -> State:
-    """Starts from nothing: what the execution was given is read by PlanRun alone, any event will do."""
+    """Start with fixed data: only PlanRun reads the execution's input, so any event may start it."""
     first = steps.Pass(
         "Begin",
         parameters={
@@ -67,13 +68,13 @@ def begin(then: State) -> State:
 
 
 def render() -> str:
-    """The rendered file's content, its states in the order in which a reader meets them."""
+    """Return the rendered file's content, its states in the order of the flow."""
     definition = steps.Graph(author(), comment=COMMENT).to_dict()
     return json.dumps(in_order(definition), indent=2) + "\n"
 
 
 def in_order(definition: dict[str, Any]) -> dict[str, Any]:
-    """The same states, each followed by its successors: loops before ways on, ways on before errors."""
+    """Return the states, each followed by its successors: loops before other ways, errors last."""
     states, ordered, errors = definition["States"], {}, [definition["StartAt"]]
     while errors:
         pending = [errors.pop(0)]
@@ -90,12 +91,14 @@ def in_order(definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Writes the file if it is stale, or with `--check` only says so."""
+    """Write the file if it is stale; with `--check` only report it."""
     text = render()
     if RENDERED.exists() and RENDERED.read_text() == text:
         return 0
     if "--check" in arguments:
-        print(f"{RENDERED.name} is stale: run statemachine/workflow.py and commit it", file=sys.stderr)
+        print(
+            f"{RENDERED.name} is stale: run `python -m statemachine.workflow` and commit it", file=sys.stderr
+        )
         return 1
     RENDERED.write_text(text)
     print(f"wrote {RENDERED.name}")

@@ -1,9 +1,8 @@
-"""Estimate the cost: what a run's jobs would cost on AWS, and how fast they scored."""
+"""Estimate what a run's jobs would cost on AWS, and how fast its models scored the test rows."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
+import json
 from typing import Any
 
 import boto3
@@ -11,12 +10,13 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from costs import Costs, read_prices
-from jobs import StepJobs, list_jobs
-from latency import find_speeds
-from pydantic import BaseModel, ConfigDict, Field
-from report import complete_report, cost_section, latency_section
-from storage import write_json
+
+from estimate_cost.costs import Costs, read_prices
+from estimate_cost.jobs import StepJobs, list_jobs
+from estimate_cost.latency import find_speeds
+from estimate_cost.report import complete_report, cost_section, latency_section
+from shared.documents import Document, write_json
+from shared.environment import FunctionEnvironment
 
 logger = Logger(service="estimate_cost")
 tracer = Tracer(service="estimate_cost")
@@ -25,29 +25,23 @@ metrics = Metrics(namespace="Retrain", service="estimate_cost")
 REPORTS = {"EvaluateQuality": "quality", "CompareModels": "comparison"}  # step: output with a report.html
 
 
-class Environment(BaseModel):
-    """The function's configuration, read from its environment."""
+class Environment(FunctionEnvironment):
+    """The function's configuration."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     endpoint_instance_type: str
 
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every missing variable."""
-        return cls.model_validate(dict(environ))
 
+class Request(Document):
+    """A pipeline execution."""
 
-class Request(BaseModel):
-    """A pipeline execution, whose steps tell which reports are its own."""
-
-    pipeline_execution_arn: str = Field(alias="pipelineExecutionArn")
+    pipeline_execution_arn: str
 
 
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers the costs in numbers and in words, and adds them to the run's reports."""
+    """Return the costs as numbers and text, and add them to the run's reports."""
     request = parse(event=event, model=Request)
     environment = Environment.read()
     s3 = boto3.client("s3")
@@ -60,14 +54,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     answer = {**costs.document(), "speeds": [speed.document() for speed in speeds], "costUri": None}
     if reports:
         run = reports[0].rsplit("/", 2)[0]
-        answer["costUri"] = write_json(s3, f"{run}/cost/cost.json", answer)
+        answer["costUri"] = write_json(s3, f"{run}/cost/cost.json", json.dumps(answer, indent=2).encode())
     metrics.add_metric("EstimatedCost", MetricUnit.NoUnit, costs.total)
     logger.info("estimated", extra=answer)
     return answer
 
 
 def own_reports(steps: list[StepJobs]) -> list[str]:
-    """The reports that this run wrote; one from the cache is an earlier run's and tells of that."""
+    """Return the URIs of the reports that this run wrote; a cached step's is an earlier run's."""
     return [
         f"{step.outputs[REPORTS[step.name]]}/report.html"
         for step in steps

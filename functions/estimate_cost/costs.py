@@ -1,4 +1,4 @@
-"""The costs: jobs times prices."""
+"""The costs of a run: the time of each job times the price of its instances."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from jobs import Job, StepJobs
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel
+
+from estimate_cost.jobs import Job, StepJobs
+from shared.documents import Document
 
 TABLE = Path(__file__).with_name("prices.json")
 HOUR = 3600  # seconds
@@ -19,17 +20,16 @@ ENDPOINTS = 2
 
 
 class Sample(BaseModel):
-    """A known pipeline of the same kind, and what its authors say that a run of it costs."""
+    """A published pipeline of the same kind, and its authors' figure for the cost of one run."""
 
     name: str
     run: float
     source: str
 
 
-class Prices(BaseModel):
-    """A dated table: what an hour of an instance costs by what it does, and a month of a gigabyte."""
+class Prices(Document):
+    """A dated price table: one hour of an instance per kind of job, one month of a gigabyte of volume."""
 
-    model_config = ConfigDict(alias_generator=to_camel)
     as_of: str
     region: str
     currency: str
@@ -39,18 +39,18 @@ class Prices(BaseModel):
     instances: dict[str, dict[str, float]]
 
     def hour(self, kind: str, instance_type: str) -> float | None:
-        """What an hour costs; None if the table does not say."""
+        """Return the price of one hour, or None if the table has none."""
         return self.instances[kind].get(instance_type)
 
 
 def read_prices(path: Path = TABLE) -> Prices:
-    """Reads the table."""
+    """Read the price table."""
     return Prices.model_validate(json.loads(path.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
 class StepCost:
-    """What a step's jobs cost; `cost` is None if the price is unknown, and 0 from the cache."""
+    """The cost of a step's jobs; `cost` is None if a price is unknown, and 0 for a cached step."""
 
     step: StepJobs
     price: float | None  # an hour of one instance
@@ -59,28 +59,28 @@ class StepCost:
 
     @property
     def seconds(self) -> float:
-        """Of all jobs, each as long as it took."""
+        """The billed time of all jobs."""
         return 0.0 if self.step.cached else sum(job.seconds for job in self.step.jobs)
 
     @property
     def instances(self) -> str:
-        """`2 × ml.m5.large`."""
+        """The instances of the jobs, such as `2 × ml.m5.large`."""
         kinds = dict.fromkeys(f"{job.instances} × {job.instance_type}" for job in self.step.jobs)
         return ", ".join(kinds)
 
     @property
     def spot(self) -> bool:
-        """Whether any of its jobs ran on Spot capacity."""
+        """Whether any job ran on Spot capacity."""
         return any(job.spot for job in self.step.jobs)
 
     @property
     def unbilled(self) -> float:
-        """Seconds that its jobs ran without being billed, as Spot capacity is cheaper."""
+        """Seconds that the jobs ran without being billed, which is how SageMaker discounts Spot capacity."""
         return 0.0 if self.step.cached else sum(job.unbilled for job in self.step.jobs)
 
     @property
     def spot_line(self) -> str:
-        """What Spot capacity saved; SageMaker bills it as fewer seconds at the full price."""
+        """A sentence on what Spot capacity saved."""
         name, billed, ran = self.step.name, self.seconds, self.seconds + self.unbilled
         if not self.unbilled:
             return f"{name} asked for Spot capacity; all {ran:,.0f} s count as billed, nothing was saved."
@@ -88,7 +88,7 @@ class StepCost:
         return f"{name} ran {ran:,.0f} s on Spot capacity and was billed {billed:,.0f} s: {saved}."
 
     def document(self) -> dict[str, Any]:
-        """The row of cost.json."""
+        """Return the step's row of cost.json."""
         return {
             "step": self.step.name,
             "kind": self.step.kind,
@@ -105,7 +105,7 @@ class StepCost:
 
 @dataclass(frozen=True)
 class Costs:
-    """The costs of a pipeline execution, and of the endpoints that serve what comes of it."""
+    """The costs of a pipeline execution, and of the endpoints that serve its model."""
 
     steps: list[StepJobs]
     prices: Prices
@@ -113,37 +113,37 @@ class Costs:
 
     @cached_property
     def rows(self) -> list[StepCost]:
-        """A row for each step that has jobs."""
+        """One row per step that ran jobs."""
         return [self._of(step) for step in self.steps if step.jobs]
 
     @property
     def compute(self) -> float:
-        """Of all instances whose price is known."""
+        """The cost of all instances whose price is known."""
         return sum(row.cost or 0.0 for row in self.rows)
 
     @property
     def volumes(self) -> float:
-        """Of the instances' disks, for as long as they were there."""
+        """The cost of the instances' volumes."""
         return sum(row.volumes for row in self.rows)
 
     @property
     def total(self) -> float:
-        """Of the run."""
+        """The cost of the run."""
         return self.compute + self.volumes
 
     @property
     def endpoints_a_day(self) -> float | None:
-        """Of both endpoints, one instance each; None if the price is unknown."""
+        """The cost per day of both endpoints, one instance each, or None if the price is unknown."""
         price = self.prices.hour("hosting", self.endpoint_type)
         return None if price is None else price * 24 * ENDPOINTS
 
     @property
     def unknown(self) -> list[str]:
-        """Steps whose price is unknown."""
+        """The steps whose price is unknown."""
         return [f"{row.step.name} ({row.instances})" for row in self.rows if row.cost is None]
 
     def document(self) -> dict[str, Any]:
-        """What cost.json holds and the function answers."""
+        """Return the content of cost.json, which is the function's answer too."""
         return {
             "total": round(self.total, 6),
             "currency": self.prices.currency,
@@ -158,7 +158,7 @@ class Costs:
         }
 
     def lines(self) -> list[str]:
-        """What a person wants to know."""
+        """Return the costs as sentences."""
         prices, sample, day = self.prices, self.prices.sample, self.endpoints_a_day
         parts = f"instances {self.money(self.compute)}, volumes {self.money(self.volumes)}"
         told = [
@@ -176,7 +176,7 @@ class Costs:
         return told
 
     def money(self, amount: float) -> str:
-        """An amount with enough digits to tell it from nothing."""
+        """Return an amount with enough digits to show small costs."""
         return f"{amount:.{2 if amount >= 1 else 4}f} {self.prices.currency}"
 
     def _of(self, step: StepJobs) -> StepCost:

@@ -1,4 +1,4 @@
-"""The jobs: what a pipeline execution's steps ran, on which instances, for how long."""
+"""The jobs of a pipeline execution: their instances and their time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
+
+from shared.steps import job_name, list_steps, output_uris, processing_job_arn
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -16,7 +18,7 @@ Kind = Literal["processing", "training", "transform"]
 
 @dataclass(frozen=True)
 class Job:
-    """One job; `seconds` is what is billed of each of its instances."""
+    """One job; `seconds` is the billed time of each of its instances."""
 
     instance_type: str
     instances: int
@@ -28,7 +30,7 @@ class Job:
 
 @dataclass(frozen=True)
 class StepJobs:
-    """A step with its jobs: one, or a search's; those of a cached step ran in an earlier execution."""
+    """A step with its job, or the jobs of its search; those of a cached step ran in an earlier execution."""
 
     name: str
     kind: Kind
@@ -38,49 +40,41 @@ class StepJobs:
 
 
 def list_jobs(sagemaker: SageMakerClient, execution_arn: str) -> list[StepJobs]:
-    """The steps that ran jobs, in the order of their start."""
-    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
-        PipelineExecutionArn=execution_arn, SortOrder="Ascending"
-    )
-    found = (describe(sagemaker, step) for page in pages for step in page["PipelineExecutionSteps"])
+    """Return the steps that ran jobs, in the order of their start."""
+    found = (describe(sagemaker, step) for step in list_steps(sagemaker, execution_arn))
     return [step for step in found if step is not None]
 
 
 def describe(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> StepJobs | None:
-    """Asks for the step's jobs; None if it ran none."""
+    """Return the step with its jobs, or None if it ran none."""
     name = step["StepName"]
     # SageMaker may answer the member without an ARN when nothing was found.
     cached = bool(step.get("CacheHitResult", {}).get("SourcePipelineExecutionArn"))
     metadata = step.get("Metadata", {})
-    if arn := metadata.get("ProcessingJob", {}).get("Arn"):
-        job, outputs = processing_job(sagemaker, name_of(arn))
+    if arn := processing_job_arn(step):
+        job, outputs = processing_job(sagemaker, job_name(arn))
         return StepJobs(name, "processing", cached, [job], outputs)
     if arn := metadata.get("TrainingJob", {}).get("Arn"):
-        return StepJobs(name, "training", cached, [training_job(sagemaker, name_of(arn))])
+        return StepJobs(name, "training", cached, [training_job(sagemaker, job_name(arn))])
     if arn := metadata.get("TuningJob", {}).get("Arn"):
-        names = search_jobs(sagemaker, name_of(arn))
+        names = search_jobs(sagemaker, job_name(arn))
         return StepJobs(name, "training", cached, [training_job(sagemaker, each) for each in names])
     if arn := metadata.get("TransformJob", {}).get("Arn"):
-        return StepJobs(name, "transform", cached, [transform_job(sagemaker, name_of(arn))])
+        return StepJobs(name, "transform", cached, [transform_job(sagemaker, job_name(arn))])
     return None
 
 
 def processing_job(sagemaker: SageMakerClient, name: str) -> tuple[Job, dict[str, str]]:
-    """The job, and where its outputs lie."""
+    """Return the job and the URIs of its outputs."""
     found = sagemaker.describe_processing_job(ProcessingJobName=name)
     cluster = found["ProcessingResources"]["ClusterConfig"]
-    outputs = {
-        output["OutputName"]: output["S3Output"]["S3Uri"].rstrip("/")
-        for output in found.get("ProcessingOutputConfig", {}).get("Outputs", [])
-        if "S3Output" in output
-    }
     seconds = span(found, "ProcessingStartTime", "ProcessingEndTime")
     job = Job(cluster["InstanceType"], cluster["InstanceCount"], seconds, cluster["VolumeSizeInGB"])
-    return job, outputs
+    return job, output_uris(found)
 
 
 def training_job(sagemaker: SageMakerClient, name: str) -> Job:
-    """The job; of Spot instances only a part of the time is billed."""
+    """Return the job; only part of the time of Spot instances is billed."""
     found = sagemaker.describe_training_job(TrainingJobName=name)
     resources = found["ResourceConfig"]
     seconds = found.get("BillableTimeInSeconds", span(found, "TrainingStartTime", "TrainingEndTime"))
@@ -95,7 +89,7 @@ def training_job(sagemaker: SageMakerClient, name: str) -> Job:
 
 
 def search_jobs(sagemaker: SageMakerClient, name: str) -> Iterator[str]:
-    """The names of the training jobs that a tuning job started."""
+    """Yield the names of the training jobs of a tuning job."""
     pages = sagemaker.get_paginator("list_training_jobs_for_hyper_parameter_tuning_job").paginate(
         HyperParameterTuningJobName=name
     )
@@ -105,7 +99,7 @@ def search_jobs(sagemaker: SageMakerClient, name: str) -> Iterator[str]:
 
 
 def transform_job(sagemaker: SageMakerClient, name: str) -> Job:
-    """The job, whose instances bring their own volumes."""
+    """Return the job; its instances have no separate volumes."""
     found = sagemaker.describe_transform_job(TransformJobName=name)
     resources = found["TransformResources"]
     seconds = span(found, "TransformStartTime", "TransformEndTime")
@@ -113,11 +107,6 @@ def transform_job(sagemaker: SageMakerClient, name: str) -> Job:
 
 
 def span(job: Any, start: str, end: str) -> float:
-    """Seconds between two times; 0 for a job that never started or has not ended."""
+    """Return the seconds between two times, or 0 for a job that has not started or not ended."""
     times: list[datetime] = [job[key] for key in (start, end) if key in job]
     return max(0.0, (times[1] - times[0]).total_seconds()) if len(times) == 2 else 0.0
-
-
-def name_of(arn: str) -> str:
-    """A job's name, the last part of its ARN."""
-    return arn.rpartition("/")[2]

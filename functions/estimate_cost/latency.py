@@ -1,22 +1,23 @@
-"""The latency: how fast Batch Transform scored the test rows."""
+"""How fast Batch Transform scored the test rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from storage import read_json
+from shared.documents import read_json
 
 if TYPE_CHECKING:
-    from jobs import StepJobs
     from mypy_boto3_s3 import S3Client
+
+    from estimate_cost.jobs import StepJobs
 
 SCORING = {"ScoreTestSplit": "new model", "ScoreChampion": "live model"}  # step: who scored
 
 
 @dataclass(frozen=True)
 class Speed:
-    """A model's pace over the test split, from the job's start to its end."""
+    """A model's speed over the test split, from the job's start to its end."""
 
     who: str
     step: str
@@ -26,11 +27,11 @@ class Speed:
 
     @property
     def rows_a_second(self) -> float:
-        """Of all instances together."""
+        """Rows per second of all instances together."""
         return self.rows / self.seconds
 
     def document(self) -> dict[str, Any]:
-        """The row of cost.json."""
+        """Return the row of cost.json."""
         return {
             "step": self.step,
             "rows": self.rows,
@@ -40,7 +41,7 @@ class Speed:
 
 
 def find_speeds(s3: S3Client, steps: list[StepJobs]) -> list[Speed]:
-    """The speed of each scoring; none if the dataset's step left no count of its test rows."""
+    """Return the speed of each scoring; none if the dataset's step has no count of its test rows."""
     folders = [step.outputs["report"] for step in steps if step.name == "CreateDataset" and step.outputs]
     if not folders:
         return []

@@ -1,4 +1,4 @@
-"""The report: the sections that only a run's end can fill."""
+"""The sections of the report that can be filled only after the run's jobs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from collections.abc import Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from storage import split
+from shared import uris
 
 if TYPE_CHECKING:
-    from costs import Costs, StepCost
-    from latency import Speed
     from mypy_boto3_s3 import S3Client
+
+    from estimate_cost.costs import Costs, StepCost
+    from estimate_cost.latency import Speed
 
 HTML = "text/html; charset=utf-8"
 
 
 def complete_report(s3: S3Client, uri: str, sections: Mapping[str, str]) -> None:
-    """Puts each section where the report's comment of its name stands, once: a later one replaces it."""
-    bucket, key = split(uri)
+    """Insert each section at the report's comment of its name; a later call replaces it."""
+    bucket, key = uris.split(uri)
     before = s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
     after = before
     for name, section in sections.items():
@@ -29,14 +30,14 @@ def complete_report(s3: S3Client, uri: str, sections: Mapping[str, str]) -> None
 
 
 def insert(page: str, name: str, section: str) -> str:
-    """The page with the section between `<!-- name -->` and `<!-- /name -->`."""
+    """Return the page with the section between `<!-- name -->` and `<!-- /name -->`."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     place = re.compile(f"{re.escape(start)}(.*?{re.escape(end)})?", re.DOTALL)
     return place.sub(lambda _: f"{start}{section}{end}", page, count=1)
 
 
 def cost_section(costs: Costs) -> str:
-    """What each step would cost on AWS."""
+    """Return the section with the cost of each step."""
     rows = "".join(cost_row(row, costs) for row in costs.rows)
     total = f"<tr><th>Instances</th><td></td><td></td><td></td><td>{costs.money(costs.compute)}</td></tr>"
     volumes = f"<tr><th>Volumes</th><td></td><td></td><td></td><td>{costs.money(costs.volumes)}</td></tr>"
@@ -47,7 +48,7 @@ def cost_section(costs: Costs) -> str:
 
 
 def cost_row(row: StepCost, costs: Costs) -> str:
-    """A step's row."""
+    """Return a step's row of the table."""
     jobs = len(row.step.jobs)
     time = "from the cache" if row.step.cached else f"{row.seconds:,.1f} s"
     cells = [
@@ -60,7 +61,7 @@ def cost_row(row: StepCost, costs: Costs) -> str:
 
 
 def latency_section(speeds: list[Speed]) -> str:
-    """How fast each model scored; nothing if nothing was scored."""
+    """Return the section with the speed of each scoring, or nothing if there was none."""
     if not speeds:
         return ""
     rows = "".join(
@@ -75,5 +76,5 @@ def latency_section(speeds: list[Speed]) -> str:
 
 
 def linked(line: str) -> str:
-    """The line with its addresses as links."""
+    """Return the line with its URLs as links."""
     return re.sub(r"https://\S+", lambda found: f'<a href="{found[0]}">{found[0]}</a>', escape(line))

@@ -1,4 +1,4 @@
-"""Explain a failure: which step failed, why, and whether a second try may mend it."""
+"""Explain a failure: which step failed, why, and whether a retry may succeed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field, ValidationError
+
+from shared.documents import Document
+from shared.steps import job_name, list_steps, processing_job_arn
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
@@ -40,15 +43,15 @@ class Failure(BaseModel):
     cause: str = Field(default="", alias="Cause")
 
 
-class Request(BaseModel):
+class Request(Document):
     """A failure, and the pipeline execution if one was started."""
 
     failure: Failure
-    pipeline_execution_arn: str | None = Field(default=None, alias="pipelineExecutionArn")
+    pipeline_execution_arn: str | None = None
 
 
 class LambdaCause(BaseModel):
-    """The cause of an error that a function raised."""
+    """The cause of an error that a Lambda function raised."""
 
     message: str = Field(alias="errorMessage")
     type: str = Field(default="", alias="errorType")
@@ -62,7 +65,7 @@ class RefusedFile(BaseModel):
 
 
 class ExitMessage(BaseModel):
-    """What a command of the processing image leaves: an error, or files; `more` did not fit in."""
+    """The exit message of a processing command: an error, or refused files; `more` did not fit."""
 
     error: str = ""
     refused: list[RefusedFile] = Field(default=[], alias="rejected")
@@ -78,7 +81,7 @@ class ExitMessage(BaseModel):
 
 
 class Explanation(NamedTuple):
-    """What the workflow notifies of and ends with; `retriable` is the platform's fault, not the run's."""
+    """What the workflow reports and ends with; `retriable` means that AWS failed, not the run."""
 
     error: str
     cause: str
@@ -90,7 +93,7 @@ class Explanation(NamedTuple):
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers status, error and cause; asks the pipeline first, since it knows most."""
+    """Return status, error and cause; the pipeline's own explanation has precedence."""
     request = parse(event=event, model=Request)
     explanation = None
     if request.pipeline_execution_arn:
@@ -103,7 +106,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def explain_pipeline(sagemaker: SageMakerClient, arn: str) -> Explanation | None:
-    """A verdict or the first failed step, or the execution's own failure; None if it did not fail."""
+    """Explain a verdict, the first failed step or the execution's failure; None if it did not fail."""
     failed = failed_steps(sagemaker, arn)
     for step in failed:
         if "Fail" in step.get("Metadata", {}):
@@ -121,28 +124,28 @@ def explain_pipeline(sagemaker: SageMakerClient, arn: str) -> Explanation | None
 
 
 def explain_verdict(step: PipelineExecutionStepTypeDef) -> Explanation:
-    """A step of type Fail is no accident: the pipeline itself refuses the model, and says why."""
+    """Explain a step of type Fail: the pipeline itself rejects the model and says why."""
     name = step["StepName"]
     message = step["Metadata"]["Fail"].get("ErrorMessage") or step.get("FailureReason", "")
     return Explanation(name, message or f"Pipeline step {name} refused the model", status="REJECTED")
 
 
 def explain_step(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> Explanation:
-    """The step's name and reason; a processing job's exit message tells more than the reason."""
+    """Explain a failed step; a processing job's exit message says more than its failure reason."""
     name, reason = step["StepName"], step.get("FailureReason", "")
-    job = step.get("Metadata", {}).get("ProcessingJob", {}).get("Arn")
+    job = processing_job_arn(step)
     exit_message = read_exit_message(sagemaker, job) if job else ""
     cause = join(f"Pipeline step {name} failed", exit_message or reason)
     return Explanation(f"{name}.Failed", cause, retriable=is_platforms_fault(reason))
 
 
 def is_platforms_fault(reason: str) -> bool:
-    """Whether the same request may succeed a moment later."""
+    """Return whether the same request may succeed later."""
     return bool(JOB_FAULT.match(reason) or CALL_FAULT.search(reason))
 
 
 def explain_error(failure: Failure) -> Explanation:
-    """An error of the workflow itself; a function's cause is a JSON object with a stack trace."""
+    """Explain an error of the workflow; the cause of a function's error is JSON with a stack trace."""
     error = failure.error or "Workflow.Failed"
     try:
         raised = LambdaCause.model_validate_json(failure.cause)
@@ -152,15 +155,13 @@ def explain_error(failure: Failure) -> Explanation:
 
 
 def failed_steps(sagemaker: SageMakerClient, arn: str) -> list[PipelineExecutionStepTypeDef]:
-    """Every step of the execution that failed."""
-    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(PipelineExecutionArn=arn)
-    steps = [step for page in pages for step in page["PipelineExecutionSteps"]]
-    return [step for step in steps if step.get("StepStatus") == "Failed"]
+    """Return every step of the execution that failed."""
+    return [step for step in list_steps(sagemaker, arn) if step.get("StepStatus") == "Failed"]
 
 
 def read_exit_message(sagemaker: SageMakerClient, job_arn: str) -> str:
-    """What the processing job wrote to /opt/ml/output/message, in words."""
-    job = sagemaker.describe_processing_job(ProcessingJobName=job_arn.rpartition("/")[2])
+    """Return as text what the processing job wrote to /opt/ml/output/message."""
+    job = sagemaker.describe_processing_job(ProcessingJobName=job_name(job_arn))
     message = job.get("ExitMessage", "").strip()
     try:
         return str(ExitMessage.model_validate_json(message)) or message
@@ -169,15 +170,15 @@ def read_exit_message(sagemaker: SageMakerClient, job_arn: str) -> str:
 
 
 def when_ended(step: PipelineExecutionStepTypeDef) -> float:
-    """For ordering: a step without an end comes last."""
+    """Return the step's end for sorting; a step without an end comes last."""
     return step["EndTime"].timestamp() if "EndTime" in step else float("inf")
 
 
 def join(what: str, reason: str) -> str:
-    """`what: reason`, or `what` if there is none."""
+    """Return `what: reason`, or `what` without a reason."""
     return f"{what}: {reason}" if reason else what
 
 
 def shorten(cause: str) -> str:
-    """Keeps the head, where the reason stands."""
+    """Cut the cause at its end; the reason is at its beginning."""
     return cause if len(cause) <= MAX_CAUSE else cause[: MAX_CAUSE - 1] + "…"

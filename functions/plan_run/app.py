@@ -1,9 +1,7 @@
-"""Plan a run: what lies under raw/ that the ledger does not list yet, and what the pipeline has to know."""
+"""Plan a run: find the files under raw/ that are not in the ledger, and the pipeline's parameters."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +10,16 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from champion import find_champion
-from ledger import Ledger, read_ledger
-from offline_store import find_offline_store
-from plan import read_plan, time_events, timestamp, write_plan
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
-from raw import RAW, RawObject, list_objects, partition
+from pydantic import AwareDatetime, BaseModel, Field
+
+from plan_run.champion import find_champion
+from plan_run.ledger import Ledger, read_ledger
+from plan_run.offline_store import find_offline_store
+from plan_run.plan import time_events, timestamp, write_plan
+from plan_run.raw_objects import RAW, RawObject, list_objects, partition
+from shared.documents import Document
+from shared.environment import FunctionEnvironment
+from shared.plan import read_plan
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,21 +30,20 @@ metrics = Metrics(namespace="Retrain", service="plan_run")
 
 
 class UnclearRequestError(Exception):
-    """The event asks for neither a plan nor a look."""
+    """The event has neither an execution nor a `lookAgain`."""
 
 
 class NoDataError(Exception):
-    """A forced run has nothing to train on."""
+    """A forced run has no data to train on."""
 
 
 class FutureError(Exception):
-    """A dataset is asked for as of a time that is yet to come."""
+    """`asOf` is in the future."""
 
 
-class Environment(BaseModel):
-    """The function's configuration, read from its environment."""
+class Environment(FunctionEnvironment):
+    """The function's configuration."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     bucket_name: str
     table_name: str
     feature_group_name: str
@@ -53,20 +53,9 @@ class Environment(BaseModel):
     max_tuning_jobs: int = Field(ge=1)
     max_parallel_tuning_jobs: int = Field(ge=1)
 
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every variable that is missing or wrong."""
-        return cls.model_validate(dict(environ))
 
-
-class Shape(BaseModel):
-    """Fields in the workflow's spelling."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
-class RunInput(Shape):
-    """What the execution was started with: any of these, or an S3 event, which only wakes."""
+class RunInput(Document):
+    """The input of the execution; an S3 event has none of these fields and only starts a run."""
 
     force: bool = False
     as_of: AwareDatetime | None = None
@@ -82,29 +71,29 @@ class Execution(BaseModel):
 
 
 class Outcome(BaseModel):
-    """How the run that is ending went."""
+    """The outcome of the run that is ending."""
 
     status: str
 
 
-class LookAgain(Shape):
-    """The plan of the run that is ending, if it came to one."""
+class LookAgain(Document):
+    """The plan of the run that is ending, if it has one, and its outcome."""
 
     plan_uri: str | None = None
     outcome: Outcome
 
 
-class Request(Shape):
-    """Either a run to plan, or a look for what arrived during one."""
+class Request(Document):
+    """Either a run to plan, or a look for files that arrived during a run."""
 
     execution: Execution | None = None
     look_again: LookAgain | None = None
 
 
-class Answer(Shape):
-    """What the workflow goes on with; if nothing is to run, only the counts.
+class Answer(Document):
+    """The workflow's further input; only the counts if there is nothing to run.
 
-    What becomes a pipeline parameter is a string, as StartPipelineExecution takes nothing else.
+    Values of pipeline parameters are strings, since StartPipelineExecution accepts nothing else.
     """
 
     run: bool
@@ -129,7 +118,7 @@ class Answer(Shape):
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Answers whether there is something to run on, and with which parameters."""
+    """Return whether there is something to run, and with which parameters."""
     request = parse(event=event, model=Request)
     environment = Environment.read()
     s3 = boto3.client("s3")
@@ -150,7 +139,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 def plan_run(
     s3: S3Client, objects: list[RawObject], ledger: Ledger, execution: Execution, environment: Environment
 ) -> Answer:
-    """Writes the plan and its manifest, and gathers the parameters, if the run is worth starting."""
+    """Write the plan and its manifest, and return the parameters, if the run is worth starting."""
     given, bucket = execution.input, environment.bucket_name
     new = [item for item in objects if not ledger.lists(item)]
     if not (new or given.force):
@@ -189,7 +178,7 @@ def plan_run(
 
 
 def tuning_jobs(wanted: int, environment: Environment) -> int:
-    """How many trainings there are: one where there is nothing to search through."""
+    """Return the number of trainings: one if the container declares nothing to tune."""
     if wanted > 1 and not environment.tuning_pipeline_name:
         logger.warning(
             "trains once: the folder of ModelContainer has no tuning.json, or the stack was deployed before "
@@ -201,19 +190,20 @@ def tuning_jobs(wanted: int, environment: Environment) -> int:
 
 
 def look_again(s3: S3Client, objects: list[RawObject], ledger: Ledger, look: LookAgain) -> Answer:
-    """Counts what arrived during the run; what a failed run had planned does not count.
+    """Count the files that arrived during the run, without those that a failed run had planned.
 
-    Otherwise a failure that persists would start itself again for ever. The workflow does not ask after a
-    failure that has no plan, whose share in what is new is unknown.
+    Otherwise a persistent failure would start a new run again and again. After a failure without a plan, the
+    workflow does not call this: which files caused the failure is unknown.
     """
     failed = look.outcome.status == "FAILED"
-    tried = read_plan(s3, look.plan_uri) if failed and look.plan_uri else set()
+    planned = read_plan(s3, look.plan_uri) if failed and look.plan_uri else []
+    tried = {(item.key, item.etag) for item in planned}
     new = [item for item in objects if not ledger.lists(item) and (item.key, item.etag) not in tried]
     return Answer(run=bool(new), new_objects=len(new), objects=len(objects))
 
 
 def usable_objects(s3: S3Client, bucket: str, ledger: Ledger) -> list[RawObject]:
-    """Every object under raw/, in the order of arrival, but those that are quarantined as they are."""
+    """Return every object under raw/ in the order of arrival, without quarantined versions."""
     usable, misnamed = partition(list_objects(s3, bucket))
     for item in misnamed:
         logger.warning("skipped: no job can take a file of this name; rename it", extra={"key": item.key})
@@ -223,7 +213,7 @@ def usable_objects(s3: S3Client, bucket: str, ledger: Ledger) -> list[RawObject]
 
 
 def as_of(given: datetime | None, latest: datetime | None) -> str:
-    """The time whose records make the dataset: the given one, else now and whatever is new."""
+    """Return the time that the dataset is made of: the requested one, else now including all new files."""
     now = datetime.now(UTC)
     if given is None:
         return timestamp(max(now, latest) if latest else now)

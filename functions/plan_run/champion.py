@@ -13,7 +13,7 @@ SERVING = ("InService", "Updating", "SystemUpdating", "RollingBack", "UpdateRoll
 
 
 class Champion(NamedTuple):
-    """A model and the package in the registry that it was made from."""
+    """A model, and the model package that it was created from."""
 
     model_name: str
     model_package_arn: str | None
@@ -23,7 +23,7 @@ NOBODY = Champion("none", None)
 
 
 def find_champion(sagemaker: SageMakerClient, endpoint: str) -> Champion:
-    """What the endpoint serves; nobody if it serves nothing, or a model that is in no registry."""
+    """Return the endpoint's model; nobody if it serves none, or one that is not in the registry."""
     try:
         found = sagemaker.describe_endpoint(EndpointName=endpoint)
         if found["EndpointStatus"] not in SERVING:
@@ -43,6 +43,6 @@ def find_champion(sagemaker: SageMakerClient, endpoint: str) -> Champion:
 
 
 def is_missing(error: ClientError) -> bool:
-    """SageMaker has one code for a wrong request and for what does not exist: the message tells."""
+    """Return whether the error means "not found": SageMaker has the same code for an invalid request."""
     told = error.response["Error"]
     return told["Code"] == "ValidationException" and "could not find" in told["Message"].lower()

@@ -1,4 +1,4 @@
-"""The ledger: which versions of which files were dealt with, and how."""
+"""The ledger: which versions of which files were processed, and with which result."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from shared import table
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from raw import RawObject
+
+    from plan_run.raw_objects import RawObject
 
 QUARANTINED = "QUARANTINED"
 
 
 class Entry(NamedTuple):
-    """How the last run that dealt with a file did so; `updated_at` is when."""
+    """The result of the last run that processed a file, and the time of the entry."""
 
     etag: str
     status: str
@@ -34,25 +37,25 @@ class Ledger:
 
     @property
     def updated_at(self) -> datetime | None:
-        """When the newest entry was written."""
+        """The time of the newest entry."""
         return max((entry.updated_at for entry in self._entries.values()), default=None)
 
     def lists(self, item: RawObject) -> bool:
-        """Whether this very content was dealt with."""
+        """Return whether this version of the file was processed."""
         entry = self._entries.get(item.key)
         return entry is not None and entry.etag == item.etag
 
     def quarantines(self, item: RawObject) -> bool:
-        """Whether this very content was refused."""
+        """Return whether this version of the file was refused."""
         return self.lists(item) and self._entries[item.key].status == QUARANTINED
 
 
-def read_ledger(dynamodb: DynamoDBClient, table: str) -> Ledger:
-    """Reads the whole ledger, as of now."""
+def read_ledger(dynamodb: DynamoDBClient, table_name: str) -> Ledger:
+    """Read the whole ledger with consistent reads."""
     pages = dynamodb.get_paginator("query").paginate(
-        TableName=table,
+        TableName=table_name,
         KeyConditionExpression="pk = :ledger",
-        ExpressionAttributeValues={":ledger": {"S": "OBJECT"}},
+        ExpressionAttributeValues={":ledger": {"S": table.LEDGER}},
         ProjectionExpression="sk, etag, #status, updatedAt",
         ExpressionAttributeNames={"#status": "status"},
         ConsistentRead=True,

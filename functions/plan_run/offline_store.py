@@ -20,7 +20,11 @@ class OfflineStore(NamedTuple):
 
 
 def find_offline_store(sagemaker: SageMakerClient, feature_group: str) -> OfflineStore:
-    """Asks the feature group for its table."""
+    """Return the table of a feature group.
+
+    Raises:
+        NoOfflineStoreError: it has none.
+    """
     found = sagemaker.describe_feature_group(FeatureGroupName=feature_group)
     catalog = found.get("OfflineStoreConfig", {}).get("DataCatalogConfig")
     if catalog is None:

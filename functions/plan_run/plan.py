@@ -1,4 +1,4 @@
-"""The plan: which objects a run ingests, as of when, and the manifest that brings them to its jobs."""
+"""Making a plan: the event times of the new objects, plan.json and the manifest of the jobs' input."""
 
 from __future__ import annotations
 
@@ -8,26 +8,30 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
+from shared.documents import write_json
+from shared.plan import PlannedObject, plan_body
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from raw import RawObject
+
+    from plan_run.raw_objects import RawObject
 
 TICK = timedelta(milliseconds=1)  # the feature store's resolution of an event time
 NAME_CHARACTERS = 16  # of the SHA-256 that names a plan
 
 
 class Event(NamedTuple):
-    """The arrival of an object; its records get this time."""
+    """An object and its event time, which its records get."""
 
     item: RawObject
     time: datetime
 
 
 def time_events(objects: Iterable[RawObject], after: datetime | None) -> list[Event]:
-    """Gives each object a time of its own, in the given order: of a record's versions the last one wins.
+    """Assign each object a distinct, increasing time: of several versions of a record the last one wins.
 
-    S3 tells times in whole seconds. And an upload in parts counts as modified when it began: later than
-    all that the ledger knows, it cannot change a dataset as of a time that has passed.
+    S3 reports times in whole seconds, and the time of a multipart upload is that of its start. With a time
+    later than every ledger entry, a new object cannot change a dataset as of a past time.
     """
     events: list[Event] = []
     latest = after
@@ -38,33 +42,24 @@ def time_events(objects: Iterable[RawObject], after: datetime | None) -> list[Ev
 
 
 def write_plan(s3: S3Client, bucket: str, events: Iterable[Event]) -> str:
-    """Writes plan.json and manifest.json below plans/ and returns their folder's name.
+    """Write plan.json and manifest.json below plans/ and return the name of their folder.
 
-    The content gives the name, so that a run with the same plan finds its predecessor's ingestion in the
-    pipeline's cache. The manifest lists the plan too, as SageMaker takes no input without objects.
+    The name is the hash of the content, so that a run with the same plan finds the earlier ingestion in the
+    pipeline's cache. The manifest contains the plan too, since SageMaker accepts no input without objects.
     """
     planned = [
-        {"key": item.key, "etag": item.etag, "size": item.size, "eventTime": timestamp(time)}
+        PlannedObject(key=item.key, etag=item.etag, size=item.size, event_time=timestamp(time))
         for item, time in events
     ]
-    body = json.dumps({"objects": planned}).encode()
+    body = plan_body(planned)
     name = hashlib.sha256(body).hexdigest()[:NAME_CHARACTERS]
     folder = f"plans/{name}"
-    manifest = [{"prefix": f"s3://{bucket}/"}, f"{folder}/plan.json", *(item["key"] for item in planned)]
+    manifest = [{"prefix": f"s3://{bucket}/"}, f"{folder}/plan.json", *(item.key for item in planned)]
     for file, content in (("plan", body), ("manifest", json.dumps(manifest).encode())):
-        s3.put_object(
-            Bucket=bucket, Key=f"{folder}/{file}.json", Body=content, ContentType="application/json"
-        )
+        write_json(s3, f"s3://{bucket}/{folder}/{file}.json", content)
     return name
 
 
-def read_plan(s3: S3Client, uri: str) -> set[tuple[str, str]]:
-    """Key and etag of each object that an earlier run planned."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    document = json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-    return {(item["key"], item["etag"]) for item in document["objects"]}
-
-
 def timestamp(time: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds, as the feature store and its queries have it."""
+    """Return the time as ISO 8601 in UTC with milliseconds, as in the feature store and its queries."""
     return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

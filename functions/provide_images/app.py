@@ -1,9 +1,7 @@
-"""Provide images: tells CloudFormation their URIs by digest, and has those built that are not there."""
+"""Provide images: answer CloudFormation with their URIs by digest, and build those that are missing."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,47 +10,43 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from builds import BuildFailedError, explain_build, start_build
-from images import Wish, identify
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
-from stack import Pending, StackRequest
+
+from provide_images.builds import BuildFailedError, explain_build, start_build
+from provide_images.image_requests import ImageRequest, identify
+from provide_images.stack_requests import Pending, StackRequest
+from shared.environment import FunctionEnvironment
 
 logger = Logger(service="provide_images")
 tracer = Tracer(service="provide_images")
 metrics = Metrics(namespace="Retrain", service="provide_images")
 
 
-class Environment(BaseModel):
-    """The function's configuration, read from its environment."""
+class Environment(FunctionEnvironment):
+    """The function's configuration."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     project_name: str
     table_name: str
     containers: Path
 
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every missing variable."""
-        return cls.model_validate(dict(environ))
-
 
 class Properties(BaseModel):
-    """What the template says of the images; `source` is the version of the layer that holds containers/."""
+    """The properties of the custom resource; `source` is the version of the layer that holds containers/."""
 
     model_config = ConfigDict(alias_generator=to_pascal)
     source: str
-    images: list[Wish]
+    images: list[ImageRequest]
 
 
 class BuildEnded(BaseModel):
-    """EventBridge's word that a build ended."""
+    """EventBridge's event of the end of a build."""
 
     build_arn: str = Field(alias="build-id")
 
     @property
     def build_id(self) -> str:
-        """As CodeBuild answers it when the build starts: `<project>:<uuid>`."""
+        """The id that CodeBuild returned at the build's start: `<project>:<uuid>`."""
         return self.build_arn.rpartition("/")[2]
 
 
@@ -60,9 +54,9 @@ class BuildEnded(BaseModel):
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Takes the stack's request for images, and word of the builds that it leads to.
+    """Handle a request of CloudFormation, or the end of a build that one started.
 
-    The registry is the truth: a build's end only wakes, and what the registry has then is the answer.
+    The end of a build only triggers a look: the answer is what the registry has then.
     """
     environment = Environment.read()
     pending = Pending(boto3.client("dynamodb"), environment.table_name)
@@ -82,9 +76,13 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
 def provide(
     request: StackRequest, environment: Environment, pending: Pending, ended: str | None = None
 ) -> None:
-    """Answers the request, whatever happens: else CloudFormation would wait for an hour.
+    """Answer the request in any case: without an answer, CloudFormation waits for an hour.
 
-    `ended` is the build that ran for it, if there was one.
+    Args:
+        request: CloudFormation's request.
+        environment: the function's configuration.
+        pending: the requests whose build is in progress.
+        ended: the id of the build that ran for the request, if there was one.
     """
     try:
         uris = find_or_build(request, environment, pending, ended)
@@ -102,17 +100,17 @@ def provide(
 def find_or_build(
     request: StackRequest, environment: Environment, pending: Pending, ended: str | None
 ) -> dict[str, str] | None:
-    """Each image's URI by digest, as `<name>Uri`; None if a build was started for those that are missing.
+    """Return each image's URI by digest as `<name>Uri`, or None if a build of missing images was started.
 
     Raises:
-        UnknownImageError: containers/ does not make such an image.
+        UnknownImageError: containers/ has no such image.
         BuildFailedError: images are missing although their build has ended.
     """
     if request.request_type == "Delete":
         return {}  # images stay, as endpoints may run on them
     properties = parse(event=request.resource_properties, model=Properties)
     ecr = boto3.client("ecr")
-    images = [identify(wish, environment.containers) for wish in properties.images]
+    images = [identify(requested, environment.containers) for requested in properties.images]
     found = {image: image.find(ecr) for image in images}
     missing = [image for image, uri in found.items() if not uri]
     if not missing:

@@ -12,13 +12,13 @@ MAX_CONTEXT = 300  # characters; a message repeats the whole command before it s
 
 
 class BuildFailedError(Exception):
-    """A build ended, and an image that it was for is not in the registry."""
+    """A build ended, and an image that it should have pushed is not in the registry."""
 
 
 def start_build(
     codebuild: CodeBuildClient, project: str, source: str, images: Iterable[object], request_id: str
 ) -> str:
-    """Starts the build, once for a request however often it is delivered; answers the build's id."""
+    """Start the build and return its id; CodeBuild starts one per request, however often it is delivered."""
     variables = {"SOURCE": source, "IMAGES": " ".join(map(str, images))}
     answer = codebuild.start_build(
         projectName=project,
@@ -31,7 +31,7 @@ def start_build(
 
 
 def explain_build(codebuild: CodeBuildClient, build_id: str) -> str:
-    """How the build ended, what its failed phase says, and where its log is."""
+    """Return how the build ended, the message of its failed phase, and where its log is."""
     [build] = codebuild.batch_get_builds(ids=[build_id])["builds"]
     contexts = [
         context.get("message", "")

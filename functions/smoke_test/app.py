@@ -1,11 +1,9 @@
-"""Smoke test: do both live endpoints answer as Batch Transform did?"""
+"""Smoke test: do both endpoints answer as Batch Transform did?"""
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -15,7 +13,11 @@ from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import ClientError
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from shared import uris
+from shared.documents import Document
+from shared.environment import FunctionEnvironment
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -33,30 +35,24 @@ MARGIN = 5.0  # seconds kept of the function's time, to tell what went wrong
 
 
 class SmokeTestFailed(Exception):  # noqa: N818 - the workflow's error name
-    """An endpoint answered something else than Batch Transform did, or nothing."""
+    """An endpoint's answer differs from Batch Transform's, or there is none."""
 
     def __init__(self, endpoint: str, expected: str, got: str) -> None:
         super().__init__(f"Endpoint {endpoint} should have answered {expected}, but answered {got}.")
 
 
-class Environment(BaseModel):
-    """The function's configuration, read from its environment."""
+class Environment(FunctionEnvironment):
+    """The function's configuration."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     async_input_uri: str = Field(pattern="^s3://[^/]+/.+")
 
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every missing variable."""
-        return cls.model_validate(dict(environ))
 
+class Request(Document):
+    """The samples, and the endpoints to test."""
 
-class Request(BaseModel):
-    """The samples and the endpoints to ask."""
-
-    samples_uri: str = Field(alias="samplesUri")
-    real_time_endpoint_name: str = Field(alias="realTimeEndpointName")
-    async_endpoint_name: str = Field(alias="asyncEndpointName")
+    samples_uri: str
+    real_time_endpoint_name: str
+    async_endpoint_name: str
 
 
 class Prediction(BaseModel):
@@ -67,29 +63,29 @@ class Prediction(BaseModel):
 
     @property
     def probability(self) -> float:
-        """The label's own."""
+        """The probability of the label."""
         return self.probabilities.get(self.label, 0.0)
 
     def __str__(self) -> str:
         return f"{self.label} ({self.probability:.4f})"
 
     def agrees_with(self, other: Prediction) -> bool:
-        """Same label, and the same probability within the tolerance."""
+        """Return whether the labels are equal, and the probabilities within the tolerance."""
         return self.label == other.label and abs(self.probability - other.probability) <= TOLERANCE
 
 
 class Sample(Prediction):
-    """A row of the test split and what Batch Transform made of it."""
+    """A row of the test split with Batch Transform's prediction."""
 
     id: str
     text: str
 
     def question(self) -> str:
-        """The row that an endpoint is asked."""
+        """Return the row as an endpoint takes it."""
         return json.dumps({"id": self.id, "text": self.text}, ensure_ascii=False)
 
     def shown(self) -> str:
-        """As much of the text as an answer may hold."""
+        """Return as much of the text as the answer may hold."""
         return self.text if len(self.text) <= SHOWN_CHARACTERS else self.text[: SHOWN_CHARACTERS - 1] + "…"
 
 
@@ -97,7 +93,7 @@ class Sample(Prediction):
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Asks each endpoint for all samples; answers what they said, or raises SmokeTestFailed."""
+    """Test each endpoint with all samples; return the answers, or raise SmokeTestFailed."""
     request = parse(event=event, model=Request)
     environment = Environment.read()
     deadline = time.monotonic() + context.get_remaining_time_in_millis() / 1000 - MARGIN
@@ -118,7 +114,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def check(endpoint: str, samples: list[Sample], body: str) -> list[dict[str, Any]]:
-    """Compares an endpoint's answers with the samples, row by row."""
+    """Compare an endpoint's answers with the samples, row by row."""
     try:
         predictions = [Prediction.model_validate_json(line) for line in body.split("\n") if line.strip()]
     except ValidationError as error:
@@ -141,7 +137,7 @@ def check(endpoint: str, samples: list[Sample], body: str) -> list[dict[str, Any
 
 
 def ask_now(runtime: SageMakerRuntimeClient, endpoint: str, question: str) -> str:
-    """Invokes the real-time endpoint."""
+    """Invoke the real-time endpoint."""
     try:
         response = runtime.invoke_endpoint(
             EndpointName=endpoint, ContentType=JSON_LINES, Accept=JSON_LINES, Body=question.encode()
@@ -161,9 +157,9 @@ def ask_async(
     input_uri: str,
     deadline: float,
 ) -> str:
-    """Invokes the asynchronous endpoint and waits for its answer in S3, or for its failure."""
+    """Invoke the asynchronous endpoint, and wait in S3 for its answer or its failure."""
     location = f"{input_uri.rstrip('/')}/smoke-test-{uuid4()}.jsonl"
-    bucket, key = split(location)
+    bucket, key = uris.split(location)
     s3.put_object(Bucket=bucket, Key=key, Body=question.encode(), ContentType=JSON_LINES)
     queued = runtime.invoke_endpoint_async(
         EndpointName=endpoint, ContentType=JSON_LINES, Accept=JSON_LINES, InputLocation=location
@@ -183,22 +179,16 @@ def ask_async(
 
 
 def read_samples(s3: S3Client, uri: str) -> list[Sample]:
-    """The rows that the pipeline's last step chose."""
-    bucket, key = split(uri)
+    """Read the rows that the step EvaluateQuality chose."""
+    bucket, key = uris.split(uri)
     lines = s3.get_object(Bucket=bucket, Key=key)["Body"].read().splitlines()
     return TypeAdapter(list[Sample]).validate_python([json.loads(line) for line in lines])
 
 
 def read_if_there(s3: S3Client, uri: str) -> str | None:
-    """An object's text, or None as long as there is no such object."""
-    bucket, key = split(uri)
+    """Return an object's text, or None if there is no such object."""
+    bucket, key = uris.split(uri)
     try:
         return s3.get_object(Bucket=bucket, Key=key)["Body"].read().decode()
     except s3.exceptions.NoSuchKey:
         return None
-
-
-def split(uri: str) -> tuple[str, str]:
-    """An S3 URI's bucket and key."""
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key

@@ -1,9 +1,8 @@
-"""Update the ledger: what became of the files that a run planned."""
+"""Update the ledger: record what became of the files that a run planned."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -12,10 +11,14 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from ingestion import Ingestion, find_ingestion
-from plan import PlannedObject, read_plan
-from pydantic import BaseModel, ConfigDict, Field
-from table import write
+from pydantic import BaseModel
+
+from shared import table
+from shared.documents import Document
+from shared.environment import FunctionEnvironment
+from shared.plan import PlannedObject, read_plan
+from update_ledger.batches import write
+from update_ledger.ingestion import Ingestion, find_ingestion
 
 logger = Logger(service="update_ledger")
 tracer = Tracer(service="update_ledger")
@@ -27,32 +30,26 @@ SHOWN_REASON = 160  # characters
 
 
 class UnreportedFilesError(Exception):
-    """The run went well, but the ingestion does not tell of all that was planned."""
+    """The run succeeded, but the ingestion's reports do not contain every planned file."""
 
 
-class Environment(BaseModel):
-    """The function's configuration, read from its environment."""
+class Environment(FunctionEnvironment):
+    """The function's configuration."""
 
-    model_config = ConfigDict(alias_generator=str.upper)
     table_name: str
-
-    @classmethod
-    def read(cls, environ: Mapping[str, str] = os.environ) -> Environment:
-        """Raises an error that names every missing variable."""
-        return cls.model_validate(dict(environ))
 
 
 class Outcome(BaseModel):
-    """How the run went: the model went live, was not good enough, or there is none."""
+    """The outcome of the run: the model was deployed or rejected, or there is none."""
 
     status: Literal["DEPLOYED", "REJECTED", "FAILED"]
 
 
-class Request(BaseModel):
-    """A run's plan and its pipeline execution, if it came to them, and its outcome."""
+class Request(Document):
+    """A run's outcome, with its plan and its pipeline execution if it has them."""
 
-    plan_uri: str | None = Field(default=None, alias="planUri")
-    pipeline_execution_arn: str | None = Field(default=None, alias="pipelineExecutionArn")
+    plan_uri: str | None = None
+    pipeline_execution_arn: str | None = None
     outcome: Outcome
     execution: str
 
@@ -61,7 +58,7 @@ class Request(BaseModel):
 @tracer.capture_lambda_handler
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Records the planned files; answers what was ingested and what was refused, in numbers and in words."""
+    """Record the planned files; return what was ingested and refused, as numbers and text."""
     request = parse(event=event, model=Request)
     environment = Environment.read()
     s3 = boto3.client("s3")
@@ -90,7 +87,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def refuse_silence(planned: list[PlannedObject], items: list[dict[str, Any]]) -> None:
-    """Fails when a planned file is not recorded: it would be new again, and start the next run, for ever."""
+    """Fail if a planned file is not recorded: it would start the next run, again and again."""
     recorded = {item["sk"]["S"] for item in items}
     if left := [item.key for item in planned if item.key not in recorded]:
         raise UnreportedFilesError(
@@ -102,10 +99,10 @@ def refuse_silence(planned: list[PlannedObject], items: list[dict[str, Any]]) ->
 def ledger_items(
     planned: list[PlannedObject], ingestion: Ingestion, request: Request
 ) -> Iterator[dict[str, Any]]:
-    """An entry for each planned version that was dealt with.
+    """Yield an item per planned version that was processed.
 
-    After a failure only what was quarantined is: the rest stays new and is tried again, which does no
-    harm, as a record that is written twice is one record.
+    After a failure these are the quarantined versions only. The others stay new and are tried again, which
+    does no harm: a record that is written twice is one record.
     """
     updated_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     dealt_with = {(file.key, file.etag): file for file in ingestion.files}
@@ -114,8 +111,7 @@ def ledger_items(
         if file is None or (request.outcome.status == "FAILED" and file.verdict != "QUARANTINED"):
             continue
         yield {
-            "pk": {"S": "OBJECT"},
-            "sk": {"S": item.key},
+            **table.key(table.LEDGER, item.key),
             "etag": {"S": item.etag},
             "size": {"N": str(item.size)},
             "eventTime": {"S": item.event_time},
@@ -129,7 +125,7 @@ def ledger_items(
 
 
 def summarize(ingestion: Ingestion) -> str:
-    """What the notification says of the data: a sentence, and another if some of it was refused."""
+    """Return the notification's text about the data: one sentence, and a second if some was refused."""
     if not ingestion.files:
         return "No new file was ingested."
     told = f"Of {count(len(ingestion.files), 'new file')}, {count(ingestion.ingested, 'row')} were ingested."
@@ -146,5 +142,5 @@ def summarize(ingestion: Ingestion) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """`1 row`, `2,000 rows`."""
+    """Return a number with its noun, such as `1 row` or `2,000 rows`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""The ingestion: what the step IngestRecords reports of each file."""
+"""The ingestion: the report of the step IngestRecords on each file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
+
+from shared import uris
+from shared.steps import job_name, list_steps, output_uris, processing_job_arn
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,14 +30,14 @@ class ReportedFile(BaseModel):
 
 
 class InstanceReport(BaseModel):
-    """What one instance of the job wrote when it ended."""
+    """The report of one instance of the job."""
 
     files: list[ReportedFile]
     records: int
 
 
 class Ingestion(BaseModel):
-    """All instances' reports; empty if there was nothing to ingest, or no job that could."""
+    """The reports of all instances; empty without an ingestion."""
 
     files: list[ReportedFile] = []
     records: int = 0
@@ -42,7 +45,7 @@ class Ingestion(BaseModel):
 
     @property
     def ingested(self) -> int:
-        """Rows that are records now."""
+        """The rows that are records now."""
         return sum(file.ingested for file in self.files)
 
     @property
@@ -57,7 +60,7 @@ class Ingestion(BaseModel):
 
 
 def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str) -> Ingestion:
-    """Reads the reports of an execution's ingestion; there are none if it broke before the job's end."""
+    """Read the reports of an execution's ingestion; there are none if the job did not end."""
     outputs = find_outputs(sagemaker, execution_arn)
     if "report" not in outputs:
         return Ingestion(quarantine_uri=outputs.get("quarantine"))
@@ -70,27 +73,18 @@ def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str)
 
 
 def find_outputs(sagemaker: SageMakerClient, execution_arn: str) -> dict[str, str]:
-    """Where each output of the step's processing job lies; empty if the step started none."""
-    pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
-        PipelineExecutionArn=execution_arn
-    )
-    for page in pages:
-        for step in page["PipelineExecutionSteps"]:
-            job = step.get("Metadata", {}).get("ProcessingJob", {}).get("Arn")
-            if step["StepName"] == STEP and job:
-                found = sagemaker.describe_processing_job(ProcessingJobName=job.rpartition("/")[2])
-                return {
-                    output["OutputName"]: output["S3Output"]["S3Uri"]
-                    for output in found.get("ProcessingOutputConfig", {}).get("Outputs", [])
-                    if "S3Output" in output
-                }
+    """Return the URI of each output of the step's job, or nothing if it started none."""
+    for step in list_steps(sagemaker, execution_arn):
+        job = processing_job_arn(step)
+        if step["StepName"] == STEP and job:
+            return output_uris(sagemaker.describe_processing_job(ProcessingJobName=job_name(job)))
     return {}
 
 
 def read_reports(s3: S3Client, uri: str) -> Iterator[InstanceReport]:
-    """Every instance's report."""
-    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix.rstrip('/')}/"):
+    """Yield the report of every instance."""
+    bucket, prefix = uris.split(uri)
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
         for entry in page.get("Contents", []):
             if entry["Key"].endswith(".json"):
                 body = s3.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()

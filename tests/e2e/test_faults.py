@@ -76,16 +76,16 @@ def test_a_fault_of_the_platform_is_tried_once_more(stack: Stack, live: dict[str
 
 
 def test_a_missing_permission_fails_the_run_with_its_action(stack: Stack, live: dict[str, str]) -> None:
-    """The template without one statement of a role: EvaluateModel may not read the statistics."""
+    """The template without one statement of a role: JudgeModel may not read the statistics."""
     changed = ROOT / "template-without-a-statement.yaml"
-    changed.write_text(without_action(ROOT / "template.yaml", "EvaluateModelRole", "s3:GetObject"))
+    changed.write_text(without_action(ROOT / "template.yaml", "JudgeModelRole", "s3:GetObject"))
     try:
         stack.deploy(changed)
         execution = stack.run(ONE_TRAINING)
         assert execution["status"] == "FAILED"
         assert "AccessDenied" in execution["cause"]
         assert "s3:GetObject" in execution["cause"]
-        assert "EvaluateModel" in execution["cause"]
+        assert "JudgeModel" in execution["cause"]
         assert stack.serving() == live
         assert stack.lock() is None
     finally:

@@ -17,7 +17,7 @@ from tests.local.conftest import wait_until
 
 CONTAINERS = ROOT / "containers"
 PROJECT = "images-images"
-content_hash = runpy.run_path(str(CONTAINERS / "sources.py"))["content_hash"]
+content_hash = runpy.run_path(str(CONTAINERS / "tooling/image_sources.py"))["content_hash"]
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def images(stack: Stack, tmp_path: Path) -> Iterator[Stack]:
     resources = {
         name: item
         for name, item in template["Resources"].items()
-        if item.get("Condition") == "BuildsImages" or name == "Table"
+        if item.get("Condition") == "BuildsImages" or name in ("Table", "TracingPolicy")
     }
     # The laptop unpacks a layer elsewhere than in /opt, which the containers are not to know.
     resources["ProvideImages"]["Properties"]["Environment"]["Variables"]["CONTAINERS"] = str(CONTAINERS)

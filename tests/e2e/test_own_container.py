@@ -31,7 +31,7 @@ def test_a_folder_that_is_named_trains_serves_and_once_it_says_what_is_tuned(tmp
         assert stack.ask(GOOD)["label"] == "pos"
 
         (own / "tuning.json").write_text(json.dumps({"ContinuousParameterRanges": [SMOOTHING]}))
-        render = [sys.executable, "pipeline/definition.py"]
+        render = [sys.executable, "-m", "pipeline.definition"]
         subprocess.run(render, cwd=root, env=stack.environment, check=True, capture_output=True)
         stack.deploy(ModelContainer="own")
         assert trained(stack, stack.run({"force": True})) == {"MaxTuningJobs": "2", "searches": 1}

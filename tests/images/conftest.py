@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from containers import build
+from containers.tooling import build_images
 from localaws.runtimes.container import ContainerSpec
 from localaws.runtimes.engines import find_engine
 from localaws.runtimes.images import Images
@@ -51,15 +51,15 @@ class Workshop:
 
     def build(self, name: str) -> str:
         """Have the image built, if it is not there; its tag."""
-        return build.build(self.engine, name, self.base_image, self.arguments)
+        return build_images.build(self.engine, name, self.base_image, self.arguments)
 
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     """An engine; buildah's storage is the tests' own, and stays: what is built is not built again."""
     try:
-        engine = build.find_engine()
-    except build.BuildError as error:
+        engine = build_images.find_engine()
+    except build_images.BuildError as error:
         without(str(error))
     if engine != "buildah":
         yield Workshop(engine)
@@ -69,7 +69,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     folder = ROOT / ".localaws" / "images"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONTAINERS_STORAGE_CONF", str(storage(folder)))
-        if not build.is_built(engine, BASE_IMAGE):
+        if not build_images.is_built(engine, BASE_IMAGE):
             debian.make(BASE_IMAGE, tmp_path_factory.mktemp("debian"))
         arguments = [*pip.volumes(tmp_path_factory.mktemp("pip")), "--build-arg", "TORCH_INDEX="]
         workshop = Workshop(engine, BASE_IMAGE, tuple(arguments))
@@ -150,5 +150,5 @@ def ended(
 
 @pytest.fixture(scope="session")
 def bench(workshop: Workshop) -> Bench:
-    folders = ProcessRuntime(Images(build.FOLDER), ROOT / ".localaws" / "environments")
+    folders = ProcessRuntime(Images(build_images.FOLDER), ROOT / ".localaws" / "environments")
     return Bench(workshop, OciRuntime(find_engine()), folders)

@@ -12,13 +12,13 @@ import duckdb
 import pytest
 
 from benchmarks.images import contents
-from containers import build, sources
+from containers.tooling import build_images, image_sources
 from localaws.runtimes.container import ContainerSpec, Runtime
 from tests.images.conftest import Bench, Workshop
 from tests.local.conftest import free_port, wait_until
 from tests.local.containers import tiny_bert
 
-NAMES = sources.image_folders(build.FOLDER)
+NAMES = image_sources.image_folders(build_images.FOLDER)
 # With what each trains here in seconds.
 CLASSIFIERS = {
     "linear": {},
@@ -93,7 +93,7 @@ def test_an_image_is_built_from_its_folder(bench: Bench, name: str, tmp_path: Pa
     shown = bench.in_image(name, tmp_path, "sh", "-c", "id -u; pwd; command -v python3; ls")
     user, folder, python, *files = shown.lines
     assert (user, folder, python) == (USER, "/opt/program", "/opt/venv/bin/python3")
-    own = [path.relative_to(build.FOLDER) for path in sources.files(build.FOLDER, name)]
+    own = [path.relative_to(build_images.FOLDER) for path in image_sources.files(build_images.FOLDER, name)]
     assert set(files) - {"__pycache__"} == {
         path.parts[1] for path in own if path.parts[0] == name and path.name != "Dockerfile"
     }
@@ -111,7 +111,9 @@ def test_an_image_is_small(workshop: Workshop, name: str) -> None:
     image = workshop.image(name)
     if not workshop.base_image:
         pytest.skip(f"{workshop.engine} does not keep the base image to compare with")
-    beyond = build.size(workshop.engine, image) - build.size(workshop.engine, workshop.base_image)
+    beyond = build_images.size(workshop.engine, image) - build_images.size(
+        workshop.engine, workshop.base_image
+    )
     assert 0 < beyond < SIZE_LIMIT
 
 
@@ -127,10 +129,10 @@ def test_a_copied_folder_is_built_from_itself(
 ) -> None:
     """Its Dockerfile is the template's still."""
     copied = tmp_path / "containers"
-    shutil.copytree(build.FOLDER, copied)
+    shutil.copytree(build_images.FOLDER, copied)
     (copied / "template").rename(copied / "own")
     (copied / "own/mine.txt").touch()
-    monkeypatch.setattr(build, "FOLDER", copied)
+    monkeypatch.setattr(build_images, "FOLDER", copied)
     shown = bench.in_image("own", tmp_path, "ls", "mine.txt")
     assert (shown.code, shown.lines) == (0, ["mine.txt"])
 

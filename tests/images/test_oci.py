@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from containers import build
+from containers.tooling import build_images
 from localaws.runtimes.container import ContainerSpec, ImageError
 from localaws.runtimes.oci import OciContainer
 from tests.images.conftest import ROOT, Bench
@@ -166,7 +166,11 @@ def test_an_image_has_its_content_s_digest_whatever_its_registry(bench: Bench) -
     image = bench.workshop.image(IMAGE)
     bench.images.prepare(f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{image}")
     named = bench.images.digest(f"123456789012.dkr.ecr.us-east-1.amazonaws.com/{image}")
-    assert named == bench.images.digest(image) == bench.images.digest(f"{build.REPOSITORY}/{IMAGE}:latest")
+    assert (
+        named
+        == bench.images.digest(image)
+        == bench.images.digest(f"{build_images.REPOSITORY}/{IMAGE}:latest")
+    )
     assert named != bench.images.digest(bench.workshop.image("processing"))
 
 

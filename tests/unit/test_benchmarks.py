@@ -260,7 +260,11 @@ def test_a_job_by_hand_is_told_what_the_pipeline_tells_it(tmp_path: Path) -> Non
     inputs = tmp_path / "job/processing/input"
     [planned] = json.loads((inputs / "plan/plan.json").read_text())["objects"]
     assert (inputs / "raw" / planned["key"]).read_text() == file.read_text()
-    [step] = [step for step in json.loads(definition.body())["Steps"] if step["Name"] == "IngestRecords"]
+    [step] = [
+        step
+        for step in json.loads(definition.body(engine.settings(GROUP, "role")))["Steps"]
+        if step["Name"] == "IngestRecords"
+    ]
     told = job.ingest_environment(GROUP)
     assert set(step["Arguments"]["Environment"]) == set(told)
     assert told["ATHENA_OUTPUT_URI"].startswith(f"s3://{BUCKET}/")

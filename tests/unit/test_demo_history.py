@@ -107,8 +107,8 @@ def test_outputs_are_searched_newest_first() -> None:
     found = history(
         entered(1, "StartPipeline", 0),
         left(2, "StartPipeline", 1, {"pipeline": {"executionArn": PIPELINE}}),
-        entered(3, "EvaluateModel", 1),
-        left(4, "EvaluateModel", 2, {"evaluation": [{"table": [], "approved": True}]}),
+        entered(3, "JudgeModel", 1),
+        left(4, "JudgeModel", 2, {"evaluation": [{"table": [], "approved": True}]}),
     )
     assert found.pipeline_execution == PIPELINE
     assert found.find("table", "approved") == {"table": [], "approved": True}

@@ -34,7 +34,7 @@ def console() -> Console:
 
 def progress(status: str = "SUCCEEDED", end: str = "Rejected") -> Progress:
     it = Progress("arn:aws:states:us-east-1:1:execution:retrain:one", status)
-    it.history.states["EvaluateModel"] = State("EvaluateModel", "Task", output={"evaluation": EVALUATION})
+    it.history.states["JudgeModel"] = State("JudgeModel", "Task", output={"evaluation": EVALUATION})
     it.history.states[end] = State(end, "Succeed")
     it.endpoints = {"retrain-realtime": "InService", "retrain-async": "none"}
     return it

@@ -64,7 +64,7 @@ NO_BETTER: dict[str, Any] = {"improvement": (0.0, 0.001, "fail"), "p_value": (0.
 
 def rejected(judgement: dict[str, Any], exchanges: tuple[Exchange, ...] = ()) -> Finding:
     it = finding(end="Rejected", exchanges=exchanges)
-    it.progress.history.states["EvaluateModel"] = State("EvaluateModel", "Task", output=judgement)
+    it.progress.history.states["JudgeModel"] = State("JudgeModel", "Task", output=judgement)
     return it
 
 

@@ -157,7 +157,7 @@ def _check(found: dict[str, Version], history: list[Delivery], as_of: str) -> No
 
 def definition(table: str, as_of: str) -> Document:
     """The AthenaDatasetDefinition's input as the deployed pipeline has it, its parameters replaced."""
-    pipeline = json.loads((ROOT / "pipeline/definition.json").read_text())
+    pipeline = json.loads((ROOT / "pipeline/rendered/definition.json").read_text())
     step = next(step for step in pipeline["Steps"] if step["Name"] == "CreateDataset")
     given = {"OfflineStoreDatabase": "sagemaker_featurestore", "OfflineStoreTable": table, "AsOf": as_of}
     found: Document = _resolved(step["Arguments"]["ProcessingInputs"][0], given)

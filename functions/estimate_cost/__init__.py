@@ -1,0 +1,1 @@
+"""Estimate what the jobs of a run would cost on AWS."""

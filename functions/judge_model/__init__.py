@@ -1,0 +1,1 @@
+"""Judge a model: is it good enough to be deployed?"""

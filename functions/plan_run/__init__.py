@@ -1,0 +1,1 @@
+"""Plan a run: which files are new, and which values its pipeline execution gets."""

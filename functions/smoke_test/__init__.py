@@ -1,0 +1,1 @@
+"""Test both endpoints with rows whose predictions are known."""

@@ -1,0 +1,1 @@
+"""The SageMaker Pipeline, authored in Python with the SageMaker SDK."""

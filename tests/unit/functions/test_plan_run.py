@@ -1,0 +1,548 @@
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+from pydantic import ValidationError
+
+from plan_run import app, raw_objects
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+BUCKET, TABLE = "data", "ledger"
+PACKAGE = "arn:aws:sagemaker:us-east-1:111122223333:model-package/retrain-models/3"
+STORE = {"Catalog": "AwsDataCatalog", "Database": "sagemaker_featurestore", "TableName": "retrain_records_17"}
+ENVIRONMENT = {
+    "BUCKET_NAME": BUCKET,
+    "TABLE_NAME": TABLE,
+    "FEATURE_GROUP_NAME": "retrain-records",
+    "REAL_TIME_ENDPOINT_NAME": "retrain-realtime",
+    "PIPELINE_NAME": "retrain-pipeline",
+    "TUNING_PIPELINE_NAME": "retrain-tuning",
+    "MAX_TUNING_JOBS": "4",
+    "MAX_PARALLEL_TUNING_JOBS": "2",
+}
+CONTEXT: Any = SimpleNamespace(
+    function_name="plan_run", memory_limit_in_mb=128, invoked_function_arn="arn:fn", aws_request_id="1"
+)
+
+
+class SageMaker:
+    """What is live, and the feature group; nothing is live until a test says so."""
+
+    def __init__(self) -> None:
+        self.status = ""
+        self.model: dict[str, Any] = {"PrimaryContainer": {"ModelPackageName": PACKAGE}}
+        self.model_name: str | None = "retrain-0123456789ab"
+        self.offline_store: dict[str, Any] = {"DataCatalogConfig": STORE}
+        self.error = error("ValidationException", 'Could not find endpoint "arn:endpoint".')
+
+    def describe_endpoint(self, EndpointName: str) -> dict[str, Any]:
+        assert EndpointName == "retrain-realtime"
+        if not self.status:
+            raise self.error
+        return {"EndpointStatus": self.status, "EndpointConfigName": "config"}
+
+    def describe_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
+        assert EndpointConfigName == "config"
+        model = {"ModelName": self.model_name} if self.model_name else {}
+        return {"ProductionVariants": [{"VariantName": "AllTraffic", **model}]}
+
+    def describe_model(self, ModelName: str) -> dict[str, Any]:
+        if ModelName != "retrain-0123456789ab":
+            raise error("ValidationException", f'Could not find model "{ModelName}".')
+        return {"ModelName": ModelName, **self.model}
+
+    def describe_feature_group(self, FeatureGroupName: str) -> dict[str, Any]:
+        assert FeatureGroupName == "retrain-records"
+        return {"FeatureGroupStatus": "Created", "OfflineStoreConfig": self.offline_store}
+
+
+def error(code: str, message: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Describe")
+
+
+@pytest.fixture
+def sagemaker() -> SageMaker:
+    return SageMaker()
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch, sagemaker: SageMaker) -> Iterator[None]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with mock_aws():
+        connect = boto3.client
+        fakes: dict[str, Any] = {"sagemaker": sagemaker}
+        monkeypatch.setattr(boto3, "client", lambda name: fakes.get(name) or connect(name))
+        yield
+
+
+@pytest.fixture
+def s3() -> "S3Client":
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    return client
+
+
+@pytest.fixture
+def dynamodb() -> "DynamoDBClient":
+    client = boto3.client("dynamodb")
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    return client
+
+
+@pytest.fixture
+def drop(s3: "S3Client") -> Callable[..., str]:
+    """Puts an object and returns its etag."""
+
+    def put(key: str, body: str = "id,text,label\n1,good,pos\n") -> str:
+        return s3.put_object(Bucket=BUCKET, Key=key, Body=body.encode())["ETag"].strip('"')
+
+    return put
+
+
+@pytest.fixture
+def record(dynamodb: "DynamoDBClient") -> Callable[..., None]:
+    """Puts a ledger entry."""
+
+    def put(key: str, etag: str, status: str = "INGESTED", **more: str) -> None:
+        item = entry(key, etag, status=status, **more)
+        dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+
+    return put
+
+
+def entry(key: str, etag: str, **more: str) -> dict[str, str]:
+    """What the ledger says of an object."""
+    times = {"eventTime": "2026-01-01T00:00:00.000Z", "updatedAt": "2026-01-01T00:10:00.000+00:00"}
+    return {"pk": "OBJECT", "sk": key, "etag": etag, "status": "INGESTED", **times, **more}
+
+
+def start(name: str = "one", **given: Any) -> dict[str, Any]:
+    execution = {"Id": f"arn:aws:states:::execution:retrain:{name}", "Name": name, "Input": given}
+    answer: dict[str, Any] = app.lambda_handler({"execution": execution}, CONTEXT)
+    return answer
+
+
+def look(plan_uri: str | None, status: str) -> tuple[bool, int]:
+    outcome = {"status": status}
+    answer = app.lambda_handler({"lookAgain": {"planUri": plan_uri, "outcome": outcome}}, CONTEXT)
+    return answer["run"], answer["newObjects"]
+
+
+def read(s3: "S3Client", uri: str) -> Any:
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+
+
+def planned(s3: "S3Client", answer: dict[str, Any]) -> list[str]:
+    return [item["key"] for item in read(s3, answer["planUri"])["objects"]]
+
+
+def written(s3: "S3Client") -> int:
+    return s3.list_objects_v2(Bucket=BUCKET, Prefix="plans/")["KeyCount"]
+
+
+def arriving(monkeypatch: pytest.MonkeyPatch, times: dict[str, datetime]) -> None:
+    """Lets objects have arrived at these times."""
+    listed = raw_objects.list_objects
+
+    def timed(*arguments: Any) -> Iterator[Any]:
+        for item in listed(*arguments):
+            yield item._replace(modified=times[item.key])
+
+    monkeypatch.setattr(app, "list_objects", timed)
+
+
+def test_nothing_new_writes_nothing(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/a.csv", drop("raw/a.csv"))
+    answer = start()
+    assert {name: answer.pop(name) for name in ("run", "forced", "newObjects", "objects")} == {
+        "run": False,
+        "forced": False,
+        "newObjects": 0,
+        "objects": 1,
+    }
+    assert len(answer) == 12
+    assert set(answer.values()) == {None}
+    assert written(s3) == 0
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+def test_empty_bucket_is_nothing_new() -> None:
+    assert start()["run"] is False
+
+
+def test_only_what_is_new_is_planned_and_everything_that_the_pipeline_needs_is_answered(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/a.csv", drop("raw/a.csv"))
+    record("raw/deleted.csv", "gone")
+    new = drop("raw/deep/b.jsonl.gz", "content")
+    drop("raw/deep/", "")
+    drop("rawish/c.csv")
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    answer = start("one")
+    folder = answer["planUri"].removesuffix("/plan.json")
+    as_of = answer.pop("asOf")
+    assert before < datetime.fromisoformat(as_of) <= datetime.now(UTC) + timedelta(seconds=2)
+    assert answer == {
+        "run": True,
+        "forced": False,
+        "newObjects": 1,
+        "objects": 2,
+        "planUri": f"{folder}/plan.json",
+        "manifestUri": f"{folder}/manifest.json",
+        "outputUri": "s3://data/runs/one",
+        "quarantineUri": folder.replace("plans", "quarantine"),
+        "championModelName": "none",
+        "championModelPackageArn": None,
+        "offlineStoreDatabase": "sagemaker_featurestore",
+        "offlineStoreTable": "retrain_records_17",
+        "pipelineName": "retrain-tuning",
+        "maxTuningJobs": "4",
+        "maxParallelTuningJobs": "2",
+    }
+    plan = folder.removeprefix("s3://data/") + "/plan.json"
+    assert read(s3, answer["manifestUri"]) == [{"prefix": "s3://data/"}, plan, "raw/deep/b.jsonl.gz"]
+    [item] = read(s3, answer["planUri"])["objects"]
+    assert item.pop("eventTime") <= as_of
+    assert item == {"key": "raw/deep/b.jsonl.gz", "etag": new, "size": 7}
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_the_same_plan_has_the_same_place(drop: Callable[..., str]) -> None:
+    names = ("planUri", "manifestUri", "quarantineUri")  # what the ingestion is cached by
+    drop("raw/a.csv")
+    first = start("one")
+    assert first.items() >= {name: start("two")[name] for name in names}.items()
+    drop("raw/b.csv")
+    assert not {first[name] for name in names} & set(start("three").values())
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_times_increase_in_the_order_of_arrival(
+    s3: "S3Client", drop: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    times = {"raw/z.csv": early, "raw/b.csv": late, "raw/a.csv": late, "raw/c.csv": late}
+    for key in times:
+        drop(key)
+    arriving(monkeypatch, times)
+    answer = start()
+    events = [(item["key"], item["eventTime"]) for item in read(s3, answer["planUri"])["objects"]]
+    assert events == [
+        ("raw/z.csv", "2026-01-01T00:00:00.000Z"),
+        ("raw/a.csv", "2026-01-02T00:00:00.000Z"),
+        ("raw/b.csv", "2026-01-02T00:00:00.001Z"),
+        ("raw/c.csv", "2026-01-02T00:00:00.002Z"),
+    ]
+    assert read(s3, answer["manifestUri"])[2:] == [key for key, _ in events]
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_the_dataset_is_never_older_than_what_is_new(
+    s3: "S3Client", drop: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = datetime.now(UTC).replace(microsecond=999_000) + timedelta(hours=1)  # a clock that is ahead
+    drop("raw/a.csv")
+    drop("raw/b.csv")
+    arriving(monkeypatch, {"raw/a.csv": soon, "raw/b.csv": soon})
+    answer = start()
+    assert answer["asOf"] == max(item["eventTime"] for item in read(s3, answer["planUri"])["objects"])
+
+
+def test_what_came_late_does_not_change_the_past(
+    s3: "S3Client",
+    drop: Callable[..., str],
+    record: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """S3 dates an upload in parts by its begin, maybe before a run that could not see it yet."""
+    record("raw/a.csv", drop("raw/a.csv"), updatedAt="2026-01-02T00:00:00+00:00")
+    drop("raw/big.csv")
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    arriving(monkeypatch, {"raw/a.csv": begun, "raw/big.csv": begun})
+    [item] = read(s3, start()["planUri"])["objects"]
+    assert (item["key"], item["eventTime"]) == ("raw/big.csv", "2026-01-02T00:00:00.001Z")
+
+
+LONG = "評" * 90
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize(
+    "name",
+    ["a//b.csv", "../b.csv", "./b.csv", f"{LONG}.csv", f"{LONG[:80]}/{LONG[:80]}/{LONG[:80]}/{LONG[:80]}"],
+)
+def test_a_name_that_no_job_can_take_holds_up_nothing(
+    s3: "S3Client",
+    drop: Callable[..., str],
+    name: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    drop(f"raw/{name}")
+    assert start()["run"] is False
+    drop("raw/good.csv")
+    answer = start()
+    assert (answer["objects"], answer["newObjects"]) == (1, 1)
+    assert planned(s3, answer) == ["raw/good.csv"]
+    assert f"raw/{name}" in [vars(record).get("key") for record in caplog.records]
+
+
+def test_overwritten_object_is_new(drop: Callable[..., str], record: Callable[..., None]) -> None:
+    record("raw/a.csv", drop("raw/a.csv"))
+    drop("raw/a.csv", "other content")
+    assert start().items() >= {"run": True, "newObjects": 1, "objects": 1}.items()
+
+
+def test_forced_runs_on_what_is_known(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/a.csv", drop("raw/a.csv"))
+    answer = start(force=True)
+    assert answer.items() >= {"run": True, "forced": True, "newObjects": 0, "objects": 1}.items()
+    assert planned(s3, answer) == []
+    assert read(s3, answer["manifestUri"])[1:] == [answer["planUri"].removeprefix("s3://data/")]
+
+
+@pytest.mark.usefixtures("s3")
+def test_forced_needs_no_file_when_records_were_ingested(record: Callable[..., None]) -> None:
+    record("raw/deleted.csv", "gone")
+    assert start(force=True)["run"] is True
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_forced_without_data_says_what_to_do(drop: Callable[..., str], record: Callable[..., None]) -> None:
+    record("raw/noise.csv", drop("raw/noise.csv"), "QUARANTINED")
+    with pytest.raises(app.NoDataError, match=r"aws s3 cp reviews\.csv s3://data/raw/"):
+        start(force=True)
+
+
+def test_an_s3_event_as_input_does_not_force(drop: Callable[..., str], record: Callable[..., None]) -> None:
+    record("raw/a.csv", drop("raw/a.csv"))
+    event: dict[str, Any] = {"source": "aws.s3", "detail": {"object": {"key": "raw/a.csv"}}}
+    assert start(**event)["run"] is False
+
+
+def test_quarantined_stays_out_until_its_content_changes(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/noise.csv", drop("raw/noise.csv", "\x00"), "QUARANTINED")
+    assert start().items() >= {"run": False, "newObjects": 0, "objects": 0}.items()
+    drop("raw/good.csv")
+    assert planned(s3, start("two")) == ["raw/good.csv"]
+    drop("raw/noise.csv", "id,text,label\n2,bad,neg\n")
+    assert sorted(planned(s3, start("three"))) == ["raw/good.csv", "raw/noise.csv"]
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_more_than_a_page_of_objects(s3: "S3Client", drop: Callable[..., str]) -> None:
+    keys = [f"raw/{number:04}.csv" for number in range(1005)]
+    [etag] = {drop(key) for key in keys}
+    with boto3.resource("dynamodb").Table(TABLE).batch_writer() as batch:
+        for key in keys[:2]:
+            batch.put_item(Item=entry(key, etag))
+    answer = start()
+    assert (answer["objects"], answer["newObjects"]) == (1005, 1003)
+    events = [item["eventTime"] for item in read(s3, answer["planUri"])["objects"]]
+    assert len(set(events)) == 1003
+    assert events == sorted(events)
+    assert events[-1] <= answer["asOf"]
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_a_ledger_of_several_pages_is_read_whole(drop: Callable[..., str]) -> None:
+    etag = drop("raw/last.csv")
+    with boto3.resource("dynamodb").Table(TABLE).batch_writer() as batch:
+        for number in range(40):  # of some 40 KB each: a query's page ends at 1 MB
+            batch.put_item(Item=entry(f"raw/{number:02}", "e" * 40_000))
+        batch.put_item(Item=entry("raw/last.csv", etag))
+    assert start()["run"] is False
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize(
+    ("given", "pipeline", "jobs", "parallel"),
+    [
+        ({}, "retrain-tuning", "4", "2"),
+        ({"maxTuningJobs": 1}, "retrain-pipeline", "1", "1"),
+        ({"maxTuningJobs": 9, "maxParallelTuningJobs": 3}, "retrain-tuning", "9", "3"),
+        ({"maxTuningJobs": "2", "maxParallelTuningJobs": 5}, "retrain-tuning", "2", "2"),
+    ],
+)
+def test_the_number_of_trainings_chooses_the_pipeline(
+    drop: Callable[..., str],
+    given: dict[str, Any],
+    pipeline: str,
+    jobs: str,
+    parallel: str,
+) -> None:
+    drop("raw/a.csv")
+    answer = start(**given)
+    assert (answer["pipelineName"], answer["maxTuningJobs"]) == (pipeline, jobs)
+    assert answer["maxParallelTuningJobs"] == parallel
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize("given", [{}, {"maxTuningJobs": 9, "maxParallelTuningJobs": 3}])
+def test_a_container_that_lets_nothing_be_tuned_trains_once_and_the_log_says_so(
+    drop: Callable[..., str],
+    given: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("TUNING_PIPELINE_NAME", "")
+    drop("raw/a.csv")
+    answer = start(**given)
+    assert (answer["pipelineName"], answer["maxTuningJobs"]) == ("retrain-pipeline", "1")
+    assert answer["maxParallelTuningJobs"] == "1"
+    [warning] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.getMessage().startswith("trains once: the folder of ModelContainer has no tuning.json")
+    assert vars(warning)["maxTuningJobs"] == given.get("maxTuningJobs", 4)
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_a_given_time_is_told_in_utc(drop: Callable[..., str]) -> None:
+    drop("raw/a.csv")
+    assert start(asOf="2026-01-02T04:00:00+01:00")["asOf"] == "2026-01-02T03:00:00.000Z"
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_a_time_to_come_is_refused(drop: Callable[..., str]) -> None:
+    drop("raw/a.csv")
+    with pytest.raises(app.FutureError, match=r'"asOf" is 2999-01-01T00:00:00\.000Z'):
+        start(asOf="2999-01-01T00:00:00Z")
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    "given", [{"asOf": "yesterday"}, {"asOf": "2026-01-02T04:00:00"}, {"maxTuningJobs": 0}]
+)
+def test_an_input_that_makes_no_sense_is_named(given: dict[str, Any]) -> None:
+    with pytest.raises(Exception, match=next(iter(given))):
+        start(**given)
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize("status", ["InService", "Updating"])
+def test_the_champion_is_what_the_endpoint_serves(
+    drop: Callable[..., str], sagemaker: SageMaker, status: str
+) -> None:
+    drop("raw/a.csv")
+    sagemaker.status = status
+    answer = start()
+    assert answer["championModelName"] == "retrain-0123456789ab"
+    assert answer["championModelPackageArn"] == PACKAGE
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": ""},
+        {"status": "Failed"},
+        {"status": "Creating"},
+        {"status": "InService", "model_name": "deleted"},
+        {"status": "InService", "model_name": None},
+        {"status": "InService", "model": {"PrimaryContainer": {"Image": "byoc"}}},
+        {"status": "InService", "model": {}},
+    ],
+)
+def test_without_a_registered_model_that_serves_there_is_no_champion(
+    drop: Callable[..., str], sagemaker: SageMaker, change: dict[str, Any]
+) -> None:
+    drop("raw/a.csv")
+    vars(sagemaker).update(change)
+    answer = start()
+    assert (answer["championModelName"], answer["championModelPackageArn"]) == ("none", None)
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    "refusal",
+    [error("AccessDeniedException", "not authorized"), error("ValidationException", "1 validation error")],
+)
+def test_not_to_be_told_is_not_to_have_a_champion(
+    drop: Callable[..., str], sagemaker: SageMaker, refusal: ClientError
+) -> None:
+    drop("raw/a.csv")
+    sagemaker.error = refusal
+    with pytest.raises(ClientError):
+        start()
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_a_feature_group_without_a_table_is_an_error(drop: Callable[..., str], sagemaker: SageMaker) -> None:
+    drop("raw/a.csv")
+    sagemaker.offline_store = {}
+    with pytest.raises(Exception, match=r"retrain-records is Created and has no .*DataCatalogConfig"):
+        start()
+
+
+def test_look_again_after_deployment_finds_what_arrived(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    etag = drop("raw/a.csv")
+    plan = start()["planUri"]
+    record("raw/a.csv", etag)
+    assert look(plan, "DEPLOYED") == (False, 0)
+    before = written(s3)
+    drop("raw/late.csv")
+    assert look(plan, "DEPLOYED") == (True, 1)
+    assert look(plan, "REJECTED") == (True, 1)
+    assert look(None, "NOTHING_NEW") == (True, 1)
+    assert written(s3) == before
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_look_again_does_not_repeat_a_persistent_failure(drop: Callable[..., str]) -> None:
+    drop("raw/a.csv")
+    plan = start()["planUri"]
+    assert look(plan, "FAILED") == (False, 0)
+    drop("raw/late.csv")
+    assert look(plan, "FAILED") == (True, 1)
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_look_again_counts_a_planned_object_that_was_replaced(drop: Callable[..., str]) -> None:
+    drop("raw/a.csv")
+    plan = start()["planUri"]
+    drop("raw/a.csv", "replaced")
+    assert look(plan, "FAILED") == (True, 1)
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.usefixtures("s3", "dynamodb")
+def test_an_event_that_asks_for_nothing_is_refused() -> None:
+    with pytest.raises(app.UnclearRequestError, match="lookAgain"):
+        app.lambda_handler({}, CONTEXT)
+
+
+@pytest.mark.parametrize("name", list(ENVIRONMENT))
+def test_missing_environment_is_named(name: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        app.Environment.read({key: value for key, value in ENVIRONMENT.items() if key != name})

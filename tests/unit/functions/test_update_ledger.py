@@ -1,0 +1,306 @@
+import json
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.stub import ANY, Stubber
+from moto import mock_aws
+
+from update_ledger import app, batches
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+BUCKET, TABLE = "data", "ledger"
+PLAN = f"s3://{BUCKET}/plans/abc/plan.json"
+EXECUTION = "arn:aws:sagemaker:us-east-1:111122223333:pipeline/retrain-tuning/execution/abcdefghijkl"
+CONTEXT: Any = SimpleNamespace(
+    function_name="update_ledger", memory_limit_in_mb=128, invoked_function_arn="arn:fn", aws_request_id="1"
+)
+
+
+@pytest.fixture(autouse=True)
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("TABLE_NAME", TABLE)
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def dynamodb() -> "DynamoDBClient":
+    client = boto3.client("dynamodb")
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[
+            {"AttributeName": "pk", "AttributeType": "S"},
+            {"AttributeName": "sk", "AttributeType": "S"},
+        ],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    return client
+
+
+@pytest.fixture
+def sagemaker(monkeypatch: pytest.MonkeyPatch) -> "SageMaker":
+    fake, connect = SageMaker(), boto3.client
+    clients: dict[str, Any] = {"sagemaker": fake}
+    monkeypatch.setattr(boto3, "client", lambda name: clients.get(name) or connect(name))
+    return fake
+
+
+class SageMaker:
+    """An execution whose step IngestRecords ran a job with these outputs."""
+
+    def __init__(self) -> None:
+        self.outputs = {"report": "s3://data/runs/one/ingest", "quarantine": "s3://data/quarantine/one"}
+        self.steps = [
+            {"StepName": "TrainModel", "Metadata": {"TrainingJob": {"Arn": "arn:training-job/t"}}},
+            {"StepName": "IngestRecords", "Metadata": {"ProcessingJob": {"Arn": "arn:processing-job/p"}}},
+        ]
+
+    def get_paginator(self, operation: str) -> "SageMaker":
+        assert operation == "list_pipeline_execution_steps"
+        return self
+
+    def paginate(self, PipelineExecutionArn: str, SortOrder: str) -> list[dict[str, Any]]:
+        assert (PipelineExecutionArn, SortOrder) == (EXECUTION, "Ascending")
+        return [{"PipelineExecutionSteps": [step]} for step in self.steps]
+
+    def describe_processing_job(self, ProcessingJobName: str) -> dict[str, Any]:
+        assert ProcessingJobName == "p"
+        outputs = [{"OutputName": name, "S3Output": {"S3Uri": uri}} for name, uri in self.outputs.items()]
+        return {"ProcessingOutputConfig": {"Outputs": outputs}}
+
+
+def planned(key: str) -> dict[str, Any]:
+    return {"key": key, "etag": f"etag of {key}", "size": 7, "eventTime": "2026-11-23T03:07:15.001Z"}
+
+
+def file(key: str, rows: int = 10, bad: int = 0, reason: str | None = None, **more: Any) -> dict[str, Any]:
+    """A file as the job reports it: with a reason it was quarantined whole."""
+    bad = rows if reason else bad
+    verdict = "QUARANTINED" if reason else "INGESTED"
+    counts = {"rows": rows, "ingested": rows - bad, "quarantined": bad}
+    return {"key": key, "etag": f"etag of {key}", **counts, "verdict": verdict, "reason": reason, **more}
+
+
+def put(key: str, content: object) -> None:
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(content).encode())
+
+
+def put_plan(*keys: str) -> None:
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    put("plans/abc/plan.json", {"objects": [planned(key) for key in keys]})
+
+
+def put_report(*files: dict[str, Any], host: str = "algo-1") -> None:
+    records = sum(each["ingested"] for each in files)
+    report = {"files": list(files), "records": records, "calls": 1, "retries": 0, "seconds": 0.5}
+    put(f"runs/one/ingest/{host}.json", report)
+
+
+def record(status: str, plan_uri: str | None = PLAN, pipeline: str | None = EXECUTION) -> dict[str, Any]:
+    event = {
+        "planUri": plan_uri,
+        "outcome": {"status": status},
+        "execution": "one",
+        "pipelineExecutionArn": pipeline,
+    }
+    answer: dict[str, Any] = app.lambda_handler(event, CONTEXT)
+    return answer
+
+
+def ledger(dynamodb: "DynamoDBClient") -> dict[str, dict[str, Any]]:
+    items = dynamodb.scan(TableName=TABLE)["Items"]
+    return {item["sk"]["S"]: dict(item) for item in items}
+
+
+def statuses(dynamodb: "DynamoDBClient") -> dict[str, str]:
+    return {key: item["status"]["S"] for key, item in ledger(dynamodb).items()}
+
+
+@pytest.mark.usefixtures("sagemaker")
+@pytest.mark.parametrize("status", ["DEPLOYED", "REJECTED"])
+def test_what_was_ingested_is_listed_so(dynamodb: "DynamoDBClient", status: str) -> None:
+    put_plan("raw/a.csv")
+    put_report(file("raw/a.csv", rows=1200))
+    assert record(status) == {
+        "files": 1,
+        "records": 1200,
+        "quarantinedRows": 0,
+        "quarantinedFiles": [],
+        "summary": "Of 1 new file, 1,200 rows were ingested.",
+    }
+    [item] = ledger(dynamodb).values()
+    assert item.pop("updatedAt")["S"].endswith("+00:00")
+    assert item == {
+        "pk": {"S": "OBJECT"},
+        "sk": {"S": "raw/a.csv"},
+        "etag": {"S": "etag of raw/a.csv"},
+        "size": {"N": "7"},
+        "eventTime": {"S": "2026-11-23T03:07:15.001Z"},
+        "status": {"S": "INGESTED"},
+        "rows": {"N": "1200"},
+        "quarantined": {"N": "0"},
+        "execution": {"S": "one"},
+    }
+
+
+@pytest.mark.usefixtures("sagemaker")
+def test_every_instances_report_counts(dynamodb: "DynamoDBClient") -> None:
+    put_plan("raw/a.csv", "raw/b.csv", "raw/noise.csv")
+    put_report(file("raw/a.csv", rows=10, bad=1))
+    put_report(file("raw/b.csv"), file("raw/noise.csv", reason="not UTF-8 text"), host="algo-2")
+    put("runs/one/ingest-of-another/algo-1.json", {"files": []})
+    assert record("DEPLOYED") == {
+        "files": 3,
+        "records": 19,
+        "quarantinedRows": 11,
+        "quarantinedFiles": [{"key": "raw/noise.csv", "reason": "not UTF-8 text"}],
+        "summary": "Of 3 new files, 19 rows were ingested. Quarantined: 11 rows, with 1 whole file "
+        "(raw/noise.csv: not UTF-8 text), see s3://data/quarantine/one",
+    }
+    assert statuses(dynamodb) == {
+        "raw/a.csv": "INGESTED",
+        "raw/b.csv": "INGESTED",
+        "raw/noise.csv": "QUARANTINED",
+    }
+    assert ledger(dynamodb)["raw/noise.csv"]["reason"] == {"S": "not UTF-8 text"}
+
+
+@pytest.mark.usefixtures("sagemaker", "dynamodb")
+def test_a_bad_row_is_told_too() -> None:
+    put_plan("raw/a.csv")
+    put_report(file("raw/a.csv", bad=1))
+    summary = "Of 1 new file, 9 rows were ingested. Quarantined: 1 row see s3://data/quarantine/one"
+    assert record("DEPLOYED")["summary"] == summary.replace("row see", "row, see")
+
+
+@pytest.mark.usefixtures("sagemaker")
+def test_after_a_failure_only_the_quarantined_files_are_listed(dynamodb: "DynamoDBClient") -> None:
+    put_plan("raw/good.csv", "raw/noise.csv")
+    put_report(file("raw/good.csv"), file("raw/noise.csv", reason="x" * 2000))
+    answer = record("FAILED")
+    assert answer["quarantinedFiles"] == [{"key": "raw/noise.csv", "reason": "x" * 160}]
+    assert statuses(dynamodb) == {"raw/noise.csv": "QUARANTINED"}
+    assert len(ledger(dynamodb)["raw/noise.csv"]["reason"]["S"]) == 1000
+
+
+@pytest.mark.usefixtures("sagemaker")
+@pytest.mark.parametrize("status", ["DEPLOYED", "REJECTED"])
+def test_a_planned_file_that_is_not_reported_would_start_the_next_run_for_ever(
+    dynamodb: "DynamoDBClient", status: str
+) -> None:
+    put_plan("raw/a.csv", "raw/b.csv", "raw/not-reported.csv")
+    put_report(file("raw/a.csv", etag="other"), file("raw/b.csv"), file("raw/never-planned.csv"))
+    with pytest.raises(app.UnreportedFilesError, match=r"2 of 3 planned files, such as raw/a\.csv\."):
+        record(status)
+    assert statuses(dynamodb) == {"raw/b.csv": "INGESTED"}
+
+
+@pytest.mark.usefixtures("sagemaker", "dynamodb")
+def test_many_quarantined_files_are_counted() -> None:
+    keys = [f"raw/{number}.csv" for number in range(9)]
+    put_plan(*keys)
+    put_report(*(file(key, reason="empty") for key in keys))
+    answer = record("FAILED")
+    assert len(answer["quarantinedFiles"]) == 5
+    assert "with 9 whole files (raw/0.csv: empty; " in answer["summary"]
+    assert "; and 4 more)" in answer["summary"]
+
+
+NOTHING = {
+    "files": 0,
+    "records": 0,
+    "quarantinedRows": 0,
+    "quarantinedFiles": [],
+    "summary": "No new file was ingested.",
+}
+
+
+def test_a_run_that_never_came_to_ingestion_records_nothing(
+    dynamodb: "DynamoDBClient", sagemaker: SageMaker
+) -> None:
+    put_plan("raw/a.csv")
+    assert record("FAILED") == NOTHING  # no report yet
+    sagemaker.outputs = {}
+    assert record("FAILED") == NOTHING
+    sagemaker.steps = []
+    assert record("FAILED") == NOTHING
+    assert record("FAILED", pipeline=None) == NOTHING
+    assert record("FAILED", plan_uri=None, pipeline=None) == NOTHING
+    assert ledger(dynamodb) == {}
+
+
+@pytest.mark.usefixtures("sagemaker", "dynamodb")
+def test_a_forced_run_without_new_files_has_nothing_to_record() -> None:
+    put_plan()
+    assert record("DEPLOYED") == NOTHING
+
+
+@pytest.mark.usefixtures("sagemaker")
+def test_more_objects_than_a_batch_takes(dynamodb: "DynamoDBClient") -> None:
+    keys = [f"raw/{number}.csv" for number in range(60)]
+    put_plan(*keys)
+    put_report(*map(file, keys))
+    assert record("DEPLOYED")["files"] == 60
+    assert ledger(dynamodb).keys() == set(keys)
+
+
+def test_no_batch_is_larger_than_dynamodb_takes() -> None:
+    client = boto3.client("dynamodb")
+    keys = [str(number) for number in range(60)]
+    with Stubber(client) as stub:
+        for batch in (keys[:25], keys[25:50], keys[50:]):
+            stub.add_response(
+                "batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": {TABLE: request(*batch)}}
+            )
+        batches.write(client, TABLE, [{"sk": {"S": key}} for key in keys])
+        stub.assert_no_pending_responses()
+
+
+def request(*keys: str) -> list[Any]:
+    return [{"PutRequest": {"Item": {"sk": {"S": key}}}} for key in keys]
+
+
+class Pauses:
+    """A clock that only notes how long it was to sleep."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def test_unprocessed_items_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses = Pauses()
+    monkeypatch.setattr(batches, "time", pauses)
+    client = boto3.client("dynamodb")
+    items = [{"sk": {"S": key}} for key in ("a", "b", "c")]
+    with Stubber(client) as stub:
+        left = [{TABLE: request("b", "c")}, {TABLE: request("c")}, {}]
+        sent = [request("a", "b", "c"), request("b", "c"), request("c")]
+        for unprocessed, batch in zip(left, sent, strict=True):
+            stub.add_response(
+                "batch_write_item", {"UnprocessedItems": unprocessed}, {"RequestItems": {TABLE: batch}}
+            )
+        batches.write(client, TABLE, items)
+        stub.assert_no_pending_responses()
+    assert pauses.seconds == [0.1, 0.2]
+
+
+def test_items_that_stay_unprocessed_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "time", Pauses())
+    client = boto3.client("dynamodb")
+    with Stubber(client) as stub:
+        for _ in range(batches.WRITE_ATTEMPTS):
+            stub.add_response(
+                "batch_write_item", {"UnprocessedItems": {TABLE: request("a")}}, {"RequestItems": ANY}
+            )
+        with pytest.raises(batches.LedgerWriteError, match="left 1 items of table ledger unwritten"):
+            batches.write(client, TABLE, [{"sk": {"S": "a"}}])
