@@ -19,7 +19,7 @@ from toolkit.errors import DeviceError, RequestError
 from toolkit.executor import Executor
 from toolkit.formats import CHARSET, CSV, JSON, Inputs, answer_type, parse, render, request_type
 from toolkit.messages import Request, Response, refusal
-from toolkit.meters import TYPE, Meters
+from toolkit.metrics import TYPE, Meters
 from toolkit.settings import MEGABYTE, Settings
 
 INVOCATIONS = b"/invocations"

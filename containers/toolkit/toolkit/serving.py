@@ -19,7 +19,7 @@ from toolkit.access_log import AccessLog
 from toolkit.application import Application
 from toolkit.classifier import Classifier
 from toolkit.errors import ContainerError
-from toolkit.meters import Meters
+from toolkit.metrics import Meters
 from toolkit.settings import Settings, cores, from_environment
 from toolkit.worker import ENDING, Worker
 

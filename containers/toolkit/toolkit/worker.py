@@ -12,7 +12,7 @@ from time import time
 from toolkit.access_log import AccessLog
 from toolkit.application import INVOCATIONS, Application
 from toolkit.connection import Connection
-from toolkit.gate import Gate
+from toolkit.admission import Gate
 from toolkit.messages import Request, Response
 from toolkit.settings import Settings
 

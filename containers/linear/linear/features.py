@@ -1,0 +1,119 @@
+"""Texts to sparse rows: which hashed n-grams a text holds, each once.
+
+Neither words nor n-grams become strings: a word is hashed code point by code point, an n-gram is a number
+made from hashes. Which code points belong to words, and their lower case, are Python's answers, in tables.
+"""
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import accumulate
+from typing import NamedTuple
+
+import numpy as np
+from linear.compiled import compiled
+from numpy.typing import NDArray
+
+CHUNK_TEXTS = 1000  # bounds the memory of the steps between text and row
+CODE_POINTS = 0x110000
+OTHER, WORD, JOINER, ALONE, STOP, SIGN = range(6)
+# Scripts that put no space between words, and pictures: each character is a word.
+UNSPACED = (
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\U0001f300-\U0001faff\U00020000-\U0003134f]+"
+)
+KINDS = {
+    WORD: r"\w+",
+    ALONE: UNSPACED,
+    JOINER: "['’]",  # inside a word
+    STOP: r'[.,;:()\[\]{}"“”<>…。，；：、]',  # between clauses
+    SIGN: "[!?！？]",  # a word, and between clauses
+}
+WIDENED = 0x130  # the one code point whose lower case has two
+
+Codes = NDArray[np.uint32]
+Numbers = NDArray[np.int64]
+
+
+class Rows(NamedTuple):
+    """The n-grams of texts.
+
+    Attributes:
+        columns: One text's after the other's, int32.
+        ends: Where each text's end, of shape (texts + 1,); the first is 0.
+    """
+
+    columns: NDArray[np.int32]
+    ends: Numbers
+
+
+class Tables(NamedTuple):
+    """What there is to know of each code point: its lower case, and its kind."""
+
+    lower: Codes
+    kinds: NDArray[np.uint8]
+
+
+@cache
+def tables() -> Tables:
+    """Python's view of every code point."""
+    codes = np.arange(CODE_POINTS, dtype=np.uint32)
+    codes[WIDENED] = ord("i")
+    text = codes.tobytes().decode("utf-32-le", "surrogatepass")
+    lower = np.frombuffer(text.lower().encode("utf-32-le", "surrogatepass"), np.uint32)
+    kinds = np.zeros(CODE_POINTS, np.uint8)
+    for kind, pattern in KINDS.items():
+        for found in re.finditer(pattern, text):
+            kinds[found.start() : found.end()] = kind
+    return Tables(lower, kinds)
+
+
+def code_points(texts: Sequence[str]) -> tuple[Codes, Numbers]:
+    """All texts' code points, and where each text's end."""
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    return codes, np.fromiter(accumulate(map(len, texts)), np.int64, len(texts))
+
+
+def in_chunks(rows: Callable[[Sequence[str]], Rows], texts: Sequence[str]) -> Rows:
+    """The rows of any number of texts, some at a time on each processor."""
+    if len(texts) <= CHUNK_TEXTS:
+        return rows(texts)
+    chunks = [texts[start : start + CHUNK_TEXTS] for start in range(0, len(texts), CHUNK_TEXTS)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        parts = list(pool.map(rows, chunks))
+    sizes = np.concatenate([np.diff(part.ends) for part in parts])
+    return Rows(np.concatenate([part.columns for part in parts]), np.concatenate([[0], np.cumsum(sizes)]))
+
+
+@compiled
+def mix(value: np.uint64) -> np.uint64:
+    """Spread every bit over all 64 (the 64-bit finalizer of MurmurHash3, by Austin Appleby)."""
+    value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
+    value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
+    return value ^ (value >> np.uint64(33))
+
+
+@compiled
+def is_new(column: np.int32, seen: NDArray[np.int32], mask: np.uint64) -> bool:
+    """Put a column into a hash table (open addressing; 0 is free) if it is not there."""
+    place = (np.uint64(column) * np.uint64(0x9E3779B1) >> np.uint64(9)) & mask
+    while seen[place] != 0:
+        if seen[place] == column + 1:
+            return False
+        place = (place + np.uint64(1)) & mask
+    seen[place] = column + 1
+    return True
+
+
+@compiled
+def cleared(seen: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """An empty hash table for so many columns, this one if it is large enough; its length is a power of 2."""
+    size = 1024
+    while size < 2 * count:
+        size *= 2
+    if size > len(seen):
+        return np.zeros(size, np.int32)
+    seen[:size] = 0
+    return seen[:size]

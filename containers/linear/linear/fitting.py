@@ -1,0 +1,141 @@
+"""Fits the classifier: support vector machines on n-grams weighted by naive Bayes.
+
+Each n-gram is weighted by the logarithm of the ratio of its frequency in one label's texts to that in the
+others' (Wang and Manning, Baselines and Bigrams: Simple, Good Sentiment and Topic Classification, ACL 2012).
+A second model weighs it by its inverse document frequency. The models of all views, all linear, are added up.
+"""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from linear.vocabulary import Known, tally_labels
+from numpy.typing import NDArray
+from linear.solver import MODELS, Floats, Numbers, Singles, score, solve
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """How much of a view's models there is in the sum of all.
+
+    Attributes:
+        ratio: Of that weighted by log-count ratio, from 0 to 1.
+        idf: Of that weighted by inverse document frequency, from 0 to 1.
+    """
+
+    ratio: float
+    idf: float
+
+
+@dataclass(frozen=True, slots=True)
+class Solver:
+    """How a support vector machine is fitted; see solver.descend."""
+
+    smoothing: float
+    cost: float
+    epochs: int
+    tolerance: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A sum of models.
+
+    Attributes:
+        weights: Of each view, of shape (n-grams, scores); two labels share one score, more have one each.
+        intercepts: Of shape (scores,).
+        duals: Of each view and score, of shape (rows, models): where a fit of other rows may start.
+    """
+
+    weights: list[Singles]
+    intercepts: Floats
+    duals: list[list[Floats]]
+
+    def scores(self, views: Sequence[Known]) -> Floats:
+        """The rows' scores, of shape (rows, scores)."""
+        found = (score(known.problem, weights) for known, weights in zip(views, self.weights, strict=True))
+        return np.asarray(sum(found, start=self.intercepts))
+
+
+def fit(
+    views: Sequence[Known],
+    shares: Sequence[Shares],
+    actual: Labels,
+    chosen: Numbers,
+    solver: Solver,
+    start: Fitted | None = None,
+) -> Fitted:
+    """Fit the chosen rows.
+
+    Args:
+        shares: Of each view.
+        actual: Each row's label, as its place among the labels.
+        chosen: Places of rows; every label is among them.
+        start: A fit of other rows, most of them the same: this one is found in a fraction of the time.
+    """
+    labels = int(actual.max()) + 1
+    targets = [1] if labels == 2 else list(range(labels))
+    weights = [np.empty((len(known.columns), len(targets)), np.float32) for known in views]
+    intercepts = np.zeros(len(targets))
+    duals = (
+        [[old.copy() for old in view] for view in start.duals]
+        if start
+        else [[np.zeros((len(actual), MODELS)) for _ in targets] for _ in views]
+    )
+
+    def fit_one(task: tuple[int, int]) -> tuple[Singles, float]:
+        view, place = task
+        return fit_view(
+            views[view], shares[view], actual == targets[place], chosen, solver, duals[view][place]
+        )
+
+    tasks = list(product(range(len(views)), range(len(targets))))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for (view, place), (found, intercept) in zip(tasks, pool.map(fit_one, tasks), strict=True):
+            weights[view][:, place] = found
+            intercepts[place] += intercept
+    return Fitted(weights, intercepts, duals)
+
+
+def fit_view(
+    known: Known,
+    shares: Shares,
+    positive: NDArray[np.bool_],
+    chosen: Numbers,
+    solver: Solver,
+    duals: Floats,
+) -> tuple[Singles, float]:
+    """Fit one label against the others; return each n-gram's weight in the score, and the intercept."""
+    counts = np.zeros((len(known.columns), 2), np.int32)
+    tally_labels(known.problem.features, known.problem.ends, chosen, positive, counts)
+    sizes = np.square(np.stack([log_ratio(counts, solver.smoothing), idf(counts, len(chosen))], axis=1))
+    weights, intercepts, _ = solve(
+        known.problem,
+        chosen,
+        np.where(positive, 1.0, -1.0),
+        sizes,
+        solver.cost,
+        solver.epochs,
+        solver.tolerance,
+        solver.seed,
+        duals,
+    )
+    parts = np.array([shares.ratio, shares.idf])
+    return weights @ parts.astype(np.float32), float(intercepts @ parts)
+
+
+def log_ratio(counts: NDArray[np.int32], smoothing: float) -> Singles:
+    """How much more frequent each n-gram is in the positive texts than in the others."""
+    inside, outside = counts[:, 1] + smoothing, counts[:, 0] + smoothing
+    return np.asarray(np.log(inside / outside * (outside.sum() / inside.sum())), np.float32)
+
+
+def idf(counts: NDArray[np.int32], rows: int) -> Singles:
+    """How few of the texts hold each n-gram."""
+    return np.asarray(np.log((rows + 1) / (counts.sum(axis=1) + 1)), np.float32)

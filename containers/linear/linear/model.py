@@ -1,0 +1,144 @@
+"""The classifier: linear scores of the n-grams that it knows, one label against the others."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from linear.calibration import Floats, probabilities
+from linear.fitting import Fitted
+from linear.vocabulary import Known
+from linear.char_ngrams import Letters
+from numpy.typing import NDArray
+from linear.weight_table import Table, load_table, prune, quantize
+from toolkit.errors import ModelError
+from linear.word_ngrams import Words
+
+FORMAT = 2
+View = Words | Letters  # a way to look at a text
+KINDS: dict[str, type[View]] = {"words": Words, "letters": Letters}
+CHUNK_TEXTS = 5000
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained classifier.
+
+    Attributes:
+        labels: In the order of the probabilities.
+        views: How it looks at a text.
+        tables: What each view's n-grams weigh.
+        intercepts: Of shape (scores,); two labels share one score, more have one each.
+        scale: The factor of scores that makes them log-odds.
+    """
+
+    labels: tuple[str, ...]
+    views: tuple[View, ...]
+    tables: tuple[Table, ...]
+    intercepts: Floats
+    scale: float
+
+    @property
+    def size(self) -> int:
+        """How many weights are not 0."""
+        return sum(table.size for table in self.tables)
+
+    def predict(self, texts: Sequence[str]) -> Floats:
+        """Return the probabilities, of shape (texts, labels)."""
+        if len(texts) <= CHUNK_TEXTS:
+            return probabilities(self.scores(texts), self.scale)
+        chunks = range(0, len(texts), CHUNK_TEXTS)
+        return np.concatenate([self.predict(texts[start : start + CHUNK_TEXTS]) for start in chunks])
+
+    def scores(self, texts: Sequence[str]) -> Floats:
+        """The scores, of shape (texts, scores)."""
+        total = np.zeros((len(texts), len(self.intercepts)))
+        for view, table in zip(self.views, self.tables, strict=True):
+            table.add(view.rows(texts), total)
+        return total + self.intercepts
+
+    def explain(self, texts: Sequence[str], top: int) -> list[list[tuple[str, float]]]:
+        """Return for each text up to `top` of its n-grams and their weights in log-odds, heaviest first.
+
+        A weight is above 0 where the n-gram speaks for the label that `predict` finds most probable, against
+        the other label or the mean of all. Marks tell alike n-grams apart: `…` near the text's end, `not:`
+        after a negation, `_` a word that is passed over.
+        """
+        best = self.predict(texts).argmax(axis=1)
+        return [self._explain(text, int(label), top) for text, label in zip(texts, best, strict=True)]
+
+    def _explain(self, text: str, label: int, top: int) -> list[tuple[str, float]]:
+        found: list[tuple[str, float]] = []
+        for view, table in zip(self.views, self.tables, strict=True):
+            ngrams = view.ngrams(text)
+            weights = table.weights(np.array([column for column, _ in ngrams], np.int32))
+            if len(self.labels) == 2:
+                speaking = weights[:, 0] if label else -weights[:, 0]
+            else:
+                speaking = weights[:, label] - weights.mean(axis=1)
+            speaking = speaking * self.scale / np.sqrt(max(1, len(ngrams)))
+            found += (
+                (name, float(weight)) for (_, name), weight in zip(ngrams, speaking, strict=True) if weight
+            )
+        return sorted(found, key=lambda pair: -abs(pair[1]))[:top]
+
+    def save(self, folder: Path) -> None:
+        """Write weights.npz and model.json; neither can hold code, as a pickle can."""
+        folder.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, NDArray[np.generic]] = {}
+        for place, table in enumerate(self.tables):
+            arrays |= {f"{place}.{name}": array for name, array in table.arrays().items()}
+        np.savez_compressed(folder / "weights.npz", allow_pickle=False, **arrays)
+        kinds = {kind: name for name, kind in KINDS.items()}
+        content = {
+            "format": FORMAT,
+            "labels": self.labels,
+            "views": [{"kind": kinds[type(view)], **asdict(view)} for view in self.views],
+            "intercepts": self.intercepts.tolist(),
+            "scale": self.scale,
+        }
+        (folder / "model.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+
+
+def assemble(
+    labels: Sequence[str], views: Sequence[View], known: Sequence[Known], fitted: Fitted, scale: float
+) -> Model:
+    """A model as it is saved: its weights rounded, the least of them left out."""
+    columns = [one.columns for one in known]
+    weights = prune(fitted.weights, [view.bits for view in views])
+    tables = tuple(
+        quantize(named, kept, view.bits) for named, kept, view in zip(columns, weights, views, strict=True)
+    )
+    return Model(tuple(labels), tuple(views), tables, fitted.intercepts, scale)
+
+
+def load(folder: Path) -> Model:
+    """Read what `Model.save` wrote.
+
+    Raises:
+        ModelError: The files are missing or damaged, or of another version.
+    """
+    try:
+        content = json.loads((folder / "model.json").read_text("utf-8"))
+        if content["format"] != FORMAT:
+            raise ModelError(
+                f"the model has format {content['format']}, this image reads {FORMAT}; train it anew"
+            )
+        views = tuple(KINDS[view.pop("kind")](**view) for view in content["views"])
+        intercepts = np.array(content["intercepts"], np.float64)
+        with np.load(folder / "weights.npz", allow_pickle=False) as arrays:
+            tables = tuple(
+                load_table(
+                    {name: arrays[f"{place}.{name}"] for name in ("gaps", "jumps", "codes", "peak")},
+                    len(intercepts),
+                    view.bits,
+                )
+                for place, view in enumerate(views)
+            )
+        model = Model(tuple(content["labels"]), views, tables, intercepts, float(content["scale"]))
+        model.predict([""])  # so that the first request finds the functions compiled
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile) as error:
+        raise ModelError(f"there is no readable model in {folder}: {error!r}") from error
+    return model

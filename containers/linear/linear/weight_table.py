@@ -1,0 +1,160 @@
+"""What n-grams weigh: a byte for each weight, on disk and in memory.
+
+A byte holds the sign and the square root of a weight, so that small weights are as exact, in proportion, as
+large ones. On disk stand the places of the weights that are not 0, as the gaps between them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from linear.compiled import compiled
+from linear.features import Rows
+from numpy.typing import NDArray
+from linear.solver import Floats, Singles
+
+MODEL_BYTES = 9_500_000  # at most, before compression
+LEVELS = 127
+JUMP = 255  # stands in gaps for a larger gap, which the next of jumps tells
+Bytes = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One view's weights.
+
+    Attributes:
+        columns: The n-grams that weigh anything, ascending.
+        codes: Their weights as bytes, of shape (columns, scores).
+        peak: The largest weight.
+        bits: N-grams are hashed to 2 to the power of this many columns.
+    """
+
+    columns: NDArray[np.int32]
+    codes: Bytes
+    peak: float
+    bits: int
+
+    @cached_property
+    def size(self) -> int:
+        """How many weights are not 0."""
+        return int(np.count_nonzero(self.codes))
+
+    @cached_property
+    def levels(self) -> Singles:
+        """The weight that each byte stands for, of shape (256,)."""
+        roots = np.arange(256, dtype=np.uint8).view(np.int8).astype(np.float64) / LEVELS
+        return (np.sign(roots) * roots**2 * self.peak).astype(np.float32)
+
+    @cached_property
+    def lookup(self) -> tuple[NDArray[np.int32], Bytes]:
+        """Each hash's place among the columns, and the codes with a row of 0 before them."""
+        places = np.zeros(1 << self.bits, np.int32)
+        places[self.columns] = np.arange(1, len(self.columns) + 1, dtype=np.int32)
+        return places, np.vstack([np.zeros((1, self.codes.shape[1]), np.int8), self.codes])
+
+    @cached_property
+    def dense(self) -> Bytes:
+        """The codes of all hashes, where there is one score: one access less for each n-gram."""
+        codes = np.zeros(1 << self.bits, np.int8)
+        codes[self.columns] = self.codes[:, 0]
+        return codes
+
+    def add(self, rows: Rows, total: Floats) -> None:
+        """Add each row's scores to `total`, of shape (rows, scores)."""
+        if total.shape[1] == 1:
+            add_one(rows.columns, rows.ends, self.dense, self.levels, total)
+        else:
+            add_many(rows.columns, rows.ends, *self.lookup, self.levels, total)
+
+    def weights(self, columns: NDArray[np.int32]) -> Singles:
+        """The weights of n-grams, of shape (columns, scores)."""
+        places, codes = self.lookup
+        return self.levels[codes[places[columns]].view(np.uint8)]
+
+    def arrays(self) -> dict[str, NDArray[np.generic]]:
+        """What `load_table` reads."""
+        rows, scores = np.nonzero(self.codes)
+        gaps, jumps = gaps_of(self.columns[rows].astype(np.int64) * self.codes.shape[1] + scores)
+        return {
+            "gaps": gaps,
+            "jumps": jumps,
+            "codes": self.codes[rows, scores],
+            "peak": np.array(self.peak, np.float32),
+        }
+
+
+def load_table(arrays: Mapping[str, NDArray[np.generic]], scores: int, bits: int) -> Table:
+    """Read what `Table.arrays` gave."""
+    steps = arrays["gaps"].astype(np.int64)
+    steps[steps == JUMP] = arrays["jumps"]
+    named, places = np.divmod(np.cumsum(steps) - 1, scores)
+    columns, rows = np.unique(named, return_inverse=True)
+    codes = np.zeros((len(columns), scores), np.int8)
+    codes[rows, places] = arrays["codes"]
+    return Table(columns.astype(np.int32), codes, float(arrays["peak"]), bits)
+
+
+def quantize(columns: NDArray[np.int32], weights: Singles, bits: int) -> Table:
+    """Round each weight to a byte."""
+    peak = np.float32(np.abs(weights).max(initial=0)) or np.float32(1)
+    codes = np.rint(np.sign(weights) * np.sqrt(np.abs(weights) / peak) * LEVELS).astype(np.int8)
+    kept = np.flatnonzero(codes.any(axis=1))
+    kept = kept[np.argsort(columns[kept])]
+    return Table(columns[kept], codes[kept], float(peak), bits)
+
+
+def prune(weights: Sequence[Singles], bits: Sequence[int]) -> list[Singles]:
+    """Put 0 for the smallest weights, as few as make the model's file small enough."""
+    sizes = np.concatenate([np.abs(one).ravel() for one in weights])
+    spaces = [(1 << width) * one.shape[1] for width, one in zip(bits, weights, strict=True)]
+    nonzero = int(np.count_nonzero(sizes))
+    count = min(nonzero, MODEL_BYTES // 2)
+    # With gaps distributed geometrically, so many are long, of four bytes more.
+    while count and count * (2 + 4 * np.exp(-JUMP * count / sum(spaces))) > MODEL_BYTES:
+        count = int(count * 0.98)
+    if count == nonzero:
+        return list(weights)
+    least = np.partition(sizes, len(sizes) - count)[len(sizes) - count]
+    return [np.where(np.abs(one) >= least, one, np.float32(0)) for one in weights]
+
+
+def gaps_of(places: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+    """Ascending places as gaps of a byte, and those that a byte does not hold; the first begins at -1."""
+    steps = np.diff(places, prepend=-1)
+    long = steps >= JUMP
+    return np.where(long, JUMP, steps).astype(np.uint8), steps[long].astype(np.uint32)
+
+
+@compiled
+def add_one(
+    columns: NDArray[np.int32], ends: NDArray[np.int64], codes: Bytes, levels: Singles, total: Floats
+) -> None:
+    """Add each row's score."""
+    for row in range(len(total)):
+        score = 0.0
+        for k in range(ends[row], ends[row + 1]):
+            score += levels[np.uint8(codes[columns[k]])]
+        total[row, 0] += score / np.sqrt(max(1, ends[row + 1] - ends[row]))
+
+
+@compiled
+def add_many(
+    columns: NDArray[np.int32],
+    ends: NDArray[np.int64],
+    places: NDArray[np.int32],
+    codes: Bytes,
+    levels: Singles,
+    total: Floats,
+) -> None:
+    """Add each row's scores."""
+    scores = np.empty(total.shape[1])
+    for row in range(len(total)):
+        scores[:] = 0.0
+        for k in range(ends[row], ends[row + 1]):
+            place = places[columns[k]]
+            if place:
+                for label in range(len(scores)):
+                    scores[label] += levels[np.uint8(codes[place, label])]
+        total[row] += scores / np.sqrt(max(1, ends[row + 1] - ends[row]))

@@ -1,0 +1,223 @@
+"""N-grams of words: runs, bigrams that skip words, words near a text's end, words after a negation."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+from linear.compiled import compiled
+from linear.features import (
+    ALONE,
+    JOINER,
+    SIGN,
+    STOP,
+    WORD,
+    Codes,
+    Numbers,
+    Rows,
+    cleared,
+    code_points,
+    in_chunks,
+    is_new,
+    mix,
+    tables,
+)
+from numpy.typing import NDArray
+
+PLAIN, ENDING, NEGATED = range(3)
+MARKED = 2  # the longest run of words that counts a second time
+NEGATORS = re.findall(
+    r"\S+",
+    "not no never nor neither none nothing nobody nowhere cannot without hardly barely ain't aren't can't "
+    "couldn't didn't doesn't don't hadn't hasn't haven't isn't mightn't mustn't needn't shouldn't wasn't "
+    "weren't won't wouldn't",
+)
+FNV_START, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+APOSTROPHE = np.uint64(ord("'"))
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is looked for.
+
+    Attributes:
+        longest: Runs of up to so many words.
+        skipped: Bigrams with up to so many words between.
+        ending: The last so many words, and pairs of them, count a second time, as such.
+        negation: Up to so many words of a clause after a negation (English), and the pairs that begin with
+            one, count a second time, as such.
+        bits: N-grams are hashed to 2 to the power of this many columns.
+    """
+
+    longest: int
+    skipped: int
+    ending: int
+    negation: int
+    bits: int
+
+    @cached_property
+    def pieces(self) -> Numbers:
+        """What is taken at each word: how many words, how far apart, which mark; of shape (pieces, 3)."""
+        runs = [(length, 1, PLAIN) for length in range(1, self.longest + 1)]
+        skips = [(2, 2 + skipped, PLAIN) for skipped in range(self.skipped)]
+        marks = [ENDING] * (self.ending > 0) + [NEGATED] * (self.negation > 0)
+        marked = [(length, 1, mark) for mark in marks for length in range(1, min(MARKED, self.longest) + 1)]
+        return np.array(runs + skips + marked, np.int64)
+
+    def rows(self, texts: Sequence[str]) -> Rows:
+        """The texts' n-grams."""
+        return in_chunks(lambda chunk: self._look(chunk, False)[0], texts)
+
+    def ngrams(self, text: str) -> list[tuple[int, str]]:
+        """The columns of a text's n-grams, and how each reads."""
+        rows, origins, spans = self._look([text], True)
+        return [
+            (column, self._read(text, spans, *divmod(origin, len(spans))))
+            for column, origin in zip(rows.columns.tolist(), origins.tolist(), strict=True)
+        ]
+
+    def _look(self, texts: Sequence[str], named: bool) -> tuple[Rows, Numbers, NDArray[np.int32]]:
+        """The n-grams; if `named`, also each one's piece and word (as one number), and where words stand."""
+        codes, text_ends = code_points(texts)
+        hashes, spans = np.empty(len(codes), np.uint64), np.empty((len(codes), 2), np.int32)
+        first, ends = np.empty(len(codes), np.bool_), np.empty(len(texts), np.int64)
+        count = tokenize(codes, text_ends, *tables(), hashes, first, spans, ends)
+        negated = np.zeros(count, np.bool_)
+        if self.negation:
+            negate(hashes, first, ends, negators(), self.negation, negated)
+        columns = np.empty(count * len(self.pieces), np.int32)
+        origins = np.empty(len(columns) if named else 0, np.int64)
+        row_ends = np.zeros(len(texts) + 1, np.int64)
+        size = combine(
+            hashes[:count], negated, ends, self.pieces, self.ending, self.bits, columns, origins, row_ends
+        )
+        # A copy, as a view would keep all of the array.
+        return Rows(columns[:size].copy(), row_ends), origins[:size], spans[:count]
+
+    def _read(self, text: str, spans: NDArray[np.int32], piece: int, word: int) -> str:
+        length, stride, mark = self.pieces[piece]
+        words = (text[slice(*spans[word + place * stride])].lower() for place in range(length))
+        return ("… " if mark == ENDING else "not: " if mark == NEGATED else "") + (
+            " " if stride == 1 else " _" * (stride - 1) + " "
+        ).join(words)
+
+
+@cache
+def negators() -> NDArray[np.uint64]:
+    """Their hashes."""
+    codes, text_ends = code_points(NEGATORS)
+    hashes, spans = np.empty(len(codes), np.uint64), np.empty((len(codes), 2), np.int32)
+    first, ends = np.empty(len(codes), np.bool_), np.empty(len(NEGATORS), np.int64)
+    return hashes[: tokenize(codes, text_ends, *tables(), hashes, first, spans, ends)]
+
+
+@compiled
+def tokenize(
+    codes: Codes,
+    text_ends: Numbers,
+    lower: Codes,
+    kinds: NDArray[np.uint8],
+    hashes: NDArray[np.uint64],
+    first: NDArray[np.bool_],
+    spans: NDArray[np.int32],
+    ends: Numbers,
+) -> int:
+    """Write each word's hash (FNV-1a), whether it is a clause's first, and where in its text it stands.
+
+    Returns:
+        How many words there are; `ends` tells where each text's end.
+    """
+    count, i = 0, 0
+    for text in range(len(text_ends)):
+        begin, end, clause = i, text_ends[text], True
+        while i < end:
+            kind = kinds[codes[i]]
+            if kind in (STOP, SIGN):
+                clause = True
+            if kind in (WORD, ALONE, SIGN):
+                value, start, single = FNV_START, i, kind != WORD
+                while i < end:
+                    kind = kinds[codes[i]]
+                    if single or kind == WORD:
+                        value = (value ^ np.uint64(lower[codes[i]])) * FNV_PRIME
+                    elif kind == JOINER and i + 1 < end and kinds[codes[i + 1]] == WORD:
+                        value = (value ^ APOSTROPHE) * FNV_PRIME
+                    else:
+                        break
+                    i += 1
+                    if single:
+                        break
+                hashes[count], first[count] = mix(value), clause
+                spans[count, 0], spans[count, 1] = start - begin, i - begin
+                count += 1
+                clause = kind == SIGN and single
+            else:
+                i += 1
+        ends[text] = count
+    return count
+
+
+@compiled
+def negate(
+    hashes: NDArray[np.uint64],
+    first: NDArray[np.bool_],
+    ends: Numbers,
+    negators: NDArray[np.uint64],
+    window: int,
+    negated: NDArray[np.bool_],
+) -> None:
+    """Mark the words of a clause that follow a negation."""
+    word = 0
+    for end in ends:
+        left = 0
+        while word < end:
+            if first[word]:
+                left = 0
+            negated[word] = left > 0
+            left -= 1
+            for negator in negators:
+                if hashes[word] == negator:
+                    left = window
+            word += 1
+
+
+@compiled
+def combine(
+    hashes: NDArray[np.uint64],
+    negated: NDArray[np.bool_],
+    ends: Numbers,
+    pieces: Numbers,
+    ending: int,
+    bits: int,
+    columns: NDArray[np.int32],
+    origins: Numbers,
+    row_ends: Numbers,
+) -> int:
+    """Write the columns of each text's n-grams, each once; return how many."""
+    shift = np.uint64(64 - bits)
+    seen = np.zeros(1024, np.int32)
+    count, start = 0, 0
+    for text in range(len(ends)):
+        end = ends[text]
+        seen = cleared(seen, (end - start) * len(pieces))
+        mask = np.uint64(len(seen) - 1)
+        for piece in range(len(pieces)):
+            length, stride, mark = pieces[piece]
+            begin = max(start, end - ending) if mark == ENDING else start
+            for word in range(begin, end - (length - 1) * stride):
+                if mark == NEGATED and not negated[word]:
+                    continue
+                value = np.uint64(piece + 1)
+                for place in range(length):
+                    value = value * GOLDEN + hashes[word + place * stride]
+                column = np.int32(mix(value) >> shift)
+                if is_new(column, seen, mask):
+                    columns[count] = column
+                    if len(origins):
+                        origins[count] = piece * len(hashes) + word
+                    count += 1
+        start = end
+        row_ends[text + 1] = count
+    return count

@@ -1,0 +1,87 @@
+"""Places every record in a split: train, validation or test.
+
+A record stands where its `split` says, else where its id's first part does (`test/…`), else where a hash of
+its id does. The hash depends on nothing else, so no other record moves one between train and test.
+"""
+
+import hashlib
+import sqlite3
+
+from processing.errors import DatasetError
+
+from processing.dataset.records import SPLITS
+
+TEST_SHARE = 0.1  # of the records whose split nothing tells
+VALIDATION_SHARE = 0.1  # of the records of train, unless some are given for validation
+LABELS = 100  # more are a sign of a wrong column
+
+Splits = dict[str, dict[str, int]]  # rows by split and label
+
+# `place` is a split's in SPLITS, `first` the least place that a record of the same text has.
+PLACED = """
+CREATE TABLE placed AS
+WITH tested AS (
+  SELECT *, coalesce(given, iif(md5('test ' || record_id) < :test, 'test', 'train')) AS part
+  FROM records
+), validated AS (
+  SELECT *, CASE
+    WHEN part = 'test' THEN 0
+    WHEN part = 'validation' OR md5('validation ' || record_id) < :validation THEN 1
+    ELSE 2 END AS place
+  FROM tested
+)
+SELECT record_id, label, source, start, size, place, min(place) OVER (PARTITION BY digest) AS first
+FROM validated
+"""
+KEPT = "CREATE VIEW kept AS SELECT * FROM placed WHERE place = first"
+
+
+def place(database: sqlite3.Connection) -> None:
+    """Make the table `placed`, each record with its split, and the view `kept`, the dataset's rows."""
+    given = database.execute("SELECT 1 FROM records WHERE given = 'validation' LIMIT 1").fetchone()
+    thresholds = {"test": threshold(TEST_SHARE), "validation": threshold(0 if given else VALIDATION_SHARE)}
+    database.create_function("md5", 1, md5, deterministic=True)
+    database.execute(PLACED, thresholds)
+    database.execute(KEPT)
+
+
+def md5(text: str) -> str:
+    """The hexadecimal digits of a text's hash."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def threshold(share: float) -> str:
+    """The hexadecimal digits below which this share of all hashes begin."""
+    return f"{round(share * 2**32):08x}"
+
+
+def count_rows(database: sqlite3.Connection) -> Splits:
+    """Count the dataset's rows by split and label."""
+    splits: Splits = {name: {} for name in reversed(SPLITS)}
+    counts = "SELECT place, label, count(*) FROM kept GROUP BY place, label ORDER BY label"
+    for number, label, rows in database.execute(counts):
+        splits[SPLITS[number]][label] = rows
+    return splits
+
+
+def check(splits: Splits) -> None:
+    """Refuse a dataset that cannot train and test a model.
+
+    Raises:
+        DatasetError: A split has no row, or the labels are too few, too many or not all in train.
+    """
+    train, test = splits["train"], splits["test"]
+    labels = sorted({label for counts in splits.values() for label in counts})
+    if not train:
+        raise DatasetError("no row is left to train with; add rows of split train")
+    if not test:
+        raise DatasetError("no row is left to test with; add rows of split test")
+    if len(labels) > LABELS:
+        raise DatasetError(f"{len(labels):,} different labels, at most {LABELS}: the wrong column?")
+    if len(labels) == 1:
+        raise DatasetError(f"every row has the label '{labels[0]}'; add rows of another")
+    for label in labels:
+        if label not in train:
+            raise DatasetError(
+                f"no row of split train has the label '{label}'; add some, or delete its others"
+            )

@@ -1,0 +1,193 @@
+"""The data contract as contract.toml declares it, checked when it is read."""
+
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from processing.errors import ContractError
+
+FILE = Path(__file__).parents[2] / "contract.toml"
+FIELDS = ("id", "text", "label", "split")
+NEEDED = ("text", "label")  # a model learns from both
+TYPES = ("string", "integer")
+SPLITS = ("train", "validation", "test")
+LINE_BREAKS = ("refuse", "space")
+
+# Feature Store's quotas: https://docs.aws.amazon.com/sagemaker/latest/dg/feature-store-quotas.html
+RECORD_BYTES = 350 << 10
+IDENTIFIER_BYTES = 2 << 10
+# A record's other parts: the object's key, the event time, and the features' names.
+KEY_BYTES = 1024
+OTHER_BYTES = KEY_BYTES + 24 + sum(map(len, ("record_id", "event_time", "text", "label", "split", "source")))
+UTF8_BYTES = 4  # of a character, at most
+BOUND = 1 << 40  # no bound in this file is meant to be larger
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What one value of a row has to be; an empty `allowed` allows any."""
+
+    name: str
+    required: bool
+    types: frozenset[str]
+    min_length: int
+    max_length: int
+    max_bytes: int
+    allowed: frozenset[str]
+    line_breaks: str
+
+    @property
+    def largest(self) -> int:
+        """Bytes that a value can have."""
+        return max((len(value.encode()) for value in self.allowed), default=self.max_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """The fields of a row by name, and the bounds of a file."""
+
+    fields: Mapping[str, Field]
+    unique: bool
+    max_labels: int
+    max_bad_share: float
+    max_bytes: int
+    max_rows: int
+    max_members: int
+    max_json_depth: int
+
+    @property
+    def required(self) -> list[str]:
+        """The fields that every row needs."""
+        return [name for name, field in self.fields.items() if field.required]
+
+
+def load(file: Path = FILE) -> Contract:
+    """Read a contract.
+
+    Raises:
+        ContractError: It cannot be read, or asks for what no feature store holds; names the setting.
+    """
+    try:
+        root = Table(file.name, "", tomllib.loads(file.read_text("utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ContractError(f"{file.name}: {error}") from error
+    fields, files = root.table("fields"), root.table("files")
+    tables = {name: fields.table(name) for name in FIELDS}
+    contract = Contract(
+        unique=tables["id"].boolean("unique"),
+        max_labels=tables["label"].integer("max_different", 2),
+        fields={name: read_field(name, table) for name, table in tables.items()},
+        max_bad_share=files.share("max_bad_share"),
+        max_bytes=files.integer("max_bytes", 1),
+        max_rows=files.integer("max_rows", 1),
+        max_members=files.integer("max_members", 1),
+        max_json_depth=files.integer("max_json_depth", 1, 500),  # Python's parser goes no deeper
+    )
+    for table in (*tables.values(), fields, files, root):
+        table.refuse_others()
+    check_size(file.name, contract)
+    return contract
+
+
+def read_field(name: str, table: "Table") -> Field:
+    """One field's part of the contract."""
+    required = table.boolean("required")
+    if name in NEEDED and not required:
+        raise table.error("required", f"has to be true: a model learns from {' and '.join(NEEDED)}")
+    most = IDENTIFIER_BYTES if name == "id" else RECORD_BYTES
+    min_length = table.integer("min_length", 1, default=1)
+    max_length = table.integer("max_length", min_length, default=most)
+    splits = SPLITS if name == "split" else ()
+    return Field(
+        name=name,
+        required=required,
+        types=frozenset(table.names("types", TYPES, default=TYPES)),
+        min_length=min_length,
+        max_length=max_length,
+        max_bytes=table.integer("max_bytes", 1, most, default=min(most, max_length * UTF8_BYTES)),
+        allowed=frozenset(table.names("allowed", splits, default=splits) or splits),
+        line_breaks=table.choice("line_breaks", LINE_BREAKS, default="refuse"),
+    )
+
+
+def check_size(where: str, contract: Contract) -> None:
+    """Refuse a contract under which a record could be larger than a feature store takes."""
+    largest = OTHER_BYTES + sum(field.largest for field in contract.fields.values())
+    if largest > RECORD_BYTES:
+        raise ContractError(
+            f"{where}: a record could have {largest:,} bytes; a feature store's holds {RECORD_BYTES:,}: "
+            f"lower fields.text.max_bytes by {largest - RECORD_BYTES:,}"
+        )
+
+
+class Table:
+    """A table of the file, whose settings are asked for one by one."""
+
+    def __init__(self, file: str, path: str, content: dict[str, Any]) -> None:
+        self.file, self.path, self.content = file, path, content
+        self.asked: list[str] = []
+
+    def error(self, name: str, problem: str) -> ContractError:
+        """An error that names the setting."""
+        return ContractError(f"{self.file}: {self.path}{name} {problem}")
+
+    def take(self, name: str, default: object = None) -> Any:
+        """A setting's value."""
+        self.asked.append(name)
+        if name not in self.content and default is None:
+            raise self.error(name, "is missing")
+        return self.content.get(name, default)
+
+    def table(self, name: str) -> "Table":
+        """A table inside this one."""
+        content = self.take(name)
+        if not isinstance(content, dict):
+            raise self.error(name, f"is {content!r}; a table is needed")
+        return Table(self.file, f"{self.path}{name}.", content)
+
+    def boolean(self, name: str) -> bool:
+        """True or false."""
+        value = self.take(name)
+        if not isinstance(value, bool):
+            raise self.error(name, f"is {value!r}; true or false is needed")
+        return value
+
+    def integer(self, name: str, least: int, most: int = BOUND, default: int | None = None) -> int:
+        """A whole number within bounds."""
+        value = self.take(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise self.error(name, f"is {value!r}; a whole number from {least:,} to {most:,} is needed")
+        return value
+
+    def share(self, name: str) -> float:
+        """A number from 0 to 1."""
+        value = self.take(name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
+            raise self.error(name, f"is {value!r}; a number from 0 to 1 is needed")
+        return float(value)
+
+    def choice(self, name: str, known: Collection[str], default: str) -> str:
+        """One of several words."""
+        value = self.take(name, default)
+        if value not in known:
+            raise self.error(name, f"is {value!r}; {' or '.join(known)} is needed")
+        return str(value)
+
+    def names(self, name: str, known: Collection[str], default: Collection[str]) -> list[str]:
+        """A list of strings, of the known ones where there are such."""
+        values = self.take(name, list(default))
+        if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
+            raise self.error(name, f"is {values!r}; a list of strings is needed")
+        if unknown := [value for value in values if known and value not in known]:
+            raise self.error(name, f"holds {unknown[0]!r}; {', '.join(known)} are known")
+        return values
+
+    def refuse_others(self) -> None:
+        """Refuse a setting that nobody asked for: most likely a name that was misspelt."""
+        for name in self.content:
+            if name not in self.asked:
+                meant = get_close_matches(name, self.asked, 1)
+                raise self.error(name, "is unknown" + (f"; did you mean {meant[0]}?" if meant else ""))

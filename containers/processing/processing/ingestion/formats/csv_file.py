@@ -1,0 +1,97 @@
+"""Rows of a CSV file: a header, then a row a record; quoted cells may hold line ends."""
+
+import csv
+from collections.abc import Iterator
+
+from processing.errors import FileError
+
+from processing.ingestion.contract import Contract
+from processing.ingestion.rows import ESCAPED_BYTES, Defect, Record, shown
+
+ROW_BYTES = 8 << 20
+UNCLOSED = "a quote that is not closed?"
+
+
+class Feed:
+    """Lines for csv.reader: undecodable bytes escaped, no row of more than ROW_BYTES."""
+
+    def __init__(self, lines: Iterator[tuple[int, bytes]]) -> None:
+        self.lines = lines
+        self.start = self.bytes = 0  # the row's first line, and its size up to here
+        self.ended = False
+
+    def begin_row(self) -> None:
+        """The next line starts a row."""
+        self.bytes = 0
+
+    def __iter__(self) -> "Feed":
+        return self
+
+    def __next__(self) -> str:
+        line = next(self.lines, None)
+        if line is None:
+            self.ended = True
+            raise StopIteration
+        number, content = line
+        if not self.bytes:
+            self.start = number
+        self.bytes += len(content)
+        if self.bytes > ROW_BYTES:
+            raise FileError(f"line {self.start}: a row of more than {ROW_BYTES:,} bytes ({UNCLOSED})")
+        return content.decode("utf-8", "surrogateescape")
+
+
+def read_csv(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator[Record | Defect]:
+    """Yield each row by column; a row that is not CSV or has not the header's columns as a defect.
+
+    Raises:
+        FileError: The header is not what is needed, or a quote is not closed.
+    """
+    csv.field_size_limit(ROW_BYTES)
+    feed = Feed(lines)
+    reader = csv.reader(feed, strict=True)
+    header: list[str] = []
+    while True:
+        feed.begin_row()
+        try:
+            cells = next(reader, None)
+        except csv.Error as error:
+            if feed.ended:
+                raise FileError(f"line {feed.start}: not CSV: {error} ({UNCLOSED})") from error
+            if not header:
+                raise FileError(f"line {feed.start}: the header is not CSV: {error}") from error
+            yield Defect(feed.start, None, f"not CSV: {error}", "")
+            continue
+        if cells is None:
+            return
+        if not cells or (len(cells) == 1 and not cells[0].strip()):
+            continue
+        if not header:
+            header = check_header(cells, contract)
+        elif len(cells) != len(header):
+            reason = f"{len(cells)} columns where the header has {len(header)}"
+            yield Defect(feed.start, None, reason, shown(",".join(cells)))
+        else:
+            yield Record(feed.start, dict(zip(header, cells, strict=True)))
+
+
+def check_header(cells: list[str], contract: Contract) -> list[str]:
+    """Return the columns' names, among which all needed ones stand once."""
+    names = [cell.strip() for cell in cells]
+    joined = ",".join(names)
+    for character in joined:
+        if ord(character) in ESCAPED_BYTES:
+            raise FileError(f"not UTF-8 text: byte 0x{ord(character) - 0xDC00:02x} in the header")
+    if "\0" in joined:
+        raise FileError("not text: NUL byte in the header")
+    check_columns(names, contract)
+    return names
+
+
+def check_columns(names: list[str], contract: Contract) -> None:
+    """Refuse columns among which a required one is missing or a known one stands twice."""
+    twice = any(names.count(name) > 1 for name in contract.fields)
+    if twice or not set(contract.required) <= set(names):
+        optional = [name for name in contract.fields if name not in contract.required]
+        needed = ",".join(contract.required) + (f"[,{','.join(optional)}]" if optional else "")
+        raise FileError(f"the columns are {shown(','.join(names))}; {needed} are needed, each once")

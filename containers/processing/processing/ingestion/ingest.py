@@ -1,0 +1,127 @@
+"""Ingests the new raw files: reads, sifts by the data contract, writes records, waits for them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from processing.configuration import host, output_uri
+from processing.errors import FileError
+
+from processing.ingestion import contract, feature_store, offline_store
+from processing.ingestion.contract import Contract
+from processing.ingestion.feature_store import RecordWriter, Runtime
+from processing.ingestion.formats.raw_file import read_rows
+from processing.ingestion.offline_store import OfflineStore
+from processing.ingestion.plan import Source, sources
+from processing.ingestion.quarantine import Quarantine
+from processing.ingestion.report import Account, Report, refuse_if_none_is_good
+from processing.ingestion.rows import LINE_BREAK, Defect, Row, check, shown
+from processing.ingestion.settings import Settings
+from processing.ingestion.spool import Spool
+
+if TYPE_CHECKING:
+    from mypy_boto3_athena import AthenaClient
+
+
+def ingest(
+    base: Path,
+    environment: Mapping[str, str] = os.environ,
+    runtime: Runtime | None = None,
+    athena: "AthenaClient | None" = None,
+) -> None:
+    """Read processing/input/{raw,plan}; write records and processing/output/{report,quarantine}.
+
+    Raises:
+        RejectedFilesError: This instance has all new files, and every one is quarantined whole.
+        ProcessingError: The settings, the contract or the plan are wrong, or a service fails.
+    """
+    target, name = base / "processing/output", host(base)
+    with Report(target / f"report/{name}.json") as report:
+        settings, rules = Settings.read(environment), contract.load()
+        source = base / "processing/input"
+        objects, planned = sources(source / "raw", source / "plan/plan.json")
+        print(f"{len(objects):,} new files", flush=True)
+        with (
+            Quarantine(target / f"quarantine/{name}.jsonl", output_uri(base, "quarantine")) as quarantine,
+            RecordWriter(runtime or feature_store.connect(), settings.feature_group, report.effort) as writer,
+        ):
+            for item in objects:
+                take(item, rules, writer, quarantine, report)
+        # Of the files that other instances take, some may be good: `create_dataset` sees all reports.
+        if len(objects) == planned:
+            refuse_if_none_is_good(account.content() for account in report.accounts)
+        client = athena or offline_store.connect()
+        store = OfflineStore(client, settings.database, settings.table, settings.athena_output_uri)
+        store.wait_for(written(report.accounts), settings.timeout_s)
+
+
+def written(accounts: list[Account]) -> dict[tuple[str, str], int]:
+    """How many records there are now, by source and event time."""
+    return {
+        (account.source.key, account.source.event_time): account.ingested
+        for account in accounts
+        if account.ingested
+    }
+
+
+def take(
+    source: Source, rules: Contract, writer: RecordWriter, quarantine: Quarantine, report: Report
+) -> None:
+    """Sift a file's rows and, if few enough are bad, write the good ones."""
+    with Spool(unique=rules.unique) as spool:
+        account = sift(source, rules, spool, quarantine)
+        if account.reason:
+            quarantine.add(source.key, None, Defect(None, None, account.reason, ""))
+        else:
+            writer.write(spool, source.key, source.event_time, account.good)
+    report.accounts.append(account)
+    print(account, flush=True)
+
+
+def sift(source: Source, rules: Contract, spool: Spool, quarantine: Quarantine) -> Account:
+    """Spool the good rows, quarantine the bad ones, count both; tell if the file as a whole is bad."""
+    account = Account(source)
+    labels: set[str] = set()
+    first: Defect | None = None
+    try:
+        if LINE_BREAK.search(source.key):
+            raise FileError("a line break in the object's key; upload it under another")
+        for found in read_rows(source.path, rules):
+            row = check(found, rules) if not isinstance(found, Defect) else found
+            if isinstance(row, Row) and not spool.add(row):
+                row = Defect(found.line, "id", "duplicate id", shown(row.id))
+            if isinstance(row, Row):
+                account.good += 1
+                labels.add(row.label)
+            else:
+                account.bad += 1
+                first = first or row
+                quarantine.add(source.key, account.rows, row)
+            check_bounds(account, labels, rules)
+        check_share(account, first, rules)
+    except FileError as error:
+        account.reason = str(error)
+    return account
+
+
+def check_bounds(account: Account, labels: set[str], rules: Contract) -> None:
+    """Stop at a file that has more rows or labels than any sensible one."""
+    if account.rows > rules.max_rows:
+        raise FileError(f"more than {rules.max_rows:,} rows; split the file")
+    if len(labels) > rules.max_labels and not rules.fields["label"].allowed:
+        raise FileError(f"more than {rules.max_labels:,} different labels: the wrong column?")
+
+
+def check_share(account: Account, first: Defect | None, rules: Contract) -> None:
+    """Refuse a file without rows, with too large a share of bad ones, or without a good one."""
+    if first is None:
+        if not account.rows:
+            raise FileError("no rows under the header")
+        return
+    too_many = account.bad > rules.max_bad_share * account.rows
+    if too_many or not account.good:
+        allowed = f", more than {100 * rules.max_bad_share:g}%" if too_many else ""
+        place = f"line {first.line}: " if first.line else ""
+        share = f"{account.bad:,} of {account.rows:,} rows are bad{allowed}"
+        raise FileError(f"{share}; the first: {place}{first.reason}")

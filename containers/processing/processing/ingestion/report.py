@@ -1,0 +1,117 @@
+"""What became of every row: the report that `ingest` leaves on each instance, however it ends."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from processing.errors import RejectedFilesError
+from processing.outputs import write_json
+
+from processing.ingestion.plan import Source
+
+Verdict = Literal["INGESTED", "QUARANTINED"]
+
+
+@dataclass(slots=True)
+class Account:
+    """One file's rows; every one is either good or bad, so none is lost."""
+
+    source: Source
+    good: int = 0
+    bad: int = 0
+    reason: str | None = None  # for which the file is quarantined whole
+
+    @property
+    def rows(self) -> int:
+        """Rows read."""
+        return self.good + self.bad
+
+    @property
+    def ingested(self) -> int:
+        """Rows that become records."""
+        return 0 if self.reason else self.good
+
+    @property
+    def quarantined(self) -> int:
+        """Rows that do not."""
+        return self.rows - self.ingested
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the file's good rows become records."""
+        return "QUARANTINED" if self.reason else "INGESTED"
+
+    def content(self) -> dict[str, Any]:
+        """The file's entry in the report."""
+        return {
+            "key": self.source.key,
+            "etag": self.source.etag,
+            "eventTime": self.source.event_time,
+            "rows": self.rows,
+            "ingested": self.ingested,
+            "quarantined": self.quarantined,
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+
+    def __str__(self) -> str:
+        counts = f"{self.source.key}: {self.rows:,} rows, {self.ingested:,} ingested"
+        if self.quarantined or self.reason:
+            counts += f", {self.quarantined:,} quarantined"
+        return f"{counts}: {self.reason}" if self.reason else counts
+
+
+@dataclass(slots=True)
+class Effort:
+    """What writing took: records written, calls made, and how many of these were for a second time."""
+
+    records: int = 0
+    calls: int = 0
+    retries: int = 0
+
+
+class Report:
+    """The files that are done with, and the effort; a file is written when the context ends."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.accounts: list[Account] = []
+        self.effort = Effort()
+        self.started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        content = {
+            "files": [account.content() for account in self.accounts],
+            "records": self.effort.records,
+            "calls": self.effort.calls,
+            "retries": self.effort.retries,
+            "seconds": round(time.monotonic() - self.started, 3),
+        }
+        write_json(self.file, content)
+
+
+def read_files(folder: Path) -> list[dict[str, Any]]:
+    """The files that all instances' reports tell of, sorted by key."""
+    reports = [json.loads(file.read_text("utf-8")) for file in folder.rglob("*.json")]
+    return sorted((entry for report in reports for entry in report["files"]), key=itemgetter("key"))
+
+
+def refuse_if_none_is_good(files: Iterable[dict[str, Any]]) -> None:
+    """Refuse reported files of which every one is quarantined whole; no file at all is fine.
+
+    Raises:
+        RejectedFilesError: Names each with its reason.
+    """
+    reasons = [(entry["key"], entry["reason"]) for entry in files]
+    if reasons and all(reason for _, reason in reasons):
+        raise RejectedFilesError(reasons)

@@ -1,0 +1,128 @@
+"""A row on its way from a file to the feature store, and what can be wrong with it."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from processing.ingestion.contract import UTF8_BYTES, Contract, Field
+
+ID_DIGITS = 32  # of the text's SHA-256
+SHOWN_CHARACTERS = 200
+# What `.` does not match in Java: AWS checks a feature's value with the pattern `.*`, so it is one line.
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+INTEGER = re.compile(r"-?[0-9]+")
+ESCAPED_BYTES = range(0xDC80, 0xDD00)  # how `surrogateescape` decodes the bytes 0x80 to 0xff
+
+
+class Record(NamedTuple):
+    """A row as its file gives it; `line` is where it starts, if the file has lines."""
+
+    line: int | None
+    values: Mapping[str, object]
+
+
+class Defect(NamedTuple):
+    """Why a row cannot be ingested; `field` is None where the whole row is at fault."""
+
+    line: int | None
+    field: str | None
+    reason: str
+    value: str
+
+
+class Row(NamedTuple):
+    """A row that keeps the contract; `split` is empty where the file gives none."""
+
+    id: str
+    text: str
+    label: str
+    split: str
+
+
+class BreachError(ValueError):
+    """A value breaks the contract; the message is the reason."""
+
+
+def check(record: Record, contract: Contract) -> Row | Defect:
+    """The row that a record holds, or the first thing that is wrong with it."""
+    values: dict[str, str] = {}
+    for name, field in contract.fields.items():
+        try:
+            values[name] = conform(record.values.get(name), field)
+        except BreachError as breach:
+            return Defect(record.line, name, str(breach), shown(record.values.get(name)))
+    if not values["id"]:
+        values["id"] = hashlib.sha256(values["text"].encode()).hexdigest()[:ID_DIGITS]
+    return Row(**values)
+
+
+def conform(value: object, field: Field) -> str:
+    """A value as the feature store keeps it; empty where there is none and none is needed.
+
+    Raises:
+        BreachError: It breaks the contract.
+    """
+    text = string(value, field)
+    if field.name != "text":
+        text = text.strip()
+    if field.name == "split":
+        text = text.lower()
+    if not text.strip():
+        if field.required:
+            raise BreachError(f"no {field.name}" if value is None else f"empty {field.name}")
+        return ""
+    check_characters(text, field)
+    if LINE_BREAK.search(text):
+        if field.line_breaks == "refuse":
+            raise BreachError(f"a line break in the {field.name}")
+        text = LINE_BREAK.sub(" ", text)
+    check_size(text, field)
+    if field.allowed and text not in field.allowed:
+        raise BreachError(f"unknown {field.name} '{shown(text)}'; use {' or '.join(sorted(field.allowed))}")
+    return text
+
+
+def string(value: object, field: Field) -> str:
+    """A value of one of the field's types, as text."""
+    if value is None:
+        return ""
+    if isinstance(value, int) and not isinstance(value, bool) and "integer" in field.types:
+        return str(value)
+    if isinstance(value, str) and ("string" in field.types or is_integer(value)):
+        return value
+    raise BreachError(f"{field.name} is not of type {' or '.join(sorted(field.types))}")
+
+
+def is_integer(text: str) -> bool:
+    """Whether a cell holds an integer, or nothing; formats without types write both as text."""
+    return not text.strip() or INTEGER.fullmatch(text.strip()) is not None
+
+
+def check_characters(text: str, field: Field) -> None:
+    """Refuse what is no text: bytes that are not UTF-8, half a surrogate pair, NUL."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        code = ord(text[error.start])
+        if code in ESCAPED_BYTES:
+            raise BreachError(f"{field.name} is not UTF-8: byte 0x{code - 0xDC00:02x}") from error
+        raise BreachError(f"{field.name} holds half a surrogate pair") from error
+    if "\0" in text:
+        raise BreachError(f"{field.name} holds a NUL character")
+
+
+def check_size(text: str, field: Field) -> None:
+    """Refuse what is too short or too long."""
+    if len(text.strip()) < field.min_length:
+        raise BreachError(f"{field.name} of {len(text.strip()):,} characters; at least {field.min_length:,}")
+    if len(text) > field.max_length:
+        raise BreachError(f"{field.name} of {len(text):,} characters; at most {field.max_length:,}")
+    if len(text) * UTF8_BYTES > field.max_bytes and (size := len(text.encode())) > field.max_bytes:
+        raise BreachError(f"{field.name} of {size:,} bytes; at most {field.max_bytes:,}")
+
+
+def shown(value: object) -> str:
+    """As much of a value as a report holds; empty where there is none."""
+    text = "" if value is None else str(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"

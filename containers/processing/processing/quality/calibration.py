@@ -1,0 +1,40 @@
+"""Calibration: is an answer given with 90% right nine times in ten?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from processing.quality.predictions import Matrix, Scores
+
+BINS = 20  # of equal width, over all probabilities: 5 points each
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Confidence (the probability of the answered label) against how often the answer is right."""
+
+    rows: Matrix  # of each bin that has any
+    confidence: Matrix  # their mean
+    accuracy: Matrix
+    expected_error: float  # |confidence - accuracy|, weighted by rows (Guo et al., ICML 2017)
+    brier: float  # of the positive label's probability; of more labels, summed over them, so up to 2
+
+
+def calibrate(scores: Scores) -> Calibration:
+    """Group the answers by confidence."""
+    confidence = scores.confidence
+    bins = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
+    rows = np.bincount(bins, minlength=BINS).astype(np.float64)
+    there = rows > 0
+    rows = rows[there]
+    claimed = np.bincount(bins, confidence, BINS)[there] / rows
+    accuracy = np.bincount(bins, scores.right, BINS)[there] / rows
+    error = float(rows @ np.abs(claimed - accuracy) / rows.sum())
+    return Calibration(rows, claimed, accuracy, error, brier(scores))
+
+
+def brier(scores: Scores) -> float:
+    """The mean squared error of the probabilities (Brier, Monthly Weather Review 78, 1950)."""
+    actual = scores.actual[:, None] == np.arange(len(scores.labels))
+    errors = (scores.probabilities - actual) ** 2
+    return float(errors.sum(1).mean() if scores.positive is None else errors[:, scores.positive].mean())

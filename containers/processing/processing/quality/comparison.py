@@ -1,0 +1,151 @@
+"""Compares two models on the same test rows, row by row."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from processing.quality.bootstrap import LEVEL, Estimate, draw_cells, draw_rows, estimate
+from processing.quality.curves import rankings, weighted_auc
+from processing.quality.metrics import multiclass_metrics
+from processing.quality.predictions import Codes, Matrix, Scores
+
+METRIC = "accuracy"  # that the test is about
+TEST = "McNemar exact, one-sided"
+
+
+class Difference(NamedTuple):
+    """A metric of both models; the estimate is of challenger minus champion."""
+
+    challenger: float
+    champion: float
+    difference: Estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Challenger against champion."""
+
+    champion_model: str
+    rows: int
+    challenger_only_right: int
+    champion_only_right: int
+    p_value: float
+    metrics: dict[str, Difference]
+
+    @property
+    def main(self) -> Difference:
+        """The metric that the test is about."""
+        return self.metrics[METRIC]
+
+
+def compare_models(challenger: Scores, champion: Scores, champion_model: str) -> Comparison:
+    """Compare over the same rows and labels; a label that a model does not know has probability 0 there."""
+    only_challenger = int((challenger.right & ~champion.right).sum())
+    only_champion = int((champion.right & ~challenger.right).sum())
+    return Comparison(
+        champion_model,
+        len(challenger.actual),
+        only_challenger,
+        only_champion,
+        mcnemar(only_challenger, only_champion),
+        answer_differences(challenger, champion) | ranking_differences(challenger, champion),
+    )
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """The chance of so many rows that only the challenger gets right, were both models as good.
+
+    The exact test (McNemar, Psychometrika 12, 1947): given the rows on which exactly one model is right,
+    each is the challenger's with probability 1/2, so the p-value is the upper tail of a binomial.
+    """
+    discordant = better + worse
+    return min(
+        math.fsum(math.exp(log_half_binomial(discordant, k)) for k in range(better, discordant + 1)), 1.0
+    )
+
+
+def log_half_binomial(n: int, k: int) -> float:
+    """The logarithm of the probability of k heads in n tosses."""
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2)
+
+
+def answer_differences(challenger: Scores, champion: Scores) -> dict[str, Difference]:
+    """Metrics of the answers, with paired intervals.
+
+    A row is known by its actual label and both answers, so drawing these triples draws rows in pairs.
+    """
+    size = len(challenger.labels)
+    triples = (challenger.actual * size + challenger.predicted) * size + champion.predicted
+    known, counts = np.unique(triples, return_counts=True)
+    cells = known // size, known // size**2 * size + known % size
+    drawn = draw_cells(counts.astype(np.float64), max(len(known), size**2))
+    first, second = (multiclass_metrics(marginal(drawn, cell, size)) for cell in cells)
+    values = multiclass_metrics(challenger.confusion()), multiclass_metrics(champion.confusion())
+    return {
+        name: difference(float(value), float(values[1][name]), first[name] - second[name])
+        for name, value in values[0].items()
+    }
+
+
+def marginal(drawn: Matrix, cells: Codes, size: int) -> Matrix:
+    """One model's confusion matrices, shape (draws, size, size), from draws of what lies in these cells."""
+    order = np.argsort(cells, kind="stable")
+    there, starts = np.unique(cells[order], return_index=True)
+    confusions = np.zeros((len(drawn), size * size))
+    confusions[:, there] = np.add.reduceat(drawn[:, order], starts, axis=1)
+    return confusions.reshape(-1, size, size)
+
+
+def ranking_differences(challenger: Scores, champion: Scores) -> dict[str, Difference]:
+    """The AUC with its paired interval; nothing if the test rows have one label only."""
+    ranked, actual = (rankings(challenger), rankings(champion)), challenger.actual
+    if not ranked[0]:
+        return {}
+    drawn = [
+        weighted_auc(ranked[0], actual, sample) - weighted_auc(ranked[1], actual, sample)
+        for sample in draw_rows(len(actual), 2 * len(ranked[0]))
+    ]
+    name = "weighted_auc" if challenger.positive is None else "auc"
+    first, second = (weighted_auc(each, actual) for each in ranked)
+    return {name: difference(first, second, np.array(drawn))}
+
+
+def difference(challenger: float, champion: float, drawn: Matrix) -> Difference:
+    """Both values and an estimate of how far they lie apart."""
+    return Difference(challenger, champion, estimate(challenger - champion, drawn))
+
+
+def comparison_document(comparison: Comparison) -> dict[str, Any]:
+    """The content of comparison.json."""
+    main = comparison.main
+    return {
+        "metric": METRIC,
+        "rows": comparison.rows,
+        "challenger": main.challenger,
+        "champion": main.champion,
+        "difference": main.difference.value,
+        "confidence_interval": interval(main.difference),
+        "test": TEST,
+        "discordant": {
+            "challenger_only_right": comparison.challenger_only_right,
+            "champion_only_right": comparison.champion_only_right,
+        },
+        "p_value": comparison.p_value,
+        "champion_model": comparison.champion_model,
+        "metrics": {
+            name: {
+                "challenger": metric.challenger,
+                "champion": metric.champion,
+                "difference": metric.difference.value,
+                "confidence_interval": interval(metric.difference),
+            }
+            for name, metric in comparison.metrics.items()
+        },
+    }
+
+
+def interval(figure: Estimate) -> dict[str, float]:
+    """A confidence interval as JSON."""
+    return {"level": LEVEL, "low": figure.low, "high": figure.high}

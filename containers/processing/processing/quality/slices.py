@@ -1,0 +1,67 @@
+"""Slices: accuracy over parts of the test split, so that a good mean hides no bad part."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from processing.quality.predictions import Codes, Scores
+from processing.quality.split import Split
+
+NORMAL_QUANTILE = 1.959964  # of 0.975: two sides of 95%
+NO_SOURCE = "(no source)"
+
+
+class Slice(NamedTuple):
+    """Some of the test rows."""
+
+    by: str
+    name: str
+    rows: int
+    accuracy: float
+    low: float
+    high: float
+
+
+def slices(scores: Scores, split: Split, lengths: Codes) -> list[Slice]:
+    """By quartile of the text's length, by source file, by actual label; the last two, most rows first."""
+    names, codes = quartiles(lengths)
+    sources = [source or NO_SOURCE for source in split.sources]
+    files, file_codes = np.unique(np.array(sources, dtype=object), return_inverse=True)
+    return [
+        *cut("text length", names, codes, scores.right),
+        *sorted(cut("source", list(files), file_codes, scores.right), key=most_rows_first),
+        *sorted(cut("label", scores.labels, scores.actual, scores.right), key=most_rows_first),
+    ]
+
+
+def cut(by: str, names: list[str], codes: Codes, right: NDArray[np.bool_]) -> Iterator[Slice]:
+    """Yield each slice that has rows."""
+    rows = np.bincount(codes, minlength=len(names))
+    hits = np.bincount(codes, right, len(names))
+    for name, count, hit in zip(names, rows.tolist(), hits.tolist(), strict=True):
+        if count:
+            yield Slice(by, name, count, hit / count, *wilson(hit / count, count))
+
+
+def quartiles(lengths: Codes) -> tuple[list[str], Codes]:
+    """The names of four parts of about as many rows, and each row's part; ties stay together."""
+    edges = np.unique(np.quantile(lengths, [0.25, 0.5, 0.75], method="lower"))
+    codes = np.searchsorted(edges, lengths)
+    bounds = [int(lengths.min()) - 1, *edges.tolist(), int(lengths.max())]
+    return [f"{low + 1:,} to {high:,} characters" for low, high in pairwise(bounds)], codes
+
+
+def wilson(share: float, rows: int) -> tuple[float, float]:
+    """A share's 95% interval (Wilson, JASA 22, 1927): sound for few rows and for a share of 0 or 1 too."""
+    square = NORMAL_QUANTILE**2 / rows
+    middle = (share + square / 2) / (1 + square)
+    half = NORMAL_QUANTILE * (share * (1 - share) / rows + square / rows / 4) ** 0.5 / (1 + square)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
+
+
+def most_rows_first(item: Slice) -> tuple[int, str]:
+    """A sort key."""
+    return -item.rows, item.name

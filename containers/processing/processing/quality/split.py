@@ -1,0 +1,94 @@
+"""Reads the test split: its labels, its texts' lengths, a few of its texts. Never all texts at once."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from processing.errors import QualityError
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Split:
+    """The labelled test rows, in the order of their file."""
+
+    places: dict[str, int]  # an id's row
+    labels: list[str]
+    sources: list[str | None]
+
+
+def read_split(folder: Path) -> Split:
+    """Read the rows {"id", "label", "source"}; the source may be missing.
+
+    Raises:
+        QualityError: There is no row, a malformed one, or two of one id.
+    """
+    split = Split({}, [], [])
+    for where, row in read_rows(folder, "label"):
+        if row["id"] in split.places:
+            raise QualityError(f"{where}: a second row with the id '{row['id']}'")
+        source = row.get("source")
+        if source is not None and not isinstance(source, str):
+            raise QualityError(f"{where}: 'source' is no text")
+        split.places[row["id"]] = len(split.labels)
+        split.labels.append(row["label"])
+        split.sources.append(source)
+    if not split.labels:
+        raise QualityError(f"there is no row in {folder.name}")
+    return split
+
+
+def read_lengths(folder: Path, split: Split) -> NDArray[np.intp]:
+    """The characters of each row's text.
+
+    Raises:
+        QualityError: The test rows are not the labelled ones, or one is malformed.
+    """
+    lengths: dict[str, int] = {}
+    for where, row in read_rows(folder, "text"):
+        if row["id"] in lengths:
+            raise QualityError(f"{where}: a second test row with the id '{row['id']}'")
+        lengths[row["id"]] = len(row["text"])
+    require_same(split.places, lengths, "test row")
+    return np.array([lengths[key] for key in split.places])
+
+
+def read_texts(folder: Path, keys: Collection[str]) -> dict[str, str]:
+    """The texts of a few rows by id."""
+    return {row["id"]: row["text"] for _, row in read_rows(folder, "text") if row["id"] in keys}
+
+
+def require_same(expected: Mapping[str, int], other: Iterable[str], noun: str) -> None:
+    """Refuse when a labelled row has no counterpart, or a counterpart no label."""
+    others = set(other)
+    if missing := expected.keys() - others:
+        raise QualityError(f"labels without a {noun}: {len(missing):,}, for example of '{min(missing)}'")
+    if extra := others - expected.keys():
+        raise QualityError(f"{noun}s without a label: {len(extra):,}, for example '{min(extra)}'")
+
+
+def read_rows(folder: Path, column: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield where each JSON Lines row stands, and the row."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.isspace():
+                    where = f"{folder.name}/{path.name}, line {number}"
+                    yield where, parse_row(where, line, column)
+
+
+def parse_row(where: str, line: bytes, column: str) -> dict[str, Any]:
+    """Return a row that has an id and this column, both strings."""
+    try:
+        row = json.loads(line.decode())
+    except (ValueError, RecursionError) as error:
+        raise QualityError(f"{where}: not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise QualityError(f"{where}: not a JSON object")
+    for name in ("id", column):
+        if not isinstance(row.get(name), str):
+            raise QualityError(f"{where}: no '{name}'")
+    return row

@@ -1,0 +1,68 @@
+"""What a training needs to go on where it was interrupted."""
+
+import hashlib
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformer.settings import AS_YOU_LIKE, Settings
+from toolkit.errors import ContainerError
+from toolkit.rows import Rows
+
+FILE = "checkpoint.pt"
+
+
+def identity(settings: Settings, rows: Rows, weights: dict[str, torch.Tensor]) -> str:
+    """Tells one training from any other: its settings, its rows, the weights that it starts from."""
+    chosen = {name: value for name, value in asdict(settings).items() if name not in AS_YOU_LIKE}
+    content = hashlib.sha256(repr((sorted(chosen.items()), rows.labels)).encode())
+    for text in rows.texts:
+        content.update(text.encode("utf-8", "surrogatepass") + b"\0")
+    for name, weight in weights.items():
+        content.update(name.encode())
+        content.update(weight.reshape(-1).view(torch.uint8).numpy())
+    return content.hexdigest()
+
+
+def save(folder: Path, state: dict[str, Any]) -> None:
+    """Write aside, then rename: a process that is killed leaves the checkpoint before."""
+    aside = folder / f".{FILE}"
+    with aside.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(folder / FILE)
+
+
+def load(folder: Path, wanted: str) -> dict[str, Any] | None:
+    """Read what `save` wrote; None if there is nothing.
+
+    Args:
+        wanted: The training's identity.
+
+    Raises:
+        ContainerError: It cannot be read, or is of another training.
+    """
+    file = folder / FILE
+    if not file.exists():
+        return None
+    advice = f"empty the job's checkpoint folder ({folder}), or name another in CheckpointConfig"
+    try:
+        state: dict[str, Any] = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
+        found = state["identity"]
+    except Exception as error:  # a damaged archive raises nearly anything
+        reason = str(error).partition(". ")[0]  # PyTorch goes on to advise reading it unsafely
+        raise ContainerError(f"the checkpoint {file.name} cannot be read: {reason}; {advice}") from error
+    if found != wanted:
+        raise ContainerError(
+            f"the checkpoint {file.name} is of a training with other rows, hyperparameters or base model; "
+            f"{advice}"
+        )
+    return state
+
+
+def remove(folder: Path) -> None:
+    """Forget what `save` wrote."""
+    (folder / FILE).unlink(missing_ok=True)

@@ -1,0 +1,110 @@
+"""Fine-tunes a base model on a job's rows, and saves it."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from transformer import checkpoint
+from transformer import onnx_graph as graph
+import numpy as np
+from transformer import pretrained
+import torch
+from transformer.encoding import Ints, encode
+from numpy.typing import NDArray
+from transformer.pretrained import Base
+from transformer.settings import Settings
+from toolkit.errors import ContainerError
+from toolkit.job import Job
+from toolkit.rows import Rows, hold_out, known_labels, places
+from transformer.trainer import Split, Trainer
+from transformer.distributed import World
+
+IDENTITY_DIGITS = 8  # hexadecimal: exact in a float64's sum over two million processes
+
+
+def finetune(job: Job, settings: Settings, base: Base, world: World) -> None:
+    """Learn from the channel train; keep the model that does best on the rows held out.
+
+    Those are the channel validation, or, where that is missing or empty, a share of train.
+
+    Raises:
+        ContainerError: The data, the base model or the checkpoint cannot be used.
+    """
+    try:
+        run(job, settings, base, world)
+    except torch.OutOfMemoryError as error:
+        raise ContainerError(
+            f"out of GPU memory: lower tokens_per_pass ({settings.tokens_per_pass}) or max_tokens "
+            f"({settings.max_tokens}), or choose an instance type with more"
+        ) from error
+    except RuntimeError as error:
+        if "deterministic" not in str(error):
+            raise
+        raise ContainerError(
+            f"the base model computes what PyTorch cannot do the same way each time: {error}. "
+            "Choose deterministic=false"
+        ) from error
+
+
+def run(job: Job, settings: Settings, base: Base, world: World) -> None:
+    """Train, go on from a checkpoint or leave one."""
+    if settings.deterministic:
+        make_deterministic()
+    given, validation = job.read("train"), job.read("validation")
+    labels = known_labels(given)
+    rows = Rows(given.texts + validation.texts, given.labels + validation.labels)
+    actual = places(rows, labels)
+    held = np.arange(len(rows)) >= len(given)
+    if not held.any():
+        held = hold_out(actual, settings.validation_fraction, settings.seed)
+    torch.manual_seed(settings.seed)
+    model, tokenizer = pretrained.load(base, labels, settings)
+    identity = checkpoint.identity(settings, rows, model.state_dict())
+    # Before the processes meet to share a model, which fails in its own words.
+    if not world.agree(int(identity[:IDENTITY_DIGITS], 16)):
+        raise ContainerError(
+            "the instances have other rows, hyperparameters or base models than each other; give each all of "
+            "them, with an S3DataDistributionType of FullyReplicated"
+        )
+    train, kept_back = (split(tokenizer, rows.texts, actual, chosen) for chosen in (~held, held))
+    trainer = Trainer(job, settings, world, model, train, kept_back, identity)
+    trainer.log(f"{base}; labels: {', '.join(labels)}; {world.size} process(es) on {world.device.type}")
+    trainer.log(f"{len(train.actual):,} rows to learn from, {len(kept_back.actual):,} held out")
+    trainer.resume()
+    if trainer.run() and world.first:
+        trainer.restore_best()
+        save(job, trainer, tokenizer)
+
+
+def split(tokenizer: Any, texts: Sequence[str], actual: Ints, chosen: NDArray[np.bool_]) -> Split:
+    """The chosen rows, tokenised."""
+    own = [text for text, wanted in zip(texts, chosen, strict=True) if wanted]
+    return Split(encode(tokenizer.backend_tokenizer, own, tokenizer.pad_token_id), actual[chosen])
+
+
+def save(job: Job, trainer: Trainer, tokenizer: Any) -> None:
+    """Write the model as save_pretrained does, and its graph; its checkpoint is of no more use."""
+    trainer.model.config._name_or_path = ""  # of this machine
+    trainer.model.save_pretrained(job.model_dir)
+    tokenizer.save_pretrained(job.model_dir)
+    graph.export(trainer.model, job.model_dir)
+    checkpoint.remove(job.checkpoint_dir)
+    progress = trainer.progress
+    if trainer.best:
+        job.report(
+            "validation",
+            step=progress.best_step,
+            accuracy=progress.best_accuracy,
+            log_loss=progress.best_log_loss,
+        )
+    job.log(f"saved the model of step {progress.best_step or progress.step}")
+
+
+def make_deterministic() -> None:
+    """The same seed, rows and devices give the same model; what has no such kernel is refused.
+
+    To be warned would not do: attention then takes its other kernels even where it has such ones.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False

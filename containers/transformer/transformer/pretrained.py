@@ -1,0 +1,155 @@
+"""The base model: of the channel `pretrained`, else by its name from the Hugging Face hub."""
+
+import json
+import re
+import tarfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from transformer.tokenizer import prepare
+from transformer.settings import Settings
+from toolkit.errors import ModelError
+from toolkit.job import Job
+
+CHANNEL = "pretrained"
+ARCHIVE = "model.tar.gz"
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Where a base model is to be had.
+
+    Attributes:
+        name: A folder, or a name on the hub.
+        revision: The hub's branch, tag or commit; None for a folder.
+    """
+
+    name: str
+    revision: str | None = None
+
+    def __str__(self) -> str:
+        if self.revision is None:
+            return f"the channel {CHANNEL}"
+        return f"the base_model '{self.name}' at revision '{self.revision}'"
+
+
+@contextmanager
+def base_of(job: Job, settings: Settings) -> Iterator[Base]:
+    """The job's base model; what an archive holds is there until the context ends.
+
+    Raises:
+        ModelError: The channel's files are no model, or might hold code.
+    """
+    channel = job.channel(CHANNEL)
+    if not channel.is_dir():
+        if not HUB_NAME.fullmatch(settings.base_model):
+            raise ModelError(
+                f"base_model '{settings.base_model}' is no name on the Hugging Face hub, such as "
+                f"'distilbert/distilbert-base-uncased'; a model of your own comes in the channel {CHANNEL}"
+            )
+        yield Base(settings.base_model, settings.base_model_revision)
+    elif (channel / ARCHIVE).is_file():
+        with TemporaryDirectory() as folder:
+            unpack(channel / ARCHIVE, Path(folder))
+            check(Path(folder))
+            yield Base(folder)
+    else:
+        check(channel)
+        yield Base(str(channel))
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack files and folders; no link, nor a path that leads elsewhere."""
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(folder, filter="data")
+    except (tarfile.TarError, zlib.error, OSError, EOFError) as error:
+        raise ModelError(f"{ARCHIVE} of the channel {CHANNEL} cannot be unpacked: {error}") from error
+
+
+def check(folder: Path) -> None:
+    """Refuse a folder that is no model, or needs code of its own."""
+    names = sorted(path.name for path in folder.iterdir())
+    found = f"the channel {CHANNEL} has {', '.join(names[:10]) or 'no file'}"
+    if "config.json" not in names:
+        raise ModelError(f"{found}, but no config.json; give the folder that save_pretrained writes")
+    if not set(WEIGHTS) & set(names):
+        raise ModelError(
+            f"{found}, but no model.safetensors; other formats can hold code and are not read: "
+            "save the model with save_pretrained(folder, safe_serialization=True)"
+        )
+    if "tokenizer.json" not in names:
+        raise ModelError(f"{found}, but no tokenizer.json; save a fast tokenizer beside the model")
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8"))
+    except ValueError as error:
+        raise ModelError(f"config.json of the channel {CHANNEL} is not JSON: {error}") from error
+    if not isinstance(config, dict) or "model_type" not in config:
+        raise ModelError(f"config.json of the channel {CHANNEL} names no model_type")
+    if "auto_map" in config:
+        raise ModelError(
+            f"config.json of the channel {CHANNEL} wants code of the model's own run (auto_map); "
+            "only architectures of the package transformers are loaded"
+        )
+
+
+def load(base: Base, labels: list[str], settings: Settings) -> tuple[Any, Any]:
+    """Load a model with a head for these labels, and its tokenizer.
+
+    The head is new unless the base model has one for as many labels. Without randomness of its own: seed
+    torch before.
+
+    Raises:
+        ModelError: There is no such model, its weights are not those of its config.json, or its tokenizer
+            is not its own.
+    """
+    # Once HF_HUB_OFFLINE is set where it has to be: the packages read it as they are imported.
+    import torch
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    source: dict[str, Any] = {"trust_remote_code": False, "local_files_only": base.revision is None}
+    if base.revision is not None:
+        source["revision"] = base.revision
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(base.name, **source)
+        model, loaded = transformers.AutoModelForSequenceClassification.from_pretrained(
+            base.name,
+            id2label=dict(enumerate(labels)),
+            label2id={label: place for place, label in enumerate(labels)},
+            dtype=torch.float32,
+            use_safetensors=True,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+            **source,
+        )
+    except MemoryError:
+        raise
+    except Exception as error:  # the libraries in Rust raise Exception itself
+        advice = "" if base.revision is None else f"; without a network give the channel {CHANNEL}"
+        raise ModelError(f"{base} cannot be loaded: {error}{advice}") from error
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise ModelError(f"{base} has no fast tokenizer; choose one that has a tokenizer.json")
+    refuse_new_weights(base, model, loaded)
+    prepare(model, tokenizer, settings, str(base))
+    return model, tokenizer
+
+
+def refuse_new_weights(base: Base, model: Any, loaded: dict[str, Any]) -> None:
+    """The body's weights have to be the base model's, but for a pooler, which pretraining may lack."""
+    missing = {*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])}
+    body = sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}."))
+    lacking = [name for name in body if ".pooler." not in name]
+    if lacking:
+        raise ModelError(
+            f"the weights of {base} are not those of its config.json: {len(lacking)} are missing or "
+            f"of another shape, such as {lacking[0]}"
+        )

@@ -1,0 +1,287 @@
+"""Trains a model: steps, evaluations, checkpoints."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from math import ceil, inf, isfinite
+from time import monotonic
+from typing import Any
+
+from transformer import checkpoint
+import numpy as np
+import torch
+from transformer.batches import by_length, epoch_batches, passes, steps_per_epoch
+from transformer.encoding import Encoded, Ints
+from transformer.settings import Settings
+from toolkit.errors import ContainerError
+from toolkit.job import Job
+from torch.nn.functional import cross_entropy
+from transformer.distributed import World, autocast
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Rows to learn from or to measure with, each label as its place among the labels."""
+
+    encoded: Encoded
+    actual: Ints
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a training is, in numbers that a checkpoint keeps.
+
+    Attributes:
+        step: How many steps are done.
+        best_step: After which the rows held out had the lowest log loss.
+        stale: How many evaluations there were since.
+        due: Whether the evaluation after this step was interrupted.
+    """
+
+    step: int = 0
+    best_step: int = 0
+    best_log_loss: float = inf
+    best_accuracy: float = 0
+    stale: int = 0
+    due: bool = False
+
+
+class Trainer:
+    """A training that can end before it is done, and go on in another process.
+
+    Attributes:
+        identity: What tells this training's checkpoints from any other's.
+        best: The weights after the best step; only the first process has them.
+        since: This process's sums since the last line of the log: loss, rows, rows that were right, tokens.
+    """
+
+    def __init__(
+        self,
+        job: Job,
+        settings: Settings,
+        world: World,
+        model: Any,
+        train: Split,
+        held: Split,
+        identity: str,
+    ) -> None:
+        self.job, self.settings, self.world, self.identity = job, settings, world, identity
+        self.train, self.held = train, held
+        self.model = model.to(world.device)
+        self.shared = world.share(self.model)
+        self.optimizer = torch.optim.AdamW(
+            decayed(self.model, settings.weight_decay), fused=world.device.type == "cuda"
+        )
+        self.epoch_steps = steps_per_epoch(len(train.actual), settings.batch_size)
+        self.steps = self.epoch_steps * settings.epochs
+        self.progress = Progress()
+        self.best: dict[str, torch.Tensor] = {}
+        self.since = torch.zeros(4, dtype=torch.float64, device=world.device)
+        self.told = monotonic()
+
+    def run(self) -> bool:
+        """Train to the end; False if the job was interrupted before, and a checkpoint tells where."""
+        progress, settings = self.progress, self.settings
+        if progress.due and not self.evaluate():
+            return self.leave()
+        for batch in self.remaining_batches():
+            if settings.patience and progress.stale >= settings.patience:
+                self.log(f"no better since step {progress.best_step}: stops after step {progress.step}")
+                break
+            if self.world.any(self.job.interrupted.is_set()):
+                return self.leave()
+            self.learn(batch)
+            if progress.step % settings.log_steps == 0:
+                self.tell()
+            if self.evaluates() and not self.evaluate():
+                return self.leave()
+            if progress.step % settings.checkpoint_steps == 0:
+                self.save()
+        self.tell()
+        return True
+
+    def leave(self) -> bool:
+        """Leave a checkpoint for another process to go on from; False."""
+        self.save()
+        self.log(f"interrupted: saved a checkpoint after step {self.progress.step} of {self.steps}")
+        return False
+
+    def remaining_batches(self) -> Iterator[Ints]:
+        """Those of the steps that are still to do."""
+        epoch, place = divmod(self.progress.step, self.epoch_steps)
+        lengths = self.train.encoded.lengths
+        for number in range(epoch, self.settings.epochs):
+            batches = epoch_batches(lengths, self.settings.batch_size, self.settings.seed, number)
+            yield from batches[place:]
+            place = 0
+
+    def learn(self, batch: Ints) -> None:
+        """Do one step: each process takes its share of the batch, in as many passes as it needs."""
+        world, settings = self.world, self.settings
+        self.reseed()
+        share = batch[world.rank :: world.size]
+        # A process without a row takes part all the same, or the others would wait for its gradients.
+        weight = world.size / len(batch) if len(share) else 0.0
+        parts = list(
+            passes(share if len(share) else batch[:1], self.train.encoded.lengths, settings.tokens_per_pass)
+        )
+        self.shared.train()
+        for number, part in enumerate(parts, 1):
+            with nullcontext() if world.size == 1 or number == len(parts) else self.shared.no_sync():
+                losses, sums = self.losses(self.shared, self.train, part)
+                (losses.sum() * weight).backward()
+            if weight:
+                self.since += sums
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.max_gradient_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.progress.step += 1
+
+    def reseed(self) -> None:
+        """Dropout depends on the step and the process, not on what came before: nothing of it to be saved."""
+        parts = [self.settings.seed, self.progress.step, self.world.rank]
+        torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1)[0]))
+
+    def learning_rate(self) -> float:
+        """It rises to its full height in the first steps, then falls to 0, both in a straight line."""
+        step, rising = self.progress.step, ceil(self.steps * self.settings.warmup_fraction)
+        share = (step + 1) / rising if step < rising else (self.steps - step) / (self.steps - rising)
+        return share * self.settings.learning_rate
+
+    def losses(self, model: Any, split: Split, rows: Ints) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each row's loss, and the sums of loss, rows, rows that were right, tokens."""
+        world = self.world
+        ids, mask = split.encoded.padded(rows)
+        actual, counts = world.put(split.actual[rows]), world.put(np.array([len(rows), mask.sum()]))
+        attended = None if mask.all() else world.put(mask)
+        with autocast(world.device, self.settings.precision):
+            logits = model(input_ids=world.put(ids), attention_mask=attended).logits
+        losses = cross_entropy(logits.float(), actual, reduction="none")
+        right = (logits.argmax(dim=1) == actual).sum()
+        sums = torch.stack([losses.detach().sum(), counts[0], right, counts[1]]).double()
+        return losses, sums
+
+    def tell(self) -> None:
+        """Log how the steps since the last line went."""
+        loss, rows, right, tokens = self.world.sum(self.since)
+        if not rows:
+            return
+        if not isfinite(loss):
+            raise ContainerError(
+                f"the loss is {loss} at step {self.progress.step}; "
+                f"lower learning_rate ({self.settings.learning_rate:g}) or raise warmup_fraction"
+            )
+        if self.world.first:
+            self.job.report(
+                "train",
+                step=self.progress.step,
+                steps=self.steps,
+                loss=loss / rows,
+                accuracy=right / rows,
+                tokens_per_second=round(tokens / (monotonic() - self.told)),
+            )
+        self.since.zero_()
+        self.told = monotonic()
+
+    def evaluates(self) -> bool:
+        """Whether to evaluate after this step: so many times an epoch, evenly spread."""
+        if not len(self.held.actual):
+            return False
+        place, times = self.progress.step % self.epoch_steps, self.settings.evaluations_per_epoch
+        return place == 0 or place * times // self.epoch_steps > (place - 1) * times // self.epoch_steps
+
+    def evaluate(self) -> bool:
+        """Measure on the rows held out; remember the weights if they are the best so far.
+
+        It may take longer than SageMaker waits after SIGTERM. False if it was interrupted: the process that
+        goes on from the checkpoint begins with it.
+        """
+        self.world.wait()
+        started = monotonic()
+        self.shared.eval()
+        encoded, world = self.held.encoded, self.world
+        order = by_length(np.arange(len(self.held.actual)), encoded.lengths)
+        total = torch.zeros(4, dtype=torch.float64, device=world.device)
+        with torch.no_grad():
+            for part in passes(
+                order[world.rank :: world.size], encoded.lengths, self.settings.tokens_per_pass
+            ):
+                if self.job.interrupted.is_set():
+                    break
+                total += self.losses(self.model, self.held, part)[1]
+        self.progress.due = world.any(self.job.interrupted.is_set())
+        if self.progress.due:
+            return False
+        loss, rows, right, _ = world.sum(total)
+        progress, log_loss, accuracy = self.progress, loss / rows, right / rows
+        progress.stale += 1
+        if log_loss < progress.best_log_loss:
+            progress.stale, progress.best_step = 0, progress.step
+            progress.best_log_loss, progress.best_accuracy = log_loss, accuracy
+            if world.first:
+                self.best = {
+                    name: weight.to("cpu", copy=True) for name, weight in self.model.state_dict().items()
+                }
+        if world.first:
+            self.job.report(
+                "validation", step=progress.step, rows=int(rows), accuracy=accuracy, log_loss=log_loss
+            )
+        self.told += monotonic() - started
+        return True
+
+    def save(self) -> None:
+        """Write a checkpoint, from which any number of processes can go on."""
+        since = self.world.sum(self.since)
+        if self.world.first:
+            state = {
+                "identity": self.identity,
+                "progress": asdict(self.progress),
+                "since": since,
+                "best": self.best,
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+            }
+            checkpoint.save(self.job.checkpoint_dir, state)
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one.
+
+        Raises:
+            ContainerError: It is not this training's, or not every instance has it.
+        """
+        state = checkpoint.load(self.job.checkpoint_dir, self.identity)
+        if state is not None:
+            self.progress = Progress(**state["progress"])
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            if self.world.first:
+                self.best = state["best"]
+                self.since += torch.tensor(state["since"], device=self.world.device)
+        step = self.progress.step
+        if not self.world.agree(step):
+            raise ContainerError(
+                "the instances have checkpoints of different steps; empty the checkpoint folder"
+            )
+        if step:
+            self.log(f"goes on after step {step} of {self.steps}")
+
+    def restore_best(self) -> None:
+        """Put the best weights back into the first process's model."""
+        if self.best:
+            self.model.load_state_dict(self.best)
+
+    def log(self, message: str) -> None:
+        """Let the first process tell."""
+        if self.world.first:
+            self.job.log(message)
+
+
+def decayed(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """The weights for the optimizer: biases and norms, which are vectors, do not decay."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    return [
+        {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},
+        {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+    ]
