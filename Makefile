@@ -13,7 +13,7 @@ PYTHON := $(VENV)/bin/python
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
 # Deployed as they are: their modules import their neighbours by name, so mypy looks at each by itself.
-FOLDERS := statemachine pipeline $(sort $(wildcard functions/*)) containers/processing containers/toolkit containers/linear containers/template containers/transformer
+FOLDERS := statemachine pipeline $(sort $(wildcard functions/*))
 LAYER  := /powertools/python/layer
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

@@ -5,7 +5,7 @@ from pathlib import Path
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.types import InferenceRequest, InferenceResponse
-from model import load  # type: ignore[import-not-found]
+from linear.model import load
 
 
 class Linear(MLModel):  # type: ignore[misc]

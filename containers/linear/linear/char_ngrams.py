@@ -4,9 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from linear.compiled import compiled
-from linear.features import OTHER, STOP, Codes, Numbers, Rows, cleared, code_points, in_chunks, is_new, mix, tables
 from numpy.typing import NDArray
+
+from linear.compiled import compiled
+from linear.features import (
+    OTHER,
+    STOP,
+    Codes,
+    Numbers,
+    Rows,
+    cleared,
+    code_points,
+    in_chunks,
+    is_new,
+    mix,
+    tables,
+)
 
 SPACE = np.uint32(ord(" "))
 BASE = np.uint64(0x9E3779B97F4A7C15)

@@ -13,8 +13,9 @@ from itertools import accumulate
 from typing import NamedTuple
 
 import numpy as np
-from linear.compiled import compiled
 from numpy.typing import NDArray
+
+from linear.compiled import compiled
 
 CHUNK_TEXTS = 1000  # bounds the memory of the steps between text and row
 CODE_POINTS = 0x110000

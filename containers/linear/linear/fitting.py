@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from linear.vocabulary import Known, tally_labels
 from numpy.typing import NDArray
+
 from linear.solver import MODELS, Floats, Numbers, Singles, score, solve
+from linear.vocabulary import Known, tally_labels
 
 Labels = NDArray[np.int64]
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
+from toolkit.errors import ModelError
+
 from linear.calibration import Floats, probabilities
+from linear.char_ngrams import Letters
 from linear.fitting import Fitted
 from linear.vocabulary import Known
-from linear.char_ngrams import Letters
-from numpy.typing import NDArray
 from linear.weight_table import Table, load_table, prune, quantize
-from toolkit.errors import ModelError
 from linear.word_ngrams import Words
 
 FORMAT = 2

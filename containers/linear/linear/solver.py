@@ -11,8 +11,9 @@ so those of both lie side by side.
 from typing import NamedTuple
 
 import numpy as np
-from linear.compiled import compiled
 from numpy.typing import NDArray
+
+from linear.compiled import compiled
 
 Floats = NDArray[np.float64]
 Numbers = NDArray[np.int64]

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from linear.calibration import fit_scale, held_out_probabilities, log_loss, probabilities
-from linear.fitting import Fitted, Labels, Shares, Solver, fit
-from linear.hyperparameters import Hyperparameters, parse
-from linear.vocabulary import Known, know
-from linear.char_ngrams import Letters
-from linear.model import View, assemble
 from numpy.typing import NDArray
 from toolkit.errors import TrainingDataError
 from toolkit.job import Job
 from toolkit.rows import hold_out, known_labels, places
+
+from linear.calibration import fit_scale, held_out_probabilities, log_loss, probabilities
+from linear.char_ngrams import Letters
+from linear.fitting import Fitted, Labels, Shares, Solver, fit
+from linear.hyperparameters import Hyperparameters, parse
+from linear.model import View, assemble
+from linear.vocabulary import Known, know
 from linear.word_ngrams import Words
 
 LETTERS_BETWEEN = 2  # the longest run of letters and the shortest

@@ -3,9 +3,10 @@
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
 from linear.compiled import compiled
 from linear.features import Rows
-from numpy.typing import NDArray
 from linear.solver import Numbers, Problem
 
 MANY = 255

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
+
 from linear.compiled import compiled
 from linear.features import Rows
-from numpy.typing import NDArray
 from linear.solver import Floats, Singles
 
 MODEL_BYTES = 9_500_000  # at most, before compression

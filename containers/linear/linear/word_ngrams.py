@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
+from numpy.typing import NDArray
+
 from linear.compiled import compiled
 from linear.features import (
     ALONE,
@@ -23,7 +25,6 @@ from linear.features import (
     mix,
     tables,
 )
-from numpy.typing import NDArray
 
 PLAIN, ENDING, NEGATED = range(3)
 MARKED = 2  # the longest run of words that counts a second time

@@ -10,9 +10,9 @@ from email.utils import formatdate
 from time import time
 
 from toolkit.access_log import AccessLog
+from toolkit.admission import Gate
 from toolkit.application import INVOCATIONS, Application
 from toolkit.connection import Connection
-from toolkit.admission import Gate
 from toolkit.messages import Request, Response
 from toolkit.settings import Settings
 

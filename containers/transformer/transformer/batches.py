@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+
 from transformer.encoding import Ints, aligned
 
 POOL_BATCHES = 50  # rows of about one length are looked for among so many batches

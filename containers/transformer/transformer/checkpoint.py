@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformer.settings import AS_YOU_LIKE, Settings
 from toolkit.errors import ContainerError
 from toolkit.rows import Rows
+
+from transformer.settings import AS_YOU_LIKE, Settings
 
 FILE = "checkpoint.pt"
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from transformer.batches import by_length, passes
-from transformer.encoding import Ints, encode
-from transformer.gpu import usable_gpus
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from toolkit.classifier import Batching
 from toolkit.errors import ContainerError, DeviceError, ModelError
+
+from transformer.batches import by_length, passes
+from transformer.encoding import Ints, encode
+from transformer.gpu import usable_gpus
 
 PASS_TOKENS = 8192  # padded tokens that the model takes at once
 Floats = NDArray[np.float64]
@@ -88,6 +89,7 @@ def on_gpu(folder: Path) -> Logits:
     """The PyTorch model, in bfloat16 where the GPU has it."""
     import torch
     from transformers import AutoModelForSequenceClassification
+
     from transformer.distributed import autocast, device
 
     place = device(0)

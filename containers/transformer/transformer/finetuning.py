@@ -4,20 +4,19 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from transformer import checkpoint
-from transformer import onnx_graph as graph
 import numpy as np
-from transformer import pretrained
 import torch
-from transformer.encoding import Ints, encode
 from numpy.typing import NDArray
-from transformer.pretrained import Base
-from transformer.settings import Settings
 from toolkit.errors import ContainerError
 from toolkit.job import Job
 from toolkit.rows import Rows, hold_out, known_labels, places
-from transformer.trainer import Split, Trainer
+
+from transformer import checkpoint, onnx_graph, pretrained
 from transformer.distributed import World
+from transformer.encoding import Ints, encode
+from transformer.pretrained import Base
+from transformer.settings import Settings
+from transformer.trainer import Split, Trainer
 
 IDENTITY_DIGITS = 8  # hexadecimal: exact in a float64's sum over two million processes
 
@@ -87,7 +86,7 @@ def save(job: Job, trainer: Trainer, tokenizer: Any) -> None:
     trainer.model.config._name_or_path = ""  # of this machine
     trainer.model.save_pretrained(job.model_dir)
     tokenizer.save_pretrained(job.model_dir)
-    graph.export(trainer.model, job.model_dir)
+    onnx_graph.export(trainer.model, job.model_dir)
     checkpoint.remove(job.checkpoint_dir)
     progress = trainer.progress
     if trainer.best:

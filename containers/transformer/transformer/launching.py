@@ -11,11 +11,12 @@ from types import FrameType
 from typing import Any
 from zlib import crc32
 
-from transformer.pretrained import CHANNEL, Base, base_of
-from transformer.settings import Settings
 from toolkit.errors import ContainerError
 from toolkit.hyperparameters import parse
 from toolkit.job import Job
+
+from transformer.pretrained import CHANNEL, Base, base_of
+from transformer.settings import Settings
 
 PORTS = range(20_000, 30_000)  # below those that systems give to clients
 PASS_ON_SECONDS = 0.1
@@ -32,9 +33,9 @@ def launch(job: Job) -> None:
     if job.channel(CHANNEL).is_dir():
         os.environ["HF_HUB_OFFLINE"] = "1"
     # Not above: what is imported here reads the variable, and the settings' errors need not wait for it.
+    from transformer.distributed import joined
     from transformer.finetuning import finetune
     from transformer.gpu import usable_gpus
-    from transformer.distributed import joined
 
     gpus = usable_gpus()
     processes = settings.processes or gpus or 1
@@ -50,10 +51,11 @@ def launch(job: Job) -> None:
 
 def torchrun(job: Job, base: Base, processes: int) -> None:
     """Start this instance's processes, wait for them, and pass on what interrupts this one."""
-    from transformer.rendezvous import Meeting
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous import rendezvous_handler_registry
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    from transformer.rendezvous import Meeting
 
     hosts = sorted(job.resources.hosts)
     if len(hosts) == 1:  # by the host's name gloo might find an address that others reach, or none
@@ -119,8 +121,8 @@ def pass_on(interrupted: threading.Event) -> None:
 
 def work(folder: Path, base: Base) -> None:
     """One of the processes."""
-    from transformer.finetuning import finetune
     from transformer.distributed import joined
+    from transformer.finetuning import finetune
 
     job = Job(folder)
 

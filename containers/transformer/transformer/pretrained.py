@@ -11,10 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from transformer.tokenizer import prepare
-from transformer.settings import Settings
 from toolkit.errors import ModelError
 from toolkit.job import Job
+
+from transformer.settings import Settings
+from transformer.tokenizer import prepare
 
 CHANNEL = "pretrained"
 ARCHIVE = "model.tar.gz"

@@ -3,9 +3,10 @@
 import sys
 from typing import Any
 
+from toolkit.errors import ModelError
+
 from transformer.encoding import ALIGNED_TOKENS
 from transformer.settings import Settings
-from toolkit.errors import ModelError
 
 
 def prepare(model: Any, tokenizer: Any, settings: Settings, origin: str) -> None:

@@ -7,16 +7,17 @@ from math import ceil, inf, isfinite
 from time import monotonic
 from typing import Any
 
-from transformer import checkpoint
 import numpy as np
 import torch
-from transformer.batches import by_length, epoch_batches, passes, steps_per_epoch
-from transformer.encoding import Encoded, Ints
-from transformer.settings import Settings
 from toolkit.errors import ContainerError
 from toolkit.job import Job
 from torch.nn.functional import cross_entropy
+
+from transformer import checkpoint
+from transformer.batches import by_length, epoch_batches, passes, steps_per_epoch
 from transformer.distributed import World, autocast
+from transformer.encoding import Encoded, Ints
+from transformer.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 from processing.configuration import athena_query
+from processing.dataset.records import SPLITS, Records, open_records, verify
+from processing.dataset.splits import check, count_rows, place
 from processing.errors import SettingsError
 from processing.ingestion.plan import EVENT_TIME
 from processing.ingestion.report import read_files, refuse_if_none_is_good
 from processing.outputs import write_json
-
-from processing.dataset.records import SPLITS, Records, open_records, verify
-from processing.dataset.splits import check, count_rows, place
 
 PARQUET = b"PAR1"  # told by content: Athena's files have no suffix
 ROWS = "SELECT place, start, size FROM kept ORDER BY record_id"

@@ -7,9 +7,8 @@ its id does. The hash depends on nothing else, so no other record moves one betw
 import hashlib
 import sqlite3
 
-from processing.errors import DatasetError
-
 from processing.dataset.records import SPLITS
+from processing.errors import DatasetError
 
 TEST_SHARE = 0.1  # of the records whose split nothing tells
 VALIDATION_SHARE = 0.1  # of the records of train, unless some are given for validation

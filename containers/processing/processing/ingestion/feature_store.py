@@ -11,8 +11,8 @@ from typing import Any, Protocol, Self, cast
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
-from processing.errors import RecordError
 
+from processing.errors import RecordError
 from processing.ingestion.report import Effort
 from processing.ingestion.rows import Row
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from processing.configuration import host, output_uri
 from processing.errors import FileError
-
 from processing.ingestion import contract, feature_store, offline_store
 from processing.ingestion.contract import Contract
 from processing.ingestion.feature_store import RecordWriter, Runtime

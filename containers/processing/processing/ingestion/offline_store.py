@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
+
 from processing.errors import VisibilityError
 
 if TYPE_CHECKING:

@@ -10,9 +10,8 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from processing.errors import RejectedFilesError
-from processing.outputs import write_json
-
 from processing.ingestion.plan import Source
+from processing.outputs import write_json
 
 Verdict = Literal["INGESTED", "QUARANTINED"]
 

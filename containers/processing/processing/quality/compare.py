@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from processing.outputs import write_json, write_text
-
 from processing.quality.assessment import assess
 from processing.quality.comparison import compare_models, comparison_document
 from processing.quality.dataset_summary import read_summary

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from processing.outputs import write_json, write_lines, write_text
-
 from processing.quality.assessment import assess
 from processing.quality.dataset_summary import read_summary
 from processing.quality.mistakes import most_confident, with_texts

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from processing.errors import QualityError
 from numpy.typing import NDArray
 
+from processing.errors import QualityError
 from processing.quality.split import Split, read_rows, require_same
 
 Matrix = NDArray[np.float64]

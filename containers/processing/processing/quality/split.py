@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from processing.errors import QualityError
 from numpy.typing import NDArray
+
+from processing.errors import QualityError
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from tarfile import AREGTYPE, DIRTYPE, GNUTYPE_LONGLINK, GNUTYPE_LONGNAME, REGTY
 from typing import BinaryIO
 
 from processing.errors import FileError
-
 from processing.ingestion.contract import Contract
 from processing.ingestion.rows import Defect, Record
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import zstandard
+
 from processing.errors import FileError
 
 GZIP_MAGIC = b"\x1f\x8b"

@@ -4,7 +4,6 @@ import csv
 from collections.abc import Iterator
 
 from processing.errors import FileError
-
 from processing.ingestion.contract import Contract
 from processing.ingestion.rows import ESCAPED_BYTES, Defect, Record, shown
 

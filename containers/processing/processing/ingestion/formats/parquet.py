@@ -5,9 +5,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
+
 from processing.database import Database, open_database, read_rows
 from processing.errors import FileError
-
 from processing.ingestion.contract import Contract, Field
 from processing.ingestion.formats.csv_file import check_columns
 from processing.ingestion.rows import Record

@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from processing.errors import FileError
-
 from processing.ingestion.contract import Contract
 from processing.ingestion.formats.aclimdb import is_tar, read_archive
 from processing.ingestion.formats.compression import is_compressed, open_decompressed

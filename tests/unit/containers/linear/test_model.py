@@ -1,0 +1,172 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from linear import calibration, model, weight_table
+from linear.word_ngrams import Words
+from toolkit.errors import ModelError
+
+BITS = 16
+
+
+def made(weights: dict[str, list[float]], labels: tuple[str, ...]) -> Any:
+    """A model of words with these weights."""
+    view = Words(2, 0, 0, 0, BITS)
+    columns = np.array(
+        [{name: column for column, name in view.ngrams(word)}[word] for word in weights], np.int32
+    )
+    table = weight_table.quantize(columns, np.array(list(weights.values()), np.float32), BITS)
+    intercepts = np.full(len(next(iter(weights.values()))), 0.5)
+    return model.Model(labels, (view,), (table,), intercepts, 2.0)
+
+
+@pytest.fixture
+def two() -> Any:
+    return made({"bad": [-3.0], "good": [2.0], "very good": [1.0]}, ("neg", "pos"))
+
+
+@pytest.fixture
+def three() -> Any:
+    return made({"red": [3.0, -1.0, -1.0], "blue": [-1.0, 3.0, 0.0]}, ("r", "b", "o"))
+
+
+def test_two_labels_share_a_score(two: Any) -> None:
+    texts = ["very good", "bad", "", "unknown words only"]
+    scores = [0.5 + (2 + 1) / 3**0.5, 0.5 - 3, 0.5, 0.5]
+    expected = 1 / (1 + np.exp(-2 * np.array(scores)))
+    assert two.predict(texts)[:, 1] == pytest.approx(expected, abs=5e-3)
+    assert two.predict(texts).sum(axis=1) == pytest.approx(1)
+    assert two.predict([]).shape == (0, 2)
+
+
+def test_more_labels_have_a_score_each(three: Any) -> None:
+    scores = np.array([[0.5 + 2 / 3**0.5, 0.5 + 2 / 3**0.5, 0.5 - 1 / 3**0.5]])
+    raised = np.exp(2 * scores)
+    assert three.predict(["red blue"]) == pytest.approx(raised / raised.sum(), abs=5e-3)
+
+
+def test_chunks_change_nothing(two: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["very good", "bad", "good bad", "", "so so"]
+    whole = two.predict(texts)
+    monkeypatch.setattr(model, "CHUNK_TEXTS", 2)
+    assert (two.predict(texts) == whole).all()
+
+
+def test_explains_by_the_ngrams_that_weighed_most(two: Any, three: Any) -> None:
+    [good, bad, nothing] = two.explain(["Very GOOD film", "not bad", "so so"], 2)
+    assert good == [
+        ("good", pytest.approx(2 * 2 / 5**0.5, abs=2e-2)),
+        ("very good", pytest.approx(2 * 1 / 5**0.5, abs=2e-2)),
+    ]
+    assert bad == [("bad", pytest.approx(2 * 3 / 3**0.5, abs=1e-2))]
+    assert nothing == []
+    [[first, second]] = three.explain(["red blue red"], 5)
+    assert first[0] == "red"
+    assert first[1] > 0 > second[1]
+
+
+def test_the_weights_of_an_explanation_add_up_to_the_log_odds(two: Any) -> None:
+    text = "very good but bad"
+    odds = np.log(np.divide(*two.predict([text])[0][::-1]))
+    label = two.predict([text])[0].argmax()
+    [explained] = two.explain([text], 100)
+    told = sum(weight for _, weight in explained) * (1 if label else -1)
+    assert told + 2 * 0.5 == pytest.approx(odds, abs=1e-4)
+
+
+def test_reads_what_it_wrote(two: Any, three: Any, tmp_path: Path) -> None:
+    for written in (two, three):
+        written.save(tmp_path)
+        read = model.load(tmp_path)
+        texts = ["very good", "bad", "red blue", ""]
+        assert read.labels == written.labels
+        assert (read.predict(texts) == written.predict(texts)).all()
+
+
+def test_a_model_is_no_pickle(two: Any, tmp_path: Path) -> None:
+    two.save(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "weights.npz"]
+    with np.load(tmp_path / "weights.npz", allow_pickle=False) as arrays:
+        kinds = {name: arrays[name].dtype.str for name in arrays}
+    assert kinds == {"0.gaps": "|u1", "0.jumps": "<u4", "0.codes": "|i1", "0.peak": "<f4"}
+
+
+def test_a_model_that_cannot_be_read_is_refused(two: Any, tmp_path: Path) -> None:
+    two.save(tmp_path)
+    (tmp_path / "weights.npz").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="there is no readable model in"):
+        model.load(tmp_path)
+    (tmp_path / "model.json").write_text(json.dumps({"format": 99}))
+    with pytest.raises(ModelError, match="format 99, this image reads 2"):
+        model.load(tmp_path)
+    with pytest.raises(ModelError):
+        model.load(tmp_path / "nowhere")
+
+
+def test_a_byte_keeps_small_weights_as_exact_as_large_ones() -> None:
+    weights = np.geomspace(1e-3, 1, 500, dtype=np.float32)[:, None] * np.array([[5.0, -5.0]], np.float32)
+    columns = np.arange(500, dtype=np.int32)
+    read = weight_table.quantize(columns, weights, BITS).weights(columns)
+    assert np.abs(read / weights - 1).max() < 0.25
+    assert np.abs(read / weights - 1)[-200:].max() < 0.04
+    assert (np.sign(read) == np.sign(weights)).all()
+
+
+def test_places_far_apart_and_side_by_side() -> None:
+    columns = np.array([9, 0, 60_000, 10, 300], np.int32)
+    weights = np.array([[1, 0], [0, -2], [3, 4], [5, 0], [0, 0]], np.float32)
+    made = weight_table.quantize(columns, weights, BITS)
+    read = weight_table.load_table(made.arrays(), 2, BITS)
+    assert read.columns.tolist() == [0, 9, 10, 60_000]
+    assert (read.codes == made.codes).all()
+    assert (read.weights(columns) == made.weights(columns)).all()
+    assert made.size == 5
+
+
+def test_the_least_weights_are_left_out_of_a_model_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    columns = rng.permutation(1 << BITS).astype(np.int32)[:20_000]
+    weights = rng.normal(size=(20_000, 3)).astype(np.float32)
+    monkeypatch.setattr(weight_table, "MODEL_BYTES", 30_000)
+    [pruned] = weight_table.prune([weights], [BITS])
+    kept = pruned != 0
+    assert np.abs(weights[kept]).min() >= np.abs(weights[~kept]).max()
+    arrays = weight_table.quantize(columns, pruned, BITS).arrays()
+    assert 25_000 < sum(array.nbytes for array in arrays.values()) <= 30_000
+    monkeypatch.undo()
+    [whole] = weight_table.prune([weights], [BITS])
+    assert (whole == weights).all()
+
+
+def test_probabilities_are_as_sure_as_they_are_right() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(4000, 1))
+    actual = (rng.random(4000) < 1 / (1 + np.exp(-3 * scores[:, 0]))).astype(np.int64)
+    assert calibration.fit_scale(scores, actual) == pytest.approx(3, rel=0.1)
+    three = np.hstack([scores, scores[::-1], np.zeros((4000, 1))])
+    chances = np.cumsum(calibration.probabilities(three, 0.5), axis=1)
+    drawn = (rng.random((4000, 1)) > chances).sum(axis=1)
+    assert calibration.fit_scale(three, drawn) == pytest.approx(0.5, rel=0.1)
+    few = calibration.fit_scale(scores[:3], (scores[:3, 0] > 0).astype(np.int64))
+    assert few < 30
+    half = calibration.held_out_probabilities(scores, actual)
+    assert calibration.log_loss(half, actual) == pytest.approx(
+        calibration.log_loss(calibration.probabilities(scores, 3.0), actual), abs=2e-3
+    )
+
+
+def test_unused_settings_of_a_view_are_refused(two: Any, tmp_path: Path) -> None:
+    view = replace(two.views[0], longest=1)
+    replace(two, views=(view,)).save(tmp_path)
+    content = json.loads((tmp_path / "model.json").read_text())
+    assert content["views"][0] == {
+        **{"kind": "words", "longest": 1, "skipped": 0, "ending": 0},
+        **{"negation": 0, "bits": BITS},
+    }
+    content["views"][0]["colour"] = 1
+    (tmp_path / "model.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="colour"):
+        model.load(tmp_path)

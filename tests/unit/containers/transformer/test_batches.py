@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from transformer import batches, encoding
+
+
+def test_epoch_has_every_row_once_and_rows_of_a_batch_are_alike() -> None:
+    lengths = np.random.default_rng(0).integers(1, 500, 1003)
+    made = batches.epoch_batches(lengths, 32, seed=1, epoch=0)
+    assert len(made) == batches.steps_per_epoch(1003, 32) == 32
+    assert sorted(np.concatenate(made).tolist()) == list(range(1003))
+    assert max(np.ptp(lengths[batch]) for batch in made) < 40
+    assert all((np.diff(lengths[batch]) >= 0).all() for batch in made)
+
+
+def test_order_depends_on_seed_and_epoch_alone() -> None:
+    lengths = np.arange(100)
+
+    def order(seed: int, epoch: int) -> list[int]:
+        joined: list[int] = np.concatenate(batches.epoch_batches(lengths, 8, seed, epoch)).tolist()
+        return joined
+
+    assert order(1, 0) == order(1, 0)
+    assert order(1, 0) != order(1, 1)
+    assert order(1, 0) != order(2, 0)
+
+
+@pytest.mark.parametrize("limit", [64, 100, 1000])
+def test_passes_hold_no_more_tokens_than_allowed_unless_one_row_does(limit: int) -> None:
+    lengths = np.array([3, 8, 9, 30, 31, 40, 90, 400])
+    parts = list(batches.passes(np.arange(8), lengths, limit))
+    assert np.concatenate(parts).tolist() == list(range(8))
+    for part in parts:
+        assert len(part) == 1 or len(part) * encoding.aligned(int(lengths[part[-1]])) <= limit
+
+
+def test_no_row_is_no_pass() -> None:
+    assert list(batches.passes(np.arange(0), np.array([1, 2]), 64)) == []
+
+
+class Tokenizer:
+    """Numbers of the words' letters."""
+
+    def encode_batch(self, texts: list[str]) -> list["Tokenizer"]:
+        made = []
+        for text in texts:
+            made.append(Tokenizer())
+            made[-1].ids = [len(word) for word in text.split()]
+        return made
+
+    ids: list[int]
+
+
+def test_rows_are_padded_to_a_multiple_of_eight() -> None:
+    encoded = encoding.encode(Tokenizer(), ["a bb", "ccc " * 9], padding=7)
+    assert encoded.lengths.tolist() == [2, 9]
+    ids, mask = encoded.padded(np.array([1, 0]))
+    assert ids.shape == mask.shape == (2, 16)
+    assert ids.tolist() == [[3] * 9 + [7] * 7, [1, 2] + [7] * 14]
+    assert mask.sum(axis=1).tolist() == [9, 2]
+
+
+def test_text_without_a_token_is_one_that_is_read() -> None:
+    encoded = encoding.encode(Tokenizer(), ["", "a bb", ""], padding=7)
+    assert encoded.lengths.tolist() == [1, 2, 1]
+    ids, mask = encoded.padded(np.array([0, 1]))
+    assert ids.tolist() == [[7] * 8, [1, 2] + [7] * 6]
+    assert mask.sum(axis=1).tolist() == [1, 2]
+
+
+def test_texts_come_in_chunks_without_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["a " * number for number in range(7)]
+    whole = encoding.encode(Tokenizer(), texts, 0)
+    monkeypatch.setattr(encoding, "CHUNK_TEXTS", 3)
+    chunked = encoding.encode(Tokenizer(), texts, 0)
+    assert (whole.ids == chunked.ids).all()
+    assert (whole.starts == chunked.starts).all()
