@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from toolkit.errors import ModelError
 from toolkit.hyperparameters import Range, parse
 from toolkit.job import Job
-from toolkit.rows import Rows, hold_out, known_labels, places
+from toolkit.rows import Rows, hold_out, label_indices, training_labels
 
 WORD = re.compile(r"\w+")
 
@@ -48,18 +48,18 @@ def train(job: Job) -> None:
     """Fit on the channel train, measure on the channel validation, save the model."""
     settings = parse(Hyperparameters, job.hyperparameters)
     rows, validation = job.read("train"), job.read("validation")
-    labels = known_labels(rows)
+    labels = training_labels(rows)
     if not len(validation):
-        held = hold_out(places(rows, labels), settings.validation_fraction, settings.seed)
+        held = hold_out(label_indices(rows, labels), settings.validation_fraction, settings.seed)
         rows, validation = chosen(rows, ~held), chosen(rows, held)
     model = fit(rows, labels, settings.smoothing)
     for split, of in (("train", rows), ("validation", validation)):
         if not len(of):  # of a few rows none is held out
             continue
         probabilities = model.predict(of.texts)
-        given = probabilities[np.arange(len(of)), places(of, labels)]
-        accuracy = (given == probabilities.max(axis=1)).mean()
-        job.report(split, rows=len(of), accuracy=accuracy, log_loss=-np.log(given.clip(1e-15)).mean())
+        likelihoods = probabilities[np.arange(len(of)), label_indices(of, labels)]
+        accuracy = (likelihoods == probabilities.max(axis=1)).mean()
+        job.report(split, rows=len(of), accuracy=accuracy, log_loss=-np.log(likelihoods.clip(1e-15)).mean())
     np.save(job.model_dir / "weights.npy", model.weights)
     (job.model_dir / "words.json").write_text(json.dumps({"labels": labels, "words": list(model.words)}))
 
@@ -69,15 +69,15 @@ def fit(rows: Rows, labels: list[str], smoothing: float) -> Classifier:
     found = sorted({word for text in rows.texts for word in WORD.findall(text.lower())})
     words = {word: column for column, word in enumerate(found)}
     counts = np.full((len(words), len(labels)), smoothing)
-    for text, label in zip(rows.texts, places(rows, labels), strict=True):
+    for text, label in zip(rows.texts, label_indices(rows, labels), strict=True):
         counts[columns(text, words), label] += 1
     return Classifier(labels, words, np.log(counts / counts.sum(axis=0)).astype(np.float32))
 
 
 def columns(text: str, words: Mapping[str, int]) -> NDArray[np.intp]:
     """The places of the text's known words, each once."""
-    known = {words[word] for word in WORD.findall(text.lower()) if word in words}
-    return np.fromiter(sorted(known), np.intp, len(known))
+    found = {words[word] for word in WORD.findall(text.lower()) if word in words}
+    return np.fromiter(sorted(found), np.intp, len(found))
 
 
 def chosen(rows: Rows, mask: NDArray[np.bool_]) -> Rows:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from processing.dataset.create_dataset import create_dataset
 from processing.ingestion import feature_store
-from processing.ingestion.report import Effort
+from processing.ingestion.report import WriteCounts
 from processing.ingestion.rows import Row
 
 from localaws.sagemaker import inputs
@@ -105,7 +105,7 @@ class Container:
         changes, moment = delivery.event.changes, delivery.event.moment
         found = [(key, changes[key]) for key in delivery.keys]
         rows = [Row(key, row.text, row.label, row.split) for key, row in found if row]
-        effort = Effort()
+        effort = WriteCounts()
         self.monkeypatch.setattr(feature_store, "BATCH_RECORDS", delivery.batch)
         flaky = Flaky(store, iter(delivery.faults))
         with feature_store.RecordWriter(flaky, group, effort) as writer:

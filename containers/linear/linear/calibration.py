@@ -12,10 +12,10 @@ Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
 # Of a support vector machine's scores, before any row is seen: about e^1, give or take a factor of e.
-EXPECTED, DEVIATION = 1.0, 1.0
-NARROWING = (math.sqrt(5) - 1) / 2
+PRIOR_MEAN, PRIOR_DEVIATION = 1.0, 1.0
+GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 STEPS = 40
-LOGARITHMS = (-4.0, 6.0)
+LOG_SCALE_RANGE = (-4.0, 6.0)
 
 
 def probabilities(scores: Floats, scale: float) -> Floats:
@@ -26,9 +26,9 @@ def probabilities(scores: Floats, scale: float) -> Floats:
     return np.asarray(raised / raised.sum(axis=1, keepdims=True))
 
 
-def log_loss(given: Floats, actual: Labels) -> float:
+def log_loss(predicted: Floats, actual: Labels) -> float:
     """The mean negative logarithm of the actual labels' probabilities."""
-    chosen = np.take_along_axis(given, actual[:, None], axis=1)
+    chosen = np.take_along_axis(predicted, actual[:, None], axis=1)
     return float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
 
 
@@ -36,14 +36,14 @@ def fit_scale(scores: Floats, actual: Labels) -> float:
     """The most probable factor of scores, by rows that their model did not learn; few move it little."""
 
     def cost(logarithm: float) -> float:
-        prior = ((logarithm - EXPECTED) / DEVIATION) ** 2 / 2
+        prior = ((logarithm - PRIOR_MEAN) / PRIOR_DEVIATION) ** 2 / 2
         if not len(actual):
             return prior
         return len(actual) * log_loss(probabilities(scores, math.exp(logarithm)), actual) + prior
 
-    low, high = LOGARITHMS
+    low, high = LOG_SCALE_RANGE
     for _ in range(STEPS):  # golden-section search: the cost has one minimum
-        left, right = high - NARROWING * (high - low), low + NARROWING * (high - low)
+        left, right = high - GOLDEN_RATIO * (high - low), low + GOLDEN_RATIO * (high - low)
         if cost(left) <= cost(right):
             high = right
         else:
@@ -54,7 +54,7 @@ def fit_scale(scores: Floats, actual: Labels) -> float:
 def held_out_probabilities(scores: Floats, actual: Labels) -> Floats:
     """Each half of the rows with the other half's factor: none is measured by its own label."""
     halves = np.arange(len(actual)) % 2 == 0
-    given = np.empty((len(actual), max(2, scores.shape[1])))
+    predicted = np.empty((len(actual), max(2, scores.shape[1])))
     for half in (halves, ~halves):
-        given[half] = probabilities(scores[half], fit_scale(scores[~half], actual[~half]))
-    return given
+        predicted[half] = probabilities(scores[half], fit_scale(scores[~half], actual[~half]))
+    return predicted

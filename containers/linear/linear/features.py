@@ -19,7 +19,7 @@ from linear.compiled import compiled
 
 CHUNK_TEXTS = 1000  # bounds the memory of the steps between text and row
 CODE_POINTS = 0x110000
-OTHER, WORD, JOINER, ALONE, STOP, SIGN = range(6)
+OTHER, WORD, JOINER, SINGLE, CLAUSE_BREAK, EXCLAMATION = range(6)
 # Scripts that put no space between words, and pictures: each character is a word.
 UNSPACED = (
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
@@ -27,12 +27,12 @@ UNSPACED = (
 )
 KINDS = {
     WORD: r"\w+",
-    ALONE: UNSPACED,
+    SINGLE: UNSPACED,
     JOINER: "['’]",  # inside a word
-    STOP: r'[.,;:()\[\]{}"“”<>…。，；：、]',  # between clauses
-    SIGN: "[!?！？]",  # a word, and between clauses
+    CLAUSE_BREAK: r'[.,;:()\[\]{}"“”<>…。，；：、]',  # between clauses
+    EXCLAMATION: "[!?！？]",  # a word, and between clauses
 }
-WIDENED = 0x130  # the one code point whose lower case has two
+EXPANDING = 0x130  # the one code point whose lower case has two
 
 Codes = NDArray[np.uint32]
 Numbers = NDArray[np.int64]
@@ -50,7 +50,7 @@ class Rows(NamedTuple):
     ends: Numbers
 
 
-class Tables(NamedTuple):
+class CodePointTables(NamedTuple):
     """What there is to know of each code point: its lower case, and its kind."""
 
     lower: Codes
@@ -58,17 +58,17 @@ class Tables(NamedTuple):
 
 
 @cache
-def tables() -> Tables:
+def code_point_tables() -> CodePointTables:
     """Python's view of every code point."""
     codes = np.arange(CODE_POINTS, dtype=np.uint32)
-    codes[WIDENED] = ord("i")
+    codes[EXPANDING] = ord("i")
     text = codes.tobytes().decode("utf-32-le", "surrogatepass")
     lower = np.frombuffer(text.lower().encode("utf-32-le", "surrogatepass"), np.uint32)
     kinds = np.zeros(CODE_POINTS, np.uint8)
     for kind, pattern in KINDS.items():
         for found in re.finditer(pattern, text):
             kinds[found.start() : found.end()] = kind
-    return Tables(lower, kinds)
+    return CodePointTables(lower, kinds)
 
 
 def code_points(texts: Sequence[str]) -> tuple[Codes, Numbers]:
@@ -77,7 +77,7 @@ def code_points(texts: Sequence[str]) -> tuple[Codes, Numbers]:
     return codes, np.fromiter(accumulate(map(len, texts)), np.int64, len(texts))
 
 
-def in_chunks(rows: Callable[[Sequence[str]], Rows], texts: Sequence[str]) -> Rows:
+def map_chunks(rows: Callable[[Sequence[str]], Rows], texts: Sequence[str]) -> Rows:
     """The rows of any number of texts, some at a time on each processor."""
     if len(texts) <= CHUNK_TEXTS:
         return rows(texts)
@@ -97,7 +97,7 @@ def mix(value: np.uint64) -> np.uint64:
 
 
 @compiled
-def is_new(column: np.int32, seen: NDArray[np.int32], mask: np.uint64) -> bool:
+def insert(column: np.int32, seen: NDArray[np.int32], mask: np.uint64) -> bool:
     """Put a column into a hash table (open addressing; 0 is free) if it is not there."""
     place = (np.uint64(column) * np.uint64(0x9E3779B1) >> np.uint64(9)) & mask
     while seen[place] != 0:
@@ -109,7 +109,7 @@ def is_new(column: np.int32, seen: NDArray[np.int32], mask: np.uint64) -> bool:
 
 
 @compiled
-def cleared(seen: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+def empty_set(seen: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     """An empty hash table for so many columns, this one if it is large enough; its length is a power of 2."""
     size = 1024
     while size < 2 * count:

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linear.solver import MODELS, Floats, Numbers, Singles, score, solve
-from linear.vocabulary import Known, tally_labels
+from linear.vocabulary import VocabularyRows, count_labels
 
 Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Shares:
+class ModelShares:
     """How much of a view's models there is in the sum of all.
 
     Attributes:
@@ -45,7 +45,7 @@ class Solver:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitted:
+class FittedModels:
     """A sum of models.
 
     Attributes:
@@ -58,20 +58,20 @@ class Fitted:
     intercepts: Floats
     duals: list[list[Floats]]
 
-    def scores(self, views: Sequence[Known]) -> Floats:
+    def scores(self, views: Sequence[VocabularyRows]) -> Floats:
         """The rows' scores, of shape (rows, scores)."""
-        found = (score(known.problem, weights) for known, weights in zip(views, self.weights, strict=True))
+        found = (score(rows.problem, weights) for rows, weights in zip(views, self.weights, strict=True))
         return np.asarray(sum(found, start=self.intercepts))
 
 
 def fit(
-    views: Sequence[Known],
-    shares: Sequence[Shares],
+    views: Sequence[VocabularyRows],
+    shares: Sequence[ModelShares],
     actual: Labels,
     chosen: Numbers,
     solver: Solver,
-    start: Fitted | None = None,
-) -> Fitted:
+    start: FittedModels | None = None,
+) -> FittedModels:
     """Fit the chosen rows.
 
     Args:
@@ -82,7 +82,7 @@ def fit(
     """
     labels = int(actual.max()) + 1
     targets = [1] if labels == 2 else list(range(labels))
-    weights = [np.empty((len(known.columns), len(targets)), np.float32) for known in views]
+    weights = [np.empty((len(rows.columns), len(targets)), np.float32) for rows in views]
     intercepts = np.zeros(len(targets))
     duals = (
         [[old.copy() for old in view] for view in start.duals]
@@ -101,23 +101,23 @@ def fit(
         for (view, place), (found, intercept) in zip(tasks, pool.map(fit_one, tasks), strict=True):
             weights[view][:, place] = found
             intercepts[place] += intercept
-    return Fitted(weights, intercepts, duals)
+    return FittedModels(weights, intercepts, duals)
 
 
 def fit_view(
-    known: Known,
-    shares: Shares,
+    rows: VocabularyRows,
+    shares: ModelShares,
     positive: NDArray[np.bool_],
     chosen: Numbers,
     solver: Solver,
     duals: Floats,
 ) -> tuple[Singles, float]:
     """Fit one label against the others; return each n-gram's weight in the score, and the intercept."""
-    counts = np.zeros((len(known.columns), 2), np.int32)
-    tally_labels(known.problem.features, known.problem.ends, chosen, positive, counts)
+    counts = np.zeros((len(rows.columns), 2), np.int32)
+    count_labels(rows.problem.features, rows.problem.ends, chosen, positive, counts)
     sizes = np.square(np.stack([log_ratio(counts, solver.smoothing), idf(counts, len(chosen))], axis=1))
     weights, intercepts, _ = solve(
-        known.problem,
+        rows.problem,
         chosen,
         np.where(positive, 1.0, -1.0),
         sizes,

@@ -10,7 +10,7 @@ from toolkit.hyperparameters import Range
 PRESETS: Mapping[str, Mapping[str, str]] = {
     "fast": {"skips": "0", "ending": "0", "negation": "0"},
     "default": {},
-    "accurate": {"ngrams": "4", "letters": "8", "idf_share": "0.35"},
+    "accurate": {"ngrams": "4", "char_ngrams": "8", "idf_share": "0.35"},
 }
 
 
@@ -23,8 +23,8 @@ class Hyperparameters:
     skips: Annotated[int, Range(0, 5)] = 2
     ending: Annotated[int, Range(0, 1000)] = 30
     negation: Annotated[int, Range(0, 20)] = 4
-    letters: Annotated[int, Range(0, 12)] = 0
-    letters_share: Annotated[float, Range(0, 1)] = 0.2
+    char_ngrams: Annotated[int, Range(0, 12)] = 0
+    char_ngrams_share: Annotated[float, Range(0, 1)] = 0.2
     idf_share: Annotated[float, Range(0, 1)] = 0.25
     hash_bits: Annotated[int, Range(10, 26)] = 24
     min_documents: Annotated[int, Range(1, 255)] = 4
@@ -36,11 +36,11 @@ class Hyperparameters:
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
 
 
-def parse(given: Mapping[str, str]) -> Hyperparameters:
+def parse(values: Mapping[str, str]) -> Hyperparameters:
     """The preset's settings, and over them those that are given.
 
     Raises:
         HyperparameterError: A name is unknown, or a value is out of its range.
     """
-    preset = PRESETS.get(given.get("preset", "default"), {})
-    return hyperparameters.parse(Hyperparameters, {**preset, **given})
+    preset = PRESETS.get(values.get("preset", "default"), {})
+    return hyperparameters.parse(Hyperparameters, {**preset, **values})

@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from toolkit.errors import ModelError
 
 from linear.calibration import Floats, probabilities
-from linear.char_ngrams import Letters
-from linear.fitting import Fitted
-from linear.vocabulary import Known
-from linear.weight_table import Table, load_table, prune, quantize
-from linear.word_ngrams import Words
+from linear.char_ngrams import CharNgrams
+from linear.fitting import FittedModels
+from linear.vocabulary import VocabularyRows
+from linear.weight_table import WeightTable, load_table, prune, quantize
+from linear.word_ngrams import WordNgrams
 
 FORMAT = 2
-View = Words | Letters  # a way to look at a text
-KINDS: dict[str, type[View]] = {"words": Words, "letters": Letters}
+View = WordNgrams | CharNgrams  # a way to look at a text
+KINDS: dict[str, type[View]] = {"words": WordNgrams, "letters": CharNgrams}
 CHUNK_TEXTS = 5000
 
 
@@ -37,7 +37,7 @@ class Model:
 
     labels: tuple[str, ...]
     views: tuple[View, ...]
-    tables: tuple[Table, ...]
+    tables: tuple[WeightTable, ...]
     intercepts: Floats
     scale: float
 
@@ -76,12 +76,14 @@ class Model:
             ngrams = view.ngrams(text)
             weights = table.weights(np.array([column for column, _ in ngrams], np.int32))
             if len(self.labels) == 2:
-                speaking = weights[:, 0] if label else -weights[:, 0]
+                contributions = weights[:, 0] if label else -weights[:, 0]
             else:
-                speaking = weights[:, label] - weights.mean(axis=1)
-            speaking = speaking * self.scale / np.sqrt(max(1, len(ngrams)))
+                contributions = weights[:, label] - weights.mean(axis=1)
+            contributions = contributions * self.scale / np.sqrt(max(1, len(ngrams)))
             found += (
-                (name, float(weight)) for (_, name), weight in zip(ngrams, speaking, strict=True) if weight
+                (name, float(weight))
+                for (_, name), weight in zip(ngrams, contributions, strict=True)
+                if weight
             )
         return sorted(found, key=lambda pair: -abs(pair[1]))[:top]
 
@@ -104,10 +106,14 @@ class Model:
 
 
 def assemble(
-    labels: Sequence[str], views: Sequence[View], known: Sequence[Known], fitted: Fitted, scale: float
+    labels: Sequence[str],
+    views: Sequence[View],
+    vocabularies: Sequence[VocabularyRows],
+    fitted: FittedModels,
+    scale: float,
 ) -> Model:
     """A model as it is saved: its weights rounded, the least of them left out."""
-    columns = [one.columns for one in known]
+    columns = [one.columns for one in vocabularies]
     weights = prune(fitted.weights, [view.bits for view in views])
     tables = tuple(
         quantize(named, kept, view.bits) for named, kept, view in zip(columns, weights, views, strict=True)

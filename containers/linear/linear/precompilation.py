@@ -18,10 +18,10 @@ def main() -> None:
     for preset in PRESETS:
         for labels in (2, 3):
             with tempfile.TemporaryDirectory() as folder:
-                rehearse(Path(folder), preset, labels)
+                exercise(Path(folder), preset, labels)
 
 
-def rehearse(base: Path, preset: str, labels: int) -> None:
+def exercise(base: Path, preset: str, labels: int) -> None:
     """One training as SageMaker lays it out, and its model in use."""
     names = sorted({row["label"] for row in ROWS})[:labels]
     channel, config = base / "input/data/train", base / "input/config"

@@ -40,7 +40,7 @@ def solve(
     problem: Problem,
     chosen: Numbers,
     signs: Floats,
-    sizes: Singles,
+    squared_weights: Singles,
     cost: float,
     epochs: int,
     tolerance: float,
@@ -52,7 +52,7 @@ def solve(
     Args:
         chosen: Places of rows.
         signs: 1 or -1 of every row.
-        sizes: The square of each feature's weight in each model, of shape (features, MODELS). All are
+        squared_weights: The square of each feature's weight in each model, of shape (features, MODELS). All are
             multiplied by what makes a row's squared length 1 on average, so that the cost means the same
             whatever the weights.
         cost: Of a row's squared hinge loss, against half of the solution's squared length (LIBLINEAR's C).
@@ -63,22 +63,22 @@ def solve(
         The score's weight of each feature, of shape (features, MODELS), the intercepts, of shape (MODELS,),
         and the epochs that it took.
     """
-    lengths = score(problem, sizes) * problem.scales[:, np.newaxis]
+    lengths = score(problem, squared_weights) * problem.scales[:, np.newaxis]
     means = lengths[chosen].mean(axis=0)
     means[means == 0] = 1
-    table = np.zeros((len(sizes), 2 * MODELS), np.float32)
-    table[:, MODELS:] = sizes / np.float32(means)
+    table = np.zeros((len(squared_weights), 2 * MODELS), np.float32)
+    table[:, MODELS:] = squared_weights / np.float32(means)
     norms = lengths / means + 1 + 0.5 / cost
     intercepts = np.zeros(MODELS)
     taken = descend(*problem, chosen, signs, norms, table, cost, epochs, tolerance, seed, duals, intercepts)
     weights = table[:, :MODELS].copy()
     margins = score(problem, weights)[chosen] * signs[chosen, np.newaxis]
     for model in range(MODELS):
-        intercepts[model] = settle(margins[:, model], signs[chosen], cost, intercepts[model])
+        intercepts[model] = fit_intercept(margins[:, model], signs[chosen], cost, intercepts[model])
     return weights, intercepts, taken
 
 
-def settle(margins: Floats, signs: Floats, cost: float, intercept: float) -> float:
+def fit_intercept(margins: Floats, signs: Floats, cost: float, intercept: float) -> float:
     """The best intercept for these weights, by Newton's method: every row moves it, so it wavers most."""
     for _ in range(NEWTON_STEPS):
         losses = np.maximum(0, 1 - margins - signs * intercept)
@@ -90,12 +90,12 @@ def settle(margins: Floats, signs: Floats, cost: float, intercept: float) -> flo
 def score(problem: Problem, weights: Singles) -> Floats:
     """Each row's scores by weights of shape (features, scores), without intercepts."""
     scores = np.zeros((len(problem.scales), weights.shape[1]))
-    add_up(*problem, weights, scores)
+    add_scores(*problem, weights, scores)
     return scores
 
 
 @compiled
-def add_up(
+def add_scores(
     features: NDArray[np.int32], ends: Numbers, scales: Floats, weights: Singles, scores: Floats
 ) -> None:
     """Write each row's scores, which are 0 before."""
@@ -107,7 +107,7 @@ def add_up(
 
 
 @compiled
-def gather(
+def weights_from_duals(
     features: NDArray[np.int32],
     ends: Numbers,
     scales: Floats,
@@ -125,11 +125,11 @@ def gather(
         if duals[row].any():
             intercepts += signs[row] * duals[row]
             steps[:] = signs[row] * scales[row] * duals[row]
-            advance(features, ends[row], ends[row + 1], steps, table)
+            update_weights(features, ends[row], ends[row + 1], steps, table)
 
 
 @compiled
-def advance(features: NDArray[np.int32], begin: int, end: int, steps: Singles, table: Singles) -> None:
+def update_weights(features: NDArray[np.int32], begin: int, end: int, steps: Singles, table: Singles) -> None:
     """Move the score weights of a row's features."""
     for k in range(begin, end):
         feature = features[k]
@@ -172,7 +172,7 @@ def descend(
     sums, summed = np.zeros_like(duals), 0
     limits, worst = np.full(MODELS, np.inf), np.zeros(MODELS)
     totals, steps = np.empty(MODELS, np.float32), np.empty(MODELS, np.float32)
-    gather(features, ends, scales, chosen, signs, table, duals, intercepts)
+    weights_from_duals(features, ends, scales, chosen, signs, table, duals, intercepts)
     random, epoch = np.uint64(seed), 0
     while epoch < epochs:
         epoch += 1
@@ -206,7 +206,7 @@ def descend(
                 active[place], active[count] = active[count], row
                 continue
             if moved:
-                advance(features, ends[row], ends[row + 1], steps, table)
+                update_weights(features, ends[row], ends[row + 1], steps, table)
             place += 1
         limits[:] = worst
         if worst.max() <= tolerance:
@@ -219,5 +219,5 @@ def descend(
             summed += 1
     if summed > 1:
         duals[:] = sums / summed
-        gather(features, ends, scales, chosen, signs, table, duals, intercepts)
+        weights_from_duals(features, ends, scales, chosen, signs, table, duals, intercepts)
     return epoch

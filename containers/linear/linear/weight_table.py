@@ -17,12 +17,12 @@ from linear.solver import Floats, Singles
 
 MODEL_BYTES = 9_500_000  # at most, before compression
 LEVELS = 127
-JUMP = 255  # stands in gaps for a larger gap, which the next of jumps tells
+LONG_GAP = 255  # stands in gaps for a larger gap, which the next of jumps tells
 Bytes = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
-class Table:
+class WeightTable:
     """One view's weights.
 
     Attributes:
@@ -65,9 +65,9 @@ class Table:
     def add(self, rows: Rows, total: Floats) -> None:
         """Add each row's scores to `total`, of shape (rows, scores)."""
         if total.shape[1] == 1:
-            add_one(rows.columns, rows.ends, self.dense, self.levels, total)
+            add_single_score(rows.columns, rows.ends, self.dense, self.levels, total)
         else:
-            add_many(rows.columns, rows.ends, *self.lookup, self.levels, total)
+            add_scores(rows.columns, rows.ends, *self.lookup, self.levels, total)
 
     def weights(self, columns: NDArray[np.int32]) -> Singles:
         """The weights of n-grams, of shape (columns, scores)."""
@@ -77,7 +77,7 @@ class Table:
     def arrays(self) -> dict[str, NDArray[np.generic]]:
         """What `load_table` reads."""
         rows, scores = np.nonzero(self.codes)
-        gaps, jumps = gaps_of(self.columns[rows].astype(np.int64) * self.codes.shape[1] + scores)
+        gaps, jumps = encode_gaps(self.columns[rows].astype(np.int64) * self.codes.shape[1] + scores)
         return {
             "gaps": gaps,
             "jumps": jumps,
@@ -86,24 +86,24 @@ class Table:
         }
 
 
-def load_table(arrays: Mapping[str, NDArray[np.generic]], scores: int, bits: int) -> Table:
-    """Read what `Table.arrays` gave."""
+def load_table(arrays: Mapping[str, NDArray[np.generic]], scores: int, bits: int) -> WeightTable:
+    """Read what `WeightTable.arrays` gave."""
     steps = arrays["gaps"].astype(np.int64)
-    steps[steps == JUMP] = arrays["jumps"]
+    steps[steps == LONG_GAP] = arrays["jumps"]
     named, places = np.divmod(np.cumsum(steps) - 1, scores)
     columns, rows = np.unique(named, return_inverse=True)
     codes = np.zeros((len(columns), scores), np.int8)
     codes[rows, places] = arrays["codes"]
-    return Table(columns.astype(np.int32), codes, float(arrays["peak"]), bits)
+    return WeightTable(columns.astype(np.int32), codes, float(arrays["peak"]), bits)
 
 
-def quantize(columns: NDArray[np.int32], weights: Singles, bits: int) -> Table:
+def quantize(columns: NDArray[np.int32], weights: Singles, bits: int) -> WeightTable:
     """Round each weight to a byte."""
     peak = np.float32(np.abs(weights).max(initial=0)) or np.float32(1)
     codes = np.rint(np.sign(weights) * np.sqrt(np.abs(weights) / peak) * LEVELS).astype(np.int8)
     kept = np.flatnonzero(codes.any(axis=1))
     kept = kept[np.argsort(columns[kept])]
-    return Table(columns[kept], codes[kept], float(peak), bits)
+    return WeightTable(columns[kept], codes[kept], float(peak), bits)
 
 
 def prune(weights: Sequence[Singles], bits: Sequence[int]) -> list[Singles]:
@@ -113,7 +113,7 @@ def prune(weights: Sequence[Singles], bits: Sequence[int]) -> list[Singles]:
     nonzero = int(np.count_nonzero(sizes))
     count = min(nonzero, MODEL_BYTES // 2)
     # With gaps distributed geometrically, so many are long, of four bytes more.
-    while count and count * (2 + 4 * np.exp(-JUMP * count / sum(spaces))) > MODEL_BYTES:
+    while count and count * (2 + 4 * np.exp(-LONG_GAP * count / sum(spaces))) > MODEL_BYTES:
         count = int(count * 0.98)
     if count == nonzero:
         return list(weights)
@@ -121,15 +121,15 @@ def prune(weights: Sequence[Singles], bits: Sequence[int]) -> list[Singles]:
     return [np.where(np.abs(one) >= least, one, np.float32(0)) for one in weights]
 
 
-def gaps_of(places: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
+def encode_gaps(places: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
     """Ascending places as gaps of a byte, and those that a byte does not hold; the first begins at -1."""
     steps = np.diff(places, prepend=-1)
-    long = steps >= JUMP
-    return np.where(long, JUMP, steps).astype(np.uint8), steps[long].astype(np.uint32)
+    long = steps >= LONG_GAP
+    return np.where(long, LONG_GAP, steps).astype(np.uint8), steps[long].astype(np.uint32)
 
 
 @compiled
-def add_one(
+def add_single_score(
     columns: NDArray[np.int32], ends: NDArray[np.int64], codes: Bytes, levels: Singles, total: Floats
 ) -> None:
     """Add each row's score."""
@@ -141,7 +141,7 @@ def add_one(
 
 
 @compiled
-def add_many(
+def add_scores(
     columns: NDArray[np.int32],
     ends: NDArray[np.int64],
     places: NDArray[np.int32],

@@ -10,24 +10,24 @@ from numpy.typing import NDArray
 
 from linear.compiled import compiled
 from linear.features import (
-    ALONE,
+    CLAUSE_BREAK,
+    EXCLAMATION,
     JOINER,
-    SIGN,
-    STOP,
+    SINGLE,
     WORD,
     Codes,
     Numbers,
     Rows,
-    cleared,
+    code_point_tables,
     code_points,
-    in_chunks,
-    is_new,
+    empty_set,
+    insert,
+    map_chunks,
     mix,
-    tables,
 )
 
 PLAIN, ENDING, NEGATED = range(3)
-MARKED = 2  # the longest run of words that counts a second time
+MAX_MARKED_LENGTH = 2  # the longest run of words that counts a second time
 NEGATORS = re.findall(
     r"\S+",
     "not no never nor neither none nothing nobody nowhere cannot without hardly barely ain't aren't can't "
@@ -35,12 +35,12 @@ NEGATORS = re.findall(
     "weren't won't wouldn't",
 )
 FNV_START, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 APOSTROPHE = np.uint64(ord("'"))
 
 
 @dataclass(frozen=True)
-class Words:
+class WordNgrams:
     """What is looked for.
 
     Attributes:
@@ -59,46 +59,50 @@ class Words:
     bits: int
 
     @cached_property
-    def pieces(self) -> Numbers:
-        """What is taken at each word: how many words, how far apart, which mark; of shape (pieces, 3)."""
+    def patterns(self) -> Numbers:
+        """What is taken at each word: how many words, how far apart, which mark; of shape (patterns, 3)."""
         runs = [(length, 1, PLAIN) for length in range(1, self.longest + 1)]
         skips = [(2, 2 + skipped, PLAIN) for skipped in range(self.skipped)]
         marks = [ENDING] * (self.ending > 0) + [NEGATED] * (self.negation > 0)
-        marked = [(length, 1, mark) for mark in marks for length in range(1, min(MARKED, self.longest) + 1)]
+        marked = [
+            (length, 1, mark)
+            for mark in marks
+            for length in range(1, min(MAX_MARKED_LENGTH, self.longest) + 1)
+        ]
         return np.array(runs + skips + marked, np.int64)
 
     def rows(self, texts: Sequence[str]) -> Rows:
         """The texts' n-grams."""
-        return in_chunks(lambda chunk: self._look(chunk, False)[0], texts)
+        return map_chunks(lambda chunk: self._extract(chunk, False)[0], texts)
 
     def ngrams(self, text: str) -> list[tuple[int, str]]:
         """The columns of a text's n-grams, and how each reads."""
-        rows, origins, spans = self._look([text], True)
+        rows, origins, spans = self._extract([text], True)
         return [
-            (column, self._read(text, spans, *divmod(origin, len(spans))))
+            (column, self._describe(text, spans, *divmod(origin, len(spans))))
             for column, origin in zip(rows.columns.tolist(), origins.tolist(), strict=True)
         ]
 
-    def _look(self, texts: Sequence[str], named: bool) -> tuple[Rows, Numbers, NDArray[np.int32]]:
-        """The n-grams; if `named`, also each one's piece and word (as one number), and where words stand."""
+    def _extract(self, texts: Sequence[str], with_origins: bool) -> tuple[Rows, Numbers, NDArray[np.int32]]:
+        """The n-grams; if `with_origins`, also each one's pattern and word (as one number), and where words stand."""
         codes, text_ends = code_points(texts)
         hashes, spans = np.empty(len(codes), np.uint64), np.empty((len(codes), 2), np.int32)
         first, ends = np.empty(len(codes), np.bool_), np.empty(len(texts), np.int64)
-        count = tokenize(codes, text_ends, *tables(), hashes, first, spans, ends)
+        count = tokenize(codes, text_ends, *code_point_tables(), hashes, first, spans, ends)
         negated = np.zeros(count, np.bool_)
         if self.negation:
-            negate(hashes, first, ends, negators(), self.negation, negated)
-        columns = np.empty(count * len(self.pieces), np.int32)
-        origins = np.empty(len(columns) if named else 0, np.int64)
+            negate(hashes, first, ends, negation_hashes(), self.negation, negated)
+        columns = np.empty(count * len(self.patterns), np.int32)
+        origins = np.empty(len(columns) if with_origins else 0, np.int64)
         row_ends = np.zeros(len(texts) + 1, np.int64)
-        size = combine(
-            hashes[:count], negated, ends, self.pieces, self.ending, self.bits, columns, origins, row_ends
+        size = hash_ngrams(
+            hashes[:count], negated, ends, self.patterns, self.ending, self.bits, columns, origins, row_ends
         )
         # A copy, as a view would keep all of the array.
         return Rows(columns[:size].copy(), row_ends), origins[:size], spans[:count]
 
-    def _read(self, text: str, spans: NDArray[np.int32], piece: int, word: int) -> str:
-        length, stride, mark = self.pieces[piece]
+    def _describe(self, text: str, spans: NDArray[np.int32], pattern: int, word: int) -> str:
+        length, stride, mark = self.patterns[pattern]
         words = (text[slice(*spans[word + place * stride])].lower() for place in range(length))
         return ("… " if mark == ENDING else "not: " if mark == NEGATED else "") + (
             " " if stride == 1 else " _" * (stride - 1) + " "
@@ -106,12 +110,12 @@ class Words:
 
 
 @cache
-def negators() -> NDArray[np.uint64]:
+def negation_hashes() -> NDArray[np.uint64]:
     """Their hashes."""
     codes, text_ends = code_points(NEGATORS)
     hashes, spans = np.empty(len(codes), np.uint64), np.empty((len(codes), 2), np.int32)
     first, ends = np.empty(len(codes), np.bool_), np.empty(len(NEGATORS), np.int64)
-    return hashes[: tokenize(codes, text_ends, *tables(), hashes, first, spans, ends)]
+    return hashes[: tokenize(codes, text_ends, *code_point_tables(), hashes, first, spans, ends)]
 
 
 @compiled
@@ -135,9 +139,9 @@ def tokenize(
         begin, end, clause = i, text_ends[text], True
         while i < end:
             kind = kinds[codes[i]]
-            if kind in (STOP, SIGN):
+            if kind in (CLAUSE_BREAK, EXCLAMATION):
                 clause = True
-            if kind in (WORD, ALONE, SIGN):
+            if kind in (WORD, SINGLE, EXCLAMATION):
                 value, start, single = FNV_START, i, kind != WORD
                 while i < end:
                     kind = kinds[codes[i]]
@@ -153,7 +157,7 @@ def tokenize(
                 hashes[count], first[count] = mix(value), clause
                 spans[count, 0], spans[count, 1] = start - begin, i - begin
                 count += 1
-                clause = kind == SIGN and single
+                clause = kind == EXCLAMATION and single
             else:
                 i += 1
         ends[text] = count
@@ -185,11 +189,11 @@ def negate(
 
 
 @compiled
-def combine(
+def hash_ngrams(
     hashes: NDArray[np.uint64],
     negated: NDArray[np.bool_],
     ends: Numbers,
-    pieces: Numbers,
+    patterns: Numbers,
     ending: int,
     bits: int,
     columns: NDArray[np.int32],
@@ -202,22 +206,22 @@ def combine(
     count, start = 0, 0
     for text in range(len(ends)):
         end = ends[text]
-        seen = cleared(seen, (end - start) * len(pieces))
+        seen = empty_set(seen, (end - start) * len(patterns))
         mask = np.uint64(len(seen) - 1)
-        for piece in range(len(pieces)):
-            length, stride, mark = pieces[piece]
+        for pattern in range(len(patterns)):
+            length, stride, mark = patterns[pattern]
             begin = max(start, end - ending) if mark == ENDING else start
             for word in range(begin, end - (length - 1) * stride):
                 if mark == NEGATED and not negated[word]:
                     continue
-                value = np.uint64(piece + 1)
+                value = np.uint64(pattern + 1)
                 for place in range(length):
-                    value = value * GOLDEN + hashes[word + place * stride]
+                    value = value * MULTIPLIER + hashes[word + place * stride]
                 column = np.int32(mix(value) >> shift)
-                if is_new(column, seen, mask):
+                if insert(column, seen, mask):
                     columns[count] = column
                     if len(origins):
-                        origins[count] = piece * len(hashes) + word
+                        origins[count] = pattern * len(hashes) + word
                     count += 1
         start = end
         row_ends[text + 1] = count

@@ -16,7 +16,7 @@ import json
 from collections.abc import Callable, Sequence
 
 MESSAGE_BYTES = 1024  # SageMaker keeps this much of a processing job's exit message
-ENTRY_BYTES = 28  # of a rejected file in it, at least
+MIN_ENTRY_BYTES = 28  # of a rejected file in it, at least
 
 
 class ProcessingError(Exception):
@@ -72,27 +72,27 @@ class RejectedFilesError(ProcessingError):
         The first one always stands there, its name whole, or each later run would fail on it unseen;
         only its reason is cut. The workflow plans no file whose name is too long for that.
         """
-        for count in range(min(len(self.rejected), MESSAGE_BYTES // ENTRY_BYTES), 1, -1):
+        for count in range(min(len(self.rejected), MESSAGE_BYTES // MIN_ENTRY_BYTES), 1, -1):
             message = to_json(self.content(self.rejected[:count]))
             if fits(message):
                 return message
         file, reason = self.rejected[0]
-        message = cut(reason, lambda part: self.content([(file, part)]))
+        message = truncate(reason, lambda part: self.content([(file, part)]))
         return message if fits(message) else super().message()
 
-    def content(self, told: Sequence[tuple[str, str]]) -> dict[str, object]:
+    def content(self, files: Sequence[tuple[str, str]]) -> dict[str, object]:
         """An exit message that tells of these files."""
-        rejected = [{"file": file, "reason": reason} for file, reason in told]
-        more = len(self.rejected) - len(told)
+        rejected = [{"file": file, "reason": reason} for file, reason in files]
+        more = len(self.rejected) - len(files)
         return {"rejected": rejected} | ({"more": more} if more else {})
 
 
 def error_message(text: str) -> str:
     """One JSON object that holds as much of a text as fits in MESSAGE_BYTES."""
-    return cut(text, lambda part: {"error": part})
+    return truncate(text, lambda part: {"error": part})
 
 
-def cut(text: str, content: Callable[[str], dict[str, object]]) -> str:
+def truncate(text: str, content: Callable[[str], dict[str, object]]) -> str:
     """Return a message whose content holds the text, or as much of its head as fits."""
     message = to_json(content(text))
     kept = min(len(text), MESSAGE_BYTES)

@@ -5,41 +5,41 @@ from toolkit.messages import Request, Response, refusal
 RETRY_SECONDS = "1"
 
 
-class Gate:
+class AdmissionControl:
     """Counts the requests in work and waiting, and the bytes of their bodies."""
 
-    def __init__(self, requests: int, total_bytes: int) -> None:
-        self.requests = requests
-        self.total_bytes = total_bytes
-        self.inside = 0
-        self.held = 0
+    def __init__(self, max_requests: int, max_bytes: int) -> None:
+        self.max_requests = max_requests
+        self.max_bytes = max_bytes
+        self.in_work = 0
+        self.held_bytes = 0
 
-    def enter(self, request: Request) -> Response | None:
+    def admit(self, request: Request) -> Response | None:
         """Let a request in, or say why not."""
-        if self.inside >= self.requests:
-            return busy(f"{self.inside:,} requests are in work or waiting")
-        self.inside += 1
+        if self.in_work >= self.max_requests:
+            return busy(f"{self.in_work:,} requests are in work or waiting")
+        self.in_work += 1
         request.admitted = True
         return None
 
-    def hold(self, request: Request, size: int) -> Response | None:
+    def reserve(self, request: Request, size: int) -> Response | None:
         """Make room for some of its body, or say why not."""
-        if self.held + size > self.total_bytes:
-            return busy(f"{self.held:,} bytes of requests are in work or waiting")
-        self.held += size
-        request.held += size
+        if self.held_bytes + size > self.max_bytes:
+            return busy(f"{self.held_bytes:,} bytes of requests are in work or waiting")
+        self.held_bytes += size
+        request.held_bytes += size
         return None
 
-    def drop(self, request: Request) -> None:
+    def discard(self, request: Request) -> None:
         """Forget what was held of its body."""
-        self.held -= request.held
-        request.held = 0
+        self.held_bytes -= request.held_bytes
+        request.held_bytes = 0
         request.parts.clear()
 
-    def leave(self, request: Request) -> None:
+    def release(self, request: Request) -> None:
         """It is answered, or its client is gone."""
-        self.drop(request)
-        self.inside -= request.admitted
+        self.discard(request)
+        self.in_work -= request.admitted
         request.admitted = False
 
 

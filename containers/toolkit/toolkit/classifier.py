@@ -26,7 +26,7 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
-class Explains(Protocol):
+class Explainer(Protocol):
     """A classifier that can tell what weighed most."""
 
     def explain(self, texts: Sequence[str], top: int) -> list[Weights]:

@@ -1,4 +1,4 @@
-"""A thread for work that would delay other requests, one piece after the other."""
+"""A thread for work that would delay other requests, one task after the other."""
 
 import asyncio
 from asyncio import Future
@@ -16,10 +16,10 @@ class Executor:
     def __init__(self, name: str) -> None:
         self.thread = ThreadPoolExecutor(1, name)
 
-    def submit(self, work: Callable[..., T], *given: Any) -> "Future[T]":
+    def submit(self, work: Callable[..., T], *arguments: Any) -> "Future[T]":
         """What the work returns or raises, in some time."""
         # The thread's queue keeps cancelled work until its turn; emptied, it does not keep a body with it.
-        piece = [partial(work, *given)]
-        future = asyncio.get_running_loop().run_in_executor(self.thread, lambda: piece.pop()())
-        future.add_done_callback(lambda _: piece.clear())
+        task = [partial(work, *arguments)]
+        future = asyncio.get_running_loop().run_in_executor(self.thread, lambda: task.pop()())
+        future.add_done_callback(lambda _: task.clear())
         return future

@@ -18,9 +18,9 @@ JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 TYPES = (JSON_LINES, JSON, CSV)
 CHARSET = {JSON: JSON, JSON_LINES: JSON_LINES, CSV: "text/csv; charset=utf-8"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-TEXT_CHARACTERS = 1 << 20
-ROWS = 200_000
-EXPLAINED = 100  # at most, of a text
+MAX_TEXT_CHARACTERS = 1 << 20
+MAX_ROWS = 200_000
+MAX_EXPLANATION = 100  # at most, of a text
 DIGITS = 6  # of a probability
 
 Answers = list[dict[str, Any]]
@@ -44,18 +44,18 @@ class Inputs:
         """Add one row: an object with a text and perhaps an id and a wish to explain, or a bare string."""
         row = {"text": row} if isinstance(row, str) else row
         if not isinstance(row, dict):
-            raise bad(where, "not an object with a 'text'")
+            raise row_error(where, "not an object with a 'text'")
         text, key, explain = row.get("text"), row.get("id"), row.get("explain", 0)
         if not isinstance(text, str):
-            raise bad(where, "no 'text'" if text is None else "'text' is not a string")
-        if len(text) > TEXT_CHARACTERS:
-            raise bad(where, f"'text' of {len(text):,} characters; at most {TEXT_CHARACTERS:,}")
+            raise row_error(where, "no 'text'" if text is None else "'text' is not a string")
+        if len(text) > MAX_TEXT_CHARACTERS:
+            raise row_error(where, f"'text' of {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,}")
         if not isinstance(key, str | int | None) or isinstance(key, bool):
-            raise bad(where, "'id' is neither a string nor a whole number")
-        if type(explain) is not int or not 0 <= explain <= EXPLAINED:
-            raise bad(where, f"'explain' is not a whole number from 0 to {EXPLAINED}")
-        if len(self.texts) == ROWS:
-            raise RequestError(413, f"more than {ROWS:,} rows; send fewer at a time")
+            raise row_error(where, "'id' is neither a string nor a whole number")
+        if type(explain) is not int or not 0 <= explain <= MAX_EXPLANATION:
+            raise row_error(where, f"'explain' is not a whole number from 0 to {MAX_EXPLANATION}")
+        if len(self.texts) == MAX_ROWS:
+            raise RequestError(413, f"more than {MAX_ROWS:,} rows; send fewer at a time")
         if explain:
             self.explain[len(self.texts)] = explain
         self.texts.append(text)
@@ -103,18 +103,18 @@ def parse_json_lines(body: bytes) -> Inputs:
 def parse_csv(body: bytes) -> Inputs:
     """One text a record, quoted where it holds a comma, a quote or a line's end (RFC 4180)."""
     inputs = Inputs()
-    csv.field_size_limit(TEXT_CHARACTERS)
-    reader = csv.reader(io.StringIO(decoded(body), newline=""), strict=True)
+    csv.field_size_limit(MAX_TEXT_CHARACTERS)
+    reader = csv.reader(io.StringIO(to_text(body), newline=""), strict=True)
     line = 1
     try:
         for record in reader:
             if len(record) > 1:
-                raise bad(f"line {line}", f"{len(record)} columns; quote a text that holds a comma")
+                raise row_error(f"line {line}", f"{len(record)} columns; quote a text that holds a comma")
             if record:
                 inputs.add(f"line {line}", record[0])
             line = reader.line_num + 1
     except csv.Error as error:
-        raise bad(f"line {line}", f"not CSV: {error}") from error
+        raise row_error(f"line {line}", f"not CSV: {error}") from error
     return inputs
 
 
@@ -126,20 +126,20 @@ def load(content: bytes, body: bytes, where: str) -> Any:
     try:
         return decode(content)
     except ValueError as error:
-        decoded(body)
-        raise bad(where, f"not JSON: {error}") from error
+        to_text(body)
+        raise row_error(where, f"not JSON: {error}") from error
 
 
-def decoded(body: bytes) -> str:
+def to_text(body: bytes) -> str:
     """A body as text."""
     try:
         return body.decode()
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise bad(f"line {line}", f"not UTF-8: byte 0x{body[error.start]:02x}") from error
+        raise row_error(f"line {line}", f"not UTF-8: byte 0x{body[error.start]:02x}") from error
 
 
-def bad(where: str, reason: str) -> RequestError:
+def row_error(where: str, reason: str) -> RequestError:
     """A row's error."""
     return RequestError(400, f"{where}: {reason}" if where else reason)
 
@@ -170,8 +170,8 @@ def render(
         for key, i, row in zip(inputs.keys, best, rounded, strict=True)
     ]
     for place, weights in explanations.items():
-        told = [{"text": text, "weight": round(float(weight), DIGITS)} for text, weight in weights]
-        objects[place]["explanation"] = told
+        explanation = [{"text": text, "weight": round(float(weight), DIGITS)} for text, weight in weights]
+        objects[place]["explanation"] = explanation
     if accept == JSON:
         return orjson.dumps(inputs.wrap(objects))
     return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in objects)
@@ -192,9 +192,9 @@ def answer_type(header: str | None, content_type: str) -> str:
     ranges = [part for part in (header or "*/*").split(",") if part.strip()]
     for accepted in sorted(ranges, key=quality, reverse=True):
         media = media_type(accepted)
-        for known in (content_type, *TYPES):
-            if quality(accepted) > 0 and media in (known, "*/*", known.partition("/")[0] + "/*"):
-                return known
+        for offered in (content_type, *TYPES):
+            if quality(accepted) > 0 and media in (offered, "*/*", offered.partition("/")[0] + "/*"):
+                return offered
     raise RequestError(406, f"'{header}' is not answered; accept {', '.join(TYPES)}")
 
 

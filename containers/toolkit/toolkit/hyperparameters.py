@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_orig
 from toolkit.errors import HyperparameterError
 
 # What AWS's SDK adds for its own toolkits, and a tuning job for the algorithm to know its objective.
-NOT_OURS = ("sagemaker_", "_tuning_objective_metric")
-TRUTHS = {"true": True, "false": False}
+RESERVED_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
+BOOLEANS = {"true": True, "false": False}
 
 
 class Settings(Protocol):
@@ -39,7 +39,7 @@ def parse(settings: type[S], values: Mapping[str, str]) -> S:
         HyperparameterError: A name is unknown, a value cannot be used, or one without default is not given.
     """
     kinds = get_type_hints(settings, include_extras=True)
-    own = {name: value for name, value in values.items() if not name.startswith(NOT_OURS)}
+    own = {name: value for name, value in values.items() if not name.startswith(RESERVED_PREFIXES)}
     for name in own:
         if name not in kinds:
             raise HyperparameterError(f"unknown hyperparameter '{name}'; {_hint(name, list(kinds))}")
@@ -49,16 +49,16 @@ def parse(settings: type[S], values: Mapping[str, str]) -> S:
     return settings(**{name: _value(name, str(value), kinds[name]) for name, value in own.items()})
 
 
-def _hint(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+def _hint(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"there are {', '.join(names)}"
 
 
 def _value(name: str, text: str, kind: Any) -> Any:
     if kind is str:
         return text
     if kind is bool or get_origin(kind) is Literal:
-        choices = TRUTHS if kind is bool else {choice: choice for choice in get_args(kind)}
+        choices = BOOLEANS if kind is bool else {choice: choice for choice in get_args(kind)}
         if text not in choices:
             raise HyperparameterError(f"{name} must be {' or '.join(choices)}, not '{text}'")
         return choices[text]

@@ -27,7 +27,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Job:
-    """What a training job is given and where it leaves what it made.
+    """What a training job is content and where it leaves what it made.
 
     Attributes:
         base: /opt/ml.
@@ -43,17 +43,17 @@ class Job:
 
     @cached_property
     def hyperparameters(self) -> Mapping[str, str]:
-        """Names and values as they were given, all strings."""
+        """Names and values as they were content, all strings."""
         return self._config("hyperparameters.json")
 
     @cached_property
     def resources(self) -> Resources:
         """From resourceconfig.json; without it this is the only instance."""
-        given = self._config("resourceconfig.json")
-        known = {name: given[name] for name in Resources.__slots__ if name in given}
-        if "hosts" in known:
-            known["hosts"] = tuple(known["hosts"])
-        return Resources(**known)
+        content = self._config("resourceconfig.json")
+        values = {name: content[name] for name in Resources.__slots__ if name in content}
+        if "hosts" in values:
+            values["hosts"] = tuple(values["hosts"])
+        return Resources(**values)
 
     @property
     def model_dir(self) -> Path:

@@ -19,7 +19,7 @@ class Request:
 
     Attributes:
         headers: Names in small letters; of a doubled one the last.
-        held: Bytes of the body that count at the gate.
+        held_bytes: Bytes of the body that count at the gate.
         refusal: What is wrong with it, found before its end.
     """
 
@@ -29,7 +29,7 @@ class Request:
     parts: list[bytes] = field(default_factory=list)
     size: int = 0
     admitted: bool = False
-    held: int = 0
+    held_bytes: int = 0
     refusal: "Response | None" = None
     keep_alive: bool = True
     started: float = field(default_factory=perf_counter)
@@ -52,9 +52,9 @@ class Request:
     def identity(self) -> str:
         """The id that the caller gave, or a new one."""
         for name in ID_HEADERS:
-            given = self.headers.get(name)
-            if given and ID.fullmatch(given):
-                return given.decode()
+            value = self.headers.get(name)
+            if value and ID.fullmatch(value):
+                return value.decode()
         return token_hex(8)
 
 

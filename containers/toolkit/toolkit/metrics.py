@@ -10,41 +10,41 @@ from mmap import mmap
 
 STATUSES = (200, 400, 405, 406, 408, 413, 415, 431, 500, 503)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 REQUESTS = {status: place for place, status in enumerate(STATUSES)}
 BUCKETS = len(STATUSES)
-TIME, ROWS, CALLS, CALL_TIME, IN_WORK = range(BUCKETS + len(SECONDS) + 1, BUCKETS + len(SECONDS) + 6)
+REQUEST_TIME, ROWS, CALLS, CALL_TIME, IN_WORK = range(BUCKETS + len(SECONDS) + 1, BUCKETS + len(SECONDS) + 6)
 WIDTH = IN_WORK + 1
 NUMBER_BYTES = 8
 
 
-class Meters:
+class Metrics:
     """One worker's numbers, and the sums over all."""
 
     def __init__(self, workers: int = 1) -> None:
         self._all = memoryview(mmap(-1, workers * WIDTH * NUMBER_BYTES)).cast("d")
         self._own = self._all[:WIDTH]
 
-    def take(self, worker: int) -> None:
+    def use_slot(self, worker: int) -> None:
         """Be this worker from now on; one that follows another goes on counting where it ended."""
         self._own = self._all[worker * WIDTH : (worker + 1) * WIDTH]
         self._own[IN_WORK] = 0
 
-    def answered(self, status: int, seconds: float, rows: int) -> None:
+    def record_response(self, status: int, seconds: float, rows: int) -> None:
         """A request to /invocations has its answer."""
         own = self._own
         own[REQUESTS.get(status, REQUESTS[500])] += 1
         own[BUCKETS + bisect_left(SECONDS, seconds)] += 1
-        own[TIME] += seconds
+        own[REQUEST_TIME] += seconds
         own[ROWS] += rows
 
-    def called(self, seconds: float) -> None:
+    def record_model_call(self, seconds: float) -> None:
         """The model was called."""
         self._own[CALLS] += 1
         self._own[CALL_TIME] += seconds
 
-    def in_work(self, requests: int) -> None:
+    def set_in_work(self, requests: int) -> None:
         """So many are in work or waiting now."""
         self._own[IN_WORK] = requests
 
@@ -62,17 +62,17 @@ class Meters:
         for limit, count in zip((*SECONDS, "+Inf"), sums[BUCKETS:], strict=False):
             below += count
             yield f'serve_request_seconds_bucket{{le="{limit}"}} {below:.0f}'
-        yield f"serve_request_seconds_sum {sums[TIME]:.6f}"
+        yield f"serve_request_seconds_sum {sums[REQUEST_TIME]:.6f}"
         yield f"serve_request_seconds_count {below:.0f}"
-        for name, kind, place, told in (
+        for name, kind, place, help_text in (
             ("rows_total", "counter", ROWS, "Texts classified."),
             ("model_calls_total", "counter", CALLS, "Calls of the model; rows by calls is the mean batch."),
             ("model_seconds_total", "counter", CALL_TIME, "Time in the model."),
             ("requests_in_work", "gauge", IN_WORK, "Requests in work and waiting."),
         ):
-            yield from _head(name, kind, told)
+            yield from _head(name, kind, help_text)
             yield f"serve_{name} {sums[place]:.6g}"
 
 
-def _head(name: str, kind: str, told: str) -> tuple[str, str]:
-    return f"# HELP serve_{name} {told}", f"# TYPE serve_{name} {kind}"
+def _head(name: str, kind: str, help_text: str) -> tuple[str, str]:
+    return f"# HELP serve_{name} {help_text}", f"# TYPE serve_{name} {kind}"

@@ -52,7 +52,7 @@ def _add(rows: Rows, line: bytes, where: str) -> None:
     rows.labels.append(sys.intern(label))
 
 
-def known_labels(rows: Rows) -> list[str]:
+def training_labels(rows: Rows) -> list[str]:
     """The labels of the channel train in the order of a classifier's probabilities: sorted.
 
     Raises:
@@ -66,23 +66,23 @@ def known_labels(rows: Rows) -> list[str]:
     return labels
 
 
-def places(rows: Rows, labels: Sequence[str]) -> NDArray[np.int64]:
+def label_indices(rows: Rows, labels: Sequence[str]) -> NDArray[np.int64]:
     """Each row's label as its place in `labels`, of shape (rows,).
 
     Raises:
         TrainingDataError: A row's label is not among them.
     """
-    known = {label: place for place, label in enumerate(labels)}
-    if unknown := set(rows.labels) - known.keys():
+    indices = {label: index for index, label in enumerate(labels)}
+    if unknown := set(rows.labels) - indices.keys():
         raise TrainingDataError(f"the channel train has no row of the label '{min(unknown)}' of validation")
-    return np.fromiter((known[label] for label in rows.labels), np.int64, len(rows))
+    return np.fromiter((indices[label] for label in rows.labels), np.int64, len(rows))
 
 
 def hold_out(actual: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
     """Choose this fraction of each label's rows, rounded down, so that each keeps some to learn from.
 
     Args:
-        actual: What `places` returns.
+        actual: What `label_indices` returns.
     """
     random = np.random.default_rng(seed)
     held = np.zeros(len(actual), np.bool_)

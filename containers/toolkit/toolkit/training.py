@@ -12,7 +12,7 @@ from toolkit.errors import ContainerError
 from toolkit.job import Job, base_dir
 
 FAILURE_CHARACTERS = 1024  # what SageMaker keeps as FailureReason
-STOPPED = 128 + signal.SIGTERM
+SIGTERM_EXIT_CODE = 128 + signal.SIGTERM
 
 
 def main(
@@ -31,7 +31,7 @@ def main(
     def stop(number: int, frame: FrameType | None) -> None:
         job.interrupted.set()
         if not resumes:
-            sys.exit(STOPPED)
+            sys.exit(SIGTERM_EXIT_CODE)
 
     # A container's first process is not ended by a signal that it does not handle.
     signal.signal(signal.SIGTERM, stop)

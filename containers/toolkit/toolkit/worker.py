@@ -10,15 +10,15 @@ from email.utils import formatdate
 from time import time
 
 from toolkit.access_log import AccessLog
-from toolkit.admission import Gate
+from toolkit.admission import AdmissionControl
 from toolkit.application import INVOCATIONS, Application
 from toolkit.connection import Connection
 from toolkit.messages import Request, Response
 from toolkit.settings import Settings
 
-ENDING = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 FLUSH_SECONDS = 0.2
-PAUSE_SECONDS = 1.0  # where there is no file descriptor left for a client
+ACCEPT_PAUSE_SECONDS = 1.0  # where there is no file descriptor left for a client
 
 
 class Worker:
@@ -32,30 +32,30 @@ class Worker:
         self.request_seconds = settings.request_seconds
         self.idle_seconds = settings.idle_seconds
         self.log = log
-        self.gate = Gate(settings.requests, settings.held_bodies * settings.body_bytes)
+        self.admission = AdmissionControl(settings.requests, settings.held_bodies * settings.body_bytes)
         self.connections: set[Connection] = set()
         self.connecting: set[asyncio.Task[None]] = set()
         self.draining = False
         self.stop = asyncio.Event()
         self.date = (0, "")
 
-    async def run(self, listening: socket.socket, lifeline: int | None = None) -> bool:
+    async def run(self, listening: socket.socket, parent_pipe: int | None = None) -> bool:
         """Answer until SIGTERM or SIGINT, or until the parent process is gone; whether all was answered.
 
         Args:
-            lifeline: A pipe that ends with the parent.
+            parent_pipe: A pipe that ends with the parent.
         """
         loop = asyncio.get_running_loop()
-        for number in ENDING:
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self.stop.set)
-        if lifeline is not None:
-            loop.add_reader(lifeline, self.stop.set)
+        if parent_pipe is not None:
+            loop.add_reader(parent_pipe, self.stop.set)
         self.listen(listening)
-        flushing = asyncio.ensure_future(self.flush_now_and_then())
+        flushing = asyncio.ensure_future(self.flush_periodically())
         await self.stop.wait()
         loop.remove_reader(listening)
-        if lifeline is not None:
-            loop.remove_reader(lifeline)
+        if parent_pipe is not None:
+            loop.remove_reader(parent_pipe)
         listening.close()
         answered = await self.drain()
         flushing.cancel()
@@ -75,10 +75,10 @@ class Worker:
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            print(f"no client is taken for {PAUSE_SECONDS:g} s: {error}", file=sys.stderr, flush=True)
+            print(f"no client is taken for {ACCEPT_PAUSE_SECONDS:g} s: {error}", file=sys.stderr, flush=True)
             loop = asyncio.get_running_loop()
             loop.remove_reader(listening)
-            loop.call_later(PAUSE_SECONDS, self.listen, listening)
+            loop.call_later(ACCEPT_PAUSE_SECONDS, self.listen, listening)
             return
         client.setblocking(False)
         task = asyncio.ensure_future(self.connect(client))
@@ -105,7 +105,7 @@ class Worker:
             await asyncio.sleep(0.02)
         return not self.connections
 
-    async def flush_now_and_then(self) -> None:
+    async def flush_periodically(self) -> None:
         """Let no line of the log wait for long."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
@@ -125,39 +125,39 @@ class Worker:
         """Only what costs something passes the gate."""
         if request.path != INVOCATIONS:
             return None
-        refused = self.gate.enter(request)
-        self.application.meters.in_work(self.gate.inside)
+        refused = self.admission.admit(request)
+        self.application.metrics.set_in_work(self.admission.in_work)
         return refused
 
-    def hold(self, request: Request, size: int) -> Response | None:
+    def reserve(self, request: Request, size: int) -> Response | None:
         """Make room for some of a body, or refuse it."""
-        return self.gate.hold(request, size)
+        return self.admission.reserve(request, size)
 
-    def drop(self, request: Request) -> None:
+    def discard(self, request: Request) -> None:
         """Forget a body."""
-        self.gate.drop(request)
+        self.admission.discard(request)
 
     def respond(self, request: Request) -> "Response | Future[Response]":
         """Answer it, at once or later."""
         return self.application.respond(request)
 
-    def done(self, request: Request, response: Response, seconds: float) -> dict[str, str]:
+    def complete(self, request: Request, response: Response, seconds: float) -> dict[str, str]:
         """Count and log it; the headers of every answer."""
-        self.lost(request)
+        self.release(request)
         invoked = request.path == INVOCATIONS
         if invoked:
-            self.application.meters.answered(response.status, seconds, response.rows)
+            self.application.metrics.record_response(response.status, seconds, response.rows)
         identity = request.identity()
         if self.log and (invoked or response.status != 200):
             self.log.add(request, response, identity, seconds)
-        return {"Date": self.now(), "X-Request-Id": identity}
+        return {"Date": self.http_date(), "X-Request-Id": identity}
 
-    def lost(self, request: Request) -> None:
+    def release(self, request: Request) -> None:
         """It is no longer in work."""
-        self.gate.leave(request)
-        self.application.meters.in_work(self.gate.inside)
+        self.admission.release(request)
+        self.application.metrics.set_in_work(self.admission.in_work)
 
-    def now(self) -> str:
+    def http_date(self) -> str:
         """The time as HTTP writes it, made once a second."""
         second = int(time())
         if second != self.date[0]:

@@ -10,14 +10,14 @@ import torch
 from toolkit.errors import ContainerError
 from toolkit.rows import Rows
 
-from transformer.settings import AS_YOU_LIKE, Settings
+from transformer.settings import NOT_IN_IDENTITY, Settings
 
 FILE = "checkpoint.pt"
 
 
 def identity(settings: Settings, rows: Rows, weights: dict[str, torch.Tensor]) -> str:
     """Tells one training from any other: its settings, its rows, the weights that it starts from."""
-    chosen = {name: value for name, value in asdict(settings).items() if name not in AS_YOU_LIKE}
+    chosen = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_IDENTITY}
     content = hashlib.sha256(repr((sorted(chosen.items()), rows.labels)).encode())
     for text in rows.texts:
         content.update(text.encode("utf-8", "surrogatepass") + b"\0")
@@ -37,11 +37,11 @@ def save(folder: Path, state: dict[str, Any]) -> None:
     aside.replace(folder / FILE)
 
 
-def load(folder: Path, wanted: str) -> dict[str, Any] | None:
+def load(folder: Path, expected_identity: str) -> dict[str, Any] | None:
     """Read what `save` wrote; None if there is nothing.
 
     Args:
-        wanted: The training's identity.
+        expected_identity: The training's identity.
 
     Raises:
         ContainerError: It cannot be read, or is of another training.
@@ -56,7 +56,7 @@ def load(folder: Path, wanted: str) -> dict[str, Any] | None:
     except Exception as error:  # a damaged archive raises nearly anything
         reason = str(error).partition(". ")[0]  # PyTorch goes on to advise reading it unsafely
         raise ContainerError(f"the checkpoint {file.name} cannot be read: {reason}; {advice}") from error
-    if found != wanted:
+    if found != expected_identity:
         raise ContainerError(
             f"the checkpoint {file.name} is of a training with other rows, hyperparameters or base model; "
             f"{advice}"

@@ -98,8 +98,8 @@ def on_gpu(folder: Path) -> Logits:
     def run(ids: Ints, mask: Ints) -> NDArray[Any]:
         try:
             with torch.inference_mode(), autocast(place, "auto"):
-                given = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-                logits = model(**{name: values.to(place) for name, values in given.items()}).logits
+                inputs = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+                logits = model(**{name: values.to(place) for name, values in inputs.items()}).logits
             return np.asarray(logits.float().cpu())
         except torch.OutOfMemoryError:
             raise

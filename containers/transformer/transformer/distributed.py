@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class ProcessGroup:
     """This process among those that train together.
 
     Attributes:
@@ -25,16 +25,16 @@ class World:
     size: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the one that tells and saves."""
         return self.rank == 0
 
-    def put(self, values: NDArray[Any]) -> torch.Tensor:
+    def to_device(self, values: NDArray[Any]) -> torch.Tensor:
         """Values on the device; from pinned memory, so that neither it nor this process waits for a copy."""
         there = torch.from_numpy(values)
         return there if self.device.type == "cpu" else there.pin_memory().to(self.device, non_blocking=True)
 
-    def wait(self) -> None:
+    def synchronize(self) -> None:
         """Until the device has done all that it was given."""
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
@@ -50,12 +50,12 @@ class World:
         """Whether it is so in one of the processes. Through the CPU, so that no GPU is waited for."""
         return self.sum(torch.tensor([float(here)]))[0] > 0 if self.size > 1 else here
 
-    def agree(self, number: int) -> bool:
+    def all_equal(self, number: int) -> bool:
         """Whether all processes have this number, which times their count is below 2**53."""
         total = self.sum(torch.tensor([float(number)], dtype=torch.float64))[0]
         return not self.any(total != number * self.size)
 
-    def share(self, model: torch.nn.Module) -> torch.nn.Module:
+    def wrap(self, model: torch.nn.Module) -> torch.nn.Module:
         """The model with its gradients averaged over the processes."""
         if self.size == 1:
             return model
@@ -66,16 +66,16 @@ class World:
 
 
 @contextmanager
-def joined() -> Iterator[World]:
+def join_process_group() -> Iterator[ProcessGroup]:
     """The processes that torchrun started; this process alone if it started none."""
     if "RANK" not in os.environ:
-        yield World(device(0))
+        yield ProcessGroup(device(0))
         return
     place = device(int(os.environ["LOCAL_RANK"]))
     if place.type == "cpu":
         torch.set_num_threads(max(1, torch.get_num_threads() // int(os.environ["LOCAL_WORLD_SIZE"])))
     dist.init_process_group("cpu:gloo,cuda:nccl" if place.type == "cuda" else "gloo")
-    yield World(place, dist.get_rank(), dist.get_world_size())
+    yield ProcessGroup(place, dist.get_rank(), dist.get_world_size())
     # Not after an error: it would wait for the other processes, which wait for this one.
     dist.destroy_process_group()
 

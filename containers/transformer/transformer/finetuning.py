@@ -9,19 +9,19 @@ import torch
 from numpy.typing import NDArray
 from toolkit.errors import ContainerError
 from toolkit.job import Job
-from toolkit.rows import Rows, hold_out, known_labels, places
+from toolkit.rows import Rows, hold_out, label_indices, training_labels
 
 from transformer import checkpoint, onnx_graph, pretrained
-from transformer.distributed import World
+from transformer.distributed import ProcessGroup
 from transformer.encoding import Ints, encode
-from transformer.pretrained import Base
+from transformer.pretrained import BaseModel
 from transformer.settings import Settings
 from transformer.trainer import Split, Trainer
 
 IDENTITY_DIGITS = 8  # hexadecimal: exact in a float64's sum over two million processes
 
 
-def finetune(job: Job, settings: Settings, base: Base, world: World) -> None:
+def finetune(job: Job, settings: Settings, base: BaseModel, group: ProcessGroup) -> None:
     """Learn from the channel train; keep the model that does best on the rows held out.
 
     Those are the channel validation, or, where that is missing or empty, a share of train.
@@ -30,7 +30,7 @@ def finetune(job: Job, settings: Settings, base: Base, world: World) -> None:
         ContainerError: The data, the base model or the checkpoint cannot be used.
     """
     try:
-        run(job, settings, base, world)
+        run(job, settings, base, group)
     except torch.OutOfMemoryError as error:
         raise ContainerError(
             f"out of GPU memory: lower tokens_per_pass ({settings.tokens_per_pass}) or max_tokens "
@@ -45,32 +45,32 @@ def finetune(job: Job, settings: Settings, base: Base, world: World) -> None:
         ) from error
 
 
-def run(job: Job, settings: Settings, base: Base, world: World) -> None:
+def run(job: Job, settings: Settings, base: BaseModel, group: ProcessGroup) -> None:
     """Train, go on from a checkpoint or leave one."""
     if settings.deterministic:
         make_deterministic()
-    given, validation = job.read("train"), job.read("validation")
-    labels = known_labels(given)
-    rows = Rows(given.texts + validation.texts, given.labels + validation.labels)
-    actual = places(rows, labels)
-    held = np.arange(len(rows)) >= len(given)
+    training, validation = job.read("train"), job.read("validation")
+    labels = training_labels(training)
+    rows = Rows(training.texts + validation.texts, training.labels + validation.labels)
+    actual = label_indices(rows, labels)
+    held = np.arange(len(rows)) >= len(training)
     if not held.any():
         held = hold_out(actual, settings.validation_fraction, settings.seed)
     torch.manual_seed(settings.seed)
     model, tokenizer = pretrained.load(base, labels, settings)
     identity = checkpoint.identity(settings, rows, model.state_dict())
     # Before the processes meet to share a model, which fails in its own words.
-    if not world.agree(int(identity[:IDENTITY_DIGITS], 16)):
+    if not group.all_equal(int(identity[:IDENTITY_DIGITS], 16)):
         raise ContainerError(
             "the instances have other rows, hyperparameters or base models than each other; give each all of "
             "them, with an S3DataDistributionType of FullyReplicated"
         )
     train, kept_back = (split(tokenizer, rows.texts, actual, chosen) for chosen in (~held, held))
-    trainer = Trainer(job, settings, world, model, train, kept_back, identity)
-    trainer.log(f"{base}; labels: {', '.join(labels)}; {world.size} process(es) on {world.device.type}")
+    trainer = Trainer(job, settings, group, model, train, kept_back, identity)
+    trainer.log(f"{base}; labels: {', '.join(labels)}; {group.size} process(es) on {group.device.type}")
     trainer.log(f"{len(train.actual):,} rows to learn from, {len(kept_back.actual):,} held out")
     trainer.resume()
-    if trainer.run() and world.first:
+    if trainer.run() and group.is_first:
         trainer.restore_best()
         save(job, trainer, tokenizer)
 

@@ -34,11 +34,11 @@ def export(model: Any, folder: Path) -> None:
             optimize=False,  # would rename and merge the weights
             verbose=False,
         )
-    refer(program.model, folder / WEIGHTS)
+    reference_weights(program.model, folder / WEIGHTS)
     program.save(folder / FILE)
 
 
-def refer(graph: Any, weights: Path) -> None:
+def reference_weights(graph: Any, weights: Path) -> None:
     """Replace the weights by their places in a file of the same folder, and drop where the code lay."""
     import onnx_ir
 

@@ -24,7 +24,7 @@ HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Base:
+class BaseModel:
     """Where a base model is to be had.
 
     Attributes:
@@ -42,7 +42,7 @@ class Base:
 
 
 @contextmanager
-def base_of(job: Job, settings: Settings) -> Iterator[Base]:
+def base_model(job: Job, settings: Settings) -> Iterator[BaseModel]:
     """The job's base model; what an archive holds is there until the context ends.
 
     Raises:
@@ -55,15 +55,15 @@ def base_of(job: Job, settings: Settings) -> Iterator[Base]:
                 f"base_model '{settings.base_model}' is no name on the Hugging Face hub, such as "
                 f"'distilbert/distilbert-base-uncased'; a model of your own comes in the channel {CHANNEL}"
             )
-        yield Base(settings.base_model, settings.base_model_revision)
+        yield BaseModel(settings.base_model, settings.base_model_revision)
     elif (channel / ARCHIVE).is_file():
         with TemporaryDirectory() as folder:
             unpack(channel / ARCHIVE, Path(folder))
             check(Path(folder))
-            yield Base(folder)
+            yield BaseModel(folder)
     else:
         check(channel)
-        yield Base(str(channel))
+        yield BaseModel(str(channel))
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -101,7 +101,7 @@ def check(folder: Path) -> None:
         )
 
 
-def load(base: Base, labels: list[str], settings: Settings) -> tuple[Any, Any]:
+def load(base: BaseModel, labels: list[str], settings: Settings) -> tuple[Any, Any]:
     """Load a model with a head for these labels, and its tokenizer.
 
     The head is new unless the base model has one for as many labels. Without randomness of its own: seed
@@ -144,7 +144,7 @@ def load(base: Base, labels: list[str], settings: Settings) -> tuple[Any, Any]:
     return model, tokenizer
 
 
-def refuse_new_weights(base: Base, model: Any, loaded: dict[str, Any]) -> None:
+def refuse_new_weights(base: BaseModel, model: Any, loaded: dict[str, Any]) -> None:
     """The body's weights have to be the base model's, but for a pooler, which pretraining may lack."""
     missing = {*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])}
     body = sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}."))

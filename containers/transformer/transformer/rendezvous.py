@@ -14,7 +14,7 @@ JOIN_SECONDS = 900
 
 
 @dataclass(frozen=True, slots=True)
-class Meeting(RendezvousHandler):  # type: ignore[misc]  # no torch where types are checked
+class StaticRendezvous(RendezvousHandler):  # type: ignore[misc]  # no torch where types are checked
     """What torchrun asks of a meeting where everyone knows beforehand who comes.
 
     Its own kinds listen on every address of the machine. An instance known by an address, as on a laptop,
@@ -54,7 +54,7 @@ class Meeting(RendezvousHandler):  # type: ignore[misc]  # no torch where types 
         return True
 
     def get_backend(self) -> str:  # noqa: D102
-        return "meeting"
+        return "static"
 
     def get_run_id(self) -> str:  # noqa: D102
         return "training"
@@ -67,7 +67,7 @@ class Meeting(RendezvousHandler):  # type: ignore[misc]  # no torch where types 
         return False
 
     def set_closed(self) -> None:
-        """Nothing to do: there is no second meeting."""
+        """Nothing to do: there is no second rendezvous."""
 
     def shutdown(self) -> bool:  # noqa: D102
         return True

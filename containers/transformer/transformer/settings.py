@@ -8,7 +8,7 @@ from toolkit.hyperparameters import Range
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Hyperparameters. Those of AS_YOU_LIKE change how a model is made, the others which one."""
+    """Hyperparameters. Those of NOT_IN_IDENTITY change how a model is made, the others which one."""
 
     base_model: str = "distilbert/distilbert-base-uncased"
     base_model_revision: str = "main"
@@ -32,4 +32,4 @@ class Settings:
     checkpoint_steps: Annotated[int, Range(1, 1_000_000)] = 500
 
 
-AS_YOU_LIKE = ("tokens_per_pass", "processes", "log_steps", "checkpoint_steps")
+NOT_IN_IDENTITY = ("tokens_per_pass", "processes", "log_steps", "checkpoint_steps")

@@ -55,12 +55,12 @@ def pad(tokenizer: Any, origin: str) -> None:
 
 def refuse_unknown_tokens(model: Any, tokenizer: Any, origin: str) -> None:
     """A token beyond the model's embeddings would end the training where a text first has it."""
-    known = len(model.get_input_embeddings().weight)
+    embeddings = len(model.get_input_embeddings().weight)
     token, number = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
-    if number >= known:
+    if number >= embeddings:
         raise ModelError(
             f"the tokenizer of {origin} has the token '{token}' as number {number:,}, but the model only "
-            f"those below {known:,}; give the tokenizer that the model was trained with"
+            f"those below {embeddings:,}; give the tokenizer that the model was trained with"
         )
 
 

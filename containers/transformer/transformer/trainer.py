@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from transformer import checkpoint
 from transformer.batches import by_length, epoch_batches, passes, steps_per_epoch
-from transformer.distributed import World, autocast
+from transformer.distributed import ProcessGroup, autocast
 from transformer.encoding import Encoded, Ints
 from transformer.settings import Settings
 
@@ -60,48 +60,48 @@ class Trainer:
         self,
         job: Job,
         settings: Settings,
-        world: World,
+        group: ProcessGroup,
         model: Any,
         train: Split,
         held: Split,
         identity: str,
     ) -> None:
-        self.job, self.settings, self.world, self.identity = job, settings, world, identity
+        self.job, self.settings, self.group, self.identity = job, settings, group, identity
         self.train, self.held = train, held
-        self.model = model.to(world.device)
-        self.shared = world.share(self.model)
+        self.model = model.to(group.device)
+        self.shared = group.wrap(self.model)
         self.optimizer = torch.optim.AdamW(
-            decayed(self.model, settings.weight_decay), fused=world.device.type == "cuda"
+            decayed(self.model, settings.weight_decay), fused=group.device.type == "cuda"
         )
         self.epoch_steps = steps_per_epoch(len(train.actual), settings.batch_size)
         self.steps = self.epoch_steps * settings.epochs
         self.progress = Progress()
         self.best: dict[str, torch.Tensor] = {}
-        self.since = torch.zeros(4, dtype=torch.float64, device=world.device)
-        self.told = monotonic()
+        self.since = torch.zeros(4, dtype=torch.float64, device=group.device)
+        self.last_report = monotonic()
 
     def run(self) -> bool:
         """Train to the end; False if the job was interrupted before, and a checkpoint tells where."""
         progress, settings = self.progress, self.settings
         if progress.due and not self.evaluate():
-            return self.leave()
+            return self.save_interrupted()
         for batch in self.remaining_batches():
             if settings.patience and progress.stale >= settings.patience:
                 self.log(f"no better since step {progress.best_step}: stops after step {progress.step}")
                 break
-            if self.world.any(self.job.interrupted.is_set()):
-                return self.leave()
+            if self.group.any(self.job.interrupted.is_set()):
+                return self.save_interrupted()
             self.learn(batch)
             if progress.step % settings.log_steps == 0:
-                self.tell()
+                self.report_progress()
             if self.evaluates() and not self.evaluate():
-                return self.leave()
+                return self.save_interrupted()
             if progress.step % settings.checkpoint_steps == 0:
                 self.save()
-        self.tell()
+        self.report_progress()
         return True
 
-    def leave(self) -> bool:
+    def save_interrupted(self) -> bool:
         """Leave a checkpoint for another process to go on from; False."""
         self.save()
         self.log(f"interrupted: saved a checkpoint after step {self.progress.step} of {self.steps}")
@@ -118,31 +118,31 @@ class Trainer:
 
     def learn(self, batch: Ints) -> None:
         """Do one step: each process takes its share of the batch, in as many passes as it needs."""
-        world, settings = self.world, self.settings
+        group, settings = self.group, self.settings
         self.reseed()
-        share = batch[world.rank :: world.size]
+        share = batch[group.rank :: group.size]
         # A process without a row takes part all the same, or the others would wait for its gradients.
-        weight = world.size / len(batch) if len(share) else 0.0
+        weight = group.size / len(batch) if len(share) else 0.0
         parts = list(
             passes(share if len(share) else batch[:1], self.train.encoded.lengths, settings.tokens_per_pass)
         )
         self.shared.train()
         for number, part in enumerate(parts, 1):
-            with nullcontext() if world.size == 1 or number == len(parts) else self.shared.no_sync():
+            with nullcontext() if group.size == 1 or number == len(parts) else self.shared.no_sync():
                 losses, sums = self.losses(self.shared, self.train, part)
                 (losses.sum() * weight).backward()
             if weight:
                 self.since += sums
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), settings.max_gradient_norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+        for parameters in self.optimizer.param_groups:
+            parameters["lr"] = self.learning_rate()
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.progress.step += 1
 
     def reseed(self) -> None:
         """Dropout depends on the step and the process, not on what came before: nothing of it to be saved."""
-        parts = [self.settings.seed, self.progress.step, self.world.rank]
+        parts = [self.settings.seed, self.progress.step, self.group.rank]
         torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1)[0]))
 
     def learning_rate(self) -> float:
@@ -153,20 +153,23 @@ class Trainer:
 
     def losses(self, model: Any, split: Split, rows: Ints) -> tuple[torch.Tensor, torch.Tensor]:
         """Each row's loss, and the sums of loss, rows, rows that were right, tokens."""
-        world = self.world
+        group = self.group
         ids, mask = split.encoded.padded(rows)
-        actual, counts = world.put(split.actual[rows]), world.put(np.array([len(rows), mask.sum()]))
-        attended = None if mask.all() else world.put(mask)
-        with autocast(world.device, self.settings.precision):
-            logits = model(input_ids=world.put(ids), attention_mask=attended).logits
+        actual, counts = (
+            group.to_device(split.actual[rows]),
+            group.to_device(np.array([len(rows), mask.sum()])),
+        )
+        attended = None if mask.all() else group.to_device(mask)
+        with autocast(group.device, self.settings.precision):
+            logits = model(input_ids=group.to_device(ids), attention_mask=attended).logits
         losses = cross_entropy(logits.float(), actual, reduction="none")
         right = (logits.argmax(dim=1) == actual).sum()
         sums = torch.stack([losses.detach().sum(), counts[0], right, counts[1]]).double()
         return losses, sums
 
-    def tell(self) -> None:
+    def report_progress(self) -> None:
         """Log how the steps since the last line went."""
-        loss, rows, right, tokens = self.world.sum(self.since)
+        loss, rows, right, tokens = self.group.sum(self.since)
         if not rows:
             return
         if not isfinite(loss):
@@ -174,17 +177,17 @@ class Trainer:
                 f"the loss is {loss} at step {self.progress.step}; "
                 f"lower learning_rate ({self.settings.learning_rate:g}) or raise warmup_fraction"
             )
-        if self.world.first:
+        if self.group.is_first:
             self.job.report(
                 "train",
                 step=self.progress.step,
                 steps=self.steps,
                 loss=loss / rows,
                 accuracy=right / rows,
-                tokens_per_second=round(tokens / (monotonic() - self.told)),
+                tokens_per_second=round(tokens / (monotonic() - self.last_report)),
             )
         self.since.zero_()
-        self.told = monotonic()
+        self.last_report = monotonic()
 
     def evaluates(self) -> bool:
         """Whether to evaluate after this step: so many times an epoch, evenly spread."""
@@ -199,43 +202,43 @@ class Trainer:
         It may take longer than SageMaker waits after SIGTERM. False if it was interrupted: the process that
         goes on from the checkpoint begins with it.
         """
-        self.world.wait()
+        self.group.synchronize()
         started = monotonic()
         self.shared.eval()
-        encoded, world = self.held.encoded, self.world
+        encoded, group = self.held.encoded, self.group
         order = by_length(np.arange(len(self.held.actual)), encoded.lengths)
-        total = torch.zeros(4, dtype=torch.float64, device=world.device)
+        total = torch.zeros(4, dtype=torch.float64, device=group.device)
         with torch.no_grad():
             for part in passes(
-                order[world.rank :: world.size], encoded.lengths, self.settings.tokens_per_pass
+                order[group.rank :: group.size], encoded.lengths, self.settings.tokens_per_pass
             ):
                 if self.job.interrupted.is_set():
                     break
                 total += self.losses(self.model, self.held, part)[1]
-        self.progress.due = world.any(self.job.interrupted.is_set())
+        self.progress.due = group.any(self.job.interrupted.is_set())
         if self.progress.due:
             return False
-        loss, rows, right, _ = world.sum(total)
+        loss, rows, right, _ = group.sum(total)
         progress, log_loss, accuracy = self.progress, loss / rows, right / rows
         progress.stale += 1
         if log_loss < progress.best_log_loss:
             progress.stale, progress.best_step = 0, progress.step
             progress.best_log_loss, progress.best_accuracy = log_loss, accuracy
-            if world.first:
+            if group.is_first:
                 self.best = {
                     name: weight.to("cpu", copy=True) for name, weight in self.model.state_dict().items()
                 }
-        if world.first:
+        if group.is_first:
             self.job.report(
                 "validation", step=progress.step, rows=int(rows), accuracy=accuracy, log_loss=log_loss
             )
-        self.told += monotonic() - started
+        self.last_report += monotonic() - started
         return True
 
     def save(self) -> None:
         """Write a checkpoint, from which any number of processes can go on."""
-        since = self.world.sum(self.since)
-        if self.world.first:
+        since = self.group.sum(self.since)
+        if self.group.is_first:
             state = {
                 "identity": self.identity,
                 "progress": asdict(self.progress),
@@ -257,11 +260,11 @@ class Trainer:
             self.progress = Progress(**state["progress"])
             self.model.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
-            if self.world.first:
+            if self.group.is_first:
                 self.best = state["best"]
-                self.since += torch.tensor(state["since"], device=self.world.device)
+                self.since += torch.tensor(state["since"], device=self.group.device)
         step = self.progress.step
-        if not self.world.agree(step):
+        if not self.group.all_equal(step):
             raise ContainerError(
                 "the instances have checkpoints of different steps; empty the checkpoint folder"
             )
@@ -275,7 +278,7 @@ class Trainer:
 
     def log(self, message: str) -> None:
         """Let the first process tell."""
-        if self.world.first:
+        if self.group.is_first:
             self.job.log(message)
 
 

@@ -20,9 +20,10 @@ from safetensors.numpy import load_file, save_file
 from toolkit.errors import ContainerError
 from toolkit.job import Job
 from toolkit.rows import Rows
-from transformer import checkpoint, classifier, finetuning, gpu, tokenizer
+from transformer import checkpoint, classifier, gpu, onnx_graph, tokenizer
 from transformer.launching import launch
 from transformer.settings import Settings
+from transformer.trainer import Trainer
 
 HERE = Path(sys.argv[1])
 
@@ -165,7 +166,7 @@ def without_such_a_kernel(base: Path) -> None:
     def learn(*_: Any) -> None:
         torch.zeros(2).put_(torch.tensor([0, 0]), torch.ones(2))
 
-    finetuning.Trainer.learn = learn
+    Trainer.learn = learn  # type: ignore[assignment, method-assign]
 
 
 def behind_an_old_driver(base: Path) -> None:
@@ -262,6 +263,6 @@ if __name__ == "__main__":
     print(json.dumps({"readable": readable(), "identities": identities()}))
     for name, prepare in SERVED.items():
         print(json.dumps({name: run(name, {}, prepare) | served(name)}), flush=True)
-    finetuning.onnx_graph.export = no_graph
+    onnx_graph.export = no_graph  # type: ignore[assignment]
     for name, (settings, change_job) in SCENARIOS.items():
         print(json.dumps({name: run(name, settings, change_job)}), flush=True)

@@ -11,10 +11,10 @@ from typing import IO, Any
 
 from processing.configuration import athena_query
 from processing.dataset.records import SPLITS, Records, open_records, verify
-from processing.dataset.splits import check, count_rows, place
+from processing.dataset.splits import assign_splits, check, count_rows
 from processing.errors import SettingsError
 from processing.ingestion.plan import EVENT_TIME
-from processing.ingestion.report import read_files, refuse_if_none_is_good
+from processing.ingestion.report import read_files, reject_if_all_quarantined
 from processing.outputs import write_json
 
 PARQUET = b"PAR1"  # told by content: Athena's files have no suffix
@@ -38,20 +38,20 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
     if not EVENT_TIME.fullmatch(as_of):
         raise SettingsError(f"AS_OF is '{as_of}'; set a time such as 2026-01-31T23:59:59.999Z")
     ingested = read_files(base / "processing/input/ingest")
-    refuse_if_none_is_good(ingested)
+    reject_if_all_quarantined(ingested)
     files = sorted(parquet_files(base / "processing/input/records"))
     query = athena_query(base)
     target = base / "processing/output"
     with TemporaryDirectory(dir=base / "processing") as folder, open_records(files, Path(folder)) as records:
         verify(records.database, as_of)
-        place(records.database)
+        assign_splits(records.database)
         content = describe(records.database)
         digest = write(target, records)
-    content |= {"asOf": as_of, "query": query, "sha256": digest, "ingested": account(ingested)}
+    content |= {"asOf": as_of, "query": query, "sha256": digest, "ingested": ingestion_summary(ingested)}
     report(target / "report/dataset.json", content)
 
 
-def account(files: list[dict[str, Any]]) -> dict[str, Any]:
+def ingestion_summary(files: list[dict[str, Any]]) -> dict[str, Any]:
     """What this run ingested, and what it refused."""
     return {
         "records": sum(file["ingested"] for file in files),

@@ -18,17 +18,17 @@ MEMORY = "1GB"  # Athena writes row groups of 128 MB, which come into memory who
 CACHE_KIB = 4096  # of the keys; what is sorted goes to disk in runs of as much
 COLUMNS = ("record_id", "event_time", "text", "label", "split", "source")
 SPLITS = ("test", "validation", "train")  # a text of several stays in the first
-NOTHING = "there is no record as of the run's asOf; ingest some, or take a later time"
+NO_RECORDS = "there is no record as of the run's asOf; ingest some, or take a later time"
 
 # The last is what is written of a row: a line of JSON each, in UTF-8.
-FOUND = """
+SELECTED = """
 record_id, event_time, label, coalesce(source, ''), unhex(md5(text)),
 coalesce(nullif(split, ''), nullif(regexp_extract(record_id, '^(test|validation|train)/', 1), '')),
 encode(concat_ws(chr(10), to_json(record_id), to_json(text), to_json(label), to_json(coalesce(source, ''))))
 """
 TABLE = """
 CREATE TABLE records (
-  record_id TEXT, event_time TEXT, label TEXT, source TEXT, digest BLOB, given TEXT,
+  record_id TEXT, event_time TEXT, label TEXT, source TEXT, digest BLOB, declared TEXT,
   start INTEGER, size INTEGER
 )
 """
@@ -43,7 +43,7 @@ REPEATED = """
 SELECT count(*), min(record_id) FROM (SELECT record_id FROM records GROUP BY record_id HAVING count(*) > 1)
 """
 LATE = "SELECT count(*), min(record_id) FROM records WHERE event_time > :as_of"
-UNKNOWN = "SELECT count(*), min(record_id) FROM records WHERE given NOT IN (:test, :validation, :train)"
+UNKNOWN = "SELECT count(*), min(record_id) FROM records WHERE declared NOT IN (:test, :validation, :train)"
 
 
 class Content(NamedTuple):
@@ -72,7 +72,7 @@ class Records:
         with open_database(MEMORY, spill) as database:
             for file in files:
                 check_columns(database, str(file))
-                for rows in read_rows(database, str(file), COLUMNS, FOUND):
+                for rows in read_rows(database, str(file), COLUMNS, SELECTED):
                     self.database.executemany(INSERT, map(self._keep, rows))
         self.database.execute("COMMIT")
         self._contents.flush()
@@ -96,7 +96,7 @@ def open_records(files: Sequence[Path], folder: Path) -> Iterator[Records]:
         DatasetError: There is no file, or a column is missing.
     """
     if not files:
-        raise DatasetError(NOTHING)
+        raise DatasetError(NO_RECORDS)
     with (
         closing(sqlite3.connect(folder / "records.db", isolation_level=None)) as database,
         (folder / "contents").open("w+b") as contents,
@@ -127,15 +127,21 @@ def verify(database: sqlite3.Connection, as_of: str) -> None:
         DatasetError: There is none, or one that is not; names it and tells how many.
     """
     if not database.execute("SELECT 1 FROM records LIMIT 1").fetchone():
-        raise DatasetError(NOTHING)
-    refuse(database, INCOMPLETE, {}, "without an id, a time, a text or a label, which `ingest` never writes")
-    refuse(database, REPEATED, {}, "in more than one version, where the query has to take the latest")
-    refuse(database, LATE, {"as_of": as_of}, f"after {as_of}, where the query has to take those until then")
+        raise DatasetError(NO_RECORDS)
+    reject_if_found(
+        database, INCOMPLETE, {}, "without an id, a time, a text or a label, which `ingest` never writes"
+    )
+    reject_if_found(
+        database, REPEATED, {}, "in more than one version, where the query has to take the latest"
+    )
+    reject_if_found(
+        database, LATE, {"as_of": as_of}, f"after {as_of}, where the query has to take those until then"
+    )
     names = {name: name for name in SPLITS}
-    refuse(database, UNKNOWN, names, f"of an unknown split; use {', '.join(SPLITS)}, or none")
+    reject_if_found(database, UNKNOWN, names, f"of an unknown split; use {', '.join(SPLITS)}, or none")
 
 
-def refuse(database: sqlite3.Connection, query: str, values: dict[str, str], fault: str) -> None:
+def reject_if_found(database: sqlite3.Connection, query: str, values: dict[str, str], fault: str) -> None:
     """Refuse when a query finds a record."""
     found, example = database.execute(query, values).fetchone()
     if found:

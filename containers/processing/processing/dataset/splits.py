@@ -12,7 +12,7 @@ from processing.errors import DatasetError
 
 TEST_SHARE = 0.1  # of the records whose split nothing tells
 VALIDATION_SHARE = 0.1  # of the records of train, unless some are given for validation
-LABELS = 100  # more are a sign of a wrong column
+MAX_LABELS = 100  # more are a sign of a wrong column
 
 Splits = dict[str, dict[str, int]]  # rows by split and label
 
@@ -20,7 +20,7 @@ Splits = dict[str, dict[str, int]]  # rows by split and label
 PLACED = """
 CREATE TABLE placed AS
 WITH tested AS (
-  SELECT *, coalesce(given, iif(md5('test ' || record_id) < :test, 'test', 'train')) AS part
+  SELECT *, coalesce(declared, iif(md5('test ' || record_id) < :test, 'test', 'train')) AS part
   FROM records
 ), validated AS (
   SELECT *, CASE
@@ -35,10 +35,10 @@ FROM validated
 KEPT = "CREATE VIEW kept AS SELECT * FROM placed WHERE place = first"
 
 
-def place(database: sqlite3.Connection) -> None:
+def assign_splits(database: sqlite3.Connection) -> None:
     """Make the table `placed`, each record with its split, and the view `kept`, the dataset's rows."""
-    given = database.execute("SELECT 1 FROM records WHERE given = 'validation' LIMIT 1").fetchone()
-    thresholds = {"test": threshold(TEST_SHARE), "validation": threshold(0 if given else VALIDATION_SHARE)}
+    declared = database.execute("SELECT 1 FROM records WHERE declared = 'validation' LIMIT 1").fetchone()
+    thresholds = {"test": threshold(TEST_SHARE), "validation": threshold(0 if declared else VALIDATION_SHARE)}
     database.create_function("md5", 1, md5, deterministic=True)
     database.execute(PLACED, thresholds)
     database.execute(KEPT)
@@ -75,8 +75,8 @@ def check(splits: Splits) -> None:
         raise DatasetError("no row is left to train with; add rows of split train")
     if not test:
         raise DatasetError("no row is left to test with; add rows of split test")
-    if len(labels) > LABELS:
-        raise DatasetError(f"{len(labels):,} different labels, at most {LABELS}: the wrong column?")
+    if len(labels) > MAX_LABELS:
+        raise DatasetError(f"{len(labels):,} different labels, at most {MAX_LABELS}: the wrong column?")
     if len(labels) == 1:
         raise DatasetError(f"every row has the label '{labels[0]}'; add rows of another")
     for label in labels:

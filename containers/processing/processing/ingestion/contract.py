@@ -11,7 +11,7 @@ from processing.errors import ContractError
 
 FILE = Path(__file__).parents[2] / "contract.toml"
 FIELDS = ("id", "text", "label", "split")
-NEEDED = ("text", "label")  # a model learns from both
+REQUIRED_FIELDS = ("text", "label")  # a model learns from both
 TYPES = ("string", "integer")
 SPLITS = ("train", "validation", "test")
 LINE_BREAKS = ("refuse", "space")
@@ -21,9 +21,11 @@ RECORD_BYTES = 350 << 10
 IDENTIFIER_BYTES = 2 << 10
 # A record's other parts: the object's key, the event time, and the features' names.
 KEY_BYTES = 1024
-OTHER_BYTES = KEY_BYTES + 24 + sum(map(len, ("record_id", "event_time", "text", "label", "split", "source")))
-UTF8_BYTES = 4  # of a character, at most
-BOUND = 1 << 40  # no bound in this file is meant to be larger
+OVERHEAD_BYTES = (
+    KEY_BYTES + 24 + sum(map(len, ("record_id", "event_time", "text", "label", "split", "source")))
+)
+UTF8_BYTES = 4  # of a character, at maximum
+MAX_INTEGER = 1 << 40  # no bound in this file is meant to be larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ def load(file: Path = FILE) -> Contract:
         ContractError: It cannot be read, or asks for what no feature store holds; names the setting.
     """
     try:
-        root = Table(file.name, "", tomllib.loads(file.read_text("utf-8")))
+        root = TomlTable(file.name, "", tomllib.loads(file.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ContractError(f"{file.name}: {error}") from error
     fields, files = root.table("fields"), root.table("files")
@@ -80,26 +82,26 @@ def load(file: Path = FILE) -> Contract:
         unique=tables["id"].boolean("unique"),
         max_labels=tables["label"].integer("max_different", 2),
         fields={name: read_field(name, table) for name, table in tables.items()},
-        max_bad_share=files.share("max_bad_share"),
+        max_bad_share=files.fraction("max_bad_share"),
         max_bytes=files.integer("max_bytes", 1),
         max_rows=files.integer("max_rows", 1),
         max_members=files.integer("max_members", 1),
         max_json_depth=files.integer("max_json_depth", 1, 500),  # Python's parser goes no deeper
     )
     for table in (*tables.values(), fields, files, root):
-        table.refuse_others()
+        table.reject_unknown()
     check_size(file.name, contract)
     return contract
 
 
-def read_field(name: str, table: "Table") -> Field:
+def read_field(name: str, table: "TomlTable") -> Field:
     """One field's part of the contract."""
     required = table.boolean("required")
-    if name in NEEDED and not required:
-        raise table.error("required", f"has to be true: a model learns from {' and '.join(NEEDED)}")
-    most = IDENTIFIER_BYTES if name == "id" else RECORD_BYTES
+    if name in REQUIRED_FIELDS and not required:
+        raise table.error("required", f"has to be true: a model learns from {' and '.join(REQUIRED_FIELDS)}")
+    maximum = IDENTIFIER_BYTES if name == "id" else RECORD_BYTES
     min_length = table.integer("min_length", 1, default=1)
-    max_length = table.integer("max_length", min_length, default=most)
+    max_length = table.integer("max_length", min_length, default=maximum)
     splits = SPLITS if name == "split" else ()
     return Field(
         name=name,
@@ -107,7 +109,7 @@ def read_field(name: str, table: "Table") -> Field:
         types=frozenset(table.names("types", TYPES, default=TYPES)),
         min_length=min_length,
         max_length=max_length,
-        max_bytes=table.integer("max_bytes", 1, most, default=min(most, max_length * UTF8_BYTES)),
+        max_bytes=table.integer("max_bytes", 1, maximum, default=min(maximum, max_length * UTF8_BYTES)),
         allowed=frozenset(table.names("allowed", splits, default=splits) or splits),
         line_breaks=table.choice("line_breaks", LINE_BREAKS, default="refuse"),
     )
@@ -115,7 +117,7 @@ def read_field(name: str, table: "Table") -> Field:
 
 def check_size(where: str, contract: Contract) -> None:
     """Refuse a contract under which a record could be larger than a feature store takes."""
-    largest = OTHER_BYTES + sum(field.largest for field in contract.fields.values())
+    largest = OVERHEAD_BYTES + sum(field.largest for field in contract.fields.values())
     if largest > RECORD_BYTES:
         raise ContractError(
             f"{where}: a record could have {largest:,} bytes; a feature store's holds {RECORD_BYTES:,}: "
@@ -123,71 +125,71 @@ def check_size(where: str, contract: Contract) -> None:
         )
 
 
-class Table:
-    """A table of the file, whose settings are asked for one by one."""
+class TomlTable:
+    """A table of the file, whose settings are read_names for one by one."""
 
     def __init__(self, file: str, path: str, content: dict[str, Any]) -> None:
         self.file, self.path, self.content = file, path, content
-        self.asked: list[str] = []
+        self.read_names: list[str] = []
 
     def error(self, name: str, problem: str) -> ContractError:
         """An error that names the setting."""
         return ContractError(f"{self.file}: {self.path}{name} {problem}")
 
-    def take(self, name: str, default: object = None) -> Any:
+    def get(self, name: str, default: object = None) -> Any:
         """A setting's value."""
-        self.asked.append(name)
+        self.read_names.append(name)
         if name not in self.content and default is None:
             raise self.error(name, "is missing")
         return self.content.get(name, default)
 
-    def table(self, name: str) -> "Table":
+    def table(self, name: str) -> "TomlTable":
         """A table inside this one."""
-        content = self.take(name)
+        content = self.get(name)
         if not isinstance(content, dict):
             raise self.error(name, f"is {content!r}; a table is needed")
-        return Table(self.file, f"{self.path}{name}.", content)
+        return TomlTable(self.file, f"{self.path}{name}.", content)
 
     def boolean(self, name: str) -> bool:
         """True or false."""
-        value = self.take(name)
+        value = self.get(name)
         if not isinstance(value, bool):
             raise self.error(name, f"is {value!r}; true or false is needed")
         return value
 
-    def integer(self, name: str, least: int, most: int = BOUND, default: int | None = None) -> int:
+    def integer(self, name: str, minimum: int, maximum: int = MAX_INTEGER, default: int | None = None) -> int:
         """A whole number within bounds."""
-        value = self.take(name, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise self.error(name, f"is {value!r}; a whole number from {least:,} to {most:,} is needed")
+        value = self.get(name, default)
+        if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
+            raise self.error(name, f"is {value!r}; a whole number from {minimum:,} to {maximum:,} is needed")
         return value
 
-    def share(self, name: str) -> float:
+    def fraction(self, name: str) -> float:
         """A number from 0 to 1."""
-        value = self.take(name)
+        value = self.get(name)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
             raise self.error(name, f"is {value!r}; a number from 0 to 1 is needed")
         return float(value)
 
-    def choice(self, name: str, known: Collection[str], default: str) -> str:
+    def choice(self, name: str, choices: Collection[str], default: str) -> str:
         """One of several words."""
-        value = self.take(name, default)
-        if value not in known:
-            raise self.error(name, f"is {value!r}; {' or '.join(known)} is needed")
+        value = self.get(name, default)
+        if value not in choices:
+            raise self.error(name, f"is {value!r}; {' or '.join(choices)} is needed")
         return str(value)
 
-    def names(self, name: str, known: Collection[str], default: Collection[str]) -> list[str]:
+    def names(self, name: str, choices: Collection[str], default: Collection[str]) -> list[str]:
         """A list of strings, of the known ones where there are such."""
-        values = self.take(name, list(default))
+        values = self.get(name, list(default))
         if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
             raise self.error(name, f"is {values!r}; a list of strings is needed")
-        if unknown := [value for value in values if known and value not in known]:
-            raise self.error(name, f"holds {unknown[0]!r}; {', '.join(known)} are known")
+        if unknown := [value for value in values if choices and value not in choices]:
+            raise self.error(name, f"holds {unknown[0]!r}; {', '.join(choices)} are known")
         return values
 
-    def refuse_others(self) -> None:
-        """Refuse a setting that nobody asked for: most likely a name that was misspelt."""
+    def reject_unknown(self) -> None:
+        """Refuse a setting that nobody read_names for: most likely a name that was misspelt."""
         for name in self.content:
-            if name not in self.asked:
-                meant = get_close_matches(name, self.asked, 1)
+            if name not in self.read_names:
+                meant = get_close_matches(name, self.read_names, 1)
                 raise self.error(name, "is unknown" + (f"; did you mean {meant[0]}?" if meant else ""))

@@ -13,7 +13,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from processing.errors import RecordError
-from processing.ingestion.report import Effort
+from processing.ingestion.report import WriteCounts
 from processing.ingestion.rows import Row
 
 Entry = dict[str, Any]
@@ -21,10 +21,10 @@ Entry = dict[str, Any]
 BATCH_RECORDS = 25  # as many as BatchWriteRecord takes
 BATCH_BYTES = 4 << 20
 THREADS = 8
-WAITING_BATCHES = 2 * THREADS  # read ahead of the calls, so that memory stays bounded
-ATTEMPTS = 12  # in a row without a record written
+MAX_PENDING_BATCHES = 2 * THREADS  # read ahead of the calls, so that memory stays bounded
+MAX_ATTEMPTS = 12  # in a row without a record written
 PAUSE_S = 0.2
-LONGEST_PAUSE_S = 20.0
+MAX_PAUSE_S = 20.0
 READ_TIMEOUT_S = 60
 PROGRESS_S = 5.0
 TRANSIENT_CODES = frozenset(
@@ -71,10 +71,10 @@ class RecordWriter:
         self,
         client: Runtime,
         group: str,
-        effort: Effort,
+        counts: WriteCounts,
     ) -> None:
-        self.client, self.group, self.effort = client, group, effort
-        self.counting = threading.Lock()
+        self.client, self.group, self.counts = client, group, counts
+        self.lock = threading.Lock()
         self.stopped = threading.Event()
         self.pool = ThreadPoolExecutor(THREADS, "writer")
 
@@ -99,14 +99,14 @@ class RecordWriter:
         pending: set[Future[int]] = set()
         for batch in batches(record(row, source, event_time) for row in rows):
             pending.add(self.pool.submit(self.send, source, self.entries(batch)))
-            while len(pending) >= WAITING_BATCHES:
+            while len(pending) >= MAX_PENDING_BATCHES:
                 finished, pending = wait(pending, return_when=FIRST_COMPLETED)
                 done += sum(future.result() for future in finished)
-                progress.tell(done)
+                progress.report(done)
         while pending:
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
             done += sum(future.result() for future in finished)
-            progress.tell(done)
+            progress.report(done)
 
     def entries(self, batch: list[dict[str, str]]) -> list[Entry]:
         """Records as BatchWriteRecord takes them."""
@@ -122,33 +122,33 @@ class RecordWriter:
         """Write a batch, again and again until every record is there; return their number."""
         count, attempt, retried = len(entries), 0, False
         while True:
-            left, reason = self.call(source, entries)
+            left, reason = self.write_once(source, entries)
             written = len(entries) - len(left)
-            with self.counting:
-                self.effort.calls += 1
-                self.effort.records += written
-                self.effort.retries += retried
+            with self.lock:
+                self.counts.calls += 1
+                self.counts.records += written
+                self.counts.retries += retried
             if not left:
                 return count
             entries, retried = left, True
             attempt = 0 if written else attempt + 1
-            if attempt == ATTEMPTS:
+            if attempt == MAX_ATTEMPTS:
                 raise RecordError(
-                    f"the feature group {self.group} did not take record {name(left[0])} of {source} in "
-                    f"{ATTEMPTS} attempts: {reason}; start the workflow again once it does"
+                    f"the feature group {self.group} did not take record {record_id(left[0])} of {source} in "
+                    f"{MAX_ATTEMPTS} attempts: {reason}; start the workflow again once it does"
                 )
             # Full jitter: writers that were throttled together do not come back together.
-            pause = random.uniform(0, min(LONGEST_PAUSE_S, PAUSE_S * 2**attempt))  # noqa: S311
+            pause = random.uniform(0, min(MAX_PAUSE_S, PAUSE_S * 2**attempt))  # noqa: S311
             if self.stopped.wait(pause):
                 raise RecordError("stopped")
 
-    def call(self, source: str, entries: list[Entry]) -> tuple[list[Entry], str]:
+    def write_once(self, source: str, entries: list[Entry]) -> tuple[list[Entry], str]:
         """One call: the entries to write again, and why."""
         try:
             answer = self.client.batch_write_record(Entries=entries)
         except ClientError as error:
             if not is_transient(error):
-                first, last = name(entries[0]), name(entries[-1])
+                first, last = record_id(entries[0]), record_id(entries[-1])
                 raise RecordError(
                     f"the feature group {self.group} refuses records {first} to {last} of {source}: {error}"
                 ) from error
@@ -162,7 +162,7 @@ class RecordWriter:
             entry: Entry = dict(failed["Entry"])
             if failed["ErrorCode"] not in TRANSIENT_CODES:
                 raise RecordError(
-                    f"the feature group {self.group} refuses record {name(entry)} of {source}: {reason}"
+                    f"the feature group {self.group} refuses record {record_id(entry)} of {source}: {reason}"
                 )
             left.append(entry)
         return left, reason
@@ -173,13 +173,13 @@ class Progress:
 
     def __init__(self, source: str, total: int) -> None:
         self.source, self.total = source, total
-        self.started = self.told = time.monotonic()
+        self.started = self.reported = time.monotonic()
 
-    def tell(self, done: int) -> None:
+    def report(self, done: int) -> None:
         """Say how far it is, if that was not said just now."""
         now = time.monotonic()
-        if now - self.told >= PROGRESS_S:
-            self.told = now
+        if now - self.reported >= PROGRESS_S:
+            self.reported = now
             rate = done / (now - self.started)
             print(f"{self.source}: {done:,} of {self.total:,} records, {rate:,.0f} a second", flush=True)
 
@@ -211,7 +211,7 @@ def batches(records: Iterable[dict[str, str]]) -> Iterator[list[dict[str, str]]]
         yield batch
 
 
-def name(entry: Entry) -> str:
+def record_id(entry: Entry) -> str:
     """The identifier of an entry's record."""
     values = {feature["FeatureName"]: feature.get("ValueAsString") for feature in entry["Record"]}
     return repr(values.get("record_id"))

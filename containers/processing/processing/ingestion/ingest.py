@@ -14,8 +14,8 @@ from processing.ingestion.formats.raw_file import read_rows
 from processing.ingestion.offline_store import OfflineStore
 from processing.ingestion.plan import Source, sources
 from processing.ingestion.quarantine import Quarantine
-from processing.ingestion.report import Account, Report, refuse_if_none_is_good
-from processing.ingestion.rows import LINE_BREAK, Defect, Row, check, shown
+from processing.ingestion.report import FileReport, Report, reject_if_all_quarantined
+from processing.ingestion.rows import LINE_BREAK, Defect, Row, check, excerpt
 from processing.ingestion.settings import Settings
 from processing.ingestion.spool import Spool
 
@@ -43,44 +43,40 @@ def ingest(
         print(f"{len(objects):,} new files", flush=True)
         with (
             Quarantine(target / f"quarantine/{name}.jsonl", output_uri(base, "quarantine")) as quarantine,
-            RecordWriter(runtime or feature_store.connect(), settings.feature_group, report.effort) as writer,
+            RecordWriter(runtime or feature_store.connect(), settings.feature_group, report.counts) as writer,
         ):
             for item in objects:
-                take(item, rules, writer, quarantine, report)
+                ingest_file(item, rules, writer, quarantine, report)
         # Of the files that other instances take, some may be good: `create_dataset` sees all reports.
         if len(objects) == planned:
-            refuse_if_none_is_good(account.content() for account in report.accounts)
+            reject_if_all_quarantined(file.content() for file in report.files)
         client = athena or offline_store.connect()
         store = OfflineStore(client, settings.database, settings.table, settings.athena_output_uri)
-        store.wait_for(written(report.accounts), settings.timeout_s)
+        store.wait_for(expected_records(report.files), settings.timeout_s)
 
 
-def written(accounts: list[Account]) -> dict[tuple[str, str], int]:
+def expected_records(files: list[FileReport]) -> dict[tuple[str, str], int]:
     """How many records there are now, by source and event time."""
-    return {
-        (account.source.key, account.source.event_time): account.ingested
-        for account in accounts
-        if account.ingested
-    }
+    return {(file.source.key, file.source.event_time): file.ingested for file in files if file.ingested}
 
 
-def take(
+def ingest_file(
     source: Source, rules: Contract, writer: RecordWriter, quarantine: Quarantine, report: Report
 ) -> None:
     """Sift a file's rows and, if few enough are bad, write the good ones."""
     with Spool(unique=rules.unique) as spool:
-        account = sift(source, rules, spool, quarantine)
-        if account.reason:
-            quarantine.add(source.key, None, Defect(None, None, account.reason, ""))
+        file = validate(source, rules, spool, quarantine)
+        if file.reason:
+            quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
         else:
-            writer.write(spool, source.key, source.event_time, account.good)
-    report.accounts.append(account)
-    print(account, flush=True)
+            writer.write(spool, source.key, source.event_time, file.good)
+    report.files.append(file)
+    print(file, flush=True)
 
 
-def sift(source: Source, rules: Contract, spool: Spool, quarantine: Quarantine) -> Account:
+def validate(source: Source, rules: Contract, spool: Spool, quarantine: Quarantine) -> FileReport:
     """Spool the good rows, quarantine the bad ones, count both; tell if the file as a whole is bad."""
-    account = Account(source)
+    file = FileReport(source)
     labels: set[str] = set()
     first: Defect | None = None
     try:
@@ -89,38 +85,38 @@ def sift(source: Source, rules: Contract, spool: Spool, quarantine: Quarantine) 
         for found in read_rows(source.path, rules):
             row = check(found, rules) if not isinstance(found, Defect) else found
             if isinstance(row, Row) and not spool.add(row):
-                row = Defect(found.line, "id", "duplicate id", shown(row.id))
+                row = Defect(found.line, "id", "duplicate id", excerpt(row.id))
             if isinstance(row, Row):
-                account.good += 1
+                file.good += 1
                 labels.add(row.label)
             else:
-                account.bad += 1
+                file.bad += 1
                 first = first or row
-                quarantine.add(source.key, account.rows, row)
-            check_bounds(account, labels, rules)
-        check_share(account, first, rules)
+                quarantine.add(source.key, file.rows, row)
+            check_bounds(file, labels, rules)
+        check_share(file, first, rules)
     except FileError as error:
-        account.reason = str(error)
-    return account
+        file.reason = str(error)
+    return file
 
 
-def check_bounds(account: Account, labels: set[str], rules: Contract) -> None:
+def check_bounds(file: FileReport, labels: set[str], rules: Contract) -> None:
     """Stop at a file that has more rows or labels than any sensible one."""
-    if account.rows > rules.max_rows:
+    if file.rows > rules.max_rows:
         raise FileError(f"more than {rules.max_rows:,} rows; split the file")
     if len(labels) > rules.max_labels and not rules.fields["label"].allowed:
         raise FileError(f"more than {rules.max_labels:,} different labels: the wrong column?")
 
 
-def check_share(account: Account, first: Defect | None, rules: Contract) -> None:
+def check_share(file: FileReport, first: Defect | None, rules: Contract) -> None:
     """Refuse a file without rows, with too large a share of bad ones, or without a good one."""
     if first is None:
-        if not account.rows:
+        if not file.rows:
             raise FileError("no rows under the header")
         return
-    too_many = account.bad > rules.max_bad_share * account.rows
-    if too_many or not account.good:
+    too_many = file.bad > rules.max_bad_share * file.rows
+    if too_many or not file.good:
         allowed = f", more than {100 * rules.max_bad_share:g}%" if too_many else ""
         place = f"line {first.line}: " if first.line else ""
-        share = f"{account.bad:,} of {account.rows:,} rows are bad{allowed}"
+        share = f"{file.bad:,} of {file.rows:,} rows are bad{allowed}"
         raise FileError(f"{share}; the first: {place}{first.reason}")

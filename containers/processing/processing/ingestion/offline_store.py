@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient
 
 FIRST_PAUSE_S = 0.5
-LONGEST_PAUSE_S = 30.0
+MAX_PAUSE_S = 30.0
 GROWTH = 1.6
 QUERY_PAUSE_S = 0.2
-LONGEST_QUERY_S = 120.0
-TOLD_FILES = 3
+MAX_QUERY_S = 120.0
+REPORTED_FILES = 3
 
 Expected = Mapping[tuple[str, str], int]  # records by source and event time
 
@@ -51,9 +51,9 @@ class OfflineStore:
                 return
             left = started + timeout_s - time.monotonic()
             if left <= 0:
-                raise VisibilityError(late(expected, visible, timeout_s))
+                raise VisibilityError(timeout_message(expected, visible, timeout_s))
             time.sleep(min(pause, left))
-            pause = min(pause * GROWTH, LONGEST_PAUSE_S)
+            pause = min(pause * GROWTH, MAX_PAUSE_S)
 
     def visible(self, expected: Expected) -> dict[tuple[str, str], int]:
         """How many of the expected records are visible, by source and event time."""
@@ -69,7 +69,7 @@ class OfflineStore:
 
     def rows(self, query: str) -> list[list[str]]:
         """A query's result without its header; none where it takes too long or trying again may help."""
-        deadline = time.monotonic() + LONGEST_QUERY_S
+        deadline = time.monotonic() + MAX_QUERY_S
         execution = self.client.start_query_execution(
             QueryString=query,
             QueryExecutionContext={"Database": self.database},
@@ -95,13 +95,13 @@ class OfflineStore:
         return [[value.get("VarCharValue", "") for value in row] for row in rows[1:]]
 
 
-def late(expected: Expected, visible: Expected, timeout_s: float) -> str:
+def timeout_message(expected: Expected, visible: Expected, timeout_s: float) -> str:
     """What to say when the bound is reached."""
     missing = [
         (key, visible[key, at], count) for (key, at), count in expected.items() if visible[key, at] < count
     ]
-    files = "; ".join(f"{key}: {seen:,} of {count:,}" for key, seen, count in missing[:TOLD_FILES])
-    more = f"; and {len(missing) - TOLD_FILES:,} more files" if len(missing) > TOLD_FILES else ""
+    files = "; ".join(f"{key}: {seen:,} of {count:,}" for key, seen, count in missing[:REPORTED_FILES])
+    more = f"; and {len(missing) - REPORTED_FILES:,} more files" if len(missing) > REPORTED_FILES else ""
     return (
         f"{sum(visible.values()):,} of {sum(expected.values()):,} records are visible in the offline store "
         f"after {timeout_s / 60:g} minutes ({files}{more}). The others are written and will appear: "

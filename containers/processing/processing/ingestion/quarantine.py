@@ -18,7 +18,7 @@ class Quarantine:
 
     def __init__(self, file: Path, uri: str | None) -> None:
         self.path = file
-        self.place = f"{uri.rstrip('/')}/{file.name}" if uri else str(file)
+        self.location = f"{uri.rstrip('/')}/{file.name}" if uri else str(file)
         self.file: IO[str] | None = None
 
     def add(self, key: str, row: int | None, defect: Defect) -> None:
@@ -45,4 +45,4 @@ class Quarantine:
     ) -> None:
         if self.file is not None:
             self.file.close()
-            print(f"bad rows: {self.place}", flush=True)
+            print(f"bad rows: {self.location}", flush=True)

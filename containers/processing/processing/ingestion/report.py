@@ -17,7 +17,7 @@ Verdict = Literal["INGESTED", "QUARANTINED"]
 
 
 @dataclass(slots=True)
-class Account:
+class FileReport:
     """One file's rows; every one is either good or bad, so none is lost."""
 
     source: Source
@@ -66,7 +66,7 @@ class Account:
 
 
 @dataclass(slots=True)
-class Effort:
+class WriteCounts:
     """What writing took: records written, calls made, and how many of these were for a second time."""
 
     records: int = 0
@@ -75,12 +75,12 @@ class Effort:
 
 
 class Report:
-    """The files that are done with, and the effort; a file is written when the context ends."""
+    """The files that are done with, and the counts; a file is written when the context ends."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self.accounts: list[Account] = []
-        self.effort = Effort()
+        self.files: list[FileReport] = []
+        self.counts = WriteCounts()
         self.started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -90,10 +90,10 @@ class Report:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         content = {
-            "files": [account.content() for account in self.accounts],
-            "records": self.effort.records,
-            "calls": self.effort.calls,
-            "retries": self.effort.retries,
+            "files": [file.content() for file in self.files],
+            "records": self.counts.records,
+            "calls": self.counts.calls,
+            "retries": self.counts.retries,
             "seconds": round(time.monotonic() - self.started, 3),
         }
         write_json(self.file, content)
@@ -105,7 +105,7 @@ def read_files(folder: Path) -> list[dict[str, Any]]:
     return sorted((entry for report in reports for entry in report["files"]), key=itemgetter("key"))
 
 
-def refuse_if_none_is_good(files: Iterable[dict[str, Any]]) -> None:
+def reject_if_all_quarantined(files: Iterable[dict[str, Any]]) -> None:
     """Refuse reported files of which every one is quarantined whole; no file at all is fine.
 
     Raises:

@@ -40,7 +40,7 @@ class Row(NamedTuple):
     split: str
 
 
-class BreachError(ValueError):
+class ViolationError(ValueError):
     """A value breaks the contract; the message is the reason."""
 
 
@@ -49,41 +49,43 @@ def check(record: Record, contract: Contract) -> Row | Defect:
     values: dict[str, str] = {}
     for name, field in contract.fields.items():
         try:
-            values[name] = conform(record.values.get(name), field)
-        except BreachError as breach:
-            return Defect(record.line, name, str(breach), shown(record.values.get(name)))
+            values[name] = normalize(record.values.get(name), field)
+        except ViolationError as violation:
+            return Defect(record.line, name, str(violation), excerpt(record.values.get(name)))
     if not values["id"]:
         values["id"] = hashlib.sha256(values["text"].encode()).hexdigest()[:ID_DIGITS]
     return Row(**values)
 
 
-def conform(value: object, field: Field) -> str:
+def normalize(value: object, field: Field) -> str:
     """A value as the feature store keeps it; empty where there is none and none is needed.
 
     Raises:
-        BreachError: It breaks the contract.
+        ViolationError: It breaks the contract.
     """
-    text = string(value, field)
+    text = to_text(value, field)
     if field.name != "text":
         text = text.strip()
     if field.name == "split":
         text = text.lower()
     if not text.strip():
         if field.required:
-            raise BreachError(f"no {field.name}" if value is None else f"empty {field.name}")
+            raise ViolationError(f"no {field.name}" if value is None else f"empty {field.name}")
         return ""
     check_characters(text, field)
     if LINE_BREAK.search(text):
         if field.line_breaks == "refuse":
-            raise BreachError(f"a line break in the {field.name}")
+            raise ViolationError(f"a line break in the {field.name}")
         text = LINE_BREAK.sub(" ", text)
     check_size(text, field)
     if field.allowed and text not in field.allowed:
-        raise BreachError(f"unknown {field.name} '{shown(text)}'; use {' or '.join(sorted(field.allowed))}")
+        raise ViolationError(
+            f"unknown {field.name} '{excerpt(text)}'; use {' or '.join(sorted(field.allowed))}"
+        )
     return text
 
 
-def string(value: object, field: Field) -> str:
+def to_text(value: object, field: Field) -> str:
     """A value of one of the field's types, as text."""
     if value is None:
         return ""
@@ -91,7 +93,7 @@ def string(value: object, field: Field) -> str:
         return str(value)
     if isinstance(value, str) and ("string" in field.types or is_integer(value)):
         return value
-    raise BreachError(f"{field.name} is not of type {' or '.join(sorted(field.types))}")
+    raise ViolationError(f"{field.name} is not of type {' or '.join(sorted(field.types))}")
 
 
 def is_integer(text: str) -> bool:
@@ -106,23 +108,25 @@ def check_characters(text: str, field: Field) -> None:
     except UnicodeEncodeError as error:
         code = ord(text[error.start])
         if code in ESCAPED_BYTES:
-            raise BreachError(f"{field.name} is not UTF-8: byte 0x{code - 0xDC00:02x}") from error
-        raise BreachError(f"{field.name} holds half a surrogate pair") from error
+            raise ViolationError(f"{field.name} is not UTF-8: byte 0x{code - 0xDC00:02x}") from error
+        raise ViolationError(f"{field.name} holds half a surrogate pair") from error
     if "\0" in text:
-        raise BreachError(f"{field.name} holds a NUL character")
+        raise ViolationError(f"{field.name} holds a NUL character")
 
 
 def check_size(text: str, field: Field) -> None:
     """Refuse what is too short or too long."""
     if len(text.strip()) < field.min_length:
-        raise BreachError(f"{field.name} of {len(text.strip()):,} characters; at least {field.min_length:,}")
+        raise ViolationError(
+            f"{field.name} of {len(text.strip()):,} characters; at least {field.min_length:,}"
+        )
     if len(text) > field.max_length:
-        raise BreachError(f"{field.name} of {len(text):,} characters; at most {field.max_length:,}")
+        raise ViolationError(f"{field.name} of {len(text):,} characters; at most {field.max_length:,}")
     if len(text) * UTF8_BYTES > field.max_bytes and (size := len(text.encode())) > field.max_bytes:
-        raise BreachError(f"{field.name} of {size:,} bytes; at most {field.max_bytes:,}")
+        raise ViolationError(f"{field.name} of {size:,} bytes; at most {field.max_bytes:,}")
 
 
-def shown(value: object) -> str:
+def excerpt(value: object) -> str:
     """As much of a value as a report holds; empty where there is none."""
     text = "" if value is None else str(value)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"

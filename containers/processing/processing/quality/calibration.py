@@ -25,12 +25,12 @@ def calibrate(scores: Scores) -> Calibration:
     confidence = scores.confidence
     bins = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
     rows = np.bincount(bins, minlength=BINS).astype(np.float64)
-    there = rows > 0
-    rows = rows[there]
-    claimed = np.bincount(bins, confidence, BINS)[there] / rows
-    accuracy = np.bincount(bins, scores.right, BINS)[there] / rows
-    error = float(rows @ np.abs(claimed - accuracy) / rows.sum())
-    return Calibration(rows, claimed, accuracy, error, brier(scores))
+    present = rows > 0
+    rows = rows[present]
+    confidences = np.bincount(bins, confidence, BINS)[present] / rows
+    accuracy = np.bincount(bins, scores.right, BINS)[present] / rows
+    error = float(rows @ np.abs(confidences - accuracy) / rows.sum())
+    return Calibration(rows, confidences, accuracy, error, brier(scores))
 
 
 def brier(scores: Scores) -> float:

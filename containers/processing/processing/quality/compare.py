@@ -13,8 +13,8 @@ from processing.quality.predictions import join, read_answers
 from processing.quality.report.page import Champion, Page, render
 from processing.quality.split import read_lengths, read_split, read_texts
 
-WORST = 12  # mistakes in the report
-ALONE = 6  # rows in the report that only one of the models gets right
+WORST_MISTAKES = 12  # mistakes in the report
+EXCLUSIVE_ROWS = 6  # rows in the report that only one of the models gets right
 
 
 def compare(base: Path, environment: Mapping[str, str] = os.environ) -> None:
@@ -30,9 +30,9 @@ def compare(base: Path, environment: Mapping[str, str] = os.environ) -> None:
     answers = [read_answers(source / name, split.places) for name in ("challenger", "champion")]
     challenger, champion = join(split, *answers)
     comparison = compare_models(challenger, champion, environment.get("CHAMPION_MODEL_NAME", "champion"))
-    worst = most_confident(challenger, split, ~challenger.right, WORST)
-    gained = most_confident(champion, split, challenger.right & ~champion.right, ALONE)
-    lost = most_confident(challenger, split, champion.right & ~challenger.right, ALONE)
+    worst = most_confident(challenger, split, ~challenger.right, WORST_MISTAKES)
+    gained = most_confident(champion, split, challenger.right & ~champion.right, EXCLUSIVE_ROWS)
+    lost = most_confident(challenger, split, champion.right & ~challenger.right, EXCLUSIVE_ROWS)
     texts = read_texts(source / "test", {mistake.id for mistake in (*worst, *gained, *lost)})
     live = Champion(champion, comparison, with_texts(gained, texts), with_texts(lost, texts))
     page = Page(summary, assess(challenger, split, lengths), with_texts(worst, texts), live)

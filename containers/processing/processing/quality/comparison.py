@@ -78,9 +78,9 @@ def answer_differences(challenger: Scores, champion: Scores) -> dict[str, Differ
     """
     size = len(challenger.labels)
     triples = (challenger.actual * size + challenger.predicted) * size + champion.predicted
-    known, counts = np.unique(triples, return_counts=True)
-    cells = known // size, known // size**2 * size + known % size
-    drawn = draw_cells(counts.astype(np.float64), max(len(known), size**2))
+    observed, counts = np.unique(triples, return_counts=True)
+    cells = observed // size, observed // size**2 * size + observed % size
+    drawn = draw_cells(counts.astype(np.float64), max(len(observed), size**2))
     first, second = (multiclass_metrics(marginal(drawn, cell, size)) for cell in cells)
     values = multiclass_metrics(challenger.confusion()), multiclass_metrics(champion.confusion())
     return {
@@ -92,9 +92,9 @@ def answer_differences(challenger: Scores, champion: Scores) -> dict[str, Differ
 def marginal(drawn: Matrix, cells: Codes, size: int) -> Matrix:
     """One model's confusion matrices, shape (draws, size, size), from draws of what lies in these cells."""
     order = np.argsort(cells, kind="stable")
-    there, starts = np.unique(cells[order], return_index=True)
+    present, starts = np.unique(cells[order], return_index=True)
     confusions = np.zeros((len(drawn), size * size))
-    confusions[:, there] = np.add.reduceat(drawn[:, order], starts, axis=1)
+    confusions[:, present] = np.add.reduceat(drawn[:, order], starts, axis=1)
     return confusions.reshape(-1, size, size)
 
 

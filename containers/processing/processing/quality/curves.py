@@ -66,11 +66,11 @@ class Ranking:
 def rankings(scores: Scores) -> dict[int, Ranking]:
     """A ranking for each label that has rows and is not all rows; of two labels, the positive one's."""
     columns = range(len(scores.labels)) if scores.positive is None else [scores.positive]
-    there = np.bincount(scores.actual, minlength=len(scores.labels))
+    present = np.bincount(scores.actual, minlength=len(scores.labels))
     return {
         column: Ranking(scores.probabilities[:, column], scores.actual == column)
         for column in columns
-        if 0 < there[column] < len(scores.actual)
+        if 0 < present[column] < len(scores.actual)
     }
 
 
@@ -79,8 +79,10 @@ def weighted_auc(ranked: dict[int, Ranking], actual: Codes, sample: Codes | None
     rows = np.bincount(actual if sample is None else actual[sample], minlength=max(ranked, default=0) + 1)
     areas = np.array([ranking.auc(sample) for ranking in ranked.values()])
     weights = np.array([rows[column] for column in ranked], np.float64)
-    there = ~np.isnan(areas)
-    return float(areas[there] @ weights[there] / weights[there].sum()) if there.any() else float("nan")
+    present = ~np.isnan(areas)
+    return (
+        float(areas[present] @ weights[present] / weights[present].sum()) if present.any() else float("nan")
+    )
 
 
 def thin(curve: Curve, points: int = CURVE_POINTS) -> Curve:

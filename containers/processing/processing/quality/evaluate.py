@@ -12,7 +12,7 @@ from processing.quality.report.page import Page, render
 from processing.quality.samples import choose_samples, samples
 from processing.quality.split import read_lengths, read_split, read_texts
 
-WORST = 12  # mistakes in the report
+WORST_MISTAKES = 12  # mistakes in the report
 
 
 def evaluate(base: Path) -> None:
@@ -27,7 +27,7 @@ def evaluate(base: Path) -> None:
     lengths = read_lengths(source / "test", split)
     (scores,) = join(split, read_answers(source / "predictions", split.places))
     chosen = choose_samples(split, lengths)
-    worst = most_confident(scores, split, ~scores.right, WORST)
+    worst = most_confident(scores, split, ~scores.right, WORST_MISTAKES)
     texts = read_texts(source / "test", {*chosen, *(mistake.id for mistake in worst)})
     assessment = assess(scores, split, lengths)
     write_json(target / "statistics.json", statistics(assessment))

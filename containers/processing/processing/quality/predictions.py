@@ -15,7 +15,7 @@ from processing.quality.split import Split, read_rows, require_same
 Matrix = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
-LABELS = 1000  # bounds what one malformed answer after the other can cost
+MAX_LABELS = 1000  # bounds what one malformed answer after the other can cost
 NUMBERS = (float, int)  # and no bool
 
 
@@ -76,8 +76,8 @@ def read_answers(folder: Path, places: Mapping[str, int]) -> Answers:
         probabilities = checked_probabilities(where, row)
         for name in probabilities:
             columns.setdefault(name, len(columns))
-        if len(columns) > LABELS:
-            raise QualityError(f"{where}: the predictions know more than {LABELS:,} labels")
+        if len(columns) > MAX_LABELS:
+            raise QualityError(f"{where}: the predictions know more than {MAX_LABELS:,} labels")
         rows.append(places.get(row["id"], 0))
         labels.append(columns[row["label"]])
         sizes.append(len(probabilities))

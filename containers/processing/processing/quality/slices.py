@@ -31,13 +31,13 @@ def slices(scores: Scores, split: Split, lengths: Codes) -> list[Slice]:
     sources = [source or NO_SOURCE for source in split.sources]
     files, file_codes = np.unique(np.array(sources, dtype=object), return_inverse=True)
     return [
-        *cut("text length", names, codes, scores.right),
-        *sorted(cut("source", list(files), file_codes, scores.right), key=most_rows_first),
-        *sorted(cut("label", scores.labels, scores.actual, scores.right), key=most_rows_first),
+        *slice_accuracies("text length", names, codes, scores.right),
+        *sorted(slice_accuracies("source", list(files), file_codes, scores.right), key=most_rows_first),
+        *sorted(slice_accuracies("label", scores.labels, scores.actual, scores.right), key=most_rows_first),
     ]
 
 
-def cut(by: str, names: list[str], codes: Codes, right: NDArray[np.bool_]) -> Iterator[Slice]:
+def slice_accuracies(by: str, names: list[str], codes: Codes, right: NDArray[np.bool_]) -> Iterator[Slice]:
     """Yield each slice that has rows."""
     rows = np.bincount(codes, minlength=len(names))
     hits = np.bincount(codes, right, len(names))

@@ -3,8 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 from linear import features, vocabulary
-from linear.char_ngrams import Letters
-from linear.word_ngrams import Words
+from linear.char_ngrams import CharNgrams
+from linear.word_ngrams import WordNgrams
 
 BITS = 22
 
@@ -30,31 +30,31 @@ def columns(view: Any, texts: list[str]) -> list[set[int]]:
     ],
 )
 def test_words_of_any_script(text: str, expected: list[str]) -> None:
-    assert read(Words(1, 0, 0, 0, BITS), text) == expected
+    assert read(WordNgrams(1, 0, 0, 0, BITS), text) == expected
 
 
 def test_case_and_the_kind_of_apostrophe_do_not_matter() -> None:
-    one, other = columns(Words(2, 0, 0, 0, BITS), ["DON’T Σὲ", "don't σὲ"])
+    one, other = columns(WordNgrams(2, 0, 0, 0, BITS), ["DON’T Σὲ", "don't σὲ"])
     assert one == other
 
 
 def test_runs_of_words_each_once() -> None:
-    assert read(Words(3, 0, 0, 0, BITS), "A b a b c") == [
+    assert read(WordNgrams(3, 0, 0, 0, BITS), "A b a b c") == [
         *("a", "b", "c"),
         *("a b", "b a", "b c"),
         *("a b a", "b a b", "a b c"),
     ]
-    assert read(Words(1, 2, 0, 0, BITS), "a b c d")[4:] == ["a _ c", "b _ d", "a _ _ d"]
+    assert read(WordNgrams(1, 2, 0, 0, BITS), "a b c d")[4:] == ["a _ c", "b _ d", "a _ _ d"]
 
 
 def test_words_near_the_end_count_a_second_time() -> None:
-    assert read(Words(1, 0, 2, 0, BITS), "a b c")[3:] == ["… b", "… c"]
-    assert read(Words(1, 0, 5, 0, BITS), "a b")[2:] == ["… a", "… b"]
+    assert read(WordNgrams(1, 0, 2, 0, BITS), "a b c")[3:] == ["… b", "… c"]
+    assert read(WordNgrams(1, 0, 5, 0, BITS), "a b")[2:] == ["… a", "… b"]
 
 
 def test_so_do_pairs_of_them() -> None:
-    assert read(Words(2, 0, 2, 0, BITS), "a b c")[5:] == ["… b", "… c", "… b c"]
-    assert read(Words(2, 0, 0, 1, BITS), "not a b")[5:] == ["not: a", "not: a b"]
+    assert read(WordNgrams(2, 0, 2, 0, BITS), "a b c")[5:] == ["… b", "… c", "… b c"]
+    assert read(WordNgrams(2, 0, 0, 1, BITS), "not a b")[5:] == ["not: a", "not: a b"]
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_so_do_pairs_of_them() -> None:
     ],
 )
 def test_words_of_a_clause_after_a_negation_count_a_second_time(text: str, negated: list[str]) -> None:
-    found = read(Words(1, 0, 0, 2, BITS), text)
+    found = read(WordNgrams(1, 0, 0, 2, BITS), text)
     assert [name for name in found if name.startswith("not: ")] == [f"not: {word}" for word in negated]
 
 
 def test_texts_do_not_reach_into_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = ["a b not", "", "b c", "c b", "not good at", "!"] * 3
-    for view in (Words(3, 2, 2, 3, BITS), Letters(1, 3, BITS)):
+    for view in (WordNgrams(3, 2, 2, 3, BITS), CharNgrams(1, 3, BITS)):
         alone = [columns(view, [text])[0] for text in texts]
         assert columns(view, texts) == alone
         monkeypatch.setattr(features, "CHUNK_TEXTS", 2)
@@ -83,7 +83,7 @@ def test_texts_do_not_reach_into_each_other(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_column_has_the_bits_asked_for_and_names_agree_with_rows() -> None:
     text = "The film isn't good at all, but the end!"
-    for view in (Words(3, 2, 4, 3, 10), Letters(2, 5, 10)):
+    for view in (WordNgrams(3, 2, 4, 3, 10), CharNgrams(2, 5, 10)):
         found = [column for column, _ in view.ngrams(text)]
         assert found == view.rows([text]).columns.tolist()
         assert len(set(found)) == len(found)
@@ -91,31 +91,31 @@ def test_a_column_has_the_bits_asked_for_and_names_agree_with_rows() -> None:
 
 
 def test_letters_know_one_space_and_the_borders() -> None:
-    assert read(Letters(3, 4, BITS), " Go -- on!") == [
+    assert read(CharNgrams(3, 4, BITS), " Go -- on!") == [
         *("“ go”", "“ go ”", "“go ”", "“go o”", "“o o”", "“o on”"),
         *("“ on”", "“ on!”", "“on!”", "“on! ”", "“n! ”"),
     ]
 
 
 def test_a_text_of_a_million_words() -> None:
-    assert len(Words(1, 0, 0, 0, BITS).rows(["good bad " * 500_000]).columns) == 2
+    assert len(WordNgrams(1, 0, 0, 0, BITS).rows(["good bad " * 500_000]).columns) == 2
 
 
 def test_known_ngrams_are_those_of_enough_texts() -> None:
-    view = Words(1, 0, 0, 0, BITS)
+    view = WordNgrams(1, 0, 0, 0, BITS)
     of = {name: column for name in "abc" for column, _ in view.ngrams(name)}
-    found = vocabulary.know(view.rows(["b a", "a c", "", "a b"]), BITS, 2)
+    found = vocabulary.build_vocabulary(view.rows(["b a", "a c", "", "a b"]), BITS, 2)
     assert found.columns.tolist() == [of["b"], of["a"]]
     assert found.problem.ends.tolist() == [0, 2, 3, 3, 5]
     assert found.problem.features.tolist() == [0, 1, 1, 1, 0]
     assert found.problem.scales == pytest.approx(np.array([2, 2, 1, 2]) ** -0.5)
-    assert len(vocabulary.know(view.rows(["a", "b"]), BITS, 9).columns) == 2
+    assert len(vocabulary.build_vocabulary(view.rows(["a", "b"]), BITS, 9).columns) == 2
 
 
 @pytest.mark.parametrize("min_documents", [1, 9])
 def test_more_ngrams_than_a_model_holds_have_to_be_more_frequent(
     monkeypatch: pytest.MonkeyPatch, min_documents: int
 ) -> None:
-    monkeypatch.setattr(vocabulary, "MOST", 1)
-    view = Words(1, 0, 0, 0, BITS)
-    assert len(vocabulary.know(view.rows(["a b", "a c", "d"]), BITS, min_documents).columns) == 1
+    monkeypatch.setattr(vocabulary, "MAX_NGRAMS", 1)
+    view = WordNgrams(1, 0, 0, 0, BITS)
+    assert len(vocabulary.build_vocabulary(view.rows(["a b", "a c", "d"]), BITS, min_documents).columns) == 1

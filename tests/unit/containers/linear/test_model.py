@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from linear import calibration, model, weight_table
-from linear.word_ngrams import Words
+from linear.word_ngrams import WordNgrams
 from toolkit.errors import ModelError
 
 BITS = 16
@@ -14,7 +14,7 @@ BITS = 16
 
 def made(weights: dict[str, list[float]], labels: tuple[str, ...]) -> Any:
     """A model of words with these weights."""
-    view = Words(2, 0, 0, 0, BITS)
+    view = WordNgrams(2, 0, 0, 0, BITS)
     columns = np.array(
         [{name: column for column, name in view.ngrams(word)}[word] for word in weights], np.int32
     )

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import toolkit.job
 from linear import hyperparameters, model
-from linear.fitting import Shares, Solver, fit
+from linear.fitting import ModelShares, Solver, fit
 from linear.training import train
-from linear.vocabulary import know
-from linear.word_ngrams import Words
+from linear.vocabulary import build_vocabulary
+from linear.word_ngrams import WordNgrams
 from toolkit.errors import HyperparameterError, TrainingDataError
 
 FOLDER = Path(__file__).parents[4] / "containers/linear"
@@ -147,10 +147,10 @@ def test_same_seed_gives_the_same_bytes(job: Job) -> None:
 def test_a_fit_that_starts_where_another_ended_finds_what_a_fresh_one_finds() -> None:
     rows = texts(120, ["bad", "fine", "meh"])
     actual = np.array([sorted(SIGNS).index(row["label"]) for row in rows])
-    view = Words(2, 0, 0, 0, 16)
-    known = [know(view.rows([row["text"] for row in rows]), 16, 2)]
+    view = WordNgrams(2, 0, 0, 0, 16)
+    known = [build_vocabulary(view.rows([row["text"] for row in rows]), 16, 2)]
     solver = Solver(smoothing=1.0, cost=1.0, epochs=1000, tolerance=1e-4, seed=1)
-    shares = [Shares(0.7, 0.3)]
+    shares = [ModelShares(0.7, 0.3)]
     some = fit(known, shares, actual, np.arange(100), solver)
     warm = fit(known, shares, actual, np.arange(120), solver, some)
     fresh = fit(known, shares, actual, np.arange(120), solver)
@@ -193,7 +193,7 @@ def test_what_is_given_beside_a_preset_wins() -> None:
         parsed = hyperparameters.parse({"preset": preset, "ngrams": "1", "_tuning_objective_metric": "x"})
         assert (parsed.preset, parsed.ngrams) == (preset, 1)
         assert all(str(getattr(parsed, name)) == value for name, value in {**settings, "ngrams": "1"}.items())
-    assert hyperparameters.parse({"preset": "accurate", "letters": "4"}).letters == 4
+    assert hyperparameters.parse({"preset": "accurate", "char_ngrams": "4"}).char_ngrams == 4
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_a_client_that_is_gone_does_not_count_as_text_to_call_for() -> None:
         batcher = Batcher(Batching(2, LONG), model.predict)
         batcher.add(["a"]).cancel()
         await asyncio.sleep(0)
-        assert (batcher.texts, batcher.waiting) == (0, {})
+        assert (batcher.texts, batcher.pending) == (0, {})
         batcher.add(["b"])
         assert model.texts() == []
         batcher.add(["c"])

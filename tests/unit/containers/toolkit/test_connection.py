@@ -13,7 +13,7 @@ import uvloop
 from numpy.typing import NDArray
 from toolkit.application import Application
 from toolkit.connection import Connection
-from toolkit.metrics import Meters
+from toolkit.metrics import Metrics
 from toolkit.settings import Settings
 from toolkit.worker import Worker
 
@@ -64,7 +64,7 @@ class Talk:
         self.worker = (
             given
             if isinstance(given, Worker)
-            else Worker(Application(Obedient(), Meters(), given), given, None)
+            else Worker(Application(Obedient(), Metrics(), given), given, None)
         )
         self.client, side = socket.socketpair()
         self.client.setblocking(False)
@@ -222,7 +222,7 @@ def test_a_request_that_does_not_arrive_in_time_is_refused_and_closed(
             trickle = asyncio.ensure_future(talk.trickle(sent, pause))
             answer = await talk.heard()
             trickle.cancel()
-            return answer, talk.worker.gate.inside
+            return answer, talk.worker.admission.in_work
 
     answered, inside = uvloop.run(answer())
     assert answered.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
@@ -234,7 +234,7 @@ def test_a_request_that_waits_for_the_answer_before_it_is_not_late(tmp_path: Pat
     async def answered() -> bytes:
         clock, model = Clock(), Noting()
         settings = Settings(tmp_path, stalled_seconds=10, request_seconds=10)
-        worker = Worker(Application(model, Meters(), settings), settings, None)
+        worker = Worker(Application(model, Metrics(), settings), settings, None)
         async with Talk(worker, clock=clock) as talk:
             following = post(b"good\n")
             await talk.say(post(b"wait\n") + following[:20])
@@ -258,11 +258,11 @@ def test_a_request_is_not_late_while_the_answer_before_it_is_being_taken(tmp_pat
         async with Talk(settings, 4096, clock) as talk:
             following = post(b"good\n")
             await talk.say(post(b"good\n" * 9_999 + b"bad\n") + following[:20])
-            await until(lambda: talk.connection.full)
+            await until(lambda: talk.connection.write_blocked)
             clock.now += 50
             talk.connection.check()
             await talk.heard(b"neg,0.731059\n")
-            await until(lambda: not talk.connection.full)
+            await until(lambda: not talk.connection.write_blocked)
             clock.now += 9
             talk.connection.check()
             await talk.say(following[20:])
@@ -305,21 +305,21 @@ def test_what_waits_for_a_client_that_is_gone_is_never_computed(
     async def run() -> tuple[list[str], int]:
         model = Noting()
         settings = Settings(tmp_path, requests=4)
-        worker = Worker(Application(model, Meters(), settings), settings, None)
+        worker = Worker(Application(model, Metrics(), settings), settings, None)
         async with AsyncExitStack() as stack:
             first, second, third, last = [await stack.enter_async_context(Talk(worker)) for _ in range(4)]
             await first.say(post(b"wait\n"))
             await until(lambda: model.texts == ["wait"])
             for talk in (second, third):
                 await talk.say(post(b"never\n"))
-            await until(lambda: worker.gate.inside == 3)
+            await until(lambda: worker.admission.in_work == 3)
             for talk in (first, second, third):
                 ends(talk.client)
-            await until(lambda: worker.gate.inside == 0)
+            await until(lambda: worker.admission.in_work == 0)
             model.may_go_on.set()
             await last.say(post(b"good\n"))
             await last.heard(b"pos,0.731059\n")
-            return model.texts, worker.gate.inside
+            return model.texts, worker.admission.in_work
 
     assert uvloop.run(run()) == (["wait", "good"], 0)
 
@@ -328,19 +328,19 @@ def test_a_client_may_leave_before_it_took_its_last_answer(tmp_path: Path) -> No
     async def run() -> tuple[list[str], bytes]:
         model = Noting()
         settings = Settings(tmp_path)
-        application = Application(model, Meters(), settings)
+        application = Application(model, Metrics(), settings)
         worker = Worker(application, settings, None)
         async with Talk(worker) as other, Talk(worker, sent_bytes=4096) as talk:
             await talk.say(post(b"good\n" * 2_000))
-            await until(lambda: bool(model.texts) and worker.gate.inside == 0)
+            await until(lambda: bool(model.texts) and worker.admission.in_work == 0)
             model.texts.clear()
-            application.pace = float("inf")  # requests take long from now on
+            application.seconds_per_byte = float("inf")  # requests take long from now on
             await other.say(post(b"wait\n"))
             await until(lambda: model.texts == ["wait"])
             await talk.say(post(b"never\n"))
-            await until(lambda: worker.gate.inside == 2)
+            await until(lambda: worker.admission.in_work == 2)
             talk.client.shutdown(socket.SHUT_WR)
-            await until(lambda: worker.gate.inside == 1)
+            await until(lambda: worker.admission.in_work == 1)
             model.may_go_on.set()
             await other.heard(b"neg,0.5\n")
             return model.texts, await talk.heard()
@@ -354,7 +354,7 @@ def test_a_client_that_was_just_taken_does_not_keep_the_worker(tmp_path: Path) -
     async def run() -> bool:
         model = Noting()
         settings = Settings(tmp_path, drain_seconds=1)
-        worker = Worker(Application(model, Meters(), settings), settings, None)
+        worker = Worker(Application(model, Metrics(), settings), settings, None)
         with socket.create_server(("127.0.0.1", 0)) as listening:
             listening.setblocking(False)
             running = asyncio.ensure_future(worker.run(listening))

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from toolkit.errors import TrainingDataError
-from toolkit.rows import Rows, hold_out, known_labels, places, read
+from toolkit.rows import Rows, hold_out, label_indices, read, training_labels
 
 GOOD = '{"text": "a", "label": "x"}\n'
 
@@ -48,18 +48,18 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: bytes, reason: str
 
 
 def test_labels_are_sorted_and_two_at_least() -> None:
-    assert known_labels(Rows(["", "", ""], ["y", "x", "y"])) == ["x", "y"]
+    assert training_labels(Rows(["", "", ""], ["y", "x", "y"])) == ["x", "y"]
     with pytest.raises(TrainingDataError, match="the channel train holds no row"):
-        known_labels(Rows())
+        training_labels(Rows())
     with pytest.raises(TrainingDataError, match="all 2 rows have the label 'x'; two are needed"):
-        known_labels(Rows(["", ""], ["x", "x"]))
+        training_labels(Rows(["", ""], ["x", "x"]))
 
 
 def test_a_label_has_its_place_or_is_refused() -> None:
     rows = Rows(["", "", ""], ["y", "x", "y"])
-    assert places(rows, ["x", "y"]).tolist() == [1, 0, 1]
+    assert label_indices(rows, ["x", "y"]).tolist() == [1, 0, 1]
     with pytest.raises(TrainingDataError, match="train has no row of the label 'y' of validation"):
-        places(rows, ["x", "z"])
+        label_indices(rows, ["x", "z"])
 
 
 def test_held_out_rows_are_a_share_of_each_label() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from toolkit.application import Application
 from toolkit.errors import ServerError
-from toolkit.metrics import Meters
+from toolkit.metrics import Metrics
 from toolkit.settings import Settings, from_environment
 
 from tests.unit.containers.toolkit.toolkit_server import Obedient
@@ -51,7 +51,7 @@ def test_in_a_batch_transform_each_worker_can_hold_all_that_is_sent(
 def test_no_more_is_asked_for_at_the_same_time_than_sagemaker_sends(tmp_path: Path) -> None:
     def told(workers: int, megabytes: int = 25, held: int = 40) -> tuple[int, int]:
         settings = Settings(tmp_path, workers=workers, body_bytes=megabytes << 20, held_bodies=held)
-        application = Application(Obedient(), Meters(), settings)
+        application = Application(Obedient(), Metrics(), settings)
         parameters = json.loads(application.execution_parameters().body)
         return parameters["MaxConcurrentTransforms"], parameters["MaxPayloadInMB"]
 

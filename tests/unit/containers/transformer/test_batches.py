@@ -16,8 +16,10 @@ def test_order_depends_on_seed_and_epoch_alone() -> None:
     lengths = np.arange(100)
 
     def order(seed: int, epoch: int) -> list[int]:
-        joined: list[int] = np.concatenate(batches.epoch_batches(lengths, 8, seed, epoch)).tolist()
-        return joined
+        join_process_group: list[int] = np.concatenate(
+            batches.epoch_batches(lengths, 8, seed, epoch)
+        ).tolist()
+        return join_process_group
 
     assert order(1, 0) == order(1, 0)
     assert order(1, 0) != order(1, 1)

@@ -44,7 +44,7 @@ class Case:
         """The folder or name of the base model."""
         job = self.job()
         settings = parse(Settings, job.hyperparameters)
-        with pretrained.base_of(job, settings) as base:
+        with pretrained.base_model(job, settings) as base:
             return str(base.name)
 
     def job(self) -> Job:
@@ -174,4 +174,4 @@ def test_hyperparameters_are_checked_first(case: Case, name: str, value: str, re
     ],
 )
 def test_reason_of_a_process_that_failed_is_the_jobs(message: str | dict[str, object], reason: str) -> None:
-    assert launching.reason(message) == reason
+    assert launching.failure_reason(message) == reason

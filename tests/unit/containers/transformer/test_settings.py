@@ -24,4 +24,4 @@ def test_tuning_tries_values_that_can_be_used() -> None:
 
 
 def test_settings_without_influence_on_the_model_are_settings() -> None:
-    assert set(settings.AS_YOU_LIKE) < {field.name for field in fields(settings.Settings)}
+    assert set(settings.NOT_IN_IDENTITY) < {field.name for field in fields(settings.Settings)}

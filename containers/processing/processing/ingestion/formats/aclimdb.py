@@ -47,7 +47,7 @@ def read_archive(stream: BinaryIO, contract: Contract) -> Iterator[Record | Defe
             skip(stream, padded(member.size))
             yield Defect(None, "text", f"text of {member.size:,} bytes; at most {limit:,}", identity)
             continue
-        text = exactly(stream, padded(member.size))[: member.size].decode("utf-8", "surrogateescape")
+        text = read_exactly(stream, padded(member.size))[: member.size].decode("utf-8", "surrogateescape")
         yield Record(None, {"id": identity, "text": text, "label": label, "split": split})
     if not found:
         raise FileError("the archive holds no reviews: names such as aclImdb/train/neg/0_3.txt are expected")
@@ -56,7 +56,7 @@ def read_archive(stream: BinaryIO, contract: Contract) -> Iterator[Record | Defe
 def members(stream: BinaryIO, limit: int) -> Iterator[TarInfo]:
     """Yield the headers of regular files and folders; the caller reads or skips the content of each."""
     count = 0
-    while any(header := exactly(stream, BLOCK_BYTES)):
+    while any(header := read_exactly(stream, BLOCK_BYTES)):
         count += 1
         if count > limit:
             raise FileError(f"an archive of more than {limit:,} members")
@@ -87,13 +87,13 @@ def check_extension(stream: BinaryIO, member: TarInfo) -> None:
     """Pass over times and owners of an extended header; refuse one that gives a member another name."""
     if not 0 <= member.size <= EXTENSION_BYTES:
         raise FileError(f"the archive holds an extended header of {member.size:,} bytes: refused")
-    if RENAMES.search(exactly(stream, padded(member.size))[: member.size]):
+    if RENAMES.search(read_exactly(stream, padded(member.size))[: member.size]):
         raise FileError("the archive holds an extended header that renames or resizes a member: refused")
 
 
 def check_end(stream: BinaryIO) -> None:
     """Read on to the end, where a compressed stream's checksum is; refuse anything but padding."""
-    padding = exactly(stream, BLOCK_BYTES) + stream.read(PADDING_BYTES)
+    padding = read_exactly(stream, BLOCK_BYTES) + stream.read(PADDING_BYTES)
     if any(padding) or stream.read(1):
         raise FileError("the archive goes on after its end: refused")
 
@@ -106,10 +106,10 @@ def padded(size: int) -> int:
 def skip(stream: BinaryIO, size: int) -> None:
     """Pass over bytes, however many."""
     while size:
-        size -= len(exactly(stream, min(size, SKIPPED_BYTES)))
+        size -= len(read_exactly(stream, min(size, SKIPPED_BYTES)))
 
 
-def exactly(stream: BinaryIO, size: int) -> bytes:
+def read_exactly(stream: BinaryIO, size: int) -> bytes:
     """This many bytes."""
     content = stream.read(size)
     if len(content) < size:

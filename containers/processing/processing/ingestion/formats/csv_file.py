@@ -5,13 +5,13 @@ from collections.abc import Iterator
 
 from processing.errors import FileError
 from processing.ingestion.contract import Contract
-from processing.ingestion.rows import ESCAPED_BYTES, Defect, Record, shown
+from processing.ingestion.rows import ESCAPED_BYTES, Defect, Record, excerpt
 
 ROW_BYTES = 8 << 20
 UNCLOSED = "a quote that is not closed?"
 
 
-class Feed:
+class CsvLines:
     """Lines for csv.reader: undecodable bytes escaped, no row of more than ROW_BYTES."""
 
     def __init__(self, lines: Iterator[tuple[int, bytes]]) -> None:
@@ -23,7 +23,7 @@ class Feed:
         """The next line starts a row."""
         self.bytes = 0
 
-    def __iter__(self) -> "Feed":
+    def __iter__(self) -> "CsvLines":
         return self
 
     def __next__(self) -> str:
@@ -47,19 +47,19 @@ def read_csv(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator
         FileError: The header is not what is needed, or a quote is not closed.
     """
     csv.field_size_limit(ROW_BYTES)
-    feed = Feed(lines)
-    reader = csv.reader(feed, strict=True)
+    source = CsvLines(lines)
+    reader = csv.reader(source, strict=True)
     header: list[str] = []
     while True:
-        feed.begin_row()
+        source.begin_row()
         try:
             cells = next(reader, None)
         except csv.Error as error:
-            if feed.ended:
-                raise FileError(f"line {feed.start}: not CSV: {error} ({UNCLOSED})") from error
+            if source.ended:
+                raise FileError(f"line {source.start}: not CSV: {error} ({UNCLOSED})") from error
             if not header:
-                raise FileError(f"line {feed.start}: the header is not CSV: {error}") from error
-            yield Defect(feed.start, None, f"not CSV: {error}", "")
+                raise FileError(f"line {source.start}: the header is not CSV: {error}") from error
+            yield Defect(source.start, None, f"not CSV: {error}", "")
             continue
         if cells is None:
             return
@@ -69,9 +69,9 @@ def read_csv(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator
             header = check_header(cells, contract)
         elif len(cells) != len(header):
             reason = f"{len(cells)} columns where the header has {len(header)}"
-            yield Defect(feed.start, None, reason, shown(",".join(cells)))
+            yield Defect(source.start, None, reason, excerpt(",".join(cells)))
         else:
-            yield Record(feed.start, dict(zip(header, cells, strict=True)))
+            yield Record(source.start, dict(zip(header, cells, strict=True)))
 
 
 def check_header(cells: list[str], contract: Contract) -> list[str]:
@@ -93,4 +93,4 @@ def check_columns(names: list[str], contract: Contract) -> None:
     if twice or not set(contract.required) <= set(names):
         optional = [name for name in contract.fields if name not in contract.required]
         needed = ",".join(contract.required) + (f"[,{','.join(optional)}]" if optional else "")
-        raise FileError(f"the columns are {shown(','.join(names))}; {needed} are needed, each once")
+        raise FileError(f"the columns are {excerpt(','.join(names))}; {needed} are needed, each once")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from processing.ingestion.contract import Contract
 from processing.ingestion.formats.lines import LINE_BYTES
-from processing.ingestion.rows import Defect, Record, shown
+from processing.ingestion.rows import Defect, Record, excerpt
 
 BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
@@ -19,7 +19,7 @@ def read_json_lines(lines: Iterator[tuple[int, bytes]], contract: Contract) -> I
         try:
             yield Record(number, parse(content, contract.max_json_depth))
         except ValueError as error:
-            value = shown(content[: LINE_BYTES >> 10].decode("utf-8", "replace").strip())
+            value = excerpt(content[: LINE_BYTES >> 10].decode("utf-8", "replace").strip())
             yield Defect(number, None, str(error), value)
 
 
@@ -51,7 +51,7 @@ def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{shown(next(name for name in names if names.count(name) > 1))!r} stands twice")
+        raise ValueError(f"{excerpt(next(name for name in names if names.count(name) > 1))!r} stands twice")
     return values
 
 

@@ -19,11 +19,11 @@ from processing.quality.mistakes import Mistake
 from processing.quality.predictions import Scores
 from processing.quality.report.markup import between, label, percent, points, section, short, table, text
 from processing.quality.report.plots import differences
-from processing.quality.report.sections import quality, sliced
+from processing.quality.report.sections import quality, slices_section
 
 TEMPLATE = Path(__file__).with_name("report.html")
 TABLE_LABELS = 12  # more are not named in the dataset's table
-REFUSED = 10  # quarantined files that are named
+NAMED_FILES = 10  # quarantined files that are named
 NAMES = {
     "accuracy": "Accuracy",
     "weighted_precision": "Weighted precision",
@@ -60,12 +60,12 @@ def render(page: Page) -> str:
         f'<header><h1>{title}</h1><span class="soft">{subtitle(page)}</span></header>',
         verdict(page),
         tiles(page.assessment),
-        *(against(page.champion) if page.champion else []),
+        *(model_comparison(page.champion) if page.champion else []),
         dataset(page.summary),
         *quality(page.assessment, page.champion.scores if page.champion else None),
-        sliced(page.assessment),
+        slices_section(page.assessment),
         mistakes("Worst mistakes", "The wrong answers that the model was surest of.", page.worst),
-        *(alone(page.champion) if page.champion else []),
+        *(exclusive_rows(page.champion) if page.champion else []),
         "<!-- latency -->",
         "<!-- cost -->",
         method(page.assessment),
@@ -133,7 +133,7 @@ def chance(p_value: float) -> str:
     return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
 
 
-def against(champion: Champion) -> list[str]:
+def model_comparison(champion: Champion) -> list[str]:
     """Champion against challenger, metric by metric."""
     comparison = champion.comparison
     metrics = {NAMES[name]: metric for name, metric in comparison.metrics.items() if name in NAMES}
@@ -183,18 +183,18 @@ def dataset(summary: Summary) -> str:
         f"<dt>Sources</dt><dd>{len(summary.sources):,} files</dd>"
         f"<dt>Left out of train</dt><dd>{summary.dropped:,} texts that are tested on</dd>"
         f"<dt>Ingested by this run</dt><dd>{summary.ingested:,} records</dd>"
-        f"<dt>Quarantined</dt><dd>{summary.quarantined_rows:,} rows{refused(summary)}</dd></dl>"
+        f"<dt>Quarantined</dt><dd>{summary.quarantined_rows:,} rows{quarantined_files(summary)}</dd></dl>"
     )
     query = f"<details><summary>Query</summary><pre>{text(summary.query)}</pre></details>"
     head = ("Split", "Rows", *(text(short(name, 16)) for name in shown))
     return section("Dataset", facts, table(head, rows), more, query)
 
 
-def refused(summary: Summary) -> str:
+def quarantined_files(summary: Summary) -> str:
     """The files that were quarantined as a whole."""
     named = list(summary.quarantined_files.items())
-    lines = [f"{text(short(key, 60))}: {text(short(reason, 160))}" for key, reason in named[:REFUSED]]
-    lines += [f"and {len(named) - REFUSED:,} more files"] if len(named) > REFUSED else []
+    lines = [f"{text(short(key, 60))}: {text(short(reason, 160))}" for key, reason in named[:NAMED_FILES]]
+    lines += [f"and {len(named) - NAMED_FILES:,} more files"] if len(named) > NAMED_FILES else []
     return "".join(["; whole files:", *(f"<br>{line}" for line in lines)]) if named else ""
 
 
@@ -203,7 +203,7 @@ def share(rows: int, whole: int) -> str:
     return f"{rows:,} <small>{percent(rows / max(whole, 1))}</small>"
 
 
-def alone(champion: Champion) -> list[str]:
+def exclusive_rows(champion: Champion) -> list[str]:
     """What only one of the models gets right."""
     comparison = champion.comparison
     return [

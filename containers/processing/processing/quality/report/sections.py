@@ -40,7 +40,7 @@ class Ranked(NamedTuple):
 
 def quality(assessment: Assessment, champion: Scores | None) -> list[str]:
     """Tables and plots, two in a row; a bigger confusion matrix above them."""
-    plots = [calibrated(assessment, champion), *curves(assessment, champion)]
+    plots = [calibration_section(assessment, champion), *curves(assessment, champion)]
     labels = len(assessment.scores.labels)
     if labels > TABLE_LABELS:
         pairs = section("Mistaken most often", frequent_pairs(assessment))
@@ -162,7 +162,7 @@ def legend(entries: list[tuple[str, str]]) -> str:
     return keys([*own, *([(f"{rest} labels that rank better", COLOURS[OTHER])] if rest else [])])
 
 
-def calibrated(assessment: Assessment, champion: Scores | None) -> str:
+def calibration_section(assessment: Assessment, champion: Scores | None) -> str:
     """Whether the probabilities can be trusted."""
     measured = [(assessment.calibration, ACCENT)]
     names = [("Challenger" if champion else "Model", COLOURS[ACCENT])]
@@ -177,7 +177,7 @@ def calibrated(assessment: Assessment, champion: Scores | None) -> str:
     return section("Calibration", words, reliability(measured), keys(names))
 
 
-def sliced(assessment: Assessment) -> str:
+def slices_section(assessment: Assessment) -> str:
     """Accuracy by part, on one scale."""
     groups: dict[str, list[Slice]] = {}
     for item in assessment.slices:

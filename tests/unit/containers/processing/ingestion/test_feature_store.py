@@ -5,7 +5,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from processing.errors import RecordError
 from processing.ingestion import feature_store
-from processing.ingestion.report import Effort
+from processing.ingestion.report import WriteCounts
 from processing.ingestion.rows import Row
 
 from tests.unit.containers.processing.ingest_job import FeatureStore, Record, throttled
@@ -16,7 +16,7 @@ Write = Callable[..., Any]
 @pytest.fixture(autouse=True)
 def without_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(feature_store, "PAUSE_S", 0.001)
-    monkeypatch.setattr(feature_store, "LONGEST_PAUSE_S", 0.01)
+    monkeypatch.setattr(feature_store, "MAX_PAUSE_S", 0.01)
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def write(store: FeatureStore) -> Write:
     """Write as many rows; returns the effort."""
 
     def write(count: int, size: int = 10) -> Any:
-        effort = Effort()
+        effort = WriteCounts()
         rows = [Row(f"{i:05}", "a" * size, "pos", "") for i in range(count)]
         with feature_store.RecordWriter(store, "retrain-records", effort) as writer:
             writer.write(iter(rows), "raw/a.csv", "2026-11-23T03:07:15.001Z", count)
@@ -134,8 +134,8 @@ def test_reads_no_further_ahead_than_calls_can_take() -> None:
             read += 1
             yield Row(str(i), "text", "pos", "")
 
-    store, effort = Counting(), Effort()
+    store, effort = Counting(), WriteCounts()
     with feature_store.RecordWriter(store, "retrain-records", effort) as writer:
         writer.write(rows(), "raw/a.csv", "2026-11-23T03:07:15.001Z", 5000)
-    assert max(ahead) <= 25 * (feature_store.WAITING_BATCHES + 2)
+    assert max(ahead) <= 25 * (feature_store.MAX_PENDING_BATCHES + 2)
     assert len(store.records()) == 5000

@@ -11,7 +11,7 @@ from tests.unit.containers.processing.ingest_job import GOOD, Job, record, to_cs
 def without_long_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(offline_store, "QUERY_PAUSE_S", 0.001)
     monkeypatch.setattr(offline_store, "FIRST_PAUSE_S", 0.001)
-    monkeypatch.setattr(offline_store, "LONGEST_PAUSE_S", 0.001)
+    monkeypatch.setattr(offline_store, "MAX_PAUSE_S", 0.001)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_tells_why_a_query_failed(job: Job) -> None:
 
 
 def test_a_query_that_does_not_end_is_stopped(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(offline_store, "LONGEST_QUERY_S", 0.01)
+    monkeypatch.setattr(offline_store, "MAX_QUERY_S", 0.01)
     job.athena.states = [{"State": "RUNNING"}] * 100_000
     with pytest.raises(VisibilityError, match="0 of 34 records are visible"):
         job.run(OFFLINE_STORE_TIMEOUT_MINUTES="0.002")
