@@ -1,1 +1,1 @@
-"""A linear text classifier on hashed n-grams: training, saved model and prediction."""
+"""Linear text classifier on hashed n-grams: training, saved model and prediction."""

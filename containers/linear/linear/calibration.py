@@ -1,4 +1,4 @@
-"""Scores to probabilities by one temperature.
+"""Calibrate scores to probabilities by temperature scaling.
 
 Guo, Pleiss, Sun and Weinberger, On Calibration of Modern Neural Networks, ICML 2017.
 """
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Labels = NDArray[np.int64]
 
-# Of a support vector machine's scores, before any row is seen: about e^1, give or take a factor of e.
+# Prior of the scale's logarithm, for scores of a support vector machine.
 PRIOR_MEAN, PRIOR_DEVIATION = 1.0, 1.0
 GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
 STEPS = 40
@@ -19,7 +19,7 @@ LOG_SCALE_RANGE = (-4.0, 6.0)
 
 
 def probabilities(scores: Floats, scale: float) -> Floats:
-    """The labels' probabilities, of shape (rows, labels); a single score is the second label's."""
+    """Return probabilities of shape (rows, labels); a single score belongs to the second label."""
     if scores.shape[1] == 1:
         scores = np.hstack([np.zeros_like(scores), scores])
     raised = np.exp(scale * (scores - scores.max(axis=1, keepdims=True)))
@@ -27,13 +27,13 @@ def probabilities(scores: Floats, scale: float) -> Floats:
 
 
 def log_loss(predicted: Floats, actual: Labels) -> float:
-    """The mean negative logarithm of the actual labels' probabilities."""
+    """Return the mean negative log-likelihood of the actual labels."""
     chosen = np.take_along_axis(predicted, actual[:, None], axis=1)
     return float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
 
 
 def fit_scale(scores: Floats, actual: Labels) -> float:
-    """The most probable factor of scores, by rows that their model did not learn; few move it little."""
+    """Return the maximum a posteriori scale of the scores, from rows that the model was not fitted on."""
 
     def cost(logarithm: float) -> float:
         prior = ((logarithm - PRIOR_MEAN) / PRIOR_DEVIATION) ** 2 / 2
@@ -52,7 +52,7 @@ def fit_scale(scores: Floats, actual: Labels) -> float:
 
 
 def held_out_probabilities(scores: Floats, actual: Labels) -> Floats:
-    """Each half of the rows with the other half's factor: none is measured by its own label."""
+    """Return probabilities by cross-fitting: the scale of each half comes from the other half."""
     halves = np.arange(len(actual)) % 2 == 0
     predicted = np.empty((len(actual), max(2, scores.shape[1])))
     for half in (halves, ~halves):

@@ -1,4 +1,4 @@
-"""N-grams of chars, across words: they know parts of words, misspellings, and endings."""
+"""Character n-grams, across word boundaries: they catch parts of words, misspellings and endings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,18 +27,18 @@ MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)
 
 @dataclass(frozen=True)
 class CharNgrams:
-    """What is looked for: runs of `shortest` to `longest` chars, hashed to 2**bits columns."""
+    """Extractor of runs of `shortest` to `longest` characters, hashed to 2**bits columns."""
 
     shortest: int
     longest: int
     bits: int
 
     def rows(self, texts: Sequence[str]) -> Rows:
-        """The texts' n-grams."""
+        """Return the n-grams of the texts."""
         return map_chunks(lambda chunk: self._extract(chunk, False)[0], texts)
 
     def ngrams(self, text: str) -> list[tuple[int, str]]:
-        """The columns of a text's n-grams, and how each reads."""
+        """Return the column of each n-gram of a text, and its readable form."""
         rows, origins, chars = self._extract([text], True)
         plain = chars.tobytes().decode("utf-32-le", "surrogatepass")
         return [
@@ -67,7 +67,7 @@ class CharNgrams:
 def normalize(
     codes: Codes, text_ends: Numbers, lower: Codes, kinds: NDArray[np.uint8], chars: Codes, ends: Numbers
 ) -> int:
-    """Write each text in lower case, one space for whatever is between its words, one before and after."""
+    """Write each text in lower case, with one space between words, before and after."""
     count, i = 0, 0
     for text in range(len(text_ends)):
         chars[count] = SPACE
@@ -99,7 +99,7 @@ def hash_ngrams(
     origins: Numbers,
     row_ends: Numbers,
 ) -> int:
-    """Write the columns of each text's n-grams, each once; return how many."""
+    """Write the distinct columns of each text's n-grams; return their number."""
     shift = np.uint64(64 - bits)
     seen = np.zeros(1024, np.int32)
     count, start = 0, 0

@@ -1,8 +1,8 @@
-"""Functions compiled to machine code by numba, once for an environment.
+"""Compile functions with numba, once per environment.
 
-The code lies beside the environment's packages, so that a second training finds it and an image can bring
-it along (`compile`). It is made for every processor of an architecture, not for the one at hand: an image
-built on one machine runs on another without compiling again, and both get the same numbers.
+The cache lies in the environment's folder, so that a second training finds it and an image can include it
+(`compile`). The code targets the generic CPU of the architecture, not the CPU at hand: an image built on one
+machine runs on another without compiling again, and both compute the same numbers.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 def sources() -> str:
-    """A hash of this folder's modules: numba looks at a function's own file only, not at those it calls."""
+    """Hash this package's modules: numba tracks a function's own file only, not those of its callees."""
     content = b"\0".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -35,18 +35,18 @@ vars(config).update(SETTINGS)  # numba reads them when it first compiles
 
 
 class EnvironmentCache(UserProvidedCacheLocator):
-    """numba refuses a cache that it cannot write, such as an image's; a filled one need only be read."""
+    """Cache locator that also accepts a read-only cache, such as an image's, which numba would refuse."""
 
     def ensure_cache_path(self) -> None:
-        """Raise OSError if the folder is neither there nor can be made."""
+        """Create the folder; raise OSError if it does not exist and cannot be created."""
         folder = Path(self._cache_path)
         if os.access(folder, os.W_OK) or not folder.is_dir():
             super().ensure_cache_path()  # type: ignore[no-untyped-call]
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile at the first call. Each function is called with one set of types only.
+    """Compile a function at its first call; call each with one set of types only.
 
-    Two processes that compile at once then write the same files. The GIL is let go meanwhile.
+    Processes that compile at the same time write the same files. The function releases the GIL.
     """
     return cast(Callable[P, R], njit(cache=True, nogil=True, error_model="numpy")(function))

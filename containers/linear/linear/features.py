@@ -1,7 +1,8 @@
-"""Texts to sparse rows: which hashed n-grams a text holds, each once.
+"""Convert texts to sparse rows of distinct hashed n-grams.
 
-Neither words nor n-grams become strings: a word is hashed code point by code point, an n-gram is a number
-made from hashes. Which code points belong to words, and their lower case, are Python's answers, in tables.
+Neither words nor n-grams become strings: a word is hashed code point by code point, and an n-gram combines
+the
+hashes. Tables hold Python's word characters and lower case of every code point.
 """
 
 import os
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 
 from linear.compiled import compiled
 
-CHUNK_TEXTS = 1000  # bounds the memory of the steps between text and row
+CHUNK_TEXTS = 1000  # bounds the memory of the intermediate arrays
 CODE_POINTS = 0x110000
 OTHER, WORD, JOINER, SINGLE, CLAUSE_BREAK, EXCLAMATION = range(6)
-# Scripts that put no space between words, and pictures: each character is a word.
+# Scripts without spaces between words, and pictographs: each character is a word.
 UNSPACED = (
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2600-\u27bf\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uf900-\ufaff\U0001f300-\U0001faff\U00020000-\U0003134f]+"
@@ -32,18 +33,18 @@ KINDS = {
     CLAUSE_BREAK: r'[.,;:()\[\]{}"“”<>…。，；：、]',  # between clauses
     EXCLAMATION: "[!?！？]",  # a word, and between clauses
 }
-EXPANDING = 0x130  # the one code point whose lower case has two
+EXPANDING = 0x130  # the only code point whose lower case has two code points
 
 Codes = NDArray[np.uint32]
 Numbers = NDArray[np.int64]
 
 
 class Rows(NamedTuple):
-    """The n-grams of texts.
+    """The n-grams of texts, in compressed sparse row form.
 
     Attributes:
-        columns: One text's after the other's, int32.
-        ends: Where each text's end, of shape (texts + 1,); the first is 0.
+        columns: The columns of all texts, one text after the other.
+        ends: The end of each text in `columns`, of shape (texts + 1,); the first is 0.
     """
 
     columns: NDArray[np.int32]
@@ -51,7 +52,7 @@ class Rows(NamedTuple):
 
 
 class CodePointTables(NamedTuple):
-    """What there is to know of each code point: its lower case, and its kind."""
+    """The lower case and the kind of each code point."""
 
     lower: Codes
     kinds: NDArray[np.uint8]
@@ -59,7 +60,7 @@ class CodePointTables(NamedTuple):
 
 @cache
 def code_point_tables() -> CodePointTables:
-    """Python's view of every code point."""
+    """Build the tables from Python's Unicode data."""
     codes = np.arange(CODE_POINTS, dtype=np.uint32)
     codes[EXPANDING] = ord("i")
     text = codes.tobytes().decode("utf-32-le", "surrogatepass")
@@ -72,13 +73,13 @@ def code_point_tables() -> CodePointTables:
 
 
 def code_points(texts: Sequence[str]) -> tuple[Codes, Numbers]:
-    """All texts' code points, and where each text's end."""
+    """Return the code points of all texts, and the end of each text."""
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
     return codes, np.fromiter(accumulate(map(len, texts)), np.int64, len(texts))
 
 
 def map_chunks(rows: Callable[[Sequence[str]], Rows], texts: Sequence[str]) -> Rows:
-    """The rows of any number of texts, some at a time on each processor."""
+    """Extract rows in chunks of texts, on all cores."""
     if len(texts) <= CHUNK_TEXTS:
         return rows(texts)
     chunks = [texts[start : start + CHUNK_TEXTS] for start in range(0, len(texts), CHUNK_TEXTS)]
@@ -90,7 +91,7 @@ def map_chunks(rows: Callable[[Sequence[str]], Rows], texts: Sequence[str]) -> R
 
 @compiled
 def mix(value: np.uint64) -> np.uint64:
-    """Spread every bit over all 64 (the 64-bit finalizer of MurmurHash3, by Austin Appleby)."""
+    """Mix the bits of a hash (the 64-bit finalizer of MurmurHash3, by Austin Appleby)."""
     value = (value ^ (value >> np.uint64(33))) * np.uint64(0xFF51AFD7ED558CCD)
     value = (value ^ (value >> np.uint64(33))) * np.uint64(0xC4CEB9FE1A85EC53)
     return value ^ (value >> np.uint64(33))
@@ -98,7 +99,7 @@ def mix(value: np.uint64) -> np.uint64:
 
 @compiled
 def insert(column: np.int32, seen: NDArray[np.int32], mask: np.uint64) -> bool:
-    """Put a column into a hash table (open addressing; 0 is free) if it is not there."""
+    """Insert a column into a hash set (open addressing; 0 is free); return whether it was new."""
     place = (np.uint64(column) * np.uint64(0x9E3779B1) >> np.uint64(9)) & mask
     while seen[place] != 0:
         if seen[place] == column + 1:
@@ -110,7 +111,7 @@ def insert(column: np.int32, seen: NDArray[np.int32], mask: np.uint64) -> bool:
 
 @compiled
 def empty_set(seen: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """An empty hash table for so many columns, this one if it is large enough; its length is a power of 2."""
+    """Return an empty hash set for this many columns; reuse `seen` if it is large enough."""
     size = 1024
     while size < 2 * count:
         size *= 2

@@ -1,8 +1,10 @@
-"""Fits the classifier: support vector machines on n-grams weighted by naive Bayes.
+"""Fit the classifier: support vector machines on n-grams weighted by naive Bayes.
 
-Each n-gram is weighted by the logarithm of the ratio of its frequency in one label's texts to that in the
-others' (Wang and Manning, Baselines and Bigrams: Simple, Good Sentiment and Topic Classification, ACL 2012).
-A second model weighs it by its inverse document frequency. The models of all views, all linear, are added up.
+Each n-gram is weighted by the log ratio of its frequency in one label's texts to that in the other texts
+(Wang and
+Manning, Baselines and Bigrams: Simple, Good Sentiment and Topic Classification, ACL 2012). A second model
+weights
+it by its inverse document frequency. The classifier is the sum of these linear models over all views.
 """
 
 import os
@@ -22,11 +24,11 @@ Labels = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ModelShares:
-    """How much of a view's models there is in the sum of all.
+    """The shares of a view's models in the sum.
 
     Attributes:
-        ratio: Of that weighted by log-count ratio, from 0 to 1.
-        idf: Of that weighted by inverse document frequency, from 0 to 1.
+        ratio: Of the model weighted by log-count ratio, from 0 to 1.
+        idf: Of the model weighted by inverse document frequency, from 0 to 1.
     """
 
     ratio: float
@@ -35,7 +37,7 @@ class ModelShares:
 
 @dataclass(frozen=True, slots=True)
 class Solver:
-    """How a support vector machine is fitted; see solver.descend."""
+    """The solver's parameters; see solver.descend."""
 
     smoothing: float
     cost: float
@@ -46,12 +48,12 @@ class Solver:
 
 @dataclass(frozen=True, slots=True)
 class FittedModels:
-    """A sum of models.
+    """A sum of linear models.
 
     Attributes:
-        weights: Of each view, of shape (n-grams, scores); two labels share one score, more have one each.
+        weights: Per view, of shape (n-grams, scores); two labels share one score, more have one each.
         intercepts: Of shape (scores,).
-        duals: Of each view and score, of shape (rows, models): where a fit of other rows may start.
+        duals: Per view and score, of shape (rows, models): the start of a later fit.
     """
 
     weights: list[Singles]
@@ -59,7 +61,7 @@ class FittedModels:
     duals: list[list[Floats]]
 
     def scores(self, views: Sequence[VocabularyRows]) -> Floats:
-        """The rows' scores, of shape (rows, scores)."""
+        """Return the scores of the rows, of shape (rows, scores)."""
         found = (score(rows.problem, weights) for rows, weights in zip(views, self.weights, strict=True))
         return np.asarray(sum(found, start=self.intercepts))
 
@@ -72,13 +74,13 @@ def fit(
     solver: Solver,
     start: FittedModels | None = None,
 ) -> FittedModels:
-    """Fit the chosen rows.
+    """Fit the models on the chosen rows.
 
     Args:
-        shares: Of each view.
-        actual: Each row's label, as its place among the labels.
-        chosen: Places of rows; every label is among them.
-        start: A fit of other rows, most of them the same: this one is found in a fraction of the time.
+        shares: Per view.
+        actual: The label index of each row.
+        chosen: Row indices; every label is among them.
+        start: A fit of mostly the same rows, as a warm start.
     """
     labels = int(actual.max()) + 1
     targets = [1] if labels == 2 else list(range(labels))
@@ -112,7 +114,7 @@ def fit_view(
     solver: Solver,
     duals: Floats,
 ) -> tuple[Singles, float]:
-    """Fit one label against the others; return each n-gram's weight in the score, and the intercept."""
+    """Fit one label against the others; return the weight of each n-gram and the intercept."""
     counts = np.zeros((len(rows.columns), 2), np.int32)
     count_labels(rows.problem.features, rows.problem.ends, chosen, positive, counts)
     sizes = np.square(np.stack([log_ratio(counts, solver.smoothing), idf(counts, len(chosen))], axis=1))
@@ -132,11 +134,11 @@ def fit_view(
 
 
 def log_ratio(counts: NDArray[np.int32], smoothing: float) -> Singles:
-    """How much more frequent each n-gram is in the positive texts than in the others."""
+    """Return the log ratio of each n-gram's frequency in the positive texts to that in the others."""
     inside, outside = counts[:, 1] + smoothing, counts[:, 0] + smoothing
     return np.asarray(np.log(inside / outside * (outside.sum() / inside.sum())), np.float32)
 
 
 def idf(counts: NDArray[np.int32], rows: int) -> Singles:
-    """How few of the texts hold each n-gram."""
+    """Return the inverse document frequency of each n-gram."""
     return np.asarray(np.log((rows + 1) / (counts.sum(axis=1) + 1)), np.float32)

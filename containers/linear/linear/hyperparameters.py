@@ -1,4 +1,4 @@
-"""The training's settings: a preset, and whatever is given beside it."""
+"""Hyperparameters of the training: a preset, and values that override it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,10 @@ PRESETS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """Chosen by folds of IMDB's training split, each of other films; README.md says what each does."""
+    """Hyperparameters; README.md describes each.
+
+    The defaults were chosen by cross-validation on IMDB's training split, with each film in one fold only.
+    """
 
     preset: Literal["fast", "default", "accurate"] = "default"
     ngrams: Annotated[int, Range(1, 5)] = 3
@@ -37,7 +40,7 @@ class Hyperparameters:
 
 
 def parse(values: Mapping[str, str]) -> Hyperparameters:
-    """The preset's settings, and over them those that are given.
+    """Return the preset's hyperparameters, overridden by `values`.
 
     Raises:
         HyperparameterError: A name is unknown, or a value is out of its range.

@@ -1,4 +1,4 @@
-"""The classifier: linear scores of the n-grams that it knows, one label against the others."""
+"""The classifier: linear scores of n-grams, one label against the others."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from linear.weight_table import WeightTable, load_table, prune, quantize
 from linear.word_ngrams import WordNgrams
 
 FORMAT = 2
-View = WordNgrams | CharNgrams  # a way to look at a text
+View = WordNgrams | CharNgrams  # an n-gram extractor
 KINDS: dict[str, type[View]] = {"words": WordNgrams, "letters": CharNgrams}
 CHUNK_TEXTS = 5000
 
@@ -28,11 +28,11 @@ class Model:
     """A trained classifier.
 
     Attributes:
-        labels: In the order of the probabilities.
-        views: How it looks at a text.
-        tables: What each view's n-grams weigh.
+        labels: The labels, in the order of the probabilities.
+        views: The n-gram extractors.
+        tables: The weights of each view's n-grams.
         intercepts: Of shape (scores,); two labels share one score, more have one each.
-        scale: The factor of scores that makes them log-odds.
+        scale: The factor that turns scores into log-odds.
     """
 
     labels: tuple[str, ...]
@@ -43,7 +43,7 @@ class Model:
 
     @property
     def size(self) -> int:
-        """How many weights are not 0."""
+        """Return the number of nonzero weights."""
         return sum(table.size for table in self.tables)
 
     def predict(self, texts: Sequence[str]) -> Floats:
@@ -54,18 +54,20 @@ class Model:
         return np.concatenate([self.predict(texts[start : start + CHUNK_TEXTS]) for start in chunks])
 
     def scores(self, texts: Sequence[str]) -> Floats:
-        """The scores, of shape (texts, scores)."""
+        """Return the scores, of shape (texts, scores)."""
         total = np.zeros((len(texts), len(self.intercepts)))
         for view, table in zip(self.views, self.tables, strict=True):
             table.add(view.rows(texts), total)
         return total + self.intercepts
 
     def explain(self, texts: Sequence[str], top: int) -> list[list[tuple[str, float]]]:
-        """Return for each text up to `top` of its n-grams and their weights in log-odds, heaviest first.
+        """Return for each text up to `top` n-grams with weights in log-odds, largest absolute weight first.
 
-        A weight is above 0 where the n-gram speaks for the label that `predict` finds most probable, against
-        the other label or the mean of all. Marks tell alike n-grams apart: `…` near the text's end, `not:`
-        after a negation, `_` a word that is passed over.
+        A weight is positive if the n-gram supports the label that `predict` finds most probable, against the
+        other
+        label or the mean of all labels. Marks distinguish equal n-grams: `…` near the text's end, `not:`
+        after a
+        negation, `_` a skipped word.
         """
         best = self.predict(texts).argmax(axis=1)
         return [self._explain(text, int(label), top) for text, label in zip(texts, best, strict=True)]
@@ -88,7 +90,7 @@ class Model:
         return sorted(found, key=lambda pair: -abs(pair[1]))[:top]
 
     def save(self, folder: Path) -> None:
-        """Write weights.npz and model.json; neither can hold code, as a pickle can."""
+        """Write weights.npz and model.json; neither format can contain code, unlike a pickle."""
         folder.mkdir(parents=True, exist_ok=True)
         arrays: dict[str, NDArray[np.generic]] = {}
         for place, table in enumerate(self.tables):
@@ -112,7 +114,7 @@ def assemble(
     fitted: FittedModels,
     scale: float,
 ) -> Model:
-    """A model as it is saved: its weights rounded, the least of them left out."""
+    """Build the model to save: quantized weights, without the smallest ones."""
     columns = [one.columns for one in vocabularies]
     weights = prune(fitted.weights, [view.bits for view in views])
     tables = tuple(
@@ -125,13 +127,13 @@ def load(folder: Path) -> Model:
     """Read what `Model.save` wrote.
 
     Raises:
-        ModelError: The files are missing or damaged, or of another version.
+        ModelError: The files are missing, damaged, or of another version.
     """
     try:
         content = json.loads((folder / "model.json").read_text("utf-8"))
         if content["format"] != FORMAT:
             raise ModelError(
-                f"the model has format {content['format']}, this image reads {FORMAT}; train it anew"
+                f"the model has format {content['format']}, this image reads {FORMAT}; train the model again"
             )
         views = tuple(KINDS[view.pop("kind")](**view) for view in content["views"])
         intercepts = np.array(content["intercepts"], np.float64)

@@ -1,4 +1,4 @@
-"""Compiles every function ahead of the first training; an image is built with it."""
+"""Compile every function ahead of the first training; an image build runs this."""
 
 import json
 import tempfile
@@ -14,7 +14,7 @@ ROWS = [{"text": f"{word} {word}, it is not {word}!", "label": word} for word in
 
 
 def main() -> None:
-    """Train, load, predict and explain with each preset, two labels and three."""
+    """Run a training and a prediction with each preset, for two labels and for three."""
     for preset in PRESETS:
         for labels in (2, 3):
             with tempfile.TemporaryDirectory() as folder:
@@ -22,7 +22,7 @@ def main() -> None:
 
 
 def exercise(base: Path, preset: str, labels: int) -> None:
-    """One training as SageMaker lays it out, and its model in use."""
+    """Train on a tiny job, and use its model."""
     names = sorted({row["label"] for row in ROWS})[:labels]
     channel, config = base / "input/data/train", base / "input/config"
     channel.mkdir(parents=True)

@@ -1,11 +1,12 @@
-"""The solver: linear support vector machines by dual coordinate descent.
+"""Fit linear support vector machines by dual coordinate descent.
 
 Hsieh, Chang, Lin, Keerthi and Sundararajan, A Dual Coordinate Descent Method for Large-scale Linear SVM,
-ICML 2008: algorithm 3, with the squared hinge loss, as in LIBLINEAR. A feature has a weight, the same in all
-rows, and a row has a scale: a value is their product, so that none is stored.
+ICML 2008: algorithm 3 with the squared hinge loss, as in LIBLINEAR. A feature's value is the product of the
+feature's
+weight and the row's scale, so no values are stored.
 
-Two models, of other weights, are fitted at once: what takes time is to reach a feature's numbers in memory,
-so those of both lie side by side.
+Two models with different feature weights are fitted at once: memory access takes most of the time, so the
+numbers of both models lie side by side.
 """
 
 from typing import NamedTuple
@@ -23,12 +24,12 @@ NEWTON_STEPS = 20
 
 
 class Problem(NamedTuple):
-    """Rows in a solver's terms.
+    """Sparse rows for the solver.
 
     Attributes:
-        features: One row's after the other's, int32.
-        ends: Where each row's end, of shape (rows + 1,); the first is 0.
-        scales: Of shape (rows,).
+        features: The features of all rows, one row after the other.
+        ends: The end of each row in `features`, of shape (rows + 1,); the first is 0.
+        scales: The scale of each row, of shape (rows,).
     """
 
     features: NDArray[np.int32]
@@ -47,21 +48,23 @@ def solve(
     seed: int,
     duals: Floats,
 ) -> tuple[Singles, Floats, int]:
-    """Fit the chosen rows' signs.
+    """Fit the chosen rows.
 
     Args:
-        chosen: Places of rows.
-        signs: 1 or -1 of every row.
-        squared_weights: The square of each feature's weight in each model, of shape (features, MODELS). All are
+        chosen: Row indices.
+        signs: The class of every row, 1 or -1.
+        squared_weights: Square of each feature's weight in each model, of shape (features, MODELS). All are
+            are
             multiplied by what makes a row's squared length 1 on average, so that the cost means the same
             whatever the weights.
-        cost: Of a row's squared hinge loss, against half of the solution's squared length (LIBLINEAR's C).
+        cost: The weight of a row's squared hinge loss against half of the solution's squared norm
+            (LIBLINEAR's C).
         duals: Every row's dual variables, at least 0, of shape (rows, MODELS): where to start, and, changed,
             where it ended.
 
     Returns:
-        The score's weight of each feature, of shape (features, MODELS), the intercepts, of shape (MODELS,),
-        and the epochs that it took.
+        The weights of the features, of shape (features, MODELS), the intercepts, of shape (MODELS,), and the
+        number of epochs.
     """
     lengths = score(problem, squared_weights) * problem.scales[:, np.newaxis]
     means = lengths[chosen].mean(axis=0)
@@ -79,7 +82,10 @@ def solve(
 
 
 def fit_intercept(margins: Floats, signs: Floats, cost: float, intercept: float) -> float:
-    """The best intercept for these weights, by Newton's method: every row moves it, so it wavers most."""
+    """Fit the intercept for fixed weights by Newton's method.
+
+    Every row moves the intercept, so it converges last.
+    """
     for _ in range(NEWTON_STEPS):
         losses = np.maximum(0, 1 - margins - signs * intercept)
         slope = intercept - 2 * cost * (signs * losses).sum()
@@ -88,7 +94,7 @@ def fit_intercept(margins: Floats, signs: Floats, cost: float, intercept: float)
 
 
 def score(problem: Problem, weights: Singles) -> Floats:
-    """Each row's scores by weights of shape (features, scores), without intercepts."""
+    """Return the scores of the rows for weights of shape (features, scores), without intercepts."""
     scores = np.zeros((len(problem.scales), weights.shape[1]))
     add_scores(*problem, weights, scores)
     return scores
@@ -98,7 +104,7 @@ def score(problem: Problem, weights: Singles) -> Floats:
 def add_scores(
     features: NDArray[np.int32], ends: Numbers, scales: Floats, weights: Singles, scores: Floats
 ) -> None:
-    """Write each row's scores, which are 0 before."""
+    """Add the scores of each row to `scores`, which is 0 before."""
     for row in range(len(scores)):
         for place in range(ends[row], ends[row + 1]):
             for column in range(weights.shape[1]):
@@ -117,7 +123,7 @@ def weights_from_duals(
     duals: Floats,
     intercepts: Floats,
 ) -> None:
-    """Write the score weights and intercepts that the dual variables make."""
+    """Compute weights and intercepts from the dual variables."""
     table[:, :MODELS] = np.float32(0)
     intercepts[:] = 0.0
     steps = np.empty(MODELS, np.float32)
@@ -130,7 +136,7 @@ def weights_from_duals(
 
 @compiled
 def update_weights(features: NDArray[np.int32], begin: int, end: int, steps: Singles, table: Singles) -> None:
-    """Move the score weights of a row's features."""
+    """Update the weights of a row's features."""
     for k in range(begin, end):
         feature = features[k]
         for model in range(MODELS):
@@ -153,19 +159,21 @@ def descend(
     duals: Floats,
     intercepts: Floats,
 ) -> int:
-    """Go through the rows in random orders until no dual variable violates optimality by more than tolerance.
+    """Visit the rows in random order until no dual variable violates optimality by more than `tolerance`.
 
-    Where the epochs do not suffice for that, the result is the mean of the last half, which wavers less than
-    the last. The arguments that `solve` has too are its own; of the others,
+    If the epochs do not suffice, the result is the mean over the last half of them, which varies less than
+    the last
+    one. Arguments that `solve` also has are the same as there; the others are:
 
     Args:
-        norms: The diagonal of each row's dual problem, of shape (rows, MODELS).
-        table: Of shape (features, 2 * MODELS), one cache line a feature: its score's weights, which are
-            changed, and the squares of its weights, which are not.
-        intercepts: Of shape (MODELS,); changed.
+        norms: The diagonal of the dual problem per row, of shape (rows, MODELS).
+        table: Of shape (features, 2 * MODELS), one cache line per feature: its weights, which are updated,
+            and the
+            squares of its feature weights, which are not.
+        intercepts: Of shape (MODELS,); updated.
 
     Returns:
-        The epochs that it took.
+        The number of epochs.
     """
     diagonal = 0.5 / cost
     active, count = chosen.copy(), len(chosen)
@@ -201,7 +209,7 @@ def descend(
                 intercepts[model] += change * signs[row]
                 steps[model] = change * signs[row] * scales[row]
             if settled:
-                # Shrinking: far on the right side, and so left out until the others have converged.
+                # Shrinking: the row is far on the right side, so skip it until the others have converged.
                 count -= 1
                 active[place], active[count] = active[count], row
                 continue

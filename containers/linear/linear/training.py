@@ -1,4 +1,4 @@
-"""A training job: reads the channels, measures on rows held out, fits on all rows, saves the model."""
+"""Run a training job: measure on held-out rows, then fit on all rows and save the model."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,17 +17,17 @@ from linear.model import View, assemble
 from linear.vocabulary import VocabularyRows, build_vocabulary
 from linear.word_ngrams import WordNgrams
 
-CHAR_NGRAM_SPAN = 2  # the longest run of char_share and the shortest
+CHAR_NGRAM_SPAN = 2  # longest minus shortest run of characters
 
 
 def train(job: Job) -> None:
-    """Read the channels train and validation, write the model.
+    """Train on the channels train and validation, and write the model.
 
-    A model of the channel train is measured on the channel validation, or, where that is missing or holds no
-    row, a model of most of train on the rest. The model that is saved learns from all rows: its fit begins
-    where the measured one ended, and takes half as many epochs at most. Which n-grams are frequent enough is
-    told once, by all texts, not by labels.
-
+    A model of the channel train is measured on the channel validation; if that is missing or empty, on rows
+    held out
+    of train. The saved model is fitted on all rows: its fit starts from the measured one and takes half as
+    many
+    epochs at most. The vocabulary is built once, from all texts; it does not depend on labels.
     Raises:
         ContainerError: The hyperparameters or the data cannot be used.
     """
@@ -48,7 +48,7 @@ def train(job: Job) -> None:
     vocabularies = [build_vocabulary(view.rows(texts), view.bits, settings.min_documents) for view in views]
     job.log(f"{sum(len(one.columns) for one in vocabularies):,} n-grams")
     if not any(len(one.columns) for one in vocabularies):
-        raise TrainingDataError("no text holds a word")
+        raise TrainingDataError("no text contains a word")
     solver = Solver(
         settings.smoothing,
         settings.inverse_regularization,
@@ -67,7 +67,7 @@ def train(job: Job) -> None:
 
 
 def make_views(settings: Hyperparameters) -> tuple[list[View], list[ModelShares]]:
-    """How texts are looked at, and how much each view's models count."""
+    """Return the n-gram extractors, and the shares of their models."""
 
     def shares(view: float) -> ModelShares:
         return ModelShares(view * (1 - settings.idf_share), view * settings.idf_share)
@@ -90,9 +90,9 @@ def measure(
     actual: Labels,
     held: NDArray[np.bool_],
 ) -> float:
-    """Print how good a model of the other rows is on the rows held out; return the factor of its scores."""
+    """Report metrics on the training and the held-out rows; return the scale of the scores."""
     if fitted is None:
-        job.log("no row is held out, so nothing is measured")
+        job.log("no row is held out; skipping validation")
         return fit_scale(np.empty((0, 1)), np.empty(0, np.int64))
     scores = fitted.scores(vocabularies)
     scale = fit_scale(scores[held], actual[held])

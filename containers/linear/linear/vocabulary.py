@@ -1,4 +1,4 @@
-"""The n-grams that are frequent enough to learn from, and the texts as rows of them."""
+"""Build the vocabulary of frequent n-grams, and map texts to it."""
 
 from typing import NamedTuple
 
@@ -10,16 +10,16 @@ from linear.features import Rows
 from linear.solver import Numbers, Problem
 
 MAX_COUNT = 255
-MAX_NGRAMS = 1 << 22  # n-grams of a view: about as many weights as a model of 10 MB holds
+MAX_NGRAMS = 1 << 22  # per view: about as many weights as a 10 MB model holds
 OUT_OF_VOCABULARY = np.int32(-1)
 
 
 class VocabularyRows(NamedTuple):
-    """Texts as rows of known n-grams.
+    """Texts as rows of n-grams of the vocabulary.
 
     Attributes:
-        columns: The hash of each known n-gram, in the order in which they first come.
-        problem: The rows; a row's scale makes its length 1.
+        columns: The hash of each n-gram, in the order of first occurrence.
+        problem: The rows; a row's scale normalizes it to length 1.
     """
 
     columns: NDArray[np.int32]
@@ -27,11 +27,14 @@ class VocabularyRows(NamedTuple):
 
 
 def build_vocabulary(rows: Rows, bits: int, min_documents: int) -> VocabularyRows:
-    """Keep the n-grams of so many texts or more; of all, if none is so frequent. The rows are overwritten.
+    """Keep the n-grams that occur in at least `min_documents` texts; keep all, if none is so frequent.
 
-    Where that makes more than MAX_NGRAMS, they have to be more frequent: time and memory grow as the rows do.
+    If that leaves more than MAX_NGRAMS, the threshold rises, because time and memory grow with the
+    vocabulary.
 
-    Numbered as they come, those of one text lie side by side in memory: the solver's time depends on it.
+    N-grams are numbered by first occurrence, so those of one text lie side by side in memory, which the
+    solver's speed
+    depends on. The rows are overwritten.
     """
     documents = np.zeros(1 << bits, np.uint8)
     count_documents(rows.columns, documents)
@@ -44,10 +47,10 @@ def build_vocabulary(rows: Rows, bits: int, min_documents: int) -> VocabularyRow
 
 
 def document_threshold(documents: NDArray[np.uint8], min_documents: int) -> int:
-    """In how many texts an n-gram has to come."""
+    """Return the number of texts that an n-gram must occur in."""
     counts = np.zeros(MAX_COUNT + 1, np.int64)
     count_frequencies(documents, counts)
-    frequencies = counts[::-1].cumsum()[::-1]  # n-grams of so many texts or more
+    frequencies = counts[::-1].cumsum()[::-1]  # number of n-grams by minimum number of texts
     if not frequencies[min_documents]:
         min_documents = 1
     while (
@@ -61,7 +64,7 @@ def document_threshold(documents: NDArray[np.uint8], min_documents: int) -> int:
 
 @compiled
 def count_documents(columns: NDArray[np.int32], documents: NDArray[np.uint8]) -> None:
-    """Count how often each column comes, up to what a byte holds."""
+    """Count the texts of each column, up to the maximum of a byte."""
     for column in columns:
         if documents[column] < MAX_COUNT:
             documents[column] += np.uint8(1)
@@ -69,7 +72,7 @@ def count_documents(columns: NDArray[np.int32], documents: NDArray[np.uint8]) ->
 
 @compiled
 def count_frequencies(documents: NDArray[np.uint8], counts: Numbers) -> None:
-    """Count how many columns come how often."""
+    """Count the columns by their number of texts."""
     for frequency in documents:
         counts[frequency] += 1
 
@@ -82,9 +85,9 @@ def renumber(
     names: NDArray[np.int32],
     kept_ends: Numbers,
 ) -> int:
-    """Put numbers for columns as they first come, in place, without the unknown ones; return how many.
+    """Replace columns by their vocabulary index, in place, and drop the others; return the new size.
 
-    `places` tells unknown columns, and has 0 for all others.
+    `places` marks columns that are not in the vocabulary, and is 0 for all others.
     """
     size, numbered = 0, 0
     for row in range(len(ends) - 1):

@@ -1,4 +1,4 @@
-"""N-grams of words: runs, bigrams that skip words, words near a text's end, words after a negation."""
+"""Word n-grams: runs, bigrams with skips, words near a text's end, words after a negation."""
 
 import re
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ from linear.features import (
 )
 
 PLAIN, ENDING, NEGATED = range(3)
-MAX_MARKED_LENGTH = 2  # the longest run of words that counts a second time
+MAX_MARKED_LENGTH = 2  # longest run of words that gets a marked copy
 NEGATORS = re.findall(
     r"\S+",
     "not no never nor neither none nothing nobody nowhere cannot without hardly barely ain't aren't can't "
@@ -41,14 +41,15 @@ APOSTROPHE = np.uint64(ord("'"))
 
 @dataclass(frozen=True)
 class WordNgrams:
-    """What is looked for.
+    """Extractor of word n-grams.
 
     Attributes:
-        longest: Runs of up to so many words.
-        skipped: Bigrams with up to so many words between.
-        ending: The last so many words, and pairs of them, count a second time, as such.
-        negation: Up to so many words of a clause after a negation (English), and the pairs that begin with
-            one, count a second time, as such.
+        longest: The longest run of words.
+        skipped: The maximum number of words skipped within a bigram.
+        ending: The last words of a text, this many, and their bigrams get a marked copy.
+        negation: Up to this many words of a clause after a negation (English), and the bigrams that start
+            with one,
+            get a marked copy.
         bits: N-grams are hashed to 2 to the power of this many columns.
     """
 
@@ -60,7 +61,7 @@ class WordNgrams:
 
     @cached_property
     def patterns(self) -> Numbers:
-        """What is taken at each word: how many words, how far apart, which mark; of shape (patterns, 3)."""
+        """Return the n-gram patterns: number of words, stride, mark; of shape (patterns, 3)."""
         runs = [(length, 1, PLAIN) for length in range(1, self.longest + 1)]
         skips = [(2, 2 + skipped, PLAIN) for skipped in range(self.skipped)]
         marks = [ENDING] * (self.ending > 0) + [NEGATED] * (self.negation > 0)
@@ -72,11 +73,11 @@ class WordNgrams:
         return np.array(runs + skips + marked, np.int64)
 
     def rows(self, texts: Sequence[str]) -> Rows:
-        """The texts' n-grams."""
+        """Return the n-grams of the texts."""
         return map_chunks(lambda chunk: self._extract(chunk, False)[0], texts)
 
     def ngrams(self, text: str) -> list[tuple[int, str]]:
-        """The columns of a text's n-grams, and how each reads."""
+        """Return the column of each n-gram of a text, and its readable form."""
         rows, origins, spans = self._extract([text], True)
         return [
             (column, self._describe(text, spans, *divmod(origin, len(spans))))
@@ -84,7 +85,11 @@ class WordNgrams:
         ]
 
     def _extract(self, texts: Sequence[str], with_origins: bool) -> tuple[Rows, Numbers, NDArray[np.int32]]:
-        """The n-grams; if `with_origins`, also each one's pattern and word (as one number), and where words stand."""
+        """Extract the n-grams.
+
+        With `with_origins`, also return the pattern and word of each n-gram (as one number) and the words'
+        spans.
+        """
         codes, text_ends = code_points(texts)
         hashes, spans = np.empty(len(codes), np.uint64), np.empty((len(codes), 2), np.int32)
         first, ends = np.empty(len(codes), np.bool_), np.empty(len(texts), np.int64)
@@ -98,7 +103,7 @@ class WordNgrams:
         size = hash_ngrams(
             hashes[:count], negated, ends, self.patterns, self.ending, self.bits, columns, origins, row_ends
         )
-        # A copy, as a view would keep all of the array.
+        # A copy, because a view would keep the whole array in memory.
         return Rows(columns[:size].copy(), row_ends), origins[:size], spans[:count]
 
     def _describe(self, text: str, spans: NDArray[np.int32], pattern: int, word: int) -> str:
@@ -111,7 +116,7 @@ class WordNgrams:
 
 @cache
 def negation_hashes() -> NDArray[np.uint64]:
-    """Their hashes."""
+    """Return the hashes of the negation words."""
     codes, text_ends = code_points(NEGATORS)
     hashes, spans = np.empty(len(codes), np.uint64), np.empty((len(codes), 2), np.int32)
     first, ends = np.empty(len(codes), np.bool_), np.empty(len(NEGATORS), np.int64)
@@ -129,10 +134,10 @@ def tokenize(
     spans: NDArray[np.int32],
     ends: Numbers,
 ) -> int:
-    """Write each word's hash (FNV-1a), whether it is a clause's first, and where in its text it stands.
+    """Write the hash (FNV-1a) of each word, whether it starts a clause, and its span in the text.
 
     Returns:
-        How many words there are; `ends` tells where each text's end.
+        The number of words; `ends` holds the end of each text.
     """
     count, i = 0, 0
     for text in range(len(text_ends)):
@@ -200,7 +205,7 @@ def hash_ngrams(
     origins: Numbers,
     row_ends: Numbers,
 ) -> int:
-    """Write the columns of each text's n-grams, each once; return how many."""
+    """Write the distinct columns of each text's n-grams; return their number."""
     shift = np.uint64(64 - bits)
     seen = np.zeros(1024, np.int32)
     count, start = 0, 0

@@ -1,4 +1,4 @@
-"""How much a worker takes on: beyond it a request is refused at once, rather than kept waiting."""
+"""Limit the load of a worker: a request beyond the limit is refused at once and does not wait."""
 
 from toolkit.messages import Request, Response, refusal
 
@@ -6,7 +6,7 @@ RETRY_SECONDS = "1"
 
 
 class AdmissionControl:
-    """Counts the requests in work and waiting, and the bytes of their bodies."""
+    """Count the requests in work or waiting, and the bytes of their bodies."""
 
     def __init__(self, max_requests: int, max_bytes: int) -> None:
         self.max_requests = max_requests
@@ -15,7 +15,7 @@ class AdmissionControl:
         self.held_bytes = 0
 
     def admit(self, request: Request) -> Response | None:
-        """Let a request in, or say why not."""
+        """Admit a request, or return the refusal."""
         if self.in_work >= self.max_requests:
             return busy(f"{self.in_work:,} requests are in work or waiting")
         self.in_work += 1
@@ -23,7 +23,7 @@ class AdmissionControl:
         return None
 
     def reserve(self, request: Request, size: int) -> Response | None:
-        """Make room for some of its body, or say why not."""
+        """Reserve memory for a part of the body, or return the refusal."""
         if self.held_bytes + size > self.max_bytes:
             return busy(f"{self.held_bytes:,} bytes of requests are in work or waiting")
         self.held_bytes += size
@@ -31,18 +31,18 @@ class AdmissionControl:
         return None
 
     def discard(self, request: Request) -> None:
-        """Forget what was held of its body."""
+        """Discard the body and free its memory."""
         self.held_bytes -= request.held_bytes
         request.held_bytes = 0
         request.parts.clear()
 
     def release(self, request: Request) -> None:
-        """It is answered, or its client is gone."""
+        """Release a request that is answered or whose client has disconnected."""
         self.discard(request)
         self.in_work -= request.admitted
         request.admitted = False
 
 
 def busy(reason: str) -> Response:
-    """Ask the client to come again."""
+    """Return a 503 response that asks the client to retry."""
     return refusal(503, f"too busy: {reason}; try again", Retry_After=RETRY_SECONDS)

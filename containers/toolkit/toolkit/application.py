@@ -1,4 +1,4 @@
-"""SageMaker's serving contract: /ping, /invocations, /execution-parameters; and /metrics."""
+"""Implement SageMaker's serving contract: /ping, /invocations and /execution-parameters, plus /metrics."""
 
 import asyncio
 import os
@@ -23,23 +23,23 @@ from toolkit.metrics import CONTENT_TYPE, Metrics
 from toolkit.settings import MEGABYTE, Settings
 
 INVOCATIONS = b"/invocations"
-INLINE_SECONDS = 0.003  # work shorter than this is not worth a thread, and delays no ping
-OVERHEAD_BYTES = 1000  # what any request costs, as if its body were so much longer
-PACE_SMOOTHING = 0.9  # how much of the seconds_per_byte is of earlier requests
-DEFAULT_PAYLOAD_MEGABYTES = 6  # of a batch transform's request; SageMaker's own default
-TRANSFORMS_MEGABYTES = 100  # of all its requests at the same time; SageMaker's limit
+INLINE_SECONDS = 0.003  # shorter work runs on the event loop: it delays no ping noticeably
+OVERHEAD_BYTES = 1000  # fixed cost per request, in bytes of body
+PACE_SMOOTHING = 0.9  # weight of earlier requests in the moving average
+DEFAULT_PAYLOAD_MEGABYTES = 6  # per batch transform request; SageMaker's default
+TRANSFORMS_MEGABYTES = 100  # of all concurrent requests together; SageMaker's limit
 
 
 class Application:
-    """Answers with one model."""
+    """Answer requests with one model."""
 
     def __init__(self, classifier: Classifier, metrics: Metrics, settings: Settings) -> None:
         self.classifier = classifier
         self.metrics = metrics
         self.settings = settings
         self.ready = True
-        self.device_lost = False  # what the model computes on
-        self.seconds_per_byte = float("inf")  # seconds a byte
+        self.device_lost = False  # the model's device, such as a GPU
+        self.seconds_per_byte = float("inf")
         self.executor = Executor("model")
         self.batcher: Batcher | None = None
         batching = getattr(classifier, "batching", None)
@@ -47,16 +47,16 @@ class Application:
             self.batcher = Batcher(batching, partial(self.executor.submit, self.predict))
 
     def respond(self, request: Request) -> "Response | Future[Response]":
-        """Answer a request, at once or later."""
+        """Answer a request, directly or with a future."""
         path, method = request.path, request.method
         if path == INVOCATIONS:
             return self.invoke(request) if method == b"POST" else method_not_allowed("POST")
         if path not in PAGES:
-            return refusal(404, f"there is no {path.decode('latin-1')}; POST /invocations")
+            return refusal(404, f"unknown path {path.decode('latin-1')}; POST /invocations")
         return PAGES[path](self) if method == b"GET" else method_not_allowed("GET")
 
     def invoke(self, request: Request) -> "Response | Future[Response]":
-        """Classify, on the spot what is short, in a thread what is long."""
+        """Classify texts: short requests on the event loop, long ones in a thread."""
         try:
             content_type = request_type(request.header(b"content-type"))
             accept = answer_type(request.header(b"accept"), content_type)
@@ -72,7 +72,7 @@ class Application:
         return self.executor.submit(self.answer, body, content_type, accept)
 
     def answer(self, body: bytes, content_type: str, accept: str) -> Response:
-        """All of the work for a request."""
+        """Parse, classify and render one request."""
         started = perf_counter()
         try:
             inputs = parse(body, content_type)
@@ -90,7 +90,7 @@ class Application:
     async def answer_in_batch(
         self, batcher: Batcher, body: bytes, content_type: str, accept: str
     ) -> Response:
-        """Answer a request whose texts are classified together with those of others."""
+        """Answer a request whose texts are classified together with those of other requests."""
         try:
             inputs = parse(body, content_type)
             probabilities = await batcher.add(inputs.texts)
@@ -99,7 +99,7 @@ class Application:
             return self.failure(error)
 
     def predict(self, texts: Sequence[str]) -> NDArray[Any]:
-        """Call the model."""
+        """Call the model and check the shape of its probabilities."""
         started = perf_counter()
         probabilities = self.classifier.predict(texts)
         self.metrics.record_model_call(perf_counter() - started)
@@ -109,15 +109,15 @@ class Application:
         return probabilities
 
     def render_response(self, inputs: Inputs, probabilities: NDArray[Any], accept: str) -> Response:
-        """Write the answer."""
+        """Render the response."""
         if inputs.explain and accept == CSV:
-            raise RequestError(400, f"CSV has no place for an explanation; accept {JSON}")
+            raise RequestError(400, f"CSV cannot hold an explanation; accept {JSON}")
         explanations = self.explain_rows(inputs) if inputs.explain else {}
         body = render(inputs, self.classifier.labels, probabilities, explanations, accept)
         return Response(200, body, CHARSET[accept], len(inputs.texts))
 
     def explain_rows(self, inputs: Inputs) -> dict[int, Weights]:
-        """Explain the rows that want it."""
+        """Explain the rows that request an explanation."""
         if not isinstance(self.classifier, Explainer):
             raise RequestError(400, "this model does not explain; leave 'explain' out")
         found = {}
@@ -126,21 +126,21 @@ class Application:
         return found
 
     def failure(self, error: Exception) -> Response:
-        """An error as an answer: the client's own in words, one of the code in the log."""
+        """Turn an error into a response; only the client's own errors carry their message."""
         if isinstance(error, RequestError):
             return refusal(error.status, str(error))
         traceback.print_exception(error)
         if isinstance(error, DeviceError) and not self.device_lost:
             self.device_lost = True
-            os.kill(os.getpid(), signal.SIGTERM)  # whoever started this process starts another
-        return refusal(500, f"the model failed with {type(error).__name__}; the log of the server tells more")
+            os.kill(os.getpid(), signal.SIGTERM)  # the parent process or SageMaker starts a new one
+        return refusal(500, f"the model failed with {type(error).__name__}; see the server's log")
 
     def ping(self) -> Response:
-        """Whether it answers."""
+        """Report whether the server is ready."""
         return Response(200) if self.ready else refusal(503, "stopping")
 
     def execution_parameters(self) -> Response:
-        """What a batch transform job should do where it was not told."""
+        """Return the defaults for a batch transform job that sets no values."""
         megabytes = min(DEFAULT_PAYLOAD_MEGABYTES, max(1, self.settings.body_bytes // MEGABYTE))
         parameters = {
             "MaxConcurrentTransforms": min(
@@ -152,7 +152,7 @@ class Application:
         return Response(200, orjson.dumps(parameters))
 
     def prometheus_metrics(self) -> Response:
-        """What was done so far."""
+        """Return the metrics in Prometheus' format."""
         return Response(200, self.metrics.text().encode(), CONTENT_TYPE)
 
 
@@ -164,5 +164,5 @@ PAGES: dict[bytes, Callable[[Application], Response]] = {
 
 
 def method_not_allowed(allowed: str) -> Response:
-    """Refuse a method."""
-    return refusal(405, f"{allowed} it", Allow=allowed)
+    """Refuse a request method."""
+    return refusal(405, f"method not allowed; use {allowed}", Allow=allowed)

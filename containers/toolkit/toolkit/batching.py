@@ -1,4 +1,4 @@
-"""Requests that come at the same time, put together into one call of the model."""
+"""Dynamic batching: put concurrent requests into one call of the model."""
 
 import asyncio
 from asyncio import Future
@@ -15,7 +15,7 @@ Predict = Callable[[Sequence[str]], "Future[NDArray[Any]]"]
 
 @dataclass(slots=True)
 class PendingRequest:
-    """A request's texts, and who waits for their probabilities."""
+    """The texts of a request and the future of their probabilities."""
 
     texts: list[str]
     queued_at: float
@@ -23,10 +23,10 @@ class PendingRequest:
 
 
 class Batcher:
-    """Calls the model, one call at a time, with what has gathered.
+    """Call the model with batched requests, one call at a time.
 
-    A call begins when there is enough for it, or when the first of its requests has waited long enough; while
-    one is in work, requests gather for the next.
+    A call starts when enough texts are queued, or when the oldest request has waited long enough. During a
+    call, requests queue for the next one.
     """
 
     def __init__(self, batching: Batching, predict: Predict) -> None:
@@ -38,7 +38,7 @@ class Batcher:
         self.timer: asyncio.TimerHandle | None = None
 
     def add(self, texts: list[str]) -> "Future[NDArray[Any]]":
-        """The probabilities of a request's texts, of shape (texts, labels), in some time."""
+        """Queue the texts of a request; the future gives probabilities of shape (texts, labels)."""
         loop = asyncio.get_running_loop()
         request = PendingRequest(texts, loop.time(), loop.create_future())
         self.pending[request.future] = request
@@ -48,16 +48,16 @@ class Batcher:
         return request.future
 
     def remove(self, future: "Future[NDArray[Any]]") -> None:
-        """It waits no more: its call begins, or its client is gone."""
+        """Remove a request whose call starts or whose client has disconnected."""
         if request := self.pending.pop(future, None):
             self.texts -= len(request.texts)
 
     def oldest(self) -> PendingRequest:
-        """The one that has waited longest."""
+        """Return the request that has waited longest."""
         return next(iter(self.pending.values()))
 
     def schedule(self) -> None:
-        """Call now, or at the time when the first has waited long enough."""
+        """Call the model now, or schedule the call for the oldest request's deadline."""
         if self.timer:
             self.timer.cancel()
             self.timer = None
@@ -71,7 +71,7 @@ class Batcher:
             self.timer = loop.call_at(due, self.schedule)
 
     def call(self) -> None:
-        """Call with the first requests, as many as go together; those whose client is gone are left out."""
+        """Call the model with the oldest requests that fit into one batch; skip cancelled ones."""
         batch: list[PendingRequest] = []
         size = 0
         while self.pending and (not batch or size + len(self.oldest().texts) <= self.limits.texts):
@@ -88,7 +88,7 @@ class Batcher:
         answer.add_done_callback(lambda future: self.distribute(batch, future))
 
     def distribute(self, batch: list[PendingRequest], answer: "Future[NDArray[Any]]") -> None:
-        """Give each request its part."""
+        """Give each request its part of the result."""
         self.call_in_progress = False
         start = 0
         for request in batch:

@@ -1,7 +1,7 @@
-"""HTTP/1.1: a client's connection, its requests one after the other.
+"""HTTP/1.1: one client connection, whose requests are answered in order.
 
-Parsing is httptools' (llhttp, the parser of Node.js). What is here is when to read on, what to refuse before
-it has arrived, and when to close.
+Parsing is done by httptools (llhttp, the parser of Node.js). This module decides when to read on, what to
+refuse before it has arrived, and when to close.
 """
 
 import asyncio
@@ -15,10 +15,11 @@ import httptools
 from toolkit.messages import Request, Response, refusal
 
 HEAD_BYTES = 64 << 10
-# A client that is still sending sees no answer: so much of a body that is too large is taken in.
+# A client that is still sending does not read the answer. So a body that is too large is read up to this
+# multiple of the limit, and discarded.
 DISCARDED_BODY_LIMITS = 4
-LINGERING_SECONDS = 2.0  # for one that is cut short: a connection closed on unread bytes loses its answer
-CHECKS_PER_TIMEOUT = 4  # in the shortest time that a client is given
+LINGERING_SECONDS = 2.0  # before closing: closing with unread bytes would lose the answer
+CHECKS_PER_TIMEOUT = 4  # per shortest timeout
 HEADS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
@@ -32,32 +33,32 @@ class Server(Protocol):
     draining: bool
 
     def opened(self, connection: "Connection") -> bool:
-        """Whether there may be one more."""
+        """Register a connection; return whether the limit allows it."""
 
     def closed(self, connection: "Connection") -> None:
-        """There is one less."""
+        """Unregister a connection."""
 
     def admit(self, request: Request) -> Response | None:
-        """Let a request in by its head, or refuse it."""
+        """Admit a request by its head, or return the refusal."""
 
     def reserve(self, request: Request, size: int) -> Response | None:
-        """Make room for some of its body, or refuse it."""
+        """Reserve memory for a part of the body, or return the refusal."""
 
     def discard(self, request: Request) -> None:
-        """Forget its body."""
+        """Discard the body and free its memory."""
 
     def respond(self, request: Request) -> "Response | Future[Response]":
-        """Answer it, at once or later."""
+        """Answer the request, directly or with a future."""
 
     def complete(self, request: Request, response: Response, seconds: float) -> dict[str, str]:
-        """It has its answer; the headers to send with it."""
+        """Record the response of a request; return the headers to send with it."""
 
     def release(self, request: Request) -> None:
-        """Its client is gone."""
+        """Release a request whose client has disconnected."""
 
 
 class Connection(asyncio.Protocol):
-    """One client."""
+    """One client connection."""
 
     def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
         self.server = server
@@ -66,37 +67,37 @@ class Connection(asyncio.Protocol):
         self.reading: Request | None = None
         self.working: Request | None = None
         self.pending: Future[Response] | None = None
-        self.queue: list[Request] = []  # what came before the answer to the one before it
-        self.closing = False  # no request after this one
-        self.write_blocked = False  # the client does not take its answer
-        self.header_bytes = 0  # since the last of a body: of a head, of what follows the last chunk
-        self.last_activity = loop.time()  # when the client last did something
-        self.request_start = self.last_activity  # its request's first byte, or its last answer
+        self.queue: list[Request] = []  # complete requests that wait for the answers before them
+        self.closing = False  # no further request is read
+        self.write_blocked = False  # the client does not read its answer
+        self.header_bytes = 0  # since the last body: a head, or the trailer of a chunked body
+        self.last_activity = loop.time()  # time of the client's last activity
+        self.request_start = self.last_activity  # time of the request's first byte, or of the last answer
         self.check_interval = min(server.stalled_seconds, server.request_seconds) / CHECKS_PER_TIMEOUT
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Start the timer; refuse the connection if there are too many."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's own class
         self.timer = self.loop.call_later(self.check_interval, self.check)
         if not self.server.opened(self):
             self.reject(refusal(503, "too busy: too many connections; try again", Retry_After="1"))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The client is gone, and with it all that it asked for and that has not begun.
+        """Abandon all requests of a client that has disconnected.
 
-        One that only shut its side looks the same, and is taken for gone too.
+        A client that only shut down its sending side looks the same, and is treated the same.
         """
         self.timer.cancel()
         self.abandon()
         self.server.closed(self)
 
     def eof_received(self) -> bool:
-        """The client is gone; what is still on its way to it may arrive."""
+        """Abandon the requests; data that is already being sent may still arrive."""
         self.abandon()
         return False
 
     def abandon(self) -> None:
-        """Forget what the client asked for."""
+        """Abandon the requests of this connection."""
         self.closing = True
         if self.pending:
             self.pending.cancel()
@@ -107,30 +108,28 @@ class Connection(asyncio.Protocol):
         self.queue.clear()
 
     def pause_writing(self) -> None:
-        """The client does not take its answer: no more work for it."""
+        """Stop reading while the client does not read its answer."""
         self.write_blocked, self.last_activity = True, self.loop.time()
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """It took it; until now nothing was read of its next request."""
+        """Resume once the client has read its answer."""
         self.write_blocked = False
         self.last_activity = self.request_start = self.loop.time()
         self.process_queue()
 
     def data_received(self, data: bytes) -> None:
-        """Parse; the methods below are called by it."""
+        """Parse the data; the parser calls the methods below."""
         self.last_activity = self.loop.time()
         if self.closing:
             return
         self.header_bytes += len(data)
         try:
             self.parser.feed_data(data)
-            if (
-                self.header_bytes > HEAD_BYTES and not self.closing
-            ):  # the parser keeps what it has of a header
+            if self.header_bytes > HEAD_BYTES and not self.closing:  # the parser buffers an incomplete header
                 self.reject(refusal(431, f"the request's head is larger than {HEAD_BYTES:,} bytes"))
         except httptools.HttpParserUpgrade:
-            self.closing = True  # the request itself is answered, in HTTP/1.1, and the connection closed
+            self.closing = True  # the request is answered in HTTP/1.1, then the connection is closed
         except httptools.HttpParserError as error:
             if not self.closing:
                 self.reject(refusal(400, f"not HTTP/1.1: {error}"))
@@ -138,23 +137,23 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def on_message_begin(self) -> None:
-        """A request's first byte."""
+        """Start a request at its first byte."""
         if not self.closing:
             self.reading = Request()
             self.request_start = self.last_activity
 
     def on_url(self, part: bytes) -> None:
-        """Some of the target."""
+        """Append a part of the target."""
         if self.reading:
             self.reading.target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; one that follows the last chunk comes too late to count."""
+        """Store a header; ignore trailers."""
         if self.reading and not self.reading.method:
             self.reading.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        """Refuse now what need not be read."""
+        """Refuse a request early, before its body is read."""
         if not (request := self.reading):
             return
         request.method = self.parser.get_method()
@@ -170,7 +169,7 @@ class Connection(asyncio.Protocol):
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, part: bytes) -> None:
-        """Some of the body; of a request that is refused it is thrown away."""
+        """Store a part of the body; discard it if the request is refused."""
         self.header_bytes = 0
         if not (request := self.reading):
             return
@@ -189,7 +188,7 @@ class Connection(asyncio.Protocol):
             request.parts.append(part)
 
     def on_message_complete(self) -> None:
-        """Answer it, when those before it are answered."""
+        """Queue the complete request."""
         self.header_bytes = 0
         if request := self.reading:
             self.reading = None
@@ -197,7 +196,7 @@ class Connection(asyncio.Protocol):
             self.process_queue()
 
     def process_queue(self) -> None:
-        """Answer what waits, as long as the client takes the answers."""
+        """Answer the queued requests, as long as the client reads the answers."""
         while self.queue and not self.working and not self.write_blocked and not self.transport.is_closing():
             self.working = request = self.queue.pop(0)
             answer = request.refusal or self.server.respond(request)
@@ -210,18 +209,21 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def has_backlog(self) -> bool:
-        """Whether the client has asked for more than is in work: only then it is not heard that it leaves."""
+        """Return whether requests wait beyond the one in work.
+
+        Reading is paused only then, because a paused connection does not notice that its client
+        disconnects."""
         return bool(self.working and (self.reading or self.queue))
 
     def answered(self, future: "Future[Response]") -> None:
-        """The answer is there."""
+        """Send a response that was computed in the background."""
         self.pending = None
         if not future.cancelled() and self.working:
             self.send(future.result())
             self.process_queue()
 
     def send(self, response: Response) -> None:
-        """Send an answer to the request in work."""
+        """Send the response of the request in work."""
         if request := self.working:
             self.working = None
             self.closing |= self.server.draining or not request.keep_alive
@@ -231,7 +233,7 @@ class Connection(asyncio.Protocol):
                 self.transport.close()
 
     def reject(self, response: Response) -> None:
-        """Send an answer to what is being read, and close once the client has seen it, or soon."""
+        """Refuse the request being read, and close once the client has read the response."""
         request, self.reading = self.reading or Request(), None
         self.closing = True
         if not self.working:
@@ -243,7 +245,7 @@ class Connection(asyncio.Protocol):
             self.server.release(request)
 
     def write(self, request: Request, response: Response) -> None:
-        """Send the head and the body in one piece."""
+        """Send head and body in one write."""
         headers = self.server.complete(request, response, perf_counter() - request.started)
         lines = [HEADS[response.status], f"Content-Type: {response.type}\r\n"]
         lines += [f"Content-Length: {len(response.body)}\r\n"]
@@ -253,27 +255,27 @@ class Connection(asyncio.Protocol):
         self.transport.write("".join(lines).encode("latin-1") + body)
 
     def drain(self) -> None:
-        """Close, now or after the request that has begun."""
+        """Close the connection, now or after the request in work."""
         if not self.working and not self.reading and not self.queue:
             self.transport.close()
 
     def check(self) -> None:
-        """Close a connection that its client left, or takes too long over."""
+        """Close the connection if its client is idle or too slow."""
         self.timer = self.loop.call_later(self.check_interval, self.check)
         silent, elapsed = self.loop.time() - self.last_activity, self.loop.time() - self.request_start
         if self.write_blocked or self.transport.is_closing():
             if silent > self.server.stalled_seconds:
-                self.transport.abort()  # closing waits for a client that takes nothing
+                self.transport.abort()  # a close would wait for a client that reads nothing
         elif self.working:
             return
         elif not self.reading:
             if elapsed > self.server.idle_seconds:
                 self.transport.close()
         elif silent > self.server.stalled_seconds:
-            self.reject(refusal(408, f"the request did not go on for {self.server.stalled_seconds:g} s"))
+            self.reject(refusal(408, f"the request stalled for {self.server.stalled_seconds:g} s"))
         elif elapsed > self.server.request_seconds:
             self.reject(refusal(408, f"the request did not arrive within {self.server.request_seconds:g} s"))
 
     def too_large(self) -> Response:
-        """Refuse a body."""
+        """Return the refusal of a body that is too large."""
         return refusal(413, f"the request is larger than {self.server.body_bytes:,} bytes")

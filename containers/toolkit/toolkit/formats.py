@@ -1,4 +1,4 @@
-"""Requests to texts, probabilities to answers, in each content type."""
+"""Parse requests into texts, and render probabilities, per content type."""
 
 import csv
 import io
@@ -20,7 +20,7 @@ CHARSET = {JSON: JSON, JSON_LINES: JSON_LINES, CSV: "text/csv; charset=utf-8"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_TEXT_CHARACTERS = 1 << 20
 MAX_ROWS = 200_000
-MAX_EXPLANATION = 100  # at most, of a text
+MAX_EXPLANATION = 100  # features per text
 DIGITS = 6  # of a probability
 
 Answers = list[dict[str, Any]]
@@ -28,11 +28,11 @@ Answers = list[dict[str, Any]]
 
 @dataclass(slots=True)
 class Inputs:
-    """A request's texts, and what each answer repeats of its row.
+    """The texts of a request, and what each answer repeats from its row.
 
     Attributes:
-        explain: The place of each row that wants an explanation, and of how many pieces of its text.
-        wrap: Makes of the answers what the body's form calls for.
+        explain: Row index to the number of features to explain.
+        wrap: Wraps the answers in the shape of the request's body.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -41,7 +41,7 @@ class Inputs:
     wrap: Callable[[Answers], Any] = list
 
     def add(self, where: str, row: object) -> None:
-        """Add one row: an object with a text and perhaps an id and a wish to explain, or a bare string."""
+        """Add one row: a string, or an object with `text` and optionally `id` and `explain`."""
         row = {"text": row} if isinstance(row, str) else row
         if not isinstance(row, dict):
             raise row_error(where, "not an object with a 'text'")
@@ -66,17 +66,17 @@ def parse(body: bytes, content_type: str) -> Inputs:
     """Read a request of one of TYPES.
 
     Raises:
-        RequestError: The body is not what its content type says; names the line.
+        RequestError: The body does not match its content type; the message names the line.
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
     inputs = PARSERS[content_type](body)
     if not inputs.texts:
-        raise RequestError(400, "the request holds no row")
+        raise RequestError(400, "the request has no rows")
     return inputs
 
 
 def parse_json(body: bytes) -> Inputs:
-    """One row, a list of them, or {"instances": a list}."""
+    """Parse one row, a list of rows, or {"instances": [rows]}."""
     content = load(body, body, "")
     if isinstance(content, dict) and "instances" in content:
         rows, inputs = content["instances"], Inputs(wrap=lambda answers: {"predictions": answers})
@@ -92,7 +92,7 @@ def parse_json(body: bytes) -> Inputs:
 
 
 def parse_json_lines(body: bytes) -> Inputs:
-    """A row a line; empty lines are passed over."""
+    """Parse one row per line; skip empty lines."""
     inputs = Inputs()
     for number, line in enumerate(body.split(b"\n"), 1):
         if line and not line.isspace():
@@ -101,7 +101,7 @@ def parse_json_lines(body: bytes) -> Inputs:
 
 
 def parse_csv(body: bytes) -> Inputs:
-    """One text a record, quoted where it holds a comma, a quote or a line's end (RFC 4180)."""
+    """Parse one text per record; a text with a comma, quote or line break is quoted (RFC 4180)."""
     inputs = Inputs()
     csv.field_size_limit(MAX_TEXT_CHARACTERS)
     reader = csv.reader(io.StringIO(to_text(body), newline=""), strict=True)
@@ -122,7 +122,7 @@ PARSERS = {JSON: parse_json, JSON_LINES: parse_json_lines, CSV: parse_csv}
 
 
 def load(content: bytes, body: bytes, where: str) -> Any:
-    """Parse the JSON of a part of a body."""
+    """Parse the JSON of a part of the body."""
     try:
         return decode(content)
     except ValueError as error:
@@ -131,7 +131,7 @@ def load(content: bytes, body: bytes, where: str) -> Any:
 
 
 def to_text(body: bytes) -> str:
-    """A body as text."""
+    """Decode a body as UTF-8."""
     try:
         return body.decode()
     except UnicodeDecodeError as error:
@@ -140,7 +140,7 @@ def to_text(body: bytes) -> str:
 
 
 def row_error(where: str, reason: str) -> RequestError:
-    """A row's error."""
+    """Return the error of a row."""
     return RequestError(400, f"{where}: {reason}" if where else reason)
 
 
@@ -151,11 +151,11 @@ def render(
     explanations: dict[int, Weights],
     accept: str,
 ) -> bytes:
-    """Write the answers as one of TYPES.
+    """Render the answers as one of TYPES.
 
     Args:
         probabilities: Of shape (texts, labels).
-        explanations: For the rows of `inputs.explain`.
+        explanations: By row index, for the rows of `inputs.explain`.
     """
     rows: list[list[float]] = probabilities.tolist()
     best = [row.index(max(row)) for row in rows]
@@ -179,32 +179,32 @@ def render(
 
 @lru_cache(256)
 def request_type(header: str | None) -> str:
-    """The content type that a request's header names."""
+    """Return the content type that a request's header names."""
     media = media_type(header or "")
     if media not in TYPES:
-        raise RequestError(415, f"content type '{media}' is not known; send {', '.join(TYPES)}")
+        raise RequestError(415, f"content type '{media}' is not supported; send {', '.join(TYPES)}")
     return media
 
 
 @lru_cache(256)
 def answer_type(header: str | None, content_type: str) -> str:
-    """The most wanted of TYPES; where all are alike to the client, that of its request."""
+    """Return the type of TYPES that the client prefers; for equal preference, the request's own."""
     ranges = [part for part in (header or "*/*").split(",") if part.strip()]
     for accepted in sorted(ranges, key=quality, reverse=True):
         media = media_type(accepted)
         for offered in (content_type, *TYPES):
             if quality(accepted) > 0 and media in (offered, "*/*", offered.partition("/")[0] + "/*"):
                 return offered
-    raise RequestError(406, f"'{header}' is not answered; accept {', '.join(TYPES)}")
+    raise RequestError(406, f"'{header}' is not supported; accept {', '.join(TYPES)}")
 
 
 def media_type(header: str) -> str:
-    """A header's value without its parameters."""
+    """Return a header's value without its parameters."""
     return header.partition(";")[0].strip().lower()
 
 
 def quality(accepted: str) -> float:
-    """The q of one accepted range (RFC 9110, section 12.4.2)."""
+    """Return the quality value of an accepted range (RFC 9110, section 12.4.2)."""
     for parameter in accepted.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "q":

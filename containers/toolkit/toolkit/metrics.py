@@ -1,7 +1,7 @@
-"""What a server did, in Prometheus' text format (0.0.4), summed over its workers.
+"""Collect the server's metrics, summed over its workers, in Prometheus' text format (0.0.4).
 
-prometheus-client was measured and refused: see docs/decisions/0010. The workers write to memory that they
-share, each to a row of its own, so that none waits for another.
+prometheus-client was measured and refused: see docs/decisions/0010. Each worker writes to its own row of
+shared memory, so that no worker waits for another.
 """
 
 from bisect import bisect_left
@@ -20,19 +20,19 @@ NUMBER_BYTES = 8
 
 
 class Metrics:
-    """One worker's numbers, and the sums over all."""
+    """The counters of one worker, and their sums over all workers."""
 
     def __init__(self, workers: int = 1) -> None:
         self._all = memoryview(mmap(-1, workers * WIDTH * NUMBER_BYTES)).cast("d")
         self._own = self._all[:WIDTH]
 
     def use_slot(self, worker: int) -> None:
-        """Be this worker from now on; one that follows another goes on counting where it ended."""
+        """Use the counters of this worker; a restarted worker continues those of its predecessor."""
         self._own = self._all[worker * WIDTH : (worker + 1) * WIDTH]
         self._own[IN_WORK] = 0
 
     def record_response(self, status: int, seconds: float, rows: int) -> None:
-        """A request to /invocations has its answer."""
+        """Record the response of a request to /invocations."""
         own = self._own
         own[REQUESTS.get(status, REQUESTS[500])] += 1
         own[BUCKETS + bisect_left(SECONDS, seconds)] += 1
@@ -40,16 +40,16 @@ class Metrics:
         own[ROWS] += rows
 
     def record_model_call(self, seconds: float) -> None:
-        """The model was called."""
+        """Record a call of the model."""
         self._own[CALLS] += 1
         self._own[CALL_TIME] += seconds
 
     def set_in_work(self, requests: int) -> None:
-        """So many are in work or waiting now."""
+        """Set the number of requests in work or waiting."""
         self._own[IN_WORK] = requests
 
     def text(self) -> str:
-        """All of it, as Prometheus reads it."""
+        """Return all metrics in Prometheus' text format."""
         return "".join(f"{line}\n" for line in self._lines())
 
     def _lines(self) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""A text classifier that fine-tunes a pretrained transformer: training, saved model and prediction."""
+"""Text classifier that fine-tunes a pretrained transformer: training, saved model and prediction."""

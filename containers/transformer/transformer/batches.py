@@ -1,4 +1,4 @@
-"""Which rows a step learns from, who takes them, and how many go through the model at once."""
+"""Compose batches: the rows of each step, and how many pass through the model at once."""
 
 from collections.abc import Iterator
 
@@ -6,17 +6,18 @@ import numpy as np
 
 from transformer.encoding import Ints, aligned
 
-POOL_BATCHES = 50  # rows of about one length are looked for among so many batches
+POOL_BATCHES = 50  # rows are grouped by length within a pool of this many batches
 
 
 def epoch_batches(lengths: Ints, batch_size: int, seed: int, epoch: int) -> list[Ints]:
-    """The rows of each step of an epoch, those of a step about equally long, the shortest first.
+    """Return the rows of each step of an epoch; the rows of a step have similar lengths, the shortest first.
 
-    They depend on neither the number of processes nor what came before, so that a position in an epoch is
-    a number.
+    They depend only on the seed and the epoch, not on the number of processes or on earlier steps, so a
+    position in
+    an epoch is a number.
 
     Args:
-        lengths: Each row's tokens, of shape (rows,).
+        lengths: The number of tokens of each row, of shape (rows,).
     """
     random = np.random.default_rng([seed, epoch])
     order = random.permutation(len(lengths))
@@ -28,20 +29,20 @@ def epoch_batches(lengths: Ints, batch_size: int, seed: int, epoch: int) -> list
 
 
 def by_length(rows: Ints, lengths: Ints) -> Ints:
-    """The rows, the shortest first."""
+    """Sort rows by length, the shortest first."""
     return rows[np.argsort(lengths[rows], kind="stable")]
 
 
 def steps_per_epoch(rows: int, batch_size: int) -> int:
-    """How many batches `epoch_batches` makes."""
+    """Return the number of batches that `epoch_batches` makes."""
     return -(-rows // batch_size)
 
 
 def passes(rows: Ints, lengths: Ints, tokens: int) -> Iterator[Ints]:
-    """Cut rows into parts that hold at most so many tokens once they are padded, or one row.
+    """Split rows into parts of at most `tokens` padded tokens each, or of one row.
 
     Args:
-        rows: The shortest first.
+        rows: Row indices, the shortest row first.
     """
     start = 0
     for end in range(1, len(rows) + 1):

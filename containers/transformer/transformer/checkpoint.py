@@ -1,4 +1,4 @@
-"""What a training needs to go on where it was interrupted."""
+"""Save and load the checkpoint of an interrupted training."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ FILE = "checkpoint.pt"
 
 
 def identity(settings: Settings, rows: Rows, weights: dict[str, torch.Tensor]) -> str:
-    """Tells one training from any other: its settings, its rows, the weights that it starts from."""
+    """Return a hash that identifies a training: its settings, its rows, and its initial weights."""
     chosen = {name: value for name, value in asdict(settings).items() if name not in NOT_IN_IDENTITY}
     content = hashlib.sha256(repr((sorted(chosen.items()), rows.labels)).encode())
     for text in rows.texts:
@@ -28,7 +28,7 @@ def identity(settings: Settings, rows: Rows, weights: dict[str, torch.Tensor]) -
 
 
 def save(folder: Path, state: dict[str, Any]) -> None:
-    """Write aside, then rename: a process that is killed leaves the checkpoint before."""
+    """Write to a temporary file, then rename: a killed process leaves the previous checkpoint intact."""
     aside = folder / f".{FILE}"
     with aside.open("wb") as file:
         torch.save(state, file)
@@ -38,13 +38,13 @@ def save(folder: Path, state: dict[str, Any]) -> None:
 
 
 def load(folder: Path, expected_identity: str) -> dict[str, Any] | None:
-    """Read what `save` wrote; None if there is nothing.
+    """Load the checkpoint; return None if there is none.
 
     Args:
-        expected_identity: The training's identity.
+        expected_identity: The identity of this training.
 
     Raises:
-        ContainerError: It cannot be read, or is of another training.
+        ContainerError: The checkpoint cannot be read, or belongs to another training.
     """
     file = folder / FILE
     if not file.exists():
@@ -53,17 +53,17 @@ def load(folder: Path, expected_identity: str) -> dict[str, Any] | None:
     try:
         state: dict[str, Any] = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
         found = state["identity"]
-    except Exception as error:  # a damaged archive raises nearly anything
-        reason = str(error).partition(". ")[0]  # PyTorch goes on to advise reading it unsafely
+    except Exception as error:  # a damaged archive may raise any exception
+        reason = str(error).partition(". ")[0]  # drop PyTorch's advice to load it without weights_only
         raise ContainerError(f"the checkpoint {file.name} cannot be read: {reason}; {advice}") from error
     if found != expected_identity:
         raise ContainerError(
-            f"the checkpoint {file.name} is of a training with other rows, hyperparameters or base model; "
-            f"{advice}"
+            f"the checkpoint {file.name} belongs to a training with other rows, hyperparameters or base "
+            f"model; {advice}"
         )
     return state
 
 
 def remove(folder: Path) -> None:
-    """Forget what `save` wrote."""
+    """Delete the checkpoint."""
     (folder / FILE).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The fine-tuned model as the server asks it: on a GPU by PyTorch in bfloat16, on CPUs by ONNX Runtime."""
+"""Serve the fine-tuned model: on a GPU with PyTorch in bfloat16, on CPUs with ONNX Runtime."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -16,9 +16,9 @@ from transformer.batches import by_length, passes
 from transformer.encoding import Ints, encode
 from transformer.gpu import usable_gpus
 
-PASS_TOKENS = 8192  # padded tokens that the model takes at once
+PASS_TOKENS = 8192  # maximum number of padded tokens per pass
 Floats = NDArray[np.float64]
-# Token numbers and mask, each of shape (texts, tokens), to logits of shape (texts, labels).
+# Token ids and mask, each of shape (texts, tokens), to logits of shape (texts, labels).
 Logits = Callable[[Ints, Ints], NDArray[Any]]
 
 
@@ -27,9 +27,9 @@ class TransformerClassifier:
     """A fine-tuned model.
 
     Attributes:
-        labels: In the order of the probabilities.
-        padding: The token that fills a row up.
-        workers: One, since it uses all cores, by threads that no process inherits.
+        labels: The labels, in the order of the probabilities.
+        padding: The id of the padding token.
+        workers: One, because the model uses all cores with threads, which forked processes do not inherit.
     """
 
     labels: Sequence[str]
@@ -40,7 +40,7 @@ class TransformerClassifier:
     workers: int = 1
 
     def predict(self, texts: Sequence[str]) -> Floats:
-        """Return the probabilities, of shape (texts, labels); texts of about one length go together."""
+        """Return the probabilities, of shape (texts, labels); texts of similar length pass together."""
         encoded = encode(self.tokenizer, texts, self.padding)
         probabilities = np.empty((len(texts), len(self.labels)))
         for rows in passes(by_length(np.arange(len(texts)), encoded.lengths), encoded.lengths, PASS_TOKENS):
@@ -49,13 +49,13 @@ class TransformerClassifier:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Each row's probabilities."""
+    """Return the softmax of each row."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def load(folder: Path) -> TransformerClassifier:
-    """Read what the training wrote.
+    """Load the saved model.
 
     Raises:
         ModelError: The files are missing or damaged.
@@ -69,12 +69,12 @@ def load(folder: Path) -> TransformerClassifier:
         return TransformerClassifier(labels, tokenizer, config["pad_token_id"], logits)
     except ContainerError:
         raise
-    except Exception as error:  # the libraries in Rust and C++ raise Exception itself
+    except Exception as error:  # the Rust and C++ libraries raise plain Exception
         raise ModelError(f"there is no readable model in {folder}: {error!r}") from error
 
 
 def on_cpus(folder: Path) -> Logits:
-    """The ONNX graph; PyTorch is not even imported, which would take most of the time to start."""
+    """Load the ONNX graph. PyTorch is not imported, because its import takes most of the start-up time."""
     from onnxruntime import InferenceSession
 
     session = InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
@@ -86,7 +86,7 @@ def on_cpus(folder: Path) -> Logits:
 
 
 def on_gpu(folder: Path) -> Logits:
-    """The PyTorch model, in bfloat16 where the GPU has it."""
+    """Load the PyTorch model, in bfloat16 if the GPU supports it."""
     import torch
     from transformers import AutoModelForSequenceClassification
 
@@ -103,7 +103,7 @@ def on_gpu(folder: Path) -> Logits:
             return np.asarray(logits.float().cpu())
         except torch.OutOfMemoryError:
             raise
-        except torch.AcceleratorError as error:  # every later call of CUDA in this process fails too
+        except torch.AcceleratorError as error:  # CUDA is unusable in this process from now on
             raise DeviceError(str(error)) from error
 
     return run

@@ -1,4 +1,4 @@
-"""Texts as the numbers of their tokens."""
+"""Encode texts as token ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 CHUNK_TEXTS = 1000
-ALIGNED_TOKENS = 8  # tensor cores want lengths that are multiples of this
+ALIGNED_TOKENS = 8  # tensor cores need lengths that are multiples of this
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Texts one after another, cut to what the model reads.
+    """Tokenized texts, one after the other, truncated to what the model reads.
 
     Attributes:
-        ids: All texts' tokens.
-        starts: Where each text starts in ids, and the end; of shape (texts + 1,).
-        padding: The token that fills a row up.
+        ids: The token ids of all texts.
+        starts: The start of each text in `ids`, and the end; of shape (texts + 1,).
+        padding: The id of the padding token.
     """
 
     ids: NDArray[np.int32]
@@ -31,11 +31,11 @@ class Encoded:
 
     @property
     def lengths(self) -> Ints:
-        """Each text's tokens, of shape (texts,)."""
+        """Return the number of tokens of each text, of shape (texts,)."""
         return np.diff(self.starts)
 
     def padded(self, rows: Ints) -> tuple[Ints, Ints]:
-        """The rows' tokens, and 1 where they are not padding; each of shape (rows, longest)."""
+        """Return padded token ids and the attention mask of rows, each of shape (rows, longest)."""
         lengths = self.lengths[rows]
         places = np.arange(aligned(int(lengths.max())))
         mask = places < lengths[:, None]
@@ -45,14 +45,14 @@ class Encoded:
 
 
 def aligned(length: int) -> int:
-    """How many tokens a row takes whose longest text has so many."""
+    """Round a length up to a multiple of ALIGNED_TOKENS."""
     return -(-length // ALIGNED_TOKENS) * ALIGNED_TOKENS
 
 
 def encode(tokenizer: "Tokenizer", texts: Sequence[str], padding: int) -> Encoded:
-    """Tokenise; the tokenizer says how many tokens of a text are kept, and which.
+    """Tokenize texts; the tokenizer's settings decide which tokens of a long text are kept.
 
-    A text without any becomes one padding token that is not masked: a model cannot attend to nothing.
+    An empty text becomes one padding token that is not masked, because a model cannot attend to nothing.
     """
     rows: list[NDArray[np.int32]] = []
     for start in range(0, len(texts), CHUNK_TEXTS):

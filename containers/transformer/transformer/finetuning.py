@@ -1,4 +1,4 @@
-"""Fine-tunes a base model on a job's rows, and saves it."""
+"""Fine-tune a base model on a job's rows, and save it."""
 
 import os
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from transformer.pretrained import BaseModel
 from transformer.settings import Settings
 from transformer.trainer import Split, Trainer
 
-IDENTITY_DIGITS = 8  # hexadecimal: exact in a float64's sum over two million processes
+IDENTITY_DIGITS = 8  # hexadecimal digits: their sum over two million processes is exact in float64
 
 
 def finetune(job: Job, settings: Settings, base: BaseModel, group: ProcessGroup) -> None:
-    """Learn from the channel train; keep the model that does best on the rows held out.
+    """Fine-tune on the channel train; keep the model with the lowest log loss on the held-out rows.
 
-    Those are the channel validation, or, where that is missing or empty, a share of train.
+    The held-out rows are the channel validation or, if it is missing or empty, a share of train.
 
     Raises:
         ContainerError: The data, the base model or the checkpoint cannot be used.
@@ -34,19 +34,19 @@ def finetune(job: Job, settings: Settings, base: BaseModel, group: ProcessGroup)
     except torch.OutOfMemoryError as error:
         raise ContainerError(
             f"out of GPU memory: lower tokens_per_pass ({settings.tokens_per_pass}) or max_tokens "
-            f"({settings.max_tokens}), or choose an instance type with more"
+            f"({settings.max_tokens}), or choose an instance type with more memory"
         ) from error
     except RuntimeError as error:
         if "deterministic" not in str(error):
             raise
         raise ContainerError(
-            f"the base model computes what PyTorch cannot do the same way each time: {error}. "
-            "Choose deterministic=false"
+            f"the base model needs an operation that is not deterministic in PyTorch: {error}. "
+            "Set deterministic=false"
         ) from error
 
 
 def run(job: Job, settings: Settings, base: BaseModel, group: ProcessGroup) -> None:
-    """Train, go on from a checkpoint or leave one."""
+    """Train, resuming from a checkpoint or leaving one."""
     if settings.deterministic:
         make_deterministic()
     training, validation = job.read("train"), job.read("validation")
@@ -59,7 +59,7 @@ def run(job: Job, settings: Settings, base: BaseModel, group: ProcessGroup) -> N
     torch.manual_seed(settings.seed)
     model, tokenizer = pretrained.load(base, labels, settings)
     identity = checkpoint.identity(settings, rows, model.state_dict())
-    # Before the processes meet to share a model, which fails in its own words.
+    # Checked before the model is wrapped, whose error would be hard to understand.
     if not group.all_equal(int(identity[:IDENTITY_DIGITS], 16)):
         raise ContainerError(
             "the instances have other rows, hyperparameters or base models than each other; give each all of "
@@ -76,14 +76,14 @@ def run(job: Job, settings: Settings, base: BaseModel, group: ProcessGroup) -> N
 
 
 def split(tokenizer: Any, texts: Sequence[str], actual: Ints, chosen: NDArray[np.bool_]) -> Split:
-    """The chosen rows, tokenised."""
+    """Tokenize the chosen rows."""
     own = [text for text, wanted in zip(texts, chosen, strict=True) if wanted]
     return Split(encode(tokenizer.backend_tokenizer, own, tokenizer.pad_token_id), actual[chosen])
 
 
 def save(job: Job, trainer: Trainer, tokenizer: Any) -> None:
-    """Write the model as save_pretrained does, and its graph; its checkpoint is of no more use."""
-    trainer.model.config._name_or_path = ""  # of this machine
+    """Save the model with save_pretrained, its tokenizer and its ONNX graph; delete the checkpoint."""
+    trainer.model.config._name_or_path = ""  # a path of this machine
     trainer.model.save_pretrained(job.model_dir)
     tokenizer.save_pretrained(job.model_dir)
     onnx_graph.export(trainer.model, job.model_dir)
@@ -100,9 +100,11 @@ def save(job: Job, trainer: Trainer, tokenizer: Any) -> None:
 
 
 def make_deterministic() -> None:
-    """The same seed, rows and devices give the same model; what has no such kernel is refused.
+    """Make training deterministic: the same seed, rows and devices give the same model.
 
-    To be warned would not do: attention then takes its other kernels even where it has such ones.
+    An operation without a deterministic kernel raises an error. The mode that only warns would not do:
+    attention then
+    chooses nondeterministic kernels even where deterministic ones exist.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)

@@ -1,4 +1,4 @@
-"""Whether there is a GPU, and whether PyTorch can use it."""
+"""Detect a GPU, and check that PyTorch can use it."""
 
 import os
 from pathlib import Path
@@ -9,16 +9,16 @@ DEVICES = Path("/dev")
 
 
 def has_gpu() -> bool:
-    """Whether there is a GPU that CUDA_VISIBLE_DEVICES does not hide; to ask PyTorch would take seconds."""
+    """Return whether there is a GPU that CUDA_VISIBLE_DEVICES does not hide, without a slow import of PyTorch."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(DEVICES.glob("nvidia[0-9]*"))
 
 
 def usable_gpus() -> int:
-    """How many GPUs PyTorch computes on; none where it was built for CPUs.
+    """Return the number of GPUs that PyTorch can use; 0 if it was built for CPUs.
 
     Raises:
-        ContainerError: There is one, and it cannot. It would be paid for, and a CPU do its work.
+        ContainerError: There is a GPU that PyTorch cannot use. Training on the CPU would waste a paid GPU.
     """
     if not has_gpu():
         return 0

@@ -1,4 +1,4 @@
-"""One process a GPU on every instance, by torchrun; a single one is this process."""
+"""Start one process per GPU on every instance, with torchrun; a single process needs no torchrun."""
 
 import multiprocessing
 import os
@@ -18,13 +18,13 @@ from toolkit.job import Job
 from transformer.pretrained import CHANNEL, BaseModel, base_model
 from transformer.settings import Settings
 
-PORTS = range(20_000, 30_000)  # below those that systems give to clients
+PORTS = range(20_000, 30_000)  # below the ephemeral ports
 FORWARD_SECONDS = 0.1
-LOOPBACKS = ("lo", "lo0")  # Linux's, macOS's
+LOOPBACKS = ("lo", "lo0")  # on Linux, on macOS
 
 
 def launch(job: Job) -> None:
-    """Fine-tune the job's base model, in as many processes as it asks for.
+    """Fine-tune the job's base model, in one or several processes.
 
     Raises:
         ContainerError: The hyperparameters, the data or the base model cannot be used.
@@ -32,7 +32,7 @@ def launch(job: Job) -> None:
     settings = parse(Settings, job.hyperparameters)
     if job.channel(CHANNEL).is_dir():
         os.environ["HF_HUB_OFFLINE"] = "1"
-    # Not above: what is imported here reads the variable, and the settings' errors need not wait for it.
+    # Imported here: the packages read the variable when imported, and errors in the settings come first.
     from transformer.distributed import join_process_group
     from transformer.finetuning import finetune
     from transformer.gpu import usable_gpus
@@ -50,7 +50,7 @@ def launch(job: Job) -> None:
 
 
 def torchrun(job: Job, base: BaseModel, processes: int) -> None:
-    """Start this instance's processes, wait for them, and pass on what interrupts this one."""
+    """Start this instance's processes, wait for them, and forward an interruption to them."""
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.elastic.rendezvous import rendezvous_handler_registry
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
@@ -58,7 +58,7 @@ def torchrun(job: Job, base: BaseModel, processes: int) -> None:
     from transformer.rendezvous import StaticRendezvous
 
     hosts = sorted(job.resources.hosts)
-    if len(hosts) == 1:  # by the host's name gloo might find an address that others reach, or none
+    if len(hosts) == 1:  # resolving the host name, gloo might find a public address, or none
         os.environ.setdefault("GLOO_SOCKET_IFNAME", loopback())
         rendezvous = StaticRendezvous(["127.0.0.1"], rank=0)
     else:
@@ -74,7 +74,7 @@ def torchrun(job: Job, base: BaseModel, processes: int) -> None:
         rdzv_backend=rendezvous.get_backend(),
         local_addr=rendezvous.instances[rendezvous.rank],
         max_restarts=0,
-        signals_to_handle="SIGINT",  # on SIGTERM it would not let them save
+        signals_to_handle="SIGINT",  # on SIGTERM it would kill the processes before they save
     )
     if job.interrupted.is_set():
         return
@@ -82,22 +82,24 @@ def torchrun(job: Job, base: BaseModel, processes: int) -> None:
     try:
         elastic_launch(config, run_process)(job.base, base)
     except ChildFailedError as error:
-        if not job.interrupted.is_set():  # otherwise one had not begun yet: the last checkpoint stands
+        if (
+            not job.interrupted.is_set()
+        ):  # otherwise a process was stopped before it started; the last checkpoint is valid
             raise ContainerError(failure_reason(error.get_first_failure()[1].message)) from error
 
 
 def loopback() -> str:
-    """The network interface that leads nowhere else."""
+    """Return the name of the loopback interface."""
     return next(name for _, name in socket.if_nameindex() if name in LOOPBACKS)
 
 
 def port(job: str) -> int:
-    """Where a job's instances meet: all know its name, and jobs side by side are kept apart."""
+    """Return the rendezvous port: derived from the job's name, so that concurrent jobs differ."""
     return PORTS[crc32(job.encode()) % len(PORTS)]
 
 
 def failure_reason(message: str | dict[str, Any]) -> str:
-    """What a process failed of, as torchrun passes it on; the user's own error without its class's name."""
+    """Return the failure reason that torchrun passes on, without the class name of a user error."""
     text = message["message"] if isinstance(message, dict) else message
     name, _, detail = text.partition(": ")
     kinds: list[type[ContainerError]] = [ContainerError, *ContainerError.__subclasses__()]
@@ -105,9 +107,9 @@ def failure_reason(message: str | dict[str, Any]) -> str:
 
 
 def forward_interruption(interrupted: threading.Event) -> None:
-    """Tell this instance's processes of an interruption, those too that have yet to begin.
+    """Forward an interruption to this instance's processes, including those that have yet to start.
 
-    Only a container's first process is signalled, and while instances meet there is no other.
+    SageMaker signals only the container's first process, and during the rendezvous there is no other.
     """
     interrupted.wait()
     terminated: set[int | None] = set()
@@ -120,7 +122,7 @@ def forward_interruption(interrupted: threading.Event) -> None:
 
 
 def run_process(folder: Path, base: BaseModel) -> None:
-    """One of the processes."""
+    """Run one of the training processes."""
     from transformer.distributed import join_process_group
     from transformer.finetuning import finetune
 

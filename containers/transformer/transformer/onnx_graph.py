@@ -1,4 +1,4 @@
-"""The model for CPUs: an ONNX graph whose weights lie in model.safetensors, so that none is stored twice."""
+"""Export an ONNX graph for CPUs whose weights stay in model.safetensors, so that none is stored twice."""
 
 import json
 import logging
@@ -8,18 +8,19 @@ from typing import Any
 
 FILE = "model.onnx"
 WEIGHTS = "model.safetensors"
-HEADER_BYTES = 8  # of a safetensors file, before its header: the header's size
+HEADER_BYTES = 8  # a safetensors file starts with the size of its header
 
 
 def export(model: Any, folder: Path) -> None:
-    """Write model.onnx beside the model.safetensors that save_pretrained wrote.
+    """Write model.onnx beside model.safetensors.
 
-    It takes input_ids and attention_mask, int64 of shape (texts, tokens), and gives logits of shape
+    Its inputs are input_ids and attention_mask, int64 of shape (texts, tokens); its output is logits, of
+    shape
     (texts, labels).
     """
     import torch
 
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # tells of torchvision's absence
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # warns that torchvision is missing
     ids = torch.zeros(2, 8, dtype=torch.int64)
     texts, tokens = torch.export.Dim("texts"), torch.export.Dim("tokens")
     with warnings.catch_warnings():
@@ -39,7 +40,7 @@ def export(model: Any, folder: Path) -> None:
 
 
 def reference_weights(graph: Any, weights: Path) -> None:
-    """Replace the weights by their places in a file of the same folder, and drop where the code lay."""
+    """Replace the weights by references into a file of the same folder, and remove source locations."""
     import onnx_ir
 
     for node in graph.graph.all_nodes():

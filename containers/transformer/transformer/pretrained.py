@@ -1,4 +1,4 @@
-"""The base model: of the channel `pretrained`, else by its name from the Hugging Face hub."""
+"""Find and load the base model: from the channel `pretrained`, else from the Hugging Face hub."""
 
 import json
 import re
@@ -25,11 +25,11 @@ HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class BaseModel:
-    """Where a base model is to be had.
+    """The location of a base model.
 
     Attributes:
         name: A folder, or a name on the hub.
-        revision: The hub's branch, tag or commit; None for a folder.
+        revision: A branch, tag or commit on the hub; None for a folder.
     """
 
     name: str
@@ -43,17 +43,17 @@ class BaseModel:
 
 @contextmanager
 def base_model(job: Job, settings: Settings) -> Iterator[BaseModel]:
-    """The job's base model; what an archive holds is there until the context ends.
+    """Yield the job's base model; an archive is unpacked until the context ends.
 
     Raises:
-        ModelError: The channel's files are no model, or might hold code.
+        ModelError: The channel's files are not a model, or might contain code.
     """
     channel = job.channel(CHANNEL)
     if not channel.is_dir():
         if not HUB_NAME.fullmatch(settings.base_model):
             raise ModelError(
-                f"base_model '{settings.base_model}' is no name on the Hugging Face hub, such as "
-                f"'distilbert/distilbert-base-uncased'; a model of your own comes in the channel {CHANNEL}"
+                f"base_model '{settings.base_model}' is not a name on the Hugging Face hub, such as "
+                f"'distilbert/distilbert-base-uncased'; pass your own model in the channel {CHANNEL}"
             )
         yield BaseModel(settings.base_model, settings.base_model_revision)
     elif (channel / ARCHIVE).is_file():
@@ -67,7 +67,7 @@ def base_model(job: Job, settings: Settings) -> Iterator[BaseModel]:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack files and folders; no link, nor a path that leads elsewhere."""
+    """Unpack files and folders; refuse links and paths that leave the folder."""
     try:
         with tarfile.open(archive) as tar:
             tar.extractall(folder, filter="data")
@@ -76,7 +76,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def check(folder: Path) -> None:
-    """Refuse a folder that is no model, or needs code of its own."""
+    """Refuse a folder that is not a model or needs its own code."""
     names = sorted(path.name for path in folder.iterdir())
     found = f"the channel {CHANNEL} has {', '.join(names[:10]) or 'no file'}"
     if "config.json" not in names:
@@ -93,10 +93,10 @@ def check(folder: Path) -> None:
     except ValueError as error:
         raise ModelError(f"config.json of the channel {CHANNEL} is not JSON: {error}") from error
     if not isinstance(config, dict) or "model_type" not in config:
-        raise ModelError(f"config.json of the channel {CHANNEL} names no model_type")
+        raise ModelError(f"config.json of the channel {CHANNEL} has no model_type")
     if "auto_map" in config:
         raise ModelError(
-            f"config.json of the channel {CHANNEL} wants code of the model's own run (auto_map); "
+            f"config.json of the channel {CHANNEL} requires running the model's own code (auto_map); "
             "only architectures of the package transformers are loaded"
         )
 
@@ -104,14 +104,16 @@ def check(folder: Path) -> None:
 def load(base: BaseModel, labels: list[str], settings: Settings) -> tuple[Any, Any]:
     """Load a model with a head for these labels, and its tokenizer.
 
-    The head is new unless the base model has one for as many labels. Without randomness of its own: seed
-    torch before.
+    The head is new unless the base model has one for as many labels. Its initial weights come from torch's
+    random
+    generator: seed it before.
 
     Raises:
-        ModelError: There is no such model, its weights are not those of its config.json, or its tokenizer
-            is not its own.
+        ModelError: The model does not exist, its weights do not match its config.json, or its tokenizer does
+            not
+            match it.
     """
-    # Once HF_HUB_OFFLINE is set where it has to be: the packages read it as they are imported.
+    # Imported here: the packages read HF_HUB_OFFLINE when they are imported.
     import torch
     import transformers
 
@@ -134,8 +136,8 @@ def load(base: BaseModel, labels: list[str], settings: Settings) -> tuple[Any, A
         )
     except MemoryError:
         raise
-    except Exception as error:  # the libraries in Rust raise Exception itself
-        advice = "" if base.revision is None else f"; without a network give the channel {CHANNEL}"
+    except Exception as error:  # the Rust libraries raise plain Exception
+        advice = "" if base.revision is None else f"; without a network use the channel {CHANNEL}"
         raise ModelError(f"{base} cannot be loaded: {error}{advice}") from error
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise ModelError(f"{base} has no fast tokenizer; choose one that has a tokenizer.json")
@@ -145,12 +147,12 @@ def load(base: BaseModel, labels: list[str], settings: Settings) -> tuple[Any, A
 
 
 def refuse_new_weights(base: BaseModel, model: Any, loaded: dict[str, Any]) -> None:
-    """The body's weights have to be the base model's, but for a pooler, which pretraining may lack."""
+    """Refuse missing weights of the body, except the pooler's, which pretraining may lack."""
     missing = {*loaded["missing_keys"], *(name for name, *_ in loaded["mismatched_keys"])}
     body = sorted(name for name in missing if name.startswith(f"{model.base_model_prefix}."))
     lacking = [name for name in body if ".pooler." not in name]
     if lacking:
         raise ModelError(
-            f"the weights of {base} are not those of its config.json: {len(lacking)} are missing or "
+            f"the weights of {base} do not match its config.json: {len(lacking)} are missing or "
             f"of another shape, such as {lacking[0]}"
         )

@@ -1,4 +1,4 @@
-"""Where the processes of a training meet: a store that its first instance keeps."""
+"""The rendezvous of a training's processes: a store on its first instance."""
 
 import ipaddress
 import socket
@@ -15,15 +15,18 @@ JOIN_SECONDS = 900
 
 @dataclass(frozen=True, slots=True)
 class StaticRendezvous(RendezvousHandler):  # type: ignore[misc]  # no torch where types are checked
-    """What torchrun asks of a meeting where everyone knows beforehand who comes.
+    """A torchrun rendezvous of instances that are known beforehand.
 
-    Its own kinds listen on every address of the machine. An instance known by an address, as on a laptop,
-    listens on that one only; one known by a name on all, since its name may lead itself to loopback.
+    torchrun's own backends listen on every address of the machine. Here, an instance that is known by an IP
+    address,
+    as on a laptop, listens on that address only. One known by name listens on all, since its own name may
+    resolve to
+    loopback.
 
     Attributes:
         instances: Names or addresses, in the order of their ranks.
-        rank: This instance's place among them.
-        port: The first one's; 0 for any, if there is no other.
+        rank: The rank of this instance.
+        port: The port on the first instance; 0 for any port, if there is one instance.
     """
 
     instances: Sequence[str]
@@ -34,7 +37,7 @@ class StaticRendezvous(RendezvousHandler):  # type: ignore[misc]  # no torch whe
         """Wait for all instances.
 
         Raises:
-            torch.distributed.DistError: They did not come.
+            torch.distributed.DistError: Not all instances joined in time.
         """
         first = self.instances[0]
         leads = self.rank == 0
@@ -50,7 +53,7 @@ class StaticRendezvous(RendezvousHandler):  # type: ignore[misc]  # no torch whe
 
     @property
     def use_agent_store(self) -> bool:
-        """Whether the processes, too, meet in the store."""
+        """Return True: the processes use the same store."""
         return True
 
     def get_backend(self) -> str:  # noqa: D102
@@ -60,21 +63,21 @@ class StaticRendezvous(RendezvousHandler):  # type: ignore[misc]  # no torch whe
         return "training"
 
     def num_nodes_waiting(self) -> int:
-        """Nobody comes later."""
+        """Return 0: no instance joins later."""
         return 0
 
     def is_closed(self) -> bool:  # noqa: D102
         return False
 
     def set_closed(self) -> None:
-        """Nothing to do: there is no second rendezvous."""
+        """Do nothing: there is only one rendezvous."""
 
     def shutdown(self) -> bool:  # noqa: D102
         return True
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is given by its IP address."""
+    """Return whether a host is an IP address."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -83,5 +86,5 @@ def is_address(host: str) -> bool:
 
 
 def listening(address: str, port: int) -> int:
-    """A socket's file descriptor, for who takes it over."""
+    """Return the file descriptor of a listening socket, for the store to take over."""
     return socket.create_server((address, port)).detach()

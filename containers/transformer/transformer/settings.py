@@ -1,4 +1,4 @@
-"""The training's settings; README.md says what each does."""
+"""The hyperparameters of the training; README.md describes each."""
 
 from dataclasses import dataclass
 from typing import Annotated, Literal
@@ -8,7 +8,7 @@ from toolkit.hyperparameters import Range
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Hyperparameters. Those of NOT_IN_IDENTITY change how a model is made, the others which one."""
+    """Hyperparameters. Those of NOT_IN_IDENTITY change how the model is computed, not which model results."""
 
     base_model: str = "distilbert/distilbert-base-uncased"
     base_model_revision: str = "main"

@@ -1,4 +1,4 @@
-"""How a model and its tokenizer read texts: what pads them, how much of them is read."""
+"""Configure padding and truncation of the tokenizer for the model."""
 
 import sys
 from typing import Any
@@ -10,26 +10,27 @@ from transformer.settings import Settings
 
 
 def prepare(model: Any, tokenizer: Any, settings: Settings, origin: str) -> None:
-    """Let the tokenizer pad with a token of the model's, and cut texts to what the model reads.
+    """Make the tokenizer pad with a token of the model, and truncate texts to what the model reads.
 
     Args:
-        origin: Where both are from, in an error's words.
+        origin: The source of both, for error messages.
 
     Raises:
-        ModelError: The tokenizer has nothing to pad with, or tokens that the model does not have; or the
-            model reads hardly any, or padding.
+        ModelError: The tokenizer has no padding token or tokens that the model lacks, or the model reads too
+            few tokens
+            or reads the padding.
     """
     if getattr(model.config, "summary_type", None) == "last":
         raise ModelError(
-            f"{origin} ({model.config.model_type}) reads a text's label off its last token, which is padding "
+            f"{origin} ({model.config.model_type}) classifies by the last token, which is padding "
             "here; choose an encoder such as BERT, or a decoder such as GPT-2"
         )
     pad(tokenizer, origin)
     refuse_unknown_tokens(model, tokenizer, origin)
     model.config.pad_token_id = tokenizer.pad_token_id
-    model.config.use_cache = False  # a decoder would return what only the next word needs; no graph can
+    model.config.use_cache = False  # the cache serves text generation only and cannot be exported
     readable = positions(model)
-    readable -= readable % ALIGNED_TOKENS  # rows are filled up to a multiple, which has to be readable too
+    readable -= readable % ALIGNED_TOKENS  # rows are padded to a multiple, which must fit too
     if not readable:
         raise ModelError(
             f"{origin} reads {positions(model)} tokens by its config, and {ALIGNED_TOKENS} are needed"
@@ -43,18 +44,18 @@ def prepare(model: Any, tokenizer: Any, settings: Settings, origin: str) -> None
 
 
 def pad(tokenizer: Any, origin: str) -> None:
-    """Choose the token that fills shorter texts up: the tokenizer's own, else that of a text's end."""
+    """Choose the padding token: the tokenizer's own, else its end-of-text token."""
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token is None:
         raise ModelError(
-            f"the tokenizer of {origin} has neither a pad_token nor an eos_token to fill shorter texts up "
+            f"the tokenizer of {origin} has neither a pad_token nor an eos_token to pad shorter texts "
             "with; name one of its tokens as pad_token in its tokenizer_config.json"
         )
 
 
 def refuse_unknown_tokens(model: Any, tokenizer: Any, origin: str) -> None:
-    """A token beyond the model's embeddings would end the training where a text first has it."""
+    """Refuse a token beyond the model's embeddings, which would fail in the middle of the training."""
     embeddings = len(model.get_input_embeddings().weight)
     token, number = max(tokenizer.get_vocab().items(), key=lambda item: item[1])
     if number >= embeddings:
@@ -65,9 +66,12 @@ def refuse_unknown_tokens(model: Any, tokenizer: Any, origin: str) -> None:
 
 
 def positions(model: Any) -> int:
-    """How many tokens of a text the model can read; RoBERTa's kin numbers them from its padding's on."""
+    """Return the number of tokens that the model can read.
+
+    RoBERTa's family starts numbering positions after the padding index.
+    """
     limit = getattr(model.config, "max_position_embeddings", None)
-    if not isinstance(limit, int) or limit <= 0:  # -1 stands for any number
+    if not isinstance(limit, int) or limit <= 0:  # -1 means unlimited
         return sys.maxsize
     unused = [
         module.padding_idx + 1

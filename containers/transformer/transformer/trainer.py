@@ -1,4 +1,4 @@
-"""Trains a model: steps, evaluations, checkpoints."""
+"""Train a model: steps, evaluations, checkpoints."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -22,7 +22,7 @@ from transformer.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows to learn from or to measure with, each label as its place among the labels."""
+    """Rows to train on or to evaluate on, with label indices."""
 
     encoded: Encoded
     actual: Ints
@@ -30,13 +30,13 @@ class Split:
 
 @dataclass(slots=True)
 class Progress:
-    """How far a training is, in numbers that a checkpoint keeps.
+    """The progress of a training, which checkpoints store.
 
     Attributes:
-        step: How many steps are done.
-        best_step: After which the rows held out had the lowest log loss.
-        stale: How many evaluations there were since.
-        due: Whether the evaluation after this step was interrupted.
+        step: The number of steps done.
+        best_step: The step with the lowest log loss on the held-out rows.
+        stale: The number of evaluations since the best step.
+        due: Whether the evaluation after this step was interrupted and must be repeated.
     """
 
     step: int = 0
@@ -48,12 +48,12 @@ class Progress:
 
 
 class Trainer:
-    """A training that can end before it is done, and go on in another process.
+    """A training that can be interrupted and resumed in another process.
 
     Attributes:
-        identity: What tells this training's checkpoints from any other's.
-        best: The weights after the best step; only the first process has them.
-        since: This process's sums since the last line of the log: loss, rows, rows that were right, tokens.
+        identity: The identity of this training, stored in its checkpoints.
+        best: The weights of the best step; only the first process has them.
+        since: This process's sums since the last log line: loss, rows, correct rows, tokens.
     """
 
     def __init__(
@@ -81,13 +81,15 @@ class Trainer:
         self.last_report = monotonic()
 
     def run(self) -> bool:
-        """Train to the end; False if the job was interrupted before, and a checkpoint tells where."""
+        """Train to the end; return False if the job was interrupted and a checkpoint was saved."""
         progress, settings = self.progress, self.settings
         if progress.due and not self.evaluate():
             return self.save_interrupted()
         for batch in self.remaining_batches():
             if settings.patience and progress.stale >= settings.patience:
-                self.log(f"no better since step {progress.best_step}: stops after step {progress.step}")
+                self.log(
+                    f"no improvement since step {progress.best_step}: stopping after step {progress.step}"
+                )
                 break
             if self.group.any(self.job.interrupted.is_set()):
                 return self.save_interrupted()
@@ -102,13 +104,13 @@ class Trainer:
         return True
 
     def save_interrupted(self) -> bool:
-        """Leave a checkpoint for another process to go on from; False."""
+        """Save a checkpoint for another process to resume from; return False."""
         self.save()
         self.log(f"interrupted: saved a checkpoint after step {self.progress.step} of {self.steps}")
         return False
 
     def remaining_batches(self) -> Iterator[Ints]:
-        """Those of the steps that are still to do."""
+        """Yield the batches of the remaining steps."""
         epoch, place = divmod(self.progress.step, self.epoch_steps)
         lengths = self.train.encoded.lengths
         for number in range(epoch, self.settings.epochs):
@@ -117,11 +119,11 @@ class Trainer:
             place = 0
 
     def learn(self, batch: Ints) -> None:
-        """Do one step: each process takes its share of the batch, in as many passes as it needs."""
+        """Do one training step: each process takes its share of the batch, in as many passes as it needs."""
         group, settings = self.group, self.settings
         self.reseed()
         share = batch[group.rank :: group.size]
-        # A process without a row takes part all the same, or the others would wait for its gradients.
+        # A process without rows takes part too, otherwise the others would wait for its gradients.
         weight = group.size / len(batch) if len(share) else 0.0
         parts = list(
             passes(share if len(share) else batch[:1], self.train.encoded.lengths, settings.tokens_per_pass)
@@ -141,18 +143,18 @@ class Trainer:
         self.progress.step += 1
 
     def reseed(self) -> None:
-        """Dropout depends on the step and the process, not on what came before: nothing of it to be saved."""
+        """Seed dropout by step and rank, so that a checkpoint needs no random state."""
         parts = [self.settings.seed, self.progress.step, self.group.rank]
         torch.manual_seed(int(np.random.SeedSequence(parts).generate_state(1)[0]))
 
     def learning_rate(self) -> float:
-        """It rises to its full height in the first steps, then falls to 0, both in a straight line."""
+        """Return the learning rate: linear warm-up, then linear decay to 0."""
         step, rising = self.progress.step, ceil(self.steps * self.settings.warmup_fraction)
         share = (step + 1) / rising if step < rising else (self.steps - step) / (self.steps - rising)
         return share * self.settings.learning_rate
 
     def losses(self, model: Any, split: Split, rows: Ints) -> tuple[torch.Tensor, torch.Tensor]:
-        """Each row's loss, and the sums of loss, rows, rows that were right, tokens."""
+        """Return the loss of each row, and the sums of loss, rows, correct rows and tokens."""
         group = self.group
         ids, mask = split.encoded.padded(rows)
         actual, counts = (
@@ -168,7 +170,7 @@ class Trainer:
         return losses, sums
 
     def report_progress(self) -> None:
-        """Log how the steps since the last line went."""
+        """Log the metrics of the steps since the last line."""
         loss, rows, right, tokens = self.group.sum(self.since)
         if not rows:
             return
@@ -190,17 +192,18 @@ class Trainer:
         self.last_report = monotonic()
 
     def evaluates(self) -> bool:
-        """Whether to evaluate after this step: so many times an epoch, evenly spread."""
+        """Return whether to evaluate after this step: evaluations are spread evenly over an epoch."""
         if not len(self.held.actual):
             return False
         place, times = self.progress.step % self.epoch_steps, self.settings.evaluations_per_epoch
         return place == 0 or place * times // self.epoch_steps > (place - 1) * times // self.epoch_steps
 
     def evaluate(self) -> bool:
-        """Measure on the rows held out; remember the weights if they are the best so far.
+        """Evaluate on the held-out rows; keep the weights if they are the best so far.
 
-        It may take longer than SageMaker waits after SIGTERM. False if it was interrupted: the process that
-        goes on from the checkpoint begins with it.
+        An evaluation may take longer than SageMaker waits after SIGTERM. Return False if it was interrupted:
+        a process
+        that resumes from the checkpoint repeats it.
         """
         self.group.synchronize()
         started = monotonic()
@@ -236,7 +239,7 @@ class Trainer:
         return True
 
     def save(self) -> None:
-        """Write a checkpoint, from which any number of processes can go on."""
+        """Save a checkpoint, from which any number of processes can resume."""
         since = self.group.sum(self.since)
         if self.group.is_first:
             state = {
@@ -250,10 +253,10 @@ class Trainer:
             checkpoint.save(self.job.checkpoint_dir, state)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one.
+        """Resume from the checkpoint, if there is one.
 
         Raises:
-            ContainerError: It is not this training's, or not every instance has it.
+            ContainerError: The checkpoint belongs to another training, or not every instance has it.
         """
         state = checkpoint.load(self.job.checkpoint_dir, self.identity)
         if state is not None:
@@ -269,21 +272,21 @@ class Trainer:
                 "the instances have checkpoints of different steps; empty the checkpoint folder"
             )
         if step:
-            self.log(f"goes on after step {step} of {self.steps}")
+            self.log(f"resumed after step {step} of {self.steps}")
 
     def restore_best(self) -> None:
-        """Put the best weights back into the first process's model."""
+        """Restore the best weights in the first process's model."""
         if self.best:
             self.model.load_state_dict(self.best)
 
     def log(self, message: str) -> None:
-        """Let the first process tell."""
+        """Log a message in the first process only."""
         if self.group.is_first:
             self.job.log(message)
 
 
 def decayed(model: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """The weights for the optimizer: biases and norms, which are vectors, do not decay."""
+    """Group the weights for the optimizer: biases and norms, which are vectors, have no weight decay."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     return [
         {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": weight_decay},

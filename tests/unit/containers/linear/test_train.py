@@ -116,7 +116,9 @@ def test_empty_validation_channel_is_as_none(job: Job, capsys: pytest.CaptureFix
 def test_validation_of_a_label_that_train_lacks_is_refused(job: Job) -> None:
     job.put(texts(10, ["bad", "fine"]))
     job.put_validation(lines(texts(3, ["meh"])))
-    with pytest.raises(TrainingDataError, match="train has no row of the label 'meh' of validation"):
+    with pytest.raises(
+        TrainingDataError, match="validation has the label 'meh', which the channel train lacks"
+    ):
         job.run()
 
 

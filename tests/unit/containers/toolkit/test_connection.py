@@ -208,7 +208,7 @@ def test_a_client_that_never_takes_its_last_answer_is_given_up(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("stalled", "whole", "pause", "sent", "reason"),
     [
-        (0.2, 60, 1.0, post(b"good\n"), "the request did not go on for 0.2 s"),
+        (0.2, 60, 1.0, post(b"good\n"), "the request stalled for 0.2 s"),
         (60, 0.2, 0.02, post(b"x" * 500), "the request did not arrive within 0.2 s"),
         (60, 0.2, 0.02, b"POST " + b"/" * 500, "the request did not arrive within 0.2 s"),
     ],

@@ -54,5 +54,5 @@ def test_a_wrong_one_is_refused_with_what_would_be_right(name: str, value: str, 
 
 def test_one_without_a_default_has_to_be_given() -> None:
     assert parse(Demanding, {"base": "large"}) == Demanding("large")
-    with pytest.raises(HyperparameterError, match="the hyperparameter 'base' has to be given"):
+    with pytest.raises(HyperparameterError, match="the hyperparameter 'base' is required"):
         parse(Demanding, {})

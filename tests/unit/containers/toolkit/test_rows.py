@@ -49,7 +49,7 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: bytes, reason: str
 
 def test_labels_are_sorted_and_two_at_least() -> None:
     assert training_labels(Rows(["", "", ""], ["y", "x", "y"])) == ["x", "y"]
-    with pytest.raises(TrainingDataError, match="the channel train holds no row"):
+    with pytest.raises(TrainingDataError, match="the channel train has no rows"):
         training_labels(Rows())
     with pytest.raises(TrainingDataError, match="all 2 rows have the label 'x'; two are needed"):
         training_labels(Rows(["", ""], ["x", "x"]))
@@ -58,7 +58,9 @@ def test_labels_are_sorted_and_two_at_least() -> None:
 def test_a_label_has_its_place_or_is_refused() -> None:
     rows = Rows(["", "", ""], ["y", "x", "y"])
     assert label_indices(rows, ["x", "y"]).tolist() == [1, 0, 1]
-    with pytest.raises(TrainingDataError, match="train has no row of the label 'y' of validation"):
+    with pytest.raises(
+        TrainingDataError, match="validation has the label 'y', which the channel train lacks"
+    ):
         label_indices(rows, ["x", "z"])
 
 

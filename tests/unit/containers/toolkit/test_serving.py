@@ -105,7 +105,7 @@ def test_explains_the_rows_that_want_it(server: Server, start: Start) -> None:
     assert first["explanation"] == [{"text": "good", "weight": 1.0}, {"text": "bad", "weight": -1.0}]
     assert "explanation" not in second
     table = server.invoke(rows, JSON, CSV)
-    assert table.content == {"error": "CSV has no place for an explanation; accept application/json"}
+    assert table.content == {"error": "CSV cannot hold an explanation; accept application/json"}
     other = start("Obedient").invoke(rows, JSON)
     assert (other.status, other.content["error"]) == (400, "this model does not explain; leave 'explain' out")
 
@@ -118,7 +118,7 @@ def test_explains_the_rows_that_want_it(server: Server, start: Start) -> None:
         ("", JSON, 400, "not JSON"),
         ('"c', CSV, 400, "line 1: not CSV"),
         ("x" * (MEGABYTES << 20) + "x", CSV, 413, f"the request is larger than {MEGABYTES << 20:,} bytes"),
-        ("a", "image/png", 415, "content type 'image/png' is not known; send application/jsonlines"),
+        ("a", "image/png", 415, "content type 'image/png' is not supported; send application/jsonlines"),
         ('{"text": "fail"}', JSON, 500, "the model failed with ZeroDivisionError"),
         ('{"text": "wrong"}', JSON, 500, "the model failed with TypeError"),
     ],
@@ -291,7 +291,7 @@ def test_a_worker_that_died_is_followed_by_another(start: Start) -> None:
     server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2")
     with pytest.raises(ConnectionError):
         server.classify("die")
-    until(lambda: "ended with exit code 9; another begins" in server.log.read_text())
+    until(lambda: "ended with exit code 9; restarting it" in server.log.read_text())
     until(lambda: len(psutil.Process(server.process.pid).children()) == 2)
     assert {server.classify("good").status for _ in range(8)} == {200}
     assert server.stop() == 0
@@ -299,7 +299,7 @@ def test_a_worker_that_died_is_followed_by_another(start: Start) -> None:
 
 def test_a_worker_may_be_asked_to_end_at_once(start: Start) -> None:
     server = start("Signalled", SAGEMAKER_MODEL_SERVER_WORKERS="2")
-    until(lambda: "worker 0 ended with exit code 0; another begins" in server.log.read_text())
+    until(lambda: "worker 0 ended with exit code 0; restarting it" in server.log.read_text())
     until(lambda: len(psutil.Process(server.process.pid).children()) == 2)
     assert server.classify("good").status == 200
     assert server.stop() == 0
@@ -308,7 +308,7 @@ def test_a_worker_may_be_asked_to_end_at_once(start: Start) -> None:
 def test_a_model_chooses_its_workers_itself_where_it_cannot_be_shared(start: Start) -> None:
     server = start("Gathering", SAGEMAKER_MODEL_SERVER_WORKERS="3")
     assert not psutil.Process(server.process.pid).children()
-    assert "SAGEMAKER_MODEL_SERVER_WORKERS is 3, but this model takes 1" in server.log.read_text()
+    assert "SAGEMAKER_MODEL_SERVER_WORKERS is 3, but this model requires 1" in server.log.read_text()
 
 
 def test_a_server_whose_device_is_lost_ends_for_another_to_begin(start: Start, hold: Hold) -> None:
@@ -320,13 +320,13 @@ def test_a_server_whose_device_is_lost_ends_for_another_to_begin(start: Start, h
     assert (slow.result().status, lost.result().status) == (200, 500)
     assert server.process.wait(PATIENCE) == 1
     assert "an illegal memory access was encountered" in server.log.read_text()
-    assert server.log.read_text().endswith("error: the model's device is lost to this process\n")
+    assert server.log.read_text().endswith("error: the model's device is lost\n")
 
 
 def test_a_worker_whose_device_is_lost_is_followed_by_another(start: Start) -> None:
     server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2")
     assert server.classify("lose").status == 500
-    until(lambda: "ended with exit code 1; another begins" in server.log.read_text())
+    until(lambda: "ended with exit code 1; restarting it" in server.log.read_text())
     until(lambda: len(psutil.Process(server.process.pid).children()) == 2)
     assert server.classify("good").status == 200
     assert server.stop() == 0
@@ -352,9 +352,9 @@ def test_without_a_file_descriptor_for_a_client_it_waits_for_one(start: Start) -
         began = time.monotonic()
         for _ in range(8):
             clients.enter_context(server.connect())
-        until(lambda: "no client is taken for 1 s" in server.log.read_text())
+        until(lambda: "accepting no clients for 1 s" in server.log.read_text())
         time.sleep(0.3)
-        told = server.log.read_text().count("no client is taken")
+        told = server.log.read_text().count("accepting no clients")
         assert 1 <= told <= 1 + time.monotonic() - began
     assert server.classify("good").status == 200
 

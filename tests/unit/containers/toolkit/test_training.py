@@ -73,8 +73,8 @@ def test_metrics_are_printed_as_their_patterns_expect(
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (TrainingDataError("the channel train holds no row"), "the channel train holds no row"),
-        (MemoryError(), "out of memory; choose an instance type with more"),
+        (TrainingDataError("the channel train has no rows"), "the channel train has no rows"),
+        (MemoryError(), "out of memory; choose an instance type with more memory"),
         (ZeroDivisionError("by nothing"), "ZeroDivisionError: by nothing"),
         (ValueError("☃\ud800" * 1000), "ValueError: ☃\\ud800☃"),
     ],

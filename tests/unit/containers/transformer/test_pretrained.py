@@ -92,10 +92,10 @@ def test_archive_is_unpacked_until_it_is_of_no_more_use(case: Case) -> None:
             "has config.json, pytorch_model.bin, tokenizer.json, but no model.safetensors; other formats",
         ),
         ({"config.json": "{"}, "config.json of the channel pretrained is not JSON"),
-        ({"config.json": "[]"}, "config.json of the channel pretrained names no model_type"),
+        ({"config.json": "[]"}, "config.json of the channel pretrained has no model_type"),
         (
             {"config.json": '{"model_type": "x", "auto_map": {"AutoModel": "evil.Model"}}'},
-            "wants code of the model's",
+            "requires running the model's own code",
         ),
         (dict.fromkeys(WHOLE), "the channel pretrained has no file, but no config.json"),
     ],
@@ -144,7 +144,7 @@ def test_damaged_archive_is_refused(case: Case, content: bytes) -> None:
 @pytest.mark.parametrize("name", ["/etc/passwd", "../model", "a/b/c", "", "s3://bucket/model"])
 def test_base_model_is_a_name_and_no_path(case: Case, name: str) -> None:
     case.configure(base_model=name)
-    with pytest.raises(ModelError, match="is no name on the Hugging Face hub"):
+    with pytest.raises(ModelError, match="is not a name on the Hugging Face hub"):
         case.found()
 
 
