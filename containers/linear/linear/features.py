@@ -1,8 +1,7 @@
 """Convert texts to sparse rows of distinct hashed n-grams.
 
 Neither words nor n-grams become strings: a word is hashed code point by code point, and an n-gram combines
-the
-hashes. Tables hold Python's word characters and lower case of every code point.
+the hashes. Tables hold Python's word characters and lower case of every code point.
 """
 
 import os

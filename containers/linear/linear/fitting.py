@@ -1,10 +1,9 @@
 """Fit the classifier: support vector machines on n-grams weighted by naive Bayes.
 
 Each n-gram is weighted by the log ratio of its frequency in one label's texts to that in the other texts
-(Wang and
-Manning, Baselines and Bigrams: Simple, Good Sentiment and Topic Classification, ACL 2012). A second model
-weights
-it by its inverse document frequency. The classifier is the sum of these linear models over all views.
+(Wang and Manning, Baselines and Bigrams: Simple, Good Sentiment and Topic Classification, ACL 2012). A second
+model weights it by its inverse document frequency. The classifier is the sum of these linear models over all
+views.
 """
 
 import os

@@ -64,10 +64,8 @@ class Model:
         """Return for each text up to `top` n-grams with weights in log-odds, largest absolute weight first.
 
         A weight is positive if the n-gram supports the label that `predict` finds most probable, against the
-        other
-        label or the mean of all labels. Marks distinguish equal n-grams: `…` near the text's end, `not:`
-        after a
-        negation, `_` a skipped word.
+        other label or the mean of all labels. Marks distinguish equal n-grams: `…` near the text's end,
+        `not:` after a negation, `_` a skipped word.
         """
         best = self.predict(texts).argmax(axis=1)
         return [self._explain(text, int(label), top) for text, label in zip(texts, best, strict=True)]

@@ -1,9 +1,8 @@
 """Fit linear support vector machines by dual coordinate descent.
 
-Hsieh, Chang, Lin, Keerthi and Sundararajan, A Dual Coordinate Descent Method for Large-scale Linear SVM,
-ICML 2008: algorithm 3 with the squared hinge loss, as in LIBLINEAR. A feature's value is the product of the
-feature's
-weight and the row's scale, so no values are stored.
+Hsieh, Chang, Lin, Keerthi and Sundararajan, A Dual Coordinate Descent Method for Large-scale Linear SVM, ICML
+2008: algorithm 3 with the squared hinge loss, as in LIBLINEAR. A feature's value is the product of the
+feature's weight and the row's scale, so no values are stored.
 
 Two models with different feature weights are fitted at once: memory access takes most of the time, so the
 numbers of both models lie side by side.
@@ -54,8 +53,7 @@ def solve(
         chosen: Row indices.
         signs: The class of every row, 1 or -1.
         squared_weights: Square of each feature's weight in each model, of shape (features, MODELS). All are
-            are
-            multiplied by what makes a row's squared length 1 on average, so that the cost means the same
+            are multiplied by what makes a row's squared length 1 on average, so that the cost means the same
             whatever the weights.
         cost: The weight of a row's squared hinge loss against half of the solution's squared norm
             (LIBLINEAR's C).
@@ -162,14 +160,12 @@ def descend(
     """Visit the rows in random order until no dual variable violates optimality by more than `tolerance`.
 
     If the epochs do not suffice, the result is the mean over the last half of them, which varies less than
-    the last
-    one. Arguments that `solve` also has are the same as there; the others are:
+    the last one. Arguments that `solve` also has are the same as there; the others are:
 
     Args:
         norms: The diagonal of the dual problem per row, of shape (rows, MODELS).
         table: Of shape (features, 2 * MODELS), one cache line per feature: its weights, which are updated,
-            and the
-            squares of its feature weights, which are not.
+            and the squares of its feature weights, which are not.
         intercepts: Of shape (MODELS,); updated.
 
     Returns:

@@ -23,11 +23,11 @@ CHAR_NGRAM_SPAN = 2  # longest minus shortest run of characters
 def train(job: Job) -> None:
     """Train on the channels train and validation, and write the model.
 
-    A model of the channel train is measured on the channel validation; if that is missing or empty, on rows
-    held out
-    of train. The saved model is fitted on all rows: its fit starts from the measured one and takes half as
-    many
-    epochs at most. The vocabulary is built once, from all texts; it does not depend on labels.
+    A model of the channel train is measured on the channel validation or, if that is missing or empty, on
+    rows held out of train. The saved model is fitted on all rows: its fit starts from the measured one and
+    takes half as many epochs at most. The vocabulary is built once, from all texts; it does not depend on
+    labels.
+
     Raises:
         ContainerError: The hyperparameters or the data cannot be used.
     """

@@ -33,8 +33,7 @@ def build_vocabulary(rows: Rows, bits: int, min_documents: int) -> VocabularyRow
     vocabulary.
 
     N-grams are numbered by first occurrence, so those of one text lie side by side in memory, which the
-    solver's speed
-    depends on. The rows are overwritten.
+    solver's speed depends on. The rows are overwritten.
     """
     documents = np.zeros(1 << bits, np.uint8)
     count_documents(rows.columns, documents)

@@ -1,8 +1,7 @@
 """Store the weights of n-grams in one byte each, on disk and in memory.
 
 A byte holds the sign and the square root of a weight, so small weights have the same relative precision as
-large
-ones. On disk, the positions of the nonzero weights are stored as gaps.
+large ones. On disk, the positions of the nonzero weights are stored as gaps.
 """
 
 from collections.abc import Mapping, Sequence

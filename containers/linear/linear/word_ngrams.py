@@ -48,8 +48,7 @@ class WordNgrams:
         skipped: The maximum number of words skipped within a bigram.
         ending: The last words of a text, this many, and their bigrams get a marked copy.
         negation: Up to this many words of a clause after a negation (English), and the bigrams that start
-            with one,
-            get a marked copy.
+            with one, get a marked copy.
         bits: N-grams are hashed to 2 to the power of this many columns.
     """
 

@@ -1,4 +1,7 @@
-"""What SageMaker tells a job of itself, in the files below `config`; nothing where a job is run by hand."""
+"""Read the job's own configuration, which SageMaker writes below `config`.
+
+The folder is absent if the job is run by hand.
+"""
 
 import json
 from pathlib import Path
@@ -8,12 +11,12 @@ FIRST_HOST = "algo-1"
 
 
 def host(base: Path) -> str:
-    """This instance's name among the job's, such as algo-1."""
+    """Return the name of this instance, such as algo-1."""
     return str(read(base, "resourceconfig.json").get("current_host", FIRST_HOST))
 
 
 def output_uri(base: Path, name: str) -> str | None:
-    """Where an output of the job is uploaded to."""
+    """Return the S3 URI that an output of the job is uploaded to."""
     outputs = (read(base, "processingjobconfig.json").get("ProcessingOutputConfig") or {}).get("Outputs")
     for output in outputs or []:
         if output.get("OutputName") == name and output.get("S3Output"):
@@ -22,7 +25,7 @@ def output_uri(base: Path, name: str) -> str | None:
 
 
 def athena_query(base: Path) -> str | None:
-    """The query that one of the job's inputs is the result of."""
+    """Return the Athena query of the job's inputs."""
     for channel in read(base, "processingjobconfig.json").get("ProcessingInputs") or []:
         definition = (channel.get("DatasetDefinition") or {}).get("AthenaDatasetDefinition") or {}
         if "QueryString" in definition:
@@ -31,7 +34,7 @@ def athena_query(base: Path) -> str | None:
 
 
 def read(base: Path, name: str) -> dict[str, Any]:
-    """A configuration file's content; empty if there is none."""
+    """Return the content of a configuration file; empty if it does not exist."""
     file = base / "config" / name
     content: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.exists() else {}
     return content

@@ -1,4 +1,4 @@
-"""DuckDB within bounds of memory that depend neither on the instance nor on a file's rows."""
+"""Use DuckDB within memory bounds that depend neither on the instance nor on the file's number of rows."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,16 +9,18 @@ import duckdb
 
 Database = duckdb.DuckDBPyConnection
 
-FETCHED_ROWS = 500  # in Python at a time
+FETCHED_ROWS = 500  # fetched into Python at a time
 SETTINGS: dict[str, Any] = {
-    "threads": 1,  # each holds a page of Parquet, which may be as large as a row group
-    "enable_external_file_cache": False,  # no file is read so often that it were worth its memory
+    "threads": 1,  # each thread holds a Parquet page, which may be as large as a row group
+    "enable_external_file_cache": False,  # no file is read often enough to be worth the memory
 }
-# A local file needs none, and it holds a row group packed as well; known only once Parquet is loaded.
+# Prefetching does not help with local files, and it holds the compressed row group too. The setting exists
+# only
+# once the Parquet extension is loaded.
 UNPREFETCHED = "SET disable_parquet_prefetching = true"
 GROUPS = "SELECT row_group_num_rows FROM parquet_metadata($1) WHERE column_id = 0 ORDER BY row_group_id"
 KINDS = "SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet($1)) WHERE column_name IN $2"
-# Of a schema that has no such column file_row_number is DuckDB's own, whatever the file's columns are called.
+# With an explicit schema, file_row_number is always DuckDB's own column, whatever columns the file has.
 ROWS = "FROM read_parquet($1, schema = $2) WHERE file_row_number BETWEEN $3 AND $4"
 
 
@@ -27,8 +29,8 @@ def open_database(memory: str, spill: Path) -> Iterator[Database]:
     """Open a new database.
 
     Args:
-        memory: At most, such as 2GB; what does not fit goes to disk, save a row group that is read.
-        spill: The folder for that.
+        memory: The limit, such as 2GB; more is spilled to disk, except a row group that is being read.
+        spill: The folder for spilled data.
     """
     settings = {"memory_limit": memory, "temp_directory": str(spill)}
     with duckdb.connect(config=SETTINGS | settings) as database:
@@ -39,15 +41,15 @@ def open_database(memory: str, spill: Path) -> Iterator[Database]:
 def read_rows(
     database: Database, file: str, names: Sequence[str], columns: str
 ) -> Iterator[list[tuple[Any, ...]]]:
-    """Yield some rows of a Parquet file at a time, in its order.
+    """Yield batches of a Parquet file's rows, in the file's order.
 
-    Each row group is a query of its own: a single one over all of them takes more memory with every group.
+    Each row group is a separate query: one query over all groups takes more memory with every group.
 
     Args:
-        database: An open one.
-        file: The file's path, or a pattern that it alone matches.
-        names: The columns that are read.
-        columns: What to select of them, in SQL.
+        database: An open database.
+        file: The path of the file, or a glob pattern that matches only it.
+        names: The columns to read.
+        columns: The SQL expressions to select from them.
     """
     schema = _schema(database.execute(KINDS, [file, names]).fetchall())
     first = 0
@@ -59,6 +61,6 @@ def read_rows(
 
 
 def _schema(kinds: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
-    """Columns by name, as Python writes DuckDB's MAP."""
+    """Return the schema parameter of read_parquet: a DuckDB MAP, as Python represents it."""
     columns = [{"name": name, "type": kind, "default_value": None} for name, kind in kinds]
     return {"key": [name for name, _ in kinds], "value": columns}

@@ -1,29 +1,29 @@
-"""What can go wrong with a job's input, and with the services that it calls.
+"""Errors of a job's input, and of the services that it calls.
 
 ProcessingError
 ├── SettingsError       an environment variable is missing or wrong
-├── ContractError       contract.toml asks for what there is not
-├── PlanError           the plan and the files do not belong together
+├── ContractError       contract.toml is not valid
+├── PlanError           the plan does not match the files
 ├── FileError           one file cannot be read; its message is the reason
 ├── RejectedFilesError  every file is quarantined, each with its reason
-├── RecordError         the feature store does not take a record
+├── RecordError         the feature store rejects a record
 ├── VisibilityError     written records do not appear in the offline store
-├── DatasetError        the records make no dataset
-└── QualityError        predictions and labels do not belong together
+├── DatasetError        the records do not make a dataset
+└── QualityError        the predictions do not match the labels
 """
 
 import json
 from collections.abc import Callable, Sequence
 
-MESSAGE_BYTES = 1024  # SageMaker keeps this much of a processing job's exit message
-MIN_ENTRY_BYTES = 28  # of a rejected file in it, at least
+MESSAGE_BYTES = 1024  # length of a processing job's ExitMessage
+MIN_ENTRY_BYTES = 28  # minimum per rejected file
 
 
 class ProcessingError(Exception):
-    """A job's input or a service is at fault, not its code."""
+    """The job's input or a service is at fault, not the code."""
 
     def message(self) -> str:
-        """The job's exit message: one JSON object that fits in MESSAGE_BYTES."""
+        """Return the job's exit message: one JSON object that fits in MESSAGE_BYTES."""
         return error_message(str(self))
 
 
@@ -32,11 +32,11 @@ class SettingsError(ProcessingError):
 
 
 class ContractError(ProcessingError):
-    """The data contract cannot be kept as it is written."""
+    """The data contract is not valid."""
 
 
 class PlanError(ProcessingError):
-    """The plan and the files do not belong together."""
+    """The plan does not match the files."""
 
 
 class FileError(ProcessingError):
@@ -44,7 +44,7 @@ class FileError(ProcessingError):
 
 
 class RecordError(ProcessingError):
-    """The feature store does not take a record."""
+    """The feature store rejects a record."""
 
 
 class VisibilityError(ProcessingError):
@@ -52,7 +52,7 @@ class VisibilityError(ProcessingError):
 
 
 class DatasetError(ProcessingError):
-    """The rows make no dataset to train and test a model with."""
+    """The rows do not make a dataset to train and test a model with."""
 
 
 class QualityError(ProcessingError):
@@ -67,10 +67,11 @@ class RejectedFilesError(ProcessingError):
         self.rejected = rejected
 
     def message(self) -> str:
-        """As many files as fit, and how many more there are.
+        """Return the exit message: as many files as fit, and the number of the others.
 
-        The first one always stands there, its name whole, or each later run would fail on it unseen;
-        only its reason is cut. The workflow plans no file whose name is too long for that.
+        The first file is always listed with its full name, and only its reason is truncated; otherwise later
+        runs would fail on the same file without naming it. The workflow does not plan files with longer
+        names.
         """
         for count in range(min(len(self.rejected), MESSAGE_BYTES // MIN_ENTRY_BYTES), 1, -1):
             message = to_json(self.content(self.rejected[:count]))
@@ -81,19 +82,19 @@ class RejectedFilesError(ProcessingError):
         return message if fits(message) else super().message()
 
     def content(self, files: Sequence[tuple[str, str]]) -> dict[str, object]:
-        """An exit message that tells of these files."""
+        """Return the content of an exit message that lists these files."""
         rejected = [{"file": file, "reason": reason} for file, reason in files]
         more = len(self.rejected) - len(files)
         return {"rejected": rejected} | ({"more": more} if more else {})
 
 
 def error_message(text: str) -> str:
-    """One JSON object that holds as much of a text as fits in MESSAGE_BYTES."""
+    """Return a JSON object with as much of the text as fits in MESSAGE_BYTES."""
     return truncate(text, lambda part: {"error": part})
 
 
 def truncate(text: str, content: Callable[[str], dict[str, object]]) -> str:
-    """Return a message whose content holds the text, or as much of its head as fits."""
+    """Return a message with the text, truncated to fit."""
     message = to_json(content(text))
     kept = min(len(text), MESSAGE_BYTES)
     while kept and not fits(message):
@@ -103,10 +104,10 @@ def truncate(text: str, content: Callable[[str], dict[str, object]]) -> str:
 
 
 def to_json(content: dict[str, object]) -> str:
-    """JSON in as few bytes as there are; half a surrogate pair, which UTF-8 has no bytes for, is escaped."""
+    """Return compact JSON; a lone surrogate, which UTF-8 cannot encode, is escaped."""
     return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
 
 def fits(message: str) -> bool:
-    """Whether SageMaker keeps the whole message."""
+    """Return whether SageMaker keeps the whole message."""
     return len(message.encode()) <= MESSAGE_BYTES

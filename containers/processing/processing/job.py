@@ -1,4 +1,4 @@
-"""A processing job's frame: its base folder, its exit status, its exit message."""
+"""Run a processing job: its base folder, exit status and exit message."""
 
 import os
 import signal
@@ -13,16 +13,16 @@ from processing.outputs import write_text
 
 
 class StopError(BaseException):
-    """The job is told to stop; not an Exception, so that nothing takes it for an error to get over."""
+    """The job is stopped; a BaseException, so that no handler of Exception catches it."""
 
 
 def base_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where SageMaker mounts a job's inputs and collects its outputs."""
+    """Return the folder in which SageMaker mounts inputs and collects outputs."""
     return Path(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
 
 
 def run(task: Callable[[Path], None]) -> None:
-    """Run a task; exit 1 with a message for SageMaker's ExitMessage when it fails or is stopped."""
+    """Run a task; if it fails or is stopped, exit with 1 and a message for SageMaker's ExitMessage."""
     base = base_folder()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -33,18 +33,18 @@ def run(task: Callable[[Path], None]) -> None:
         fail(base, error.message())
     except StopError:
         print("stopped", file=sys.stderr, flush=True)
-        fail(base, error_message("stopped before its end"))
+        fail(base, error_message("stopped before the job was complete"))
     except Exception as error:
         traceback.print_exc()
         fail(base, error_message(f"{type(error).__name__}: {error}"))
 
 
 def stop(number: int, frame: object) -> NoReturn:
-    """What SIGTERM and Ctrl-C do; SageMaker kills the job two minutes after the first."""
+    """Handle SIGTERM and SIGINT; SageMaker sends SIGKILL two minutes after SIGTERM."""
     raise StopError(number)
 
 
 def fail(base: Path, message: str) -> None:
-    """Leave the exit message and exit."""
+    """Write the exit message and exit."""
     write_text(base / "output/message", message)
     sys.exit(1)

@@ -1,4 +1,4 @@
-"""Writes the files that a job leaves, in UTF-8; a folder that is not there yet is made."""
+"""Write the output files of a job in UTF-8; missing folders are created."""
 
 import json
 from collections.abc import Iterable
@@ -17,6 +17,6 @@ def write_lines(file: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def write_text(file: Path, text: str) -> None:
-    """Write a text; half a surrogate pair, which UTF-8 has no bytes for, is escaped as JSON does."""
+    """Write text; a lone surrogate, which UTF-8 cannot encode, is escaped as in JSON."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(text.encode("utf-8", "backslashreplace"))

@@ -33,8 +33,7 @@ class Job:
         base: The folder /opt/ml.
         name: The job's name, which stays the same after an interruption.
         interrupted: Set when SageMaker stops the job (spot interruption, StopTrainingJob). Use `is_set`: a
-            `wait`
-            in the main thread may hold the lock that the signal handler needs.
+            `wait` in the main thread may hold the lock that the signal handler needs.
     """
 
     base: Path = Path(OPT_ML)

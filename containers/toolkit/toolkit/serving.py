@@ -32,8 +32,7 @@ def main(load: Callable[[Path], Classifier], environment: Mapping[str, str] = os
 
     Args:
         load: Reads the model's folder. The workers are forked after it and share the model's memory. A model
-            that
-            starts threads when it is loaded needs an attribute ``workers`` of 1.
+            that starts threads when it is loaded needs an attribute ``workers`` of 1.
     """
     signal.signal(signal.SIGTERM, exit_now)
     try:

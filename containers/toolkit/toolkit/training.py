@@ -23,8 +23,7 @@ def main(
     Args:
         train: Reads the job's channels and writes its model.
         resumes: Whether `train` checks `job.interrupted`, saves a checkpoint and returns. Otherwise SIGTERM
-            ends
-            the process at once, with exit code 143.
+            ends the process at once, with exit code 143.
         environment: Provides SAGEMAKER_BASE_DIR.
     """
     job = Job(base_dir(environment))

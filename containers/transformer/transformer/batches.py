@@ -13,8 +13,7 @@ def epoch_batches(lengths: Ints, batch_size: int, seed: int, epoch: int) -> list
     """Return the rows of each step of an epoch; the rows of a step have similar lengths, the shortest first.
 
     They depend only on the seed and the epoch, not on the number of processes or on earlier steps, so a
-    position in
-    an epoch is a number.
+    position in an epoch is a number.
 
     Args:
         lengths: The number of tokens of each row, of shape (rows,).

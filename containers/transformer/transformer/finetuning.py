@@ -103,8 +103,7 @@ def make_deterministic() -> None:
     """Make training deterministic: the same seed, rows and devices give the same model.
 
     An operation without a deterministic kernel raises an error. The mode that only warns would not do:
-    attention then
-    chooses nondeterministic kernels even where deterministic ones exist.
+    attention then chooses nondeterministic kernels even where deterministic ones exist.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)

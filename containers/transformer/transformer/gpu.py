@@ -9,7 +9,7 @@ DEVICES = Path("/dev")
 
 
 def has_gpu() -> bool:
-    """Return whether there is a GPU that CUDA_VISIBLE_DEVICES does not hide, without a slow import of PyTorch."""
+    """Return whether there is a GPU that CUDA_VISIBLE_DEVICES does not hide, without importing PyTorch."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(DEVICES.glob("nvidia[0-9]*"))
 

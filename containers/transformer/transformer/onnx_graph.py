@@ -15,8 +15,7 @@ def export(model: Any, folder: Path) -> None:
     """Write model.onnx beside model.safetensors.
 
     Its inputs are input_ids and attention_mask, int64 of shape (texts, tokens); its output is logits, of
-    shape
-    (texts, labels).
+    shape (texts, labels).
     """
     import torch
 

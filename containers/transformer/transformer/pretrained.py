@@ -105,13 +105,11 @@ def load(base: BaseModel, labels: list[str], settings: Settings) -> tuple[Any, A
     """Load a model with a head for these labels, and its tokenizer.
 
     The head is new unless the base model has one for as many labels. Its initial weights come from torch's
-    random
-    generator: seed it before.
+    random generator: seed it before.
 
     Raises:
         ModelError: The model does not exist, its weights do not match its config.json, or its tokenizer does
-            not
-            match it.
+            not match it.
     """
     # Imported here: the packages read HF_HUB_OFFLINE when they are imported.
     import torch

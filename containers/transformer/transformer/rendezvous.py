@@ -18,10 +18,8 @@ class StaticRendezvous(RendezvousHandler):  # type: ignore[misc]  # no torch whe
     """A torchrun rendezvous of instances that are known beforehand.
 
     torchrun's own backends listen on every address of the machine. Here, an instance that is known by an IP
-    address,
-    as on a laptop, listens on that address only. One known by name listens on all, since its own name may
-    resolve to
-    loopback.
+    address, as on a laptop, listens on that address only. One known by name listens on all, since its own
+    name may resolve to loopback.
 
     Attributes:
         instances: Names or addresses, in the order of their ranks.

@@ -17,8 +17,7 @@ def prepare(model: Any, tokenizer: Any, settings: Settings, origin: str) -> None
 
     Raises:
         ModelError: The tokenizer has no padding token or tokens that the model lacks, or the model reads too
-            few tokens
-            or reads the padding.
+            few tokens or reads the padding.
     """
     if getattr(model.config, "summary_type", None) == "last":
         raise ModelError(

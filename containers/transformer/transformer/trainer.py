@@ -202,8 +202,7 @@ class Trainer:
         """Evaluate on the held-out rows; keep the weights if they are the best so far.
 
         An evaluation may take longer than SageMaker waits after SIGTERM. Return False if it was interrupted:
-        a process
-        that resumes from the checkpoint repeats it.
+        a process that resumes from the checkpoint repeats it.
         """
         self.group.synchronize()
         started = monotonic()

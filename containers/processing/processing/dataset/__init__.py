@@ -1,1 +1,1 @@
-"""Records of the feature store to a dataset: what `create_dataset` does."""
+"""Create a dataset from the records of the feature store: the command `create_dataset`."""

@@ -1,4 +1,4 @@
-"""Makes a dataset of the feature store's records: rows to train with, to validate with, to test with."""
+"""Create a dataset from the feature store's records: splits train, validation and test."""
 
 import os
 import sqlite3
@@ -17,22 +17,22 @@ from processing.ingestion.plan import EVENT_TIME
 from processing.ingestion.report import read_files, reject_if_all_quarantined
 from processing.outputs import write_json
 
-PARQUET = b"PAR1"  # told by content: Athena's files have no suffix
+PARQUET = b"PAR1"  # recognized by content: Athena's files have no suffix
 ROWS = "SELECT place, start, size FROM kept ORDER BY record_id"
 
 
 def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> None:
     """Read processing/input/{ingest,records}; write processing/output/{train,validation,test,labels,report}.
 
-    The records are the latest live version of each as of the environment's AS_OF, as the job's query took
-    them. That all that was ingested is among them is what `ingest` waited for; its reports cannot tell it
-    here, where a later version or a deletion may stand for a record. They tell whether any was ingested,
-    which no instance of `ingest` knows of the others.
+    The input holds the latest version of each record that is not deleted, as of the environment's AS_OF, as
+    the job's query selected them. `ingest` has waited until all ingested records are visible. Its reports
+    cannot confirm this here, because a later version or a deletion may have replaced a record. They show
+    whether any record was ingested, which no single instance of `ingest` knows.
 
     Raises:
-        SettingsError: AS_OF is no such time.
-        RejectedFilesError: There were new files, and every one is quarantined whole.
-        DatasetError: The records are not that, or make no dataset to train and test a model with.
+        SettingsError: AS_OF is not a valid time.
+        RejectedFilesError: There were new files, and all of them are quarantined.
+        DatasetError: The records are not the latest versions, or do not make a dataset.
     """
     as_of = environment.get("AS_OF", "")
     if not EVENT_TIME.fullmatch(as_of):
@@ -52,7 +52,7 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
 
 
 def ingestion_summary(files: list[dict[str, Any]]) -> dict[str, Any]:
-    """What this run ingested, and what it refused."""
+    """Return what this run ingested and quarantined."""
     return {
         "records": sum(file["ingested"] for file in files),
         "quarantinedRows": sum(file["quarantined"] for file in files),
@@ -61,7 +61,7 @@ def ingestion_summary(files: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def parquet_files(folder: Path) -> Iterator[Path]:
-    """Every Parquet file below a folder."""
+    """Yield every Parquet file below a folder."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
@@ -70,7 +70,7 @@ def parquet_files(folder: Path) -> Iterator[Path]:
 
 
 def describe(database: sqlite3.Connection) -> dict[str, Any]:
-    """Count what the dataset is made of, and check that it makes one."""
+    """Count the dataset's rows by split, label and source, and validate the splits."""
     splits = count_rows(database)
     check(splits)
     sources = dict(database.execute("SELECT source, count(*) FROM kept GROUP BY source ORDER BY source"))
@@ -86,7 +86,7 @@ def describe(database: sqlite3.Connection) -> dict[str, Any]:
 
 
 def write(target: Path, records: Records) -> str:
-    """Write the rows in the order of their ids; return the hash of what they say."""
+    """Write the rows in the order of their ids; return the content hash."""
     digest = sha256()
     with ExitStack() as stack:
         train, validation, test, labels = (
@@ -106,17 +106,17 @@ def write(target: Path, records: Records) -> str:
 
 
 def create(file: Path) -> IO[bytes]:
-    """Open a new file in a folder that may not be there yet."""
+    """Open a new file; create its folder if needed."""
     file.parent.mkdir(parents=True, exist_ok=True)
     return file.open("wb")
 
 
 def report(file: Path, content: dict[str, Any]) -> None:
-    """Write what the dataset is, and print it in a line."""
+    """Write the dataset's report, and print a summary."""
     write_json(file, content)
     counts = ", ".join(f"{part['rows']:,} to {name}" for name, part in content["splits"].items())
     dropped = content["trainTextsAlsoInTest"] + content["trainTextsAlsoInValidation"]
     print(
-        f"{content['rows']:,} rows: {counts}; {dropped:,} repeated a text; sha256 {content['sha256']}",
+        f"{content['rows']:,} rows: {counts}; {dropped:,} duplicates dropped; sha256 {content['sha256']}",
         flush=True,
     )

@@ -1,7 +1,7 @@
-"""The feature store's records, as the job's query took them from the offline store.
+"""Load the feature store's records, as the job's query selected them from the offline store.
 
-Memory does not grow with them: what places a row stands in a database on disk, what is written of it in a
-file beside.
+Memory does not grow with the records: the columns that decide a row's split are in a database on disk, and
+the content to write is in a file.
 """
 
 import os
@@ -14,13 +14,13 @@ from typing import IO, Any, NamedTuple
 from processing.database import Database, open_database, read_rows
 from processing.errors import DatasetError
 
-MEMORY = "1GB"  # Athena writes row groups of 128 MB, which come into memory whole
-CACHE_KIB = 4096  # of the keys; what is sorted goes to disk in runs of as much
+MEMORY = "1GB"  # Athena writes row groups of 128 MB, which are read whole
+CACHE_KIB = 4096  # page cache of the keys; sort runs on disk have this size too
 COLUMNS = ("record_id", "event_time", "text", "label", "split", "source")
-SPLITS = ("test", "validation", "train")  # a text of several stays in the first
-NO_RECORDS = "there is no record as of the run's asOf; ingest some, or take a later time"
+SPLITS = ("test", "validation", "train")  # a text in several splits stays in the first of them
+NO_RECORDS = "there are no records as of the run's asOf; ingest some, or choose a later time"
 
-# The last is what is written of a row: a line of JSON each, in UTF-8.
+# The last column is the content to write: one line of JSON per value, in UTF-8.
 SELECTED = """
 record_id, event_time, label, coalesce(source, ''), unhex(md5(text)),
 coalesce(nullif(split, ''), nullif(regexp_extract(record_id, '^(test|validation|train)/', 1), '')),
@@ -34,7 +34,7 @@ CREATE TABLE records (
 """
 INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
-# Each finds how many records are not what they have to be, and one of them.
+# Each query counts the invalid records, and gives an example.
 INCOMPLETE = """
 SELECT count(*), min(record_id) FROM records
 WHERE record_id IS NULL OR event_time IS NULL OR digest IS NULL OR label IS NULL
@@ -47,7 +47,7 @@ UNKNOWN = "SELECT count(*), min(record_id) FROM records WHERE declared NOT IN (:
 
 
 class Content(NamedTuple):
-    """What is written of a record, as JSON in UTF-8."""
+    """The values of a record to write, as JSON in UTF-8."""
 
     key: bytes
     text: bytes
@@ -56,14 +56,14 @@ class Content(NamedTuple):
 
 
 class Records:
-    """The table `records`, and a file of their contents."""
+    """The table `records`, and a file with the content to write."""
 
     def __init__(self, database: sqlite3.Connection, contents: IO[bytes]) -> None:
         self.database = database
         self._contents, self._size = contents, 0
 
     def fill(self, files: Sequence[Path], spill: Path) -> None:
-        """Take in the rows of Parquet files.
+        """Load the rows of Parquet files.
 
         Raises:
             DatasetError: A column is missing.
@@ -78,7 +78,7 @@ class Records:
         self._contents.flush()
 
     def content(self, start: int, size: int) -> Content:
-        """What stands at a place of the file."""
+        """Return the content at an offset of the file."""
         return Content(*os.pread(self._contents.fileno(), size, start).split(b"\n"))
 
     def _keep(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -90,7 +90,7 @@ class Records:
 
 @contextmanager
 def open_records(files: Sequence[Path], folder: Path) -> Iterator[Records]:
-    """Take in these Parquet files, by means of files in a folder.
+    """Load Parquet files, using temporary files in a folder.
 
     Raises:
         DatasetError: There is no file, or a column is missing.
@@ -104,7 +104,7 @@ def open_records(files: Sequence[Path], folder: Path) -> Iterator[Records]:
         # Nothing has to survive this process.
         for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}"):
             database.execute(f"PRAGMA {setting}")
-        # Else it sorts in /var/tmp, whose size is not the job's to choose.
+        # Otherwise SQLite sorts in /var/tmp, whose size the job cannot choose.
         sorting = str(folder).replace("'", "''")
         database.execute(f"PRAGMA temp_store_directory = '{sorting}'")
         database.execute(TABLE)
@@ -124,25 +124,23 @@ def verify(database: sqlite3.Connection, as_of: str) -> None:
     """Refuse records that are not the latest version of each as of a time.
 
     Raises:
-        DatasetError: There is none, or one that is not; names it and tells how many.
+        DatasetError: There are no records or invalid ones; the message has their number and an example.
     """
     if not database.execute("SELECT 1 FROM records LIMIT 1").fetchone():
         raise DatasetError(NO_RECORDS)
     reject_if_found(
         database, INCOMPLETE, {}, "without an id, a time, a text or a label, which `ingest` never writes"
     )
+    reject_if_found(database, REPEATED, {}, "in more than one version; the query must select the latest")
     reject_if_found(
-        database, REPEATED, {}, "in more than one version, where the query has to take the latest"
-    )
-    reject_if_found(
-        database, LATE, {"as_of": as_of}, f"after {as_of}, where the query has to take those until then"
+        database, LATE, {"as_of": as_of}, f"after {as_of}; the query must select those until then"
     )
     names = {name: name for name in SPLITS}
     reject_if_found(database, UNKNOWN, names, f"of an unknown split; use {', '.join(SPLITS)}, or none")
 
 
 def reject_if_found(database: sqlite3.Connection, query: str, values: dict[str, str], fault: str) -> None:
-    """Refuse when a query finds a record."""
+    """Raise an error if a query finds a record."""
     found, example = database.execute(query, values).fetchone()
     if found:
         raise DatasetError(f"records {fault}: {found:,}, for example '{example}'")

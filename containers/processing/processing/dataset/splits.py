@@ -1,7 +1,7 @@
-"""Places every record in a split: train, validation or test.
+"""Assign every record to a split: train, validation or test.
 
-A record stands where its `split` says, else where its id's first part does (`test/…`), else where a hash of
-its id does. The hash depends on nothing else, so no other record moves one between train and test.
+The split is the record's `split`, else the first part of its id (`test/…`), else chosen by a hash of its id.
+The hash depends on nothing else, so adding records never moves another one between train and test.
 """
 
 import hashlib
@@ -10,13 +10,13 @@ import sqlite3
 from processing.dataset.records import SPLITS
 from processing.errors import DatasetError
 
-TEST_SHARE = 0.1  # of the records whose split nothing tells
-VALIDATION_SHARE = 0.1  # of the records of train, unless some are given for validation
-MAX_LABELS = 100  # more are a sign of a wrong column
+TEST_SHARE = 0.1  # of the records without a declared split
+VALIDATION_SHARE = 0.1  # of the records of train, unless any is declared for validation
+MAX_LABELS = 100  # more suggest a wrong column
 
 Splits = dict[str, dict[str, int]]  # rows by split and label
 
-# `place` is a split's in SPLITS, `first` the least place that a record of the same text has.
+# `place` is the split's index in SPLITS, `first` the lowest index among records of the same text.
 PLACED = """
 CREATE TABLE placed AS
 WITH tested AS (
@@ -36,7 +36,7 @@ KEPT = "CREATE VIEW kept AS SELECT * FROM placed WHERE place = first"
 
 
 def assign_splits(database: sqlite3.Connection) -> None:
-    """Make the table `placed`, each record with its split, and the view `kept`, the dataset's rows."""
+    """Create the table `placed`, each record with its split, and the view `kept`, the dataset's rows."""
     declared = database.execute("SELECT 1 FROM records WHERE declared = 'validation' LIMIT 1").fetchone()
     thresholds = {"test": threshold(TEST_SHARE), "validation": threshold(0 if declared else VALIDATION_SHARE)}
     database.create_function("md5", 1, md5, deterministic=True)
@@ -45,12 +45,12 @@ def assign_splits(database: sqlite3.Connection) -> None:
 
 
 def md5(text: str) -> str:
-    """The hexadecimal digits of a text's hash."""
+    """Return the hexadecimal MD5 hash of a text."""
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def threshold(share: float) -> str:
-    """The hexadecimal digits below which this share of all hashes begin."""
+    """Return the hexadecimal prefix below which this share of all hashes lies."""
     return f"{round(share * 2**32):08x}"
 
 
@@ -67,7 +67,7 @@ def check(splits: Splits) -> None:
     """Refuse a dataset that cannot train and test a model.
 
     Raises:
-        DatasetError: A split has no row, or the labels are too few, too many or not all in train.
+        DatasetError: A split has no rows, or there are too few or too many labels, or train lacks one.
     """
     train, test = splits["train"], splits["test"]
     labels = sorted({label for counts in splits.values() for label in counts})

@@ -1,1 +1,1 @@
-"""Raw files to records of the feature store: what `ingest` does."""
+"""Ingest raw files as records of the feature store: the command `ingest`."""

@@ -1,4 +1,4 @@
-"""The data contract as contract.toml declares it, checked when it is read."""
+"""Load and validate the data contract of contract.toml."""
 
 import tomllib
 from collections.abc import Collection, Mapping
@@ -11,7 +11,7 @@ from processing.errors import ContractError
 
 FILE = Path(__file__).parents[2] / "contract.toml"
 FIELDS = ("id", "text", "label", "split")
-REQUIRED_FIELDS = ("text", "label")  # a model learns from both
+REQUIRED_FIELDS = ("text", "label")  # a model is trained on both
 TYPES = ("string", "integer")
 SPLITS = ("train", "validation", "test")
 LINE_BREAKS = ("refuse", "space")
@@ -19,18 +19,18 @@ LINE_BREAKS = ("refuse", "space")
 # Feature Store's quotas: https://docs.aws.amazon.com/sagemaker/latest/dg/feature-store-quotas.html
 RECORD_BYTES = 350 << 10
 IDENTIFIER_BYTES = 2 << 10
-# A record's other parts: the object's key, the event time, and the features' names.
+# The record's overhead: the object's key, the event time, and the features' names.
 KEY_BYTES = 1024
 OVERHEAD_BYTES = (
     KEY_BYTES + 24 + sum(map(len, ("record_id", "event_time", "text", "label", "split", "source")))
 )
-UTF8_BYTES = 4  # of a character, at maximum
-MAX_INTEGER = 1 << 40  # no bound in this file is meant to be larger
+UTF8_BYTES = 4  # per character, at maximum
+MAX_INTEGER = 1 << 40  # upper limit of any integer setting
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What one value of a row has to be; an empty `allowed` allows any."""
+    """The rules for one field of a row; an empty `allowed` allows any value."""
 
     name: str
     required: bool
@@ -43,13 +43,13 @@ class Field:
 
     @property
     def largest(self) -> int:
-        """Bytes that a value can have."""
+        """Return the maximum size of a value in bytes."""
         return max((len(value.encode()) for value in self.allowed), default=self.max_bytes)
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """The fields of a row by name, and the bounds of a file."""
+    """The rules for rows, by field, and the limits of a file."""
 
     fields: Mapping[str, Field]
     unique: bool
@@ -62,15 +62,15 @@ class Contract:
 
     @property
     def required(self) -> list[str]:
-        """The fields that every row needs."""
+        """Return the fields that every row needs."""
         return [name for name, field in self.fields.items() if field.required]
 
 
 def load(file: Path = FILE) -> Contract:
-    """Read a contract.
+    """Load a contract.
 
     Raises:
-        ContractError: It cannot be read, or asks for what no feature store holds; names the setting.
+        ContractError: The file cannot be read, or a setting is invalid; the message names it.
     """
     try:
         root = TomlTable(file.name, "", tomllib.loads(file.read_text("utf-8")))
@@ -86,7 +86,7 @@ def load(file: Path = FILE) -> Contract:
         max_bytes=files.integer("max_bytes", 1),
         max_rows=files.integer("max_rows", 1),
         max_members=files.integer("max_members", 1),
-        max_json_depth=files.integer("max_json_depth", 1, 500),  # Python's parser goes no deeper
+        max_json_depth=files.integer("max_json_depth", 1, 500),  # the limit of Python's parser
     )
     for table in (*tables.values(), fields, files, root):
         table.reject_unknown()
@@ -95,10 +95,10 @@ def load(file: Path = FILE) -> Contract:
 
 
 def read_field(name: str, table: "TomlTable") -> Field:
-    """One field's part of the contract."""
+    """Read the rules of one field."""
     required = table.boolean("required")
     if name in REQUIRED_FIELDS and not required:
-        raise table.error("required", f"has to be true: a model learns from {' and '.join(REQUIRED_FIELDS)}")
+        raise table.error("required", f"must be true: a model is trained on {' and '.join(REQUIRED_FIELDS)}")
     maximum = IDENTIFIER_BYTES if name == "id" else RECORD_BYTES
     min_length = table.integer("min_length", 1, default=1)
     max_length = table.integer("max_length", min_length, default=maximum)
@@ -116,7 +116,7 @@ def read_field(name: str, table: "TomlTable") -> Field:
 
 
 def check_size(where: str, contract: Contract) -> None:
-    """Refuse a contract under which a record could be larger than a feature store takes."""
+    """Refuse a contract that allows a record larger than the feature store's limit."""
     largest = OVERHEAD_BYTES + sum(field.largest for field in contract.fields.values())
     if largest > RECORD_BYTES:
         raise ContractError(
@@ -126,60 +126,60 @@ def check_size(where: str, contract: Contract) -> None:
 
 
 class TomlTable:
-    """A table of the file, whose settings are read_names for one by one."""
+    """A TOML table that records which of its settings are read."""
 
     def __init__(self, file: str, path: str, content: dict[str, Any]) -> None:
         self.file, self.path, self.content = file, path, content
         self.read_names: list[str] = []
 
     def error(self, name: str, problem: str) -> ContractError:
-        """An error that names the setting."""
+        """Return an error that names the setting."""
         return ContractError(f"{self.file}: {self.path}{name} {problem}")
 
     def get(self, name: str, default: object = None) -> Any:
-        """A setting's value."""
+        """Return the value of a setting."""
         self.read_names.append(name)
         if name not in self.content and default is None:
             raise self.error(name, "is missing")
         return self.content.get(name, default)
 
     def table(self, name: str) -> "TomlTable":
-        """A table inside this one."""
+        """Return a nested table."""
         content = self.get(name)
         if not isinstance(content, dict):
             raise self.error(name, f"is {content!r}; a table is needed")
         return TomlTable(self.file, f"{self.path}{name}.", content)
 
     def boolean(self, name: str) -> bool:
-        """True or false."""
+        """Return a boolean setting."""
         value = self.get(name)
         if not isinstance(value, bool):
             raise self.error(name, f"is {value!r}; true or false is needed")
         return value
 
     def integer(self, name: str, minimum: int, maximum: int = MAX_INTEGER, default: int | None = None) -> int:
-        """A whole number within bounds."""
+        """Return an integer setting within bounds."""
         value = self.get(name, default)
         if not isinstance(value, int) or isinstance(value, bool) or not minimum <= value <= maximum:
             raise self.error(name, f"is {value!r}; a whole number from {minimum:,} to {maximum:,} is needed")
         return value
 
     def fraction(self, name: str) -> float:
-        """A number from 0 to 1."""
+        """Return a setting from 0 to 1."""
         value = self.get(name)
         if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= 1:
             raise self.error(name, f"is {value!r}; a number from 0 to 1 is needed")
         return float(value)
 
     def choice(self, name: str, choices: Collection[str], default: str) -> str:
-        """One of several words."""
+        """Return a setting that is one of the choices."""
         value = self.get(name, default)
         if value not in choices:
             raise self.error(name, f"is {value!r}; {' or '.join(choices)} is needed")
         return str(value)
 
     def names(self, name: str, choices: Collection[str], default: Collection[str]) -> list[str]:
-        """A list of strings, of the known ones where there are such."""
+        """Return a list of strings, all of them among the choices, if there are any."""
         values = self.get(name, list(default))
         if not isinstance(values, list) or not all(isinstance(value, str) and value for value in values):
             raise self.error(name, f"is {values!r}; a list of strings is needed")
@@ -188,7 +188,7 @@ class TomlTable:
         return values
 
     def reject_unknown(self) -> None:
-        """Refuse a setting that nobody read_names for: most likely a name that was misspelt."""
+        """Refuse unknown settings, which are most likely misspelt."""
         for name in self.content:
             if name not in self.read_names:
                 meant = get_close_matches(name, self.read_names, 1)

@@ -1,4 +1,4 @@
-"""Writes records to the feature store: 25 a call, several calls side by side, each until it is done."""
+"""Write records to the feature store in batches of 25, several in parallel, with retries."""
 
 import random
 import threading
@@ -18,11 +18,11 @@ from processing.ingestion.rows import Row
 
 Entry = dict[str, Any]
 
-BATCH_RECORDS = 25  # as many as BatchWriteRecord takes
+BATCH_RECORDS = 25  # the limit of BatchWriteRecord
 BATCH_BYTES = 4 << 20
 THREADS = 8
-MAX_PENDING_BATCHES = 2 * THREADS  # read ahead of the calls, so that memory stays bounded
-MAX_ATTEMPTS = 12  # in a row without a record written
+MAX_PENDING_BATCHES = 2 * THREADS  # bounds the memory of batches read ahead
+MAX_ATTEMPTS = 12  # consecutive attempts without a record written
 PAUSE_S = 0.2
 MAX_PAUSE_S = 20.0
 READ_TIMEOUT_S = 60
@@ -46,14 +46,14 @@ TRANSIENT_CODES = frozenset(
 
 
 class Runtime(Protocol):
-    """What is used of boto3's client, whose published types do not know BatchWriteRecord yet."""
+    """The part of boto3's client in use; its published types lack BatchWriteRecord."""
 
     def batch_write_record(self, *, Entries: list[Entry]) -> dict[str, Any]:  # noqa: N803 - AWS's name
         """Write up to 25 entries."""
 
 
 def connect() -> Runtime:
-    """A client that leaves retrying to RecordWriter, which counts it, and checking to the contract."""
+    """Create a client without boto3's own retries, which RecordWriter counts, and parameter validation."""
     config = Config(
         max_pool_connections=THREADS,
         retries={"total_max_attempts": 1},
@@ -65,7 +65,7 @@ def connect() -> Runtime:
 
 
 class RecordWriter:
-    """Writes rows as records of one feature group, and counts what that takes."""
+    """Write rows as records of one feature group, and count the calls."""
 
     def __init__(
         self,
@@ -84,15 +84,15 @@ class RecordWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End every thread: one that pauses before a retry wakes up, one that calls is waited for."""
+        """Stop all threads: pauses before a retry end, calls in progress complete."""
         self.stopped.set()
         self.pool.shutdown(cancel_futures=True)
 
     def write(self, rows: Iterable[Row], source: str, event_time: str, total: int) -> None:
-        """Write an object's rows, of which there are `total`.
+        """Write the rows of an object, of which there are `total`.
 
         Raises:
-            RecordError: The feature store refuses one, or does not answer for too long.
+            RecordError: The feature store rejects a record, or is unavailable for too long.
         """
         progress = Progress(source, total)
         done = 0
@@ -109,7 +109,7 @@ class RecordWriter:
             progress.report(done)
 
     def entries(self, batch: list[dict[str, str]]) -> list[Entry]:
-        """Records as BatchWriteRecord takes them."""
+        """Return the records as entries of BatchWriteRecord."""
         return [
             {
                 "FeatureGroupName": self.group,
@@ -119,7 +119,7 @@ class RecordWriter:
         ]
 
     def send(self, source: str, entries: list[Entry]) -> int:
-        """Write a batch, again and again until every record is there; return their number."""
+        """Write a batch, with retries until every record is written; return their number."""
         count, attempt, retried = len(entries), 0, False
         while True:
             left, reason = self.write_once(source, entries)
@@ -137,13 +137,13 @@ class RecordWriter:
                     f"the feature group {self.group} did not take record {record_id(left[0])} of {source} in "
                     f"{MAX_ATTEMPTS} attempts: {reason}; start the workflow again once it does"
                 )
-            # Full jitter: writers that were throttled together do not come back together.
+            # Full jitter: throttled writers do not retry at the same time.
             pause = random.uniform(0, min(MAX_PAUSE_S, PAUSE_S * 2**attempt))  # noqa: S311
             if self.stopped.wait(pause):
                 raise RecordError("stopped")
 
     def write_once(self, source: str, entries: list[Entry]) -> tuple[list[Entry], str]:
-        """One call: the entries to write again, and why."""
+        """Make one call; return the entries to retry, and the reason."""
         try:
             answer = self.client.batch_write_record(Entries=entries)
         except ClientError as error:
@@ -169,23 +169,23 @@ class RecordWriter:
 
 
 class Progress:
-    """A line every few seconds."""
+    """Print the progress at intervals."""
 
     def __init__(self, source: str, total: int) -> None:
         self.source, self.total = source, total
         self.started = self.reported = time.monotonic()
 
     def report(self, done: int) -> None:
-        """Say how far it is, if that was not said just now."""
+        """Print the progress, unless it was printed just before."""
         now = time.monotonic()
         if now - self.reported >= PROGRESS_S:
             self.reported = now
             rate = done / (now - self.started)
-            print(f"{self.source}: {done:,} of {self.total:,} records, {rate:,.0f} a second", flush=True)
+            print(f"{self.source}: {done:,} of {self.total:,} records, {rate:,.0f} per second", flush=True)
 
 
 def record(row: Row, source: str, event_time: str) -> dict[str, str]:
-    """A row's features by name."""
+    """Return the features of a row by name."""
     features = {
         "record_id": row.id,
         "event_time": event_time,
@@ -197,7 +197,7 @@ def record(row: Row, source: str, event_time: str) -> dict[str, str]:
 
 
 def batches(records: Iterable[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
-    """Group records by as many as a call holds."""
+    """Group records into batches that fit one call."""
     batch: list[dict[str, str]] = []
     size = 0
     for values in records:
@@ -212,13 +212,13 @@ def batches(records: Iterable[dict[str, str]]) -> Iterator[list[dict[str, str]]]
 
 
 def record_id(entry: Entry) -> str:
-    """The identifier of an entry's record."""
+    """Return the identifier of an entry's record."""
     values = {feature["FeatureName"]: feature.get("ValueAsString") for feature in entry["Record"]}
     return repr(values.get("record_id"))
 
 
 def is_transient(error: ClientError) -> bool:
-    """Whether a call may succeed when it is made again."""
+    """Return whether a retry of the call may succeed."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = error.response.get("Error", {}).get("Code", "")
     return status == 429 or status >= 500 or code in TRANSIENT_CODES

@@ -1,4 +1,4 @@
-"""Ingests the new raw files: reads, sifts by the data contract, writes records, waits for them."""
+"""Ingest the new raw files: validate rows, write records, and wait until they are visible."""
 
 import os
 from collections.abc import Mapping
@@ -32,8 +32,8 @@ def ingest(
     """Read processing/input/{raw,plan}; write records and processing/output/{report,quarantine}.
 
     Raises:
-        RejectedFilesError: This instance has all new files, and every one is quarantined whole.
-        ProcessingError: The settings, the contract or the plan are wrong, or a service fails.
+        RejectedFilesError: This instance has all new files, and all of them are quarantined.
+        ProcessingError: The settings, the contract or the plan are invalid, or a service fails.
     """
     target, name = base / "processing/output", host(base)
     with Report(target / f"report/{name}.json") as report:
@@ -47,7 +47,7 @@ def ingest(
         ):
             for item in objects:
                 ingest_file(item, rules, writer, quarantine, report)
-        # Of the files that other instances take, some may be good: `create_dataset` sees all reports.
+        # If other instances have files too, some may be good: `create_dataset` checks all reports.
         if len(objects) == planned:
             reject_if_all_quarantined(file.content() for file in report.files)
         client = athena or offline_store.connect()
@@ -56,14 +56,14 @@ def ingest(
 
 
 def expected_records(files: list[FileReport]) -> dict[tuple[str, str], int]:
-    """How many records there are now, by source and event time."""
+    """Return the number of written records by source and event time."""
     return {(file.source.key, file.source.event_time): file.ingested for file in files if file.ingested}
 
 
 def ingest_file(
     source: Source, rules: Contract, writer: RecordWriter, quarantine: Quarantine, report: Report
 ) -> None:
-    """Sift a file's rows and, if few enough are bad, write the good ones."""
+    """Validate a file's rows and, if few enough are bad, write the good ones."""
     with Spool(unique=rules.unique) as spool:
         file = validate(source, rules, spool, quarantine)
         if file.reason:
@@ -75,7 +75,7 @@ def ingest_file(
 
 
 def validate(source: Source, rules: Contract, spool: Spool, quarantine: Quarantine) -> FileReport:
-    """Spool the good rows, quarantine the bad ones, count both; tell if the file as a whole is bad."""
+    """Spool good rows, quarantine bad ones, and count both; reject the file if it is bad as a whole."""
     file = FileReport(source)
     labels: set[str] = set()
     first: Defect | None = None
@@ -101,7 +101,7 @@ def validate(source: Source, rules: Contract, spool: Spool, quarantine: Quaranti
 
 
 def check_bounds(file: FileReport, labels: set[str], rules: Contract) -> None:
-    """Stop at a file that has more rows or labels than any sensible one."""
+    """Reject a file with too many rows or labels."""
     if file.rows > rules.max_rows:
         raise FileError(f"more than {rules.max_rows:,} rows; split the file")
     if len(labels) > rules.max_labels and not rules.fields["label"].allowed:
@@ -109,7 +109,7 @@ def check_bounds(file: FileReport, labels: set[str], rules: Contract) -> None:
 
 
 def check_share(file: FileReport, first: Defect | None, rules: Contract) -> None:
-    """Refuse a file without rows, with too large a share of bad ones, or without a good one."""
+    """Reject a file without rows, with too large a share of bad ones, or without a good one."""
     if first is None:
         if not file.rows:
             raise FileError("no rows under the header")

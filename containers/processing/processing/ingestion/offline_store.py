@@ -1,4 +1,4 @@
-"""Waits until written records are visible in the offline store, where the dataset is made from."""
+"""Wait until written records are visible in the offline store, which the dataset is created from."""
 
 import time
 from collections.abc import Mapping
@@ -23,28 +23,28 @@ Expected = Mapping[tuple[str, str], int]  # records by source and event time
 
 
 def connect() -> "AthenaClient":
-    """A client of Athena."""
+    """Create an Athena client."""
     return boto3.client("athena", config=Config(retries={"mode": "standard", "total_max_attempts": 8}))
 
 
 class OfflineStore:
-    """The offline store's table, as Athena sees it."""
+    """The table of the offline store in Athena."""
 
     def __init__(self, client: "AthenaClient", database: str, table: str, output_uri: str) -> None:
         self.client, self.database, self.table, self.output_uri = client, database, table, output_uri
 
     def wait_for(self, expected: Expected, timeout_s: float) -> None:
-        """Return once every record is visible.
+        """Wait until every record is visible.
 
         Raises:
-            VisibilityError: Athena fails, or some are not visible in time; tells of which files.
+            VisibilityError: Athena fails, or records are not visible in time; the message lists files.
         """
         started, pause = time.monotonic(), FIRST_PAUSE_S
         total = sum(expected.values())
         visible = dict.fromkeys(expected, 0)
         while expected:
             for file, found in self.visible(expected).items():
-                visible[file] = max(visible[file], found)  # a query that fails makes nothing invisible
+                visible[file] = max(visible[file], found)  # a failed query does not reduce the count
             count = sum(visible.values())
             print(f"{count:,} of {total:,} records are visible in the offline store", flush=True)
             if count == total:
@@ -56,9 +56,10 @@ class OfflineStore:
             pause = min(pause * GROWTH, MAX_PAUSE_S)
 
     def visible(self, expected: Expected) -> dict[tuple[str, str], int]:
-        """How many of the expected records are visible, by source and event time."""
+        """Return the number of visible records of those expected, by source and event time."""
         times = [event_time for _, event_time in expected]
-        # Event times are the plan's, checked there; a file has its own, so the range holds few others.
+        # The plan's event times are validated. Each file has its own, so the range includes few other
+        # records.
         query = (
             "SELECT source, event_time, count(DISTINCT record_id) "  # noqa: S608
             f"FROM {identifier(self.table)} "
@@ -68,7 +69,7 @@ class OfflineStore:
         return {file: min(count, found.get(file, 0)) for file, count in expected.items()}
 
     def rows(self, query: str) -> list[list[str]]:
-        """A query's result without its header; none where it takes too long or trying again may help."""
+        """Return a query's rows without the header; none on a timeout or a retryable error."""
         deadline = time.monotonic() + MAX_QUERY_S
         execution = self.client.start_query_execution(
             QueryString=query,
@@ -96,7 +97,7 @@ class OfflineStore:
 
 
 def timeout_message(expected: Expected, visible: Expected, timeout_s: float) -> str:
-    """What to say when the bound is reached."""
+    """Return the message of a timeout."""
     missing = [
         (key, visible[key, at], count) for (key, at), count in expected.items() if visible[key, at] < count
     ]
@@ -110,5 +111,5 @@ def timeout_message(expected: Expected, visible: Expected, timeout_s: float) -> 
 
 
 def identifier(name: str) -> str:
-    """A name as SQL quotes it."""
+    """Quote a name for SQL."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,4 +1,4 @@
-"""The plan: which objects this run takes, and the time at which each counts as arrived."""
+"""Read the plan: the objects that this run ingests, and the event time of each."""
 
 import json
 import re
@@ -7,13 +7,16 @@ from pathlib import Path
 
 from processing.errors import PlanError
 
-SKIPPED = "plans/"  # the plan itself comes with the objects that it lists
+SKIPPED = "plans/"  # the plan itself is downloaded with the objects
 EVENT_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An object to ingest: its records carry its event time, so ingesting it again changes nothing."""
+    """An object to ingest.
+
+    Its records have its event time, so that ingesting it again changes nothing.
+    """
 
     key: str
     etag: str
@@ -22,7 +25,7 @@ class Source:
 
 
 def sources(raw: Path, file: Path) -> tuple[list[Source], int]:
-    """The objects that lie below `raw`, sorted by key, and how many the plan has for all instances.
+    """Return the objects below `raw`, sorted by key, and the number of planned objects on all instances.
 
     Raises:
         PlanError: The plan cannot be read, or does not list a file.
@@ -32,20 +35,20 @@ def sources(raw: Path, file: Path) -> tuple[list[Source], int]:
     keys = sorted(key for key in found if not key.startswith(SKIPPED))
     if unknown := [key for key in keys if key not in planned]:
         more = f" and {len(unknown) - 1} more files" if len(unknown) > 1 else ""
-        raise PlanError(f"the plan does not list {unknown[0]}{more}; start the workflow again to plan anew")
-    count = sum(not key.endswith("/") for key in planned)  # a folder's marker is no file
+        raise PlanError(f"the plan does not list {unknown[0]}{more}; start the workflow again for a new plan")
+    count = sum(not key.endswith("/") for key in planned)  # a folder marker is not a file
     return [Source(key, *planned[key], found[key]) for key in keys], count
 
 
 def read(file: Path) -> dict[str, tuple[str, str]]:
-    """The ETag and event time of each planned object."""
+    """Read the ETag and event time of each planned object."""
     try:
         objects = json.loads(file.read_text("utf-8"))["objects"]
         entries = {item["key"]: (item["etag"], item["eventTime"]) for item in objects}
     except FileNotFoundError as error:
         raise PlanError(f"there is no plan: {file} is missing") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise PlanError(f"{file.name} is no plan: {type(error).__name__} {error}") from error
+        raise PlanError(f"{file.name} is not a valid plan: {type(error).__name__} {error}") from error
     for key, (etag, event_time) in entries.items():
         if not isinstance(etag, str):
             raise PlanError(f"{file.name}: the etag of {key} is {etag!r}; a string is needed")

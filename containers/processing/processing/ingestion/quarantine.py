@@ -1,4 +1,4 @@
-"""Bad rows, with file, row, field and reason: one line of JSON each."""
+"""Write bad rows, with file, row, field and reason, as JSON Lines."""
 
 import json
 from pathlib import Path
@@ -9,11 +9,11 @@ from processing.ingestion.rows import Defect
 
 
 class Quarantine:
-    """A file of bad rows, which is there once there is one.
+    """A file of bad rows, created with the first one.
 
     Args:
-        file: Below the folder that SageMaker uploads.
-        uri: To where it does; without one, the file's own place is told.
+        file: A path below the folder that SageMaker uploads.
+        uri: The S3 URI of the upload, if known.
     """
 
     def __init__(self, file: Path, uri: str | None) -> None:
@@ -22,7 +22,7 @@ class Quarantine:
         self.file: IO[str] | None = None
 
     def add(self, key: str, row: int | None, defect: Defect) -> None:
-        """Note a bad row; row None stands for the whole file."""
+        """Add a bad row; row None means the whole file."""
         if self.file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self.file = self.path.open("w", encoding="utf-8")
@@ -34,7 +34,7 @@ class Quarantine:
             "reason": defect.reason,
             "value": defect.value,
         }
-        # Escaped, since a bad value may hold what UTF-8 has no bytes for.
+        # Escaped, because a bad value may contain characters that UTF-8 cannot encode.
         self.file.write(json.dumps(line) + "\n")
 
     def __enter__(self) -> Self:

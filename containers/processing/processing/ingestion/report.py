@@ -1,4 +1,4 @@
-"""What became of every row: the report that `ingest` leaves on each instance, however it ends."""
+"""Report the outcome of every row: `ingest` writes the report on each instance, also when it fails."""
 
 import json
 import time
@@ -18,35 +18,35 @@ Verdict = Literal["INGESTED", "QUARANTINED"]
 
 @dataclass(slots=True)
 class FileReport:
-    """One file's rows; every one is either good or bad, so none is lost."""
+    """The rows of one file; every row is counted as good or bad."""
 
     source: Source
     good: int = 0
     bad: int = 0
-    reason: str | None = None  # for which the file is quarantined whole
+    reason: str | None = None  # why the whole file is quarantined
 
     @property
     def rows(self) -> int:
-        """Rows read."""
+        """Return the number of rows read."""
         return self.good + self.bad
 
     @property
     def ingested(self) -> int:
-        """Rows that become records."""
+        """Return the number of rows that become records."""
         return 0 if self.reason else self.good
 
     @property
     def quarantined(self) -> int:
-        """Rows that do not."""
+        """Return the number of rows that do not."""
         return self.rows - self.ingested
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the file's good rows become records."""
+        """Return whether the file's good rows become records."""
         return "QUARANTINED" if self.reason else "INGESTED"
 
     def content(self) -> dict[str, Any]:
-        """The file's entry in the report."""
+        """Return the file's entry in the report."""
         return {
             "key": self.source.key,
             "etag": self.source.etag,
@@ -67,7 +67,7 @@ class FileReport:
 
 @dataclass(slots=True)
 class WriteCounts:
-    """What writing took: records written, calls made, and how many of these were for a second time."""
+    """The number of records written, of calls made, and of retries among them."""
 
     records: int = 0
     calls: int = 0
@@ -75,7 +75,7 @@ class WriteCounts:
 
 
 class Report:
-    """The files that are done with, and the counts; a file is written when the context ends."""
+    """The reports of the files and the write counts; written when the context ends."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -100,16 +100,16 @@ class Report:
 
 
 def read_files(folder: Path) -> list[dict[str, Any]]:
-    """The files that all instances' reports tell of, sorted by key."""
+    """Return the files of all instances' reports, sorted by key."""
     reports = [json.loads(file.read_text("utf-8")) for file in folder.rglob("*.json")]
     return sorted((entry for report in reports for entry in report["files"]), key=itemgetter("key"))
 
 
 def reject_if_all_quarantined(files: Iterable[dict[str, Any]]) -> None:
-    """Refuse reported files of which every one is quarantined whole; no file at all is fine.
+    """Raise an error if there are files and all of them are quarantined.
 
     Raises:
-        RejectedFilesError: Names each with its reason.
+        RejectedFilesError: The message lists each file with its reason.
     """
     reasons = [(entry["key"], entry["reason"]) for entry in files]
     if reasons and all(reason for _, reason in reasons):

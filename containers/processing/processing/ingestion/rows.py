@@ -1,4 +1,4 @@
-"""A row on its way from a file to the feature store, and what can be wrong with it."""
+"""Validate rows against the data contract."""
 
 import hashlib
 import re
@@ -7,23 +7,24 @@ from typing import NamedTuple
 
 from processing.ingestion.contract import UTF8_BYTES, Contract, Field
 
-ID_DIGITS = 32  # of the text's SHA-256
+ID_DIGITS = 32  # hexadecimal digits of the text's SHA-256
 SHOWN_CHARACTERS = 200
-# What `.` does not match in Java: AWS checks a feature's value with the pattern `.*`, so it is one line.
+# AWS validates a feature's value with Java's pattern `.*`, so it must be one line. These are Java's line
+# breaks.
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 INTEGER = re.compile(r"-?[0-9]+")
-ESCAPED_BYTES = range(0xDC80, 0xDD00)  # how `surrogateescape` decodes the bytes 0x80 to 0xff
+ESCAPED_BYTES = range(0xDC80, 0xDD00)  # the code points of bytes 0x80 to 0xff in `surrogateescape`
 
 
 class Record(NamedTuple):
-    """A row as its file gives it; `line` is where it starts, if the file has lines."""
+    """A row as read from a file; `line` is its first line, if the format has lines."""
 
     line: int | None
     values: Mapping[str, object]
 
 
 class Defect(NamedTuple):
-    """Why a row cannot be ingested; `field` is None where the whole row is at fault."""
+    """Why a row cannot be ingested; `field` is None if the whole row is invalid."""
 
     line: int | None
     field: str | None
@@ -32,7 +33,7 @@ class Defect(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A row that keeps the contract; `split` is empty where the file gives none."""
+    """A valid row; `split` is empty if the file does not set it."""
 
     id: str
     text: str
@@ -41,11 +42,11 @@ class Row(NamedTuple):
 
 
 class ViolationError(ValueError):
-    """A value breaks the contract; the message is the reason."""
+    """A value violates the contract; the message is the reason."""
 
 
 def check(record: Record, contract: Contract) -> Row | Defect:
-    """The row that a record holds, or the first thing that is wrong with it."""
+    """Return the valid row of a record, or its first defect."""
     values: dict[str, str] = {}
     for name, field in contract.fields.items():
         try:
@@ -58,10 +59,10 @@ def check(record: Record, contract: Contract) -> Row | Defect:
 
 
 def normalize(value: object, field: Field) -> str:
-    """A value as the feature store keeps it; empty where there is none and none is needed.
+    """Validate a value, and return it as the feature store keeps it; empty if it is missing and optional.
 
     Raises:
-        ViolationError: It breaks the contract.
+        ViolationError: The value violates the contract.
     """
     text = to_text(value, field)
     if field.name != "text":
@@ -86,7 +87,7 @@ def normalize(value: object, field: Field) -> str:
 
 
 def to_text(value: object, field: Field) -> str:
-    """A value of one of the field's types, as text."""
+    """Return a value of an allowed type as text."""
     if value is None:
         return ""
     if isinstance(value, int) and not isinstance(value, bool) and "integer" in field.types:
@@ -97,12 +98,12 @@ def to_text(value: object, field: Field) -> str:
 
 
 def is_integer(text: str) -> bool:
-    """Whether a cell holds an integer, or nothing; formats without types write both as text."""
+    """Return whether a cell holds an integer or nothing; CSV writes all values as text."""
     return not text.strip() or INTEGER.fullmatch(text.strip()) is not None
 
 
 def check_characters(text: str, field: Field) -> None:
-    """Refuse what is no text: bytes that are not UTF-8, half a surrogate pair, NUL."""
+    """Refuse invalid text: bytes that are not UTF-8, a lone surrogate, NUL."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -115,7 +116,7 @@ def check_characters(text: str, field: Field) -> None:
 
 
 def check_size(text: str, field: Field) -> None:
-    """Refuse what is too short or too long."""
+    """Refuse text that is too short or too long."""
     if len(text.strip()) < field.min_length:
         raise ViolationError(
             f"{field.name} of {len(text.strip()):,} characters; at least {field.min_length:,}"
@@ -127,6 +128,6 @@ def check_size(text: str, field: Field) -> None:
 
 
 def excerpt(value: object) -> str:
-    """As much of a value as a report holds; empty where there is none."""
+    """Return a value truncated for a report; empty if there is none."""
     text = "" if value is None else str(value)
     return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 1] + "…"

@@ -1,4 +1,4 @@
-"""What the pipeline tells `ingest` by environment variables."""
+"""Read the environment variables that the pipeline sets for `ingest`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ TIMEOUT = "OFFLINE_STORE_TIMEOUT_MINUTES"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where records go, and where they have to appear within which time."""
+    """The feature group to write to, and the offline store to wait for."""
 
     feature_group: str
     database: str
@@ -21,10 +21,10 @@ class Settings:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
-        """The settings.
+        """Read the settings.
 
         Raises:
-            SettingsError: One is missing or wrong; names it.
+            SettingsError: A variable is missing or invalid; the message names it.
         """
         names = (
             "FEATURE_GROUP_NAME",

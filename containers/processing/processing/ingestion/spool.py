@@ -1,4 +1,4 @@
-"""A file's good rows, kept on disk until it is known whether the file is good."""
+"""Keep a file's good rows on disk until it is clear whether the file is accepted."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ from processing.ingestion.rows import Row
 
 
 class Spool:
-    """Rows in a temporary database; memory does not grow with them."""
+    """Rows in a temporary database, so that memory does not grow with them."""
 
     def __init__(self, *, unique: bool) -> None:
         self.folder = TemporaryDirectory()
         self.database = sqlite3.connect(Path(self.folder.name) / "rows.db", isolation_level=None)
-        # Nothing has to survive this process.
+        # Nothing must survive this process.
         self.database.execute("PRAGMA journal_mode = OFF")
         self.database.execute("PRAGMA synchronous = OFF")
         constraint = "UNIQUE" if unique else ""
@@ -24,7 +24,7 @@ class Spool:
         self.database.execute("BEGIN")
 
     def add(self, row: Row) -> bool:
-        """Keep a row; False if there is one of its id."""
+        """Add a row; return False if its id exists already."""
         added = self.database.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?)", row)
         return added.rowcount == 1
 

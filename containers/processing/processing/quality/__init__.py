@@ -1,1 +1,1 @@
-"""How good a model's answers over the test split are: what `evaluate` and `compare` do."""
+"""Measure the quality of a model's predictions: the commands `evaluate` and `compare`."""

@@ -1,4 +1,4 @@
-"""Everything that is measured of one model."""
+"""Measure all quality metrics of one model."""
 
 from dataclasses import dataclass
 
@@ -15,16 +15,16 @@ from processing.quality.split import Split
 
 @dataclass(frozen=True)
 class Assessment:
-    """One model over the test split."""
+    """The metrics of one model on the test split."""
 
     scores: Scores
     confusion: Matrix  # rows by (actual, predicted) label
     multiclass: dict[str, Estimate]
-    multiclass_constant: dict[str, Estimate]  # of always answering the most frequent label
+    multiclass_constant: dict[str, Estimate]  # always predicting the most frequent label
     binary: dict[str, Estimate]  # empty unless there are two labels
-    binary_constant: dict[str, Estimate]  # of always answering the positive label
-    rankings: dict[int, Ranking]  # by label; of two labels, the positive one's
-    auc: Estimate | None  # of more than two labels, one against the rest, weighted; None without a ranking
+    binary_constant: dict[str, Estimate]  # always predicting the positive label
+    rankings: dict[int, Ranking]  # by label; for two labels, the positive one's
+    auc: Estimate | None  # for more than two labels, one-vs-rest, weighted; None without a ranking
     calibration: Calibration
     slices: list[Slice]
 
@@ -50,7 +50,7 @@ def assess(scores: Scores, split: Split, lengths: Codes) -> Assessment:
 
 
 def assess_multiclass(confusion: Matrix) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    """The metrics of the model and of the best constant answer."""
+    """Return the metrics of the model, and of the best constant prediction."""
     constant = constant_classifier(confusion)
     return (
         estimates(multiclass_metrics(confusion), multiclass_metrics(draw_confusions(confusion))),
@@ -59,9 +59,9 @@ def assess_multiclass(confusion: Matrix) -> tuple[dict[str, Estimate], dict[str,
 
 
 def assess_binary(confusion: Matrix) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
-    """The metrics of the model and of always answering the positive label.
+    """Return the metrics of the model, and of always predicting the positive label.
 
-    That is the constant classifier of Model Monitor's own example: the other one has no recall.
+    The positive label is the constant classifier of Model Monitor's own example; the other one has no recall.
     """
     positive = np.zeros_like(confusion)
     positive[:, 1] = confusion.sum(-1)
@@ -72,7 +72,7 @@ def assess_binary(confusion: Matrix) -> tuple[dict[str, Estimate], dict[str, Est
 
 
 def assess_ranking(ranked: dict[int, Ranking], actual: Codes) -> Estimate | None:
-    """The AUC, resampled row by row."""
+    """Return the AUC, bootstrapped over rows."""
     if not ranked:
         return None
     drawn = [weighted_auc(ranked, actual, sample) for sample in draw_rows(len(actual), len(ranked))]

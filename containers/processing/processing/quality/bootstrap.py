@@ -1,7 +1,7 @@
-"""What chance does to a figure: bootstrap over the test rows.
+"""Estimate the uncertainty of metrics by bootstrap over the test rows.
 
 Efron and Tibshirani, An Introduction to the Bootstrap, 1993: chapter 6 (standard deviations) and 13
-(percentile intervals). Seeded, so the same rows give the same figures.
+(percentile intervals). The seed is fixed, so the same rows give the same figures.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ SEED = 20
 
 
 class Estimate(NamedTuple):
-    """A figure, its standard deviation, and the interval that holds it at LEVEL."""
+    """A value, its standard deviation, and its interval at LEVEL."""
 
     value: float
     deviation: float
@@ -29,7 +29,7 @@ class Estimate(NamedTuple):
 
 
 def estimate(value: float, drawn: Matrix) -> Estimate:
-    """An estimate from the same figure of each draw; draws without one (NaN) are passed over."""
+    """Return an estimate from the bootstrap values; NaN values are ignored."""
     drawn = drawn[~np.isnan(drawn)]
     if len(drawn) < 2:
         return Estimate(value, float("nan"), float("nan"), float("nan"))
@@ -38,24 +38,24 @@ def estimate(value: float, drawn: Matrix) -> Estimate:
 
 
 def estimates(values: Mapping[str, Matrix], drawn: Mapping[str, Matrix]) -> dict[str, Estimate]:
-    """An estimate of each metric."""
+    """Return an estimate of each metric."""
     return {name: estimate(float(value), drawn[name]) for name, value in values.items()}
 
 
 def draw_confusions(confusion: Matrix) -> Matrix:
-    """Confusion matrices of other test splits of this size, shape (draws, labels, labels).
+    """Draw confusion matrices of resampled test splits, shape (draws, labels, labels).
 
-    Drawing a matrix's cells from a multinomial is the same as drawing its rows with replacement.
+    Drawing the cells from a multinomial is equivalent to drawing rows with replacement.
     """
     return draw_cells(confusion.ravel(), confusion.size).reshape(-1, *confusion.shape)
 
 
 def draw_cells(counts: Matrix, cells: int) -> Matrix:
-    """Draw rows with replacement that are known by their cell alone, shape (draws, counts).
+    """Draw rows with replacement that are described by their cell alone, shape (draws, counts).
 
     Args:
-        counts: Rows by cell.
-        cells: How many numbers one draw is going to take; more take fewer draws.
+        counts: The number of rows per cell.
+        cells: The number of values per draw; more values take fewer draws.
     """
     draws = max(FEWEST_DRAWS, min(DRAWS, CONFUSION_CELLS // cells))
     random = np.random.default_rng(SEED)
@@ -63,7 +63,7 @@ def draw_cells(counts: Matrix, cells: int) -> Matrix:
 
 
 def draw_rows(rows: int, labels: int) -> Iterator[Codes]:
-    """Draw row numbers with replacement; more labels to look at take fewer draws."""
+    """Draw row indices with replacement; more labels take fewer draws."""
     draws = max(FEWEST_DRAWS, min(DRAWS, ROW_CELLS // (rows * labels)))
     random = np.random.default_rng(SEED)
     for _ in range(draws):

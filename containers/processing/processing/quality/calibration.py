@@ -1,4 +1,4 @@
-"""Calibration: is an answer given with 90% right nine times in ten?"""
+"""Measure calibration: whether predictions with probability p are correct with frequency p."""
 
 from dataclasses import dataclass
 
@@ -11,17 +11,17 @@ BINS = 20  # of equal width, over all probabilities: 5 points each
 
 @dataclass(frozen=True)
 class Calibration:
-    """Confidence (the probability of the answered label) against how often the answer is right."""
+    """Confidence (the probability of the predicted label) against accuracy, in bins."""
 
-    rows: Matrix  # of each bin that has any
+    rows: Matrix  # of each nonempty bin
     confidence: Matrix  # their mean
     accuracy: Matrix
     expected_error: float  # |confidence - accuracy|, weighted by rows (Guo et al., ICML 2017)
-    brier: float  # of the positive label's probability; of more labels, summed over them, so up to 2
+    brier: float  # of the positive label; for more labels, the sum over them, up to 2
 
 
 def calibrate(scores: Scores) -> Calibration:
-    """Group the answers by confidence."""
+    """Group the predictions by confidence."""
     confidence = scores.confidence
     bins = np.minimum((confidence * BINS).astype(np.intp), BINS - 1)
     rows = np.bincount(bins, minlength=BINS).astype(np.float64)
@@ -34,7 +34,7 @@ def calibrate(scores: Scores) -> Calibration:
 
 
 def brier(scores: Scores) -> float:
-    """The mean squared error of the probabilities (Brier, Monthly Weather Review 78, 1950)."""
+    """Return the mean squared error of the probabilities (Brier, Monthly Weather Review 78, 1950)."""
     actual = scores.actual[:, None] == np.arange(len(scores.labels))
     errors = (scores.probabilities - actual) ** 2
     return float(errors.sum(1).mean() if scores.positive is None else errors[:, scores.positive].mean())

@@ -1,4 +1,4 @@
-"""Compares the challenger's answers over the test split with the live model's."""
+"""Compare the challenger's predictions on the test split with the champion's."""
 
 import os
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ from processing.quality.report.page import Champion, Page, render
 from processing.quality.split import read_lengths, read_split, read_texts
 
 WORST_MISTAKES = 12  # mistakes in the report
-EXCLUSIVE_ROWS = 6  # rows in the report that only one of the models gets right
+EXCLUSIVE_ROWS = 6  # rows in the report that only one model gets right
 
 
 def compare(base: Path, environment: Mapping[str, str] = os.environ) -> None:
     """Read processing/input/{challenger,champion,test,labels,dataset} and write processing/output/comparison.
 
     Raises:
-        QualityError: A test row lacks either model's prediction, or an input is malformed.
+        QualityError: A test row lacks a model's prediction, or an input is malformed.
     """
     source, target = base / "processing/input", base / "processing/output/comparison"
     summary = read_summary(source / "dataset")

@@ -1,4 +1,4 @@
-"""Compares two models on the same test rows, row by row."""
+"""Compare two models on the same test rows, row by row."""
 
 import math
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from processing.quality.curves import rankings, weighted_auc
 from processing.quality.metrics import multiclass_metrics
 from processing.quality.predictions import Codes, Matrix, Scores
 
-METRIC = "accuracy"  # that the test is about
+METRIC = "accuracy"  # the metric of the significance test
 TEST = "McNemar exact, one-sided"
 
 
 class Difference(NamedTuple):
-    """A metric of both models; the estimate is of challenger minus champion."""
+    """A metric of both models, and the estimate of challenger minus champion."""
 
     challenger: float
     champion: float
@@ -25,7 +25,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Challenger against champion."""
+    """The comparison of challenger and champion."""
 
     champion_model: str
     rows: int
@@ -36,12 +36,12 @@ class Comparison:
 
     @property
     def main(self) -> Difference:
-        """The metric that the test is about."""
+        """Return the metric of the significance test."""
         return self.metrics[METRIC]
 
 
 def compare_models(challenger: Scores, champion: Scores, champion_model: str) -> Comparison:
-    """Compare over the same rows and labels; a label that a model does not know has probability 0 there."""
+    """Compare on the same rows and labels; a label that a model lacks has probability 0."""
     only_challenger = int((challenger.right & ~champion.right).sum())
     only_champion = int((champion.right & ~challenger.right).sum())
     return Comparison(
@@ -55,10 +55,10 @@ def compare_models(challenger: Scores, champion: Scores, champion_model: str) ->
 
 
 def mcnemar(better: int, worse: int) -> float:
-    """The chance of so many rows that only the challenger gets right, were both models as good.
+    """Return the p-value of McNemar's exact test that the challenger is more often right.
 
-    The exact test (McNemar, Psychometrika 12, 1947): given the rows on which exactly one model is right,
-    each is the challenger's with probability 1/2, so the p-value is the upper tail of a binomial.
+    McNemar, Psychometrika 12, 1947: among the rows on which exactly one model is right, under the null
+    hypothesis each is the challenger's with probability 1/2, so the p-value is the upper tail of a binomial.
     """
     discordant = better + worse
     return min(
@@ -67,14 +67,14 @@ def mcnemar(better: int, worse: int) -> float:
 
 
 def log_half_binomial(n: int, k: int) -> float:
-    """The logarithm of the probability of k heads in n tosses."""
+    """Return the log probability of k heads in n fair tosses."""
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2)
 
 
 def answer_differences(challenger: Scores, champion: Scores) -> dict[str, Difference]:
-    """Metrics of the answers, with paired intervals.
+    """Return the metrics of the predicted labels, with paired intervals.
 
-    A row is known by its actual label and both answers, so drawing these triples draws rows in pairs.
+    A row is described by its actual label and both predictions, so drawing these triples draws rows in pairs.
     """
     size = len(challenger.labels)
     triples = (challenger.actual * size + challenger.predicted) * size + champion.predicted
@@ -90,7 +90,7 @@ def answer_differences(challenger: Scores, champion: Scores) -> dict[str, Differ
 
 
 def marginal(drawn: Matrix, cells: Codes, size: int) -> Matrix:
-    """One model's confusion matrices, shape (draws, size, size), from draws of what lies in these cells."""
+    """Return one model's confusion matrices, shape (draws, size, size), from draws of observed cells."""
     order = np.argsort(cells, kind="stable")
     present, starts = np.unique(cells[order], return_index=True)
     confusions = np.zeros((len(drawn), size * size))
@@ -99,7 +99,7 @@ def marginal(drawn: Matrix, cells: Codes, size: int) -> Matrix:
 
 
 def ranking_differences(challenger: Scores, champion: Scores) -> dict[str, Difference]:
-    """The AUC with its paired interval; nothing if the test rows have one label only."""
+    """Return the AUC with its paired interval; empty if the test rows have one label only."""
     ranked, actual = (rankings(challenger), rankings(champion)), challenger.actual
     if not ranked[0]:
         return {}
@@ -113,12 +113,12 @@ def ranking_differences(challenger: Scores, champion: Scores) -> dict[str, Diffe
 
 
 def difference(challenger: float, champion: float, drawn: Matrix) -> Difference:
-    """Both values and an estimate of how far they lie apart."""
+    """Return both values, and the estimate of their difference."""
     return Difference(challenger, champion, estimate(challenger - champion, drawn))
 
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:
-    """The content of comparison.json."""
+    """Return the content of comparison.json."""
     main = comparison.main
     return {
         "metric": METRIC,
@@ -147,5 +147,5 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
 
 
 def interval(figure: Estimate) -> dict[str, float]:
-    """A confidence interval as JSON."""
+    """Return a confidence interval as JSON."""
     return {"level": LEVEL, "low": figure.low, "high": figure.high}

@@ -1,4 +1,4 @@
-"""Ranking: how well a score tells a label's rows from the others."""
+"""Compute ROC and precision-recall curves."""
 
 from typing import NamedTuple
 
@@ -7,33 +7,33 @@ from numpy.typing import NDArray
 
 from processing.quality.predictions import Codes, Matrix, Scores
 
-CURVE_POINTS = 200  # at most, of a curve that is written down
+CURVE_POINTS = 200  # maximum per written curve
 
 
 class Curve(NamedTuple):
-    """A line through points."""
+    """A polyline."""
 
     x: Matrix
     y: Matrix
 
 
 class Ranking:
-    """The rows in groups of equal score, ascending, so that counting a sample of them ranks it."""
+    """The rows grouped by equal score, ascending, so that a bootstrap sample only needs counting."""
 
     def __init__(self, scores: Matrix, positive: NDArray[np.bool_]) -> None:
         groups, group = np.unique(scores, return_inverse=True)
-        self.cells: Codes = 2 * group + positive  # of each row: its group and side
+        self.cells: Codes = 2 * group + positive  # group and side of each row
         self.size = 2 * len(groups)
 
     def counts(self, sample: Codes | None = None) -> Matrix:
-        """Rows by (group, side), of all rows or of a sample of their numbers; side 1 is positive."""
+        """Count rows by (group, side), for all rows or a sample of row indices; side 1 is positive."""
         cells = self.cells if sample is None else self.cells[sample]
         return np.bincount(cells, minlength=self.size).reshape(-1, 2).astype(np.float64)
 
     def auc(self, sample: Codes | None = None) -> float:
-        """The share of (positive, negative) pairs in the right order, ties as half; NaN without a pair.
+        """Return the share of (positive, negative) pairs in the right order, ties as half; NaN without pairs.
 
-        That is the area under the ROC curve (Hanley and McNeil, Radiology 143, 1982).
+        This is the area under the ROC curve (Hanley and McNeil, Radiology 143, 1982).
         """
         negatives, positives = self.counts(sample).T
         pairs = negatives.sum() * positives.sum()
@@ -43,28 +43,31 @@ class Ranking:
         return float((positives * below).sum() / pairs)  # no dot product: BLAS would start threads
 
     def above(self) -> Matrix:
-        """Rows by (threshold, side) that score at least each threshold, from the highest; first none."""
+        """Count rows by (threshold, side) that score at least each threshold, from the highest down."""
         return np.vstack([np.zeros(2), np.cumsum(self.counts()[::-1], axis=0)])
 
     def roc(self) -> Curve:
-        """The true positive rate over the false positive rate."""
+        """Return the true positive rate over the false positive rate."""
         false, true = self.above().T
         return Curve(false / max(false[-1], 1), true / max(true[-1], 1))
 
     def precision_recall(self) -> Curve:
-        """The precision over the recall, from recall 0, where precision is 1 by convention."""
+        """Return the precision over the recall, starting at recall 0 with precision 1 by convention."""
         false, true = self.above().T
         precision = np.divide(true, true + false, out=np.ones_like(true), where=true + false > 0)
         return Curve(true / max(true[-1], 1), precision)
 
     def average_precision(self) -> float:
-        """The area under the precision-recall curve as steps."""
+        """Return the area under the precision-recall curve as steps."""
         recall, precision = self.precision_recall()
         return float(np.diff(recall) @ precision[1:])
 
 
 def rankings(scores: Scores) -> dict[int, Ranking]:
-    """A ranking for each label that has rows and is not all rows; of two labels, the positive one's."""
+    """Return a ranking for each label that some but not all rows have.
+
+    For two labels, only the positive one has a ranking.
+    """
     columns = range(len(scores.labels)) if scores.positive is None else [scores.positive]
     present = np.bincount(scores.actual, minlength=len(scores.labels))
     return {
@@ -75,7 +78,7 @@ def rankings(scores: Scores) -> dict[int, Ranking]:
 
 
 def weighted_auc(ranked: dict[int, Ranking], actual: Codes, sample: Codes | None = None) -> float:
-    """Each label's AUC against the rest, weighted by its rows; NaN when no label has one."""
+    """Return the one-vs-rest AUC, weighted by each label's rows; NaN if no label has one."""
     rows = np.bincount(actual if sample is None else actual[sample], minlength=max(ranked, default=0) + 1)
     areas = np.array([ranking.auc(sample) for ranking in ranked.values()])
     weights = np.array([rows[column] for column in ranked], np.float64)
@@ -86,7 +89,7 @@ def weighted_auc(ranked: dict[int, Ranking], actual: Codes, sample: Codes | None
 
 
 def thin(curve: Curve, points: int = CURVE_POINTS) -> Curve:
-    """As many of a curve's points, evenly along its length, its ends among them."""
+    """Thin a curve to this many points, evenly along its length, including its ends."""
     if len(curve.x) <= points:
         return curve
     steps = np.abs(np.diff(curve.x)) + np.abs(np.diff(curve.y))

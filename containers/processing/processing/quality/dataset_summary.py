@@ -1,4 +1,4 @@
-"""What dataset.json tells of the rows that a model was made with."""
+"""Read dataset.json, the report of the dataset that a model was made with."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from processing.errors import QualityError
 
 
 class Part(NamedTuple):
-    """One of its splits."""
+    """One split of the dataset."""
 
     name: str
     rows: int
@@ -16,7 +16,7 @@ class Part(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """The dataset."""
+    """The dataset's summary."""
 
     as_of: str
     query: str
@@ -26,14 +26,14 @@ class Summary(NamedTuple):
     dropped: int  # training texts that also stand in the test split
     ingested: int  # records that this run added
     quarantined_rows: int  # of the files that this run read
-    quarantined_files: dict[str, str]  # refused as a whole, with the reasons
+    quarantined_files: dict[str, str]  # quarantined whole, with the reasons
 
 
 def read_summary(folder: Path) -> Summary:
     """Read a dataset's report.
 
     Raises:
-        QualityError: It is missing, or not as `create_dataset` writes it.
+        QualityError: The file is missing, or not as `create_dataset` writes it.
     """
     file = folder / "dataset.json"
     try:
@@ -52,10 +52,10 @@ def read_summary(folder: Path) -> Summary:
 
 
 def parse_summary(content: dict[str, Any]) -> Summary:
-    """A summary from JSON."""
+    """Parse a summary from JSON."""
     return Summary(
         as_of=str(content["asOf"]),
-        query=str(content["query"] or "not told"),
+        query=str(content["query"] or "unknown"),
         sha256=str(content["sha256"]),
         parts=[
             Part(name, int(part["rows"]), {label: int(rows) for label, rows in part["labels"].items()})

@@ -1,4 +1,4 @@
-"""Judges a model's answers over the test split."""
+"""Evaluate a model's predictions on the test split."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def evaluate(base: Path) -> None:
     """Read processing/input/{predictions,test,labels,dataset} and write processing/output/quality.
 
     Raises:
-        QualityError: A test row has no label, no prediction or two, or an input is malformed.
+        QualityError: A test row lacks a label or a prediction, has two, or an input is malformed.
     """
     source, target = base / "processing/input", base / "processing/output/quality"
     summary = read_summary(source / "dataset")

@@ -1,4 +1,4 @@
-"""Classification metrics, in Model Monitor's names, from one or many confusion matrices."""
+"""Compute classification metrics, with Model Monitor's names, from confusion matrices."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from processing.quality.predictions import Matrix
 def multiclass_metrics(confusion: Matrix) -> dict[str, Matrix]:
     """Return each metric of a confusion matrix.
 
-    Precision, recall and F-scores are each label's, weighted by its share of the actual labels; a
+    Precision, recall and F-scores are averaged over labels, weighted by their share of actual rows; a
     label that is never predicted has precision 0.
 
     Args:
@@ -33,7 +33,7 @@ def multiclass_metrics(confusion: Matrix) -> dict[str, Matrix]:
 
 
 def binary_metrics(confusion: Matrix) -> dict[str, Matrix]:
-    """Return each metric of a confusion matrix of shape (..., 2, 2), whose second label is the positive."""
+    """Return each metric of a confusion matrix of shape (..., 2, 2), with the positive label second."""
     negatives, positives = confusion.sum(-1)[..., 0], confusion.sum(-1)[..., 1]
     true_positives, false_positives = confusion[..., 1, 1], confusion[..., 0, 1]
     recall = ratio(true_positives, positives)
@@ -55,12 +55,12 @@ def binary_metrics(confusion: Matrix) -> dict[str, Matrix]:
 
 
 def f_score(beta: float, precision: Matrix, recall: Matrix) -> Matrix:
-    """The harmonic mean in which recall weighs beta times as much as precision."""
+    """Return the F-score, in which recall weighs beta times as much as precision."""
     return ratio((1 + beta**2) * precision * recall, beta**2 * precision + recall)
 
 
 def constant_classifier(confusion: Matrix) -> Matrix:
-    """The confusion matrix of always answering the most frequent label."""
+    """Return the confusion matrix of always predicting the most frequent label."""
     actual = confusion.sum(-1)
     constant = np.zeros_like(confusion)
     constant[:, actual.argmax()] = actual
@@ -68,5 +68,5 @@ def constant_classifier(confusion: Matrix) -> Matrix:
 
 
 def ratio(part: Matrix, whole: Matrix) -> Matrix:
-    """Divide; nothing of nothing is 0."""
+    """Divide; 0 / 0 is 0."""
     return np.divide(part, whole, out=np.zeros(np.broadcast_shapes(part.shape, whole.shape)), where=whole > 0)

@@ -1,4 +1,4 @@
-"""Picks the test rows that are worth a look: the most confident wrong answers."""
+"""Select the most confident wrong predictions."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -13,18 +13,18 @@ EXCERPT_CHARACTERS = 420
 
 
 class Mistake(NamedTuple):
-    """A wrong answer."""
+    """A wrong prediction."""
 
     id: str
     actual: str
     predicted: str
-    probability: float  # of the answer
+    probability: float  # of the predicted label
     actual_probability: float
     text: str = ""
 
 
 def most_confident(scores: Scores, split: Split, wrong: NDArray[np.bool_], count: int) -> list[Mistake]:
-    """Of these wrong answers, those given with the highest probability; ties in the order of the rows."""
+    """Return the wrong predictions with the highest probability; ties in the order of the rows."""
     rows = np.flatnonzero(wrong)
     chosen = rows[np.argsort(-scores.confidence[rows], kind="stable")[:count]]
     keys = list(split.places)
@@ -41,12 +41,12 @@ def most_confident(scores: Scores, split: Split, wrong: NDArray[np.bool_], count
 
 
 def with_texts(mistakes: Iterable[Mistake], texts: Mapping[str, str]) -> list[Mistake]:
-    """The mistakes with the head of their texts."""
+    """Add the beginning of each text to the mistakes."""
     return [mistake._replace(text=excerpt(texts[mistake.id])) for mistake in mistakes]
 
 
 def excerpt(text: str) -> str:
-    """A text's head in one line."""
+    """Return the beginning of a text in one line."""
     line = " ".join(text[: 4 * EXCERPT_CHARACTERS].split())
     if len(line) <= EXCERPT_CHARACTERS:
         return line if len(text) <= 4 * EXCERPT_CHARACTERS else line + " …"

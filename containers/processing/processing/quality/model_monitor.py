@@ -1,8 +1,8 @@
-"""Model quality in Model Monitor's schema.
+"""Write model quality in Model Monitor's schema.
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-metrics.html
-`weighted_auc` is the one metric of our own; it has the others' shape and no constraint. What the schema
-has no place for (intervals, slices, calibration) stands in details.json.
+`weighted_auc` is not one of Model Monitor's metrics; it has the same shape and no constraint. What the schema
+does not cover (intervals, slices, calibration) is in details.json.
 """
 
 import math
@@ -20,7 +20,7 @@ ERROR_RATES = ("false_positive_rate", "false_negative_rate")
 
 
 def statistics(assessment: Assessment) -> dict[str, Any]:
-    """The content of statistics.json."""
+    """Return the content of statistics.json."""
     document = {
         "version": VERSION,
         "dataset": {
@@ -35,7 +35,7 @@ def statistics(assessment: Assessment) -> dict[str, Any]:
 
 
 def multiclass(assessment: Assessment) -> dict[str, Any]:
-    """The metrics of any number of labels."""
+    """Return the metrics for any number of labels."""
     measured = {"confusion_matrix": confusion_matrix(assessment)}
     measured |= named(assessment.multiclass)
     if assessment.auc and not assessment.binary:
@@ -44,7 +44,7 @@ def multiclass(assessment: Assessment) -> dict[str, Any]:
 
 
 def binary(assessment: Assessment) -> dict[str, Any]:
-    """The metrics of two labels, of which the last in the alphabet is the positive."""
+    """Return the metrics for two labels, of which the last in alphabetical order is positive."""
     constant = {name: assessment.binary_constant[name] for name in OF_CONSTANT}
     measured = {"confusion_matrix": confusion_matrix(assessment)}
     measured |= named(assessment.binary) | named(constant, "_best_constant_classifier")
@@ -62,7 +62,7 @@ def binary(assessment: Assessment) -> dict[str, Any]:
 
 
 def confusion_matrix(assessment: Assessment) -> dict[str, Any]:
-    """Rows by actual, then by predicted label."""
+    """Count rows by actual, then by predicted label."""
     labels = assessment.scores.labels
     return {
         actual: {predicted: int(rows) for predicted, rows in zip(labels, line, strict=True)}
@@ -71,7 +71,7 @@ def confusion_matrix(assessment: Assessment) -> dict[str, Any]:
 
 
 def named(figures: Mapping[str, Estimate], suffix: str = "") -> dict[str, Any]:
-    """Metrics with their standard deviations."""
+    """Return metrics with their standard deviations."""
     return {
         name + suffix: {
             "value": figure.value,
@@ -82,7 +82,7 @@ def named(figures: Mapping[str, Estimate], suffix: str = "") -> dict[str, Any]:
 
 
 def constraints(assessment: Assessment) -> dict[str, Any]:
-    """The content of constraints.json: a monitoring schedule alarms when the model gets worse than now."""
+    """Return the content of constraints.json: a monitoring schedule alarms when the model gets worse."""
     document = {
         "version": VERSION,
         "multiclass_classification_constraints": thresholds(assessment.multiclass),
@@ -94,7 +94,7 @@ def constraints(assessment: Assessment) -> dict[str, Any]:
 
 
 def thresholds(figures: Mapping[str, Estimate]) -> dict[str, Any]:
-    """A constraint a metric."""
+    """Return one constraint per metric."""
     return {
         name: {
             "threshold": figure.value,
@@ -105,7 +105,7 @@ def thresholds(figures: Mapping[str, Estimate]) -> dict[str, Any]:
 
 
 def details(assessment: Assessment) -> dict[str, Any]:
-    """The content of details.json."""
+    """Return the content of details.json."""
     calibration = assessment.calibration
     figures = assessment.multiclass | ({"auc": assessment.auc} if assessment.auc else {})
     return {

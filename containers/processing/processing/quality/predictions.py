@@ -1,4 +1,4 @@
-"""A model's answers to the test split, and what they are beside the actual labels."""
+"""Read a model's predictions for the test split, and join them with the actual labels."""
 
 from array import array
 from collections.abc import Mapping
@@ -15,22 +15,22 @@ from processing.quality.split import Split, read_rows, require_same
 Matrix = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
-MAX_LABELS = 1000  # bounds what one malformed answer after the other can cost
+MAX_LABELS = 1000  # bounds the memory of malformed predictions
 NUMBERS = (float, int)  # and no bool
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a model answered to each row of a split."""
+    """A model's predictions for the rows of a split."""
 
-    columns: list[str]  # every label that it knows
+    columns: list[str]  # every label of the model
     label: Codes  # shape (rows,), a column
     probabilities: Matrix  # shape (rows, columns); a label left out has 0
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Actual labels and one model's answers, over the same sorted labels."""
+    """Actual labels and one model's predictions, over the same sorted labels."""
 
     labels: list[str]
     actual: Codes  # shape (rows,)
@@ -39,17 +39,17 @@ class Scores:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Which rows are answered rightly."""
+        """Return which predictions are correct."""
         return np.asarray(self.actual == self.predicted)
 
     @property
     def confidence(self) -> Matrix:
-        """The probability of each answer."""
+        """Return the probability of each predicted label."""
         return np.asarray(self.probabilities[np.arange(len(self.actual)), self.predicted])
 
     @property
     def positive(self) -> int | None:
-        """The positive label of two: the last in the alphabet, as `pos` is after `neg`."""
+        """Return the positive label of two: the last in alphabetical order, as `pos` comes after `neg`."""
         return 1 if len(self.labels) == 2 else None
 
     def confusion(self) -> Matrix:
@@ -63,7 +63,7 @@ def read_answers(folder: Path, places: Mapping[str, int]) -> Answers:
     """Read the rows {"id", "label", "probabilities"}, in any order.
 
     Raises:
-        QualityError: A test row has no answer or two, or an answer is malformed.
+        QualityError: A test row has no prediction or two, or a prediction is malformed.
     """
     columns: dict[str, int] = {}
     answered: set[str] = set()
@@ -77,7 +77,7 @@ def read_answers(folder: Path, places: Mapping[str, int]) -> Answers:
         for name in probabilities:
             columns.setdefault(name, len(columns))
         if len(columns) > MAX_LABELS:
-            raise QualityError(f"{where}: the predictions know more than {MAX_LABELS:,} labels")
+            raise QualityError(f"{where}: the predictions have more than {MAX_LABELS:,} labels")
         rows.append(places.get(row["id"], 0))
         labels.append(columns[row["label"]])
         sizes.append(len(probabilities))
@@ -92,7 +92,7 @@ def read_answers(folder: Path, places: Mapping[str, int]) -> Answers:
 
 
 def checked_probabilities(where: str, row: Mapping[str, Any]) -> dict[str, float]:
-    """An answer's probability of each label, its own label among them."""
+    """Return the probabilities of a prediction, which include its own label."""
     probabilities = row.get("probabilities")
     if not isinstance(probabilities, dict):
         raise QualityError(f"{where}: the prediction has no probabilities")
@@ -105,7 +105,7 @@ def checked_probabilities(where: str, row: Mapping[str, Any]) -> dict[str, float
 
 
 def join(split: Split, *models: Answers) -> list[Scores]:
-    """Each model's scores over all labels that the split or any of the models knows."""
+    """Return each model's scores over all labels of the split and of the models."""
     labels = sorted({*split.labels, *(name for answers in models for name in answers.columns)})
     place = {name: i for i, name in enumerate(labels)}
     actual = np.array([place[label] for label in split.labels])
@@ -113,7 +113,7 @@ def join(split: Split, *models: Answers) -> list[Scores]:
 
 
 def align(answers: Answers, place: Mapping[str, int]) -> tuple[Codes, Matrix]:
-    """A model's labels and probabilities with other columns."""
+    """Map a model's labels and probabilities to other columns."""
     columns = np.array([place[name] for name in answers.columns])
     probabilities = np.zeros((len(answers.label), len(place)))
     probabilities[:, columns] = answers.probabilities

@@ -1,4 +1,4 @@
-"""Picks test rows to show the model with, and to try its endpoints with: the shortest ones."""
+"""Select test rows as samples, also for the smoke test of the endpoints: the shortest ones."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -11,11 +11,11 @@ from processing.quality.predictions import Codes
 from processing.quality.split import Split, read_rows
 
 SAMPLES = 4
-SAMPLE_CHARACTERS = 2000  # of a sample's text, wherever there is one as short
+SAMPLE_CHARACTERS = 2000  # maximum of a sample's text, if there are texts as short
 
 
 def choose_samples(split: Split, lengths: Codes) -> list[str]:
-    """The shortest rows' ids, taking the labels by turns; long ones only if all are long."""
+    """Return the ids of the shortest rows, alternating between labels; long ones only if all are long."""
     groups: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for key, label, length in zip(split.places, split.labels, lengths.tolist(), strict=True):
         groups[label].append((length, key))
@@ -28,7 +28,7 @@ def choose_samples(split: Split, lengths: Codes) -> list[str]:
 def samples(
     folder: Path, keys: Collection[str], texts: Mapping[str, str], split: Split
 ) -> Iterator[dict[str, Any]]:
-    """Yield these rows, in this order, with the model's answers as they stand in the folder."""
+    """Yield these rows in this order, with the model's predictions."""
     answers = {row["id"]: row for _, row in read_rows(folder, "label") if row["id"] in keys}
     for key in keys:
         yield {

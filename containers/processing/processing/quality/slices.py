@@ -1,4 +1,4 @@
-"""Slices: accuracy over parts of the test split, so that a good mean hides no bad part."""
+"""Measure accuracy per slice of the test split, so that a good mean hides no bad slice."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -15,7 +15,7 @@ NO_SOURCE = "(no source)"
 
 
 class Slice(NamedTuple):
-    """Some of the test rows."""
+    """A slice of the test rows."""
 
     by: str
     name: str
@@ -26,7 +26,10 @@ class Slice(NamedTuple):
 
 
 def slices(scores: Scores, split: Split, lengths: Codes) -> list[Slice]:
-    """By quartile of the text's length, by source file, by actual label; the last two, most rows first."""
+    """Slice by quartile of text length, by source file, and by actual label.
+
+    Sources and labels are sorted by their number of rows.
+    """
     names, codes = quartiles(lengths)
     sources = [source or NO_SOURCE for source in split.sources]
     files, file_codes = np.unique(np.array(sources, dtype=object), return_inverse=True)
@@ -38,7 +41,7 @@ def slices(scores: Scores, split: Split, lengths: Codes) -> list[Slice]:
 
 
 def slice_accuracies(by: str, names: list[str], codes: Codes, right: NDArray[np.bool_]) -> Iterator[Slice]:
-    """Yield each slice that has rows."""
+    """Yield each nonempty slice."""
     rows = np.bincount(codes, minlength=len(names))
     hits = np.bincount(codes, right, len(names))
     for name, count, hit in zip(names, rows.tolist(), hits.tolist(), strict=True):
@@ -47,7 +50,7 @@ def slice_accuracies(by: str, names: list[str], codes: Codes, right: NDArray[np.
 
 
 def quartiles(lengths: Codes) -> tuple[list[str], Codes]:
-    """The names of four parts of about as many rows, and each row's part; ties stay together."""
+    """Return the names of the length quartiles and each row's quartile; ties stay together."""
     edges = np.unique(np.quantile(lengths, [0.25, 0.5, 0.75], method="lower"))
     codes = np.searchsorted(edges, lengths)
     bounds = [int(lengths.min()) - 1, *edges.tolist(), int(lengths.max())]
@@ -55,7 +58,7 @@ def quartiles(lengths: Codes) -> tuple[list[str], Codes]:
 
 
 def wilson(share: float, rows: int) -> tuple[float, float]:
-    """A share's 95% interval (Wilson, JASA 22, 1927): sound for few rows and for a share of 0 or 1 too."""
+    """Return the 95% interval of a share (Wilson, JASA 22, 1927), also for few rows and shares of 0 or 1."""
     square = NORMAL_QUANTILE**2 / rows
     middle = (share + square / 2) / (1 + square)
     half = NORMAL_QUANTILE * (share * (1 - share) / rows + square / rows / 4) ** 0.5 / (1 + square)
@@ -63,5 +66,5 @@ def wilson(share: float, rows: int) -> tuple[float, float]:
 
 
 def most_rows_first(item: Slice) -> tuple[int, str]:
-    """A sort key."""
+    """Return a sort key."""
     return -item.rows, item.name

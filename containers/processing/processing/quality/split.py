@@ -1,4 +1,4 @@
-"""Reads the test split: its labels, its texts' lengths, a few of its texts. Never all texts at once."""
+"""Read the test split: its labels, the lengths of its texts, and a few texts, never all texts at once."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -16,7 +16,7 @@ from processing.errors import QualityError
 class Split:
     """The labelled test rows, in the order of their file."""
 
-    places: dict[str, int]  # an id's row
+    places: dict[str, int]  # row index by id
     labels: list[str]
     sources: list[str | None]
 
@@ -25,7 +25,7 @@ def read_split(folder: Path) -> Split:
     """Read the rows {"id", "label", "source"}; the source may be missing.
 
     Raises:
-        QualityError: There is no row, a malformed one, or two of one id.
+        QualityError: There are no rows, a malformed row, or two rows with the same id.
     """
     split = Split({}, [], [])
     for where, row in read_rows(folder, "label"):
@@ -33,20 +33,20 @@ def read_split(folder: Path) -> Split:
             raise QualityError(f"{where}: a second row with the id '{row['id']}'")
         source = row.get("source")
         if source is not None and not isinstance(source, str):
-            raise QualityError(f"{where}: 'source' is no text")
+            raise QualityError(f"{where}: 'source' is not a string")
         split.places[row["id"]] = len(split.labels)
         split.labels.append(row["label"])
         split.sources.append(source)
     if not split.labels:
-        raise QualityError(f"there is no row in {folder.name}")
+        raise QualityError(f"{folder.name} has no rows")
     return split
 
 
 def read_lengths(folder: Path, split: Split) -> NDArray[np.intp]:
-    """The characters of each row's text.
+    """Return the number of characters of each row's text.
 
     Raises:
-        QualityError: The test rows are not the labelled ones, or one is malformed.
+        QualityError: The test rows do not match the labels, or a row is malformed.
     """
     lengths: dict[str, int] = {}
     for where, row in read_rows(folder, "text"):
@@ -58,12 +58,12 @@ def read_lengths(folder: Path, split: Split) -> NDArray[np.intp]:
 
 
 def read_texts(folder: Path, keys: Collection[str]) -> dict[str, str]:
-    """The texts of a few rows by id."""
+    """Return the texts of a few rows by id."""
     return {row["id"]: row["text"] for _, row in read_rows(folder, "text") if row["id"] in keys}
 
 
 def require_same(expected: Mapping[str, int], other: Iterable[str], noun: str) -> None:
-    """Refuse when a labelled row has no counterpart, or a counterpart no label."""
+    """Raise an error unless labels and counterparts have the same ids."""
     others = set(other)
     if missing := expected.keys() - others:
         raise QualityError(f"labels without a {noun}: {len(missing):,}, for example of '{min(missing)}'")
@@ -72,7 +72,7 @@ def require_same(expected: Mapping[str, int], other: Iterable[str], noun: str) -
 
 
 def read_rows(folder: Path, column: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield where each JSON Lines row stands, and the row."""
+    """Yield each JSON Lines row with its location."""
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
@@ -82,7 +82,7 @@ def read_rows(folder: Path, column: str) -> Iterator[tuple[str, dict[str, Any]]]
 
 
 def parse_row(where: str, line: bytes, column: str) -> dict[str, Any]:
-    """Return a row that has an id and this column, both strings."""
+    """Parse a row that has an id and this column, both strings."""
     try:
         row = json.loads(line.decode())
     except (ValueError, RecursionError) as error:

@@ -235,5 +235,5 @@ def test_executable_leaves_the_reason_of_its_failure(job: Job) -> None:
 
 def test_texts_without_a_word_are_refused(job: Job) -> None:
     job.put([{"text": ".", "label": "x"}, {"text": ";", "label": "y"}])
-    with pytest.raises(TrainingDataError, match="no text holds a word"):
+    with pytest.raises(TrainingDataError, match="no text contains a word"):
         job.run()

@@ -1,4 +1,4 @@
-"""Rows of Stanford's aclImdb archive, read as a stream: nothing is unpacked to disk by its name."""
+"""Read Stanford's aclImdb archive as a stream, without unpacking it to disk."""
 
 import re
 import tarfile
@@ -12,27 +12,28 @@ from processing.ingestion.contract import Contract
 from processing.ingestion.rows import Defect, Record
 
 BLOCK_BYTES = 512
-SKIPPED_BYTES = 1 << 16  # read at once
-EXTENSION_BYTES = 1 << 16  # of a member's extended header
-PADDING_BYTES = 1 << 20  # after the archive's end
+SKIPPED_BYTES = 1 << 16  # per read
+EXTENSION_BYTES = 1 << 16  # maximum of an extended header
+PADDING_BYTES = 1 << 20  # maximum after the archive's end
 REVIEW = re.compile(r"^(?:[^/]+/)?((train|test)/(neg|pos)/[0-9]+_[0-9]+)\.txt$")
 RENAMES = re.compile(rb"(?:^|\n)[0-9]+ (?:path|linkpath|size|GNU\.sparse[^=]*)=")
 EARLY_END = "the archive ends too early; upload it again"
 
-# TarInfo reads and checks a header; tarfile's own reader is passed over, since it takes an archive cut
-# short between two members for a whole one, and holds an extended header of any size in memory.
+# TarInfo parses and validates headers. tarfile's own reader is not used: it accepts an archive that is cut
+# short
+# between two members, and reads an extended header of any size into memory.
 
 
 def is_tar(head: bytes) -> bool:
-    """Whether a file that starts so is a tar archive."""
+    """Return whether the file is a tar archive, from its first bytes."""
     return head[257:262] == b"ustar"
 
 
 def read_archive(stream: BinaryIO, contract: Contract) -> Iterator[Record | Defect]:
-    """Yield the labelled reviews in the archive's own order; anything else is passed over.
+    """Yield the labelled reviews in the archive's order; skip anything else.
 
     Raises:
-        FileError: It is damaged or cut short, a bound is passed, or a member is none of an honest archive.
+        FileError: The archive is damaged or cut short, a limit is exceeded, or a member is not allowed.
     """
     found = False
     for member in members(stream, contract.max_members):
@@ -54,7 +55,7 @@ def read_archive(stream: BinaryIO, contract: Contract) -> Iterator[Record | Defe
 
 
 def members(stream: BinaryIO, limit: int) -> Iterator[TarInfo]:
-    """Yield the headers of regular files and folders; the caller reads or skips the content of each."""
+    """Yield the headers of regular files and folders; the caller reads or skips their content."""
     count = 0
     while any(header := read_exactly(stream, BLOCK_BYTES)):
         count += 1
@@ -73,7 +74,7 @@ def members(stream: BinaryIO, limit: int) -> Iterator[TarInfo]:
 
 
 def check_member(member: TarInfo) -> None:
-    """Refuse what no honest aclImdb holds."""
+    """Refuse members that a genuine aclImdb does not contain."""
     name = member.name.encode("utf-8", "backslashreplace").decode()
     if member.type in (GNUTYPE_LONGNAME, GNUTYPE_LONGLINK):
         raise FileError("the archive holds a name of more than 100 characters: refused")
@@ -84,7 +85,7 @@ def check_member(member: TarInfo) -> None:
 
 
 def check_extension(stream: BinaryIO, member: TarInfo) -> None:
-    """Pass over times and owners of an extended header; refuse one that gives a member another name."""
+    """Skip an extended header; refuse one that renames or resizes a member."""
     if not 0 <= member.size <= EXTENSION_BYTES:
         raise FileError(f"the archive holds an extended header of {member.size:,} bytes: refused")
     if RENAMES.search(read_exactly(stream, padded(member.size))[: member.size]):
@@ -92,25 +93,25 @@ def check_extension(stream: BinaryIO, member: TarInfo) -> None:
 
 
 def check_end(stream: BinaryIO) -> None:
-    """Read on to the end, where a compressed stream's checksum is; refuse anything but padding."""
+    """Read to the stream's end, where a compressed stream's checksum is; refuse anything but padding."""
     padding = read_exactly(stream, BLOCK_BYTES) + stream.read(PADDING_BYTES)
     if any(padding) or stream.read(1):
         raise FileError("the archive goes on after its end: refused")
 
 
 def padded(size: int) -> int:
-    """A content's size with the padding after it."""
+    """Round a size up to whole blocks."""
     return -(-size // BLOCK_BYTES) * BLOCK_BYTES
 
 
 def skip(stream: BinaryIO, size: int) -> None:
-    """Pass over bytes, however many."""
+    """Skip bytes."""
     while size:
         size -= len(read_exactly(stream, min(size, SKIPPED_BYTES)))
 
 
 def read_exactly(stream: BinaryIO, size: int) -> bytes:
-    """This many bytes."""
+    """Read exactly this many bytes."""
     content = stream.read(size)
     if len(content) < size:
         raise FileError(EARLY_END)

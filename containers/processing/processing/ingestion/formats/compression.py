@@ -1,4 +1,4 @@
-"""Opens plain, gzip and Zstandard files as bytes, told apart by their first bytes."""
+"""Open plain, gzip and Zstandard files, recognized by their first bytes."""
 
 import gzip
 import io
@@ -14,24 +14,24 @@ from processing.errors import FileError
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
-ZSTD_WINDOW_BYTES = 128 << 20  # what `zstd --long` writes; larger windows need more memory than that
-# Four bytes of Zstandard can stand for 128 KiB, and one call returns all that its input stands for.
+ZSTD_WINDOW_BYTES = 128 << 20  # the window of `zstd --long`; larger ones need more memory
+# Four bytes of Zstandard can expand to 128 KiB, and one call returns the whole expansion of its input.
 ZSTD_INPUT_BYTES = 4096
 BUFFER_BYTES = 1 << 17
 
 
 def is_compressed(path: Path) -> bool:
-    """Whether a file's first bytes are gzip's or Zstandard's."""
+    """Return whether a file is compressed with gzip or Zstandard."""
     with path.open("rb") as raw:
         return raw.read(4).startswith((GZIP_MAGIC, ZSTD_MAGIC))
 
 
 @contextmanager
 def open_decompressed(path: Path, max_bytes: int) -> "Iterator[io.BufferedReader[BoundedReader]]":
-    """Open a file for reading its decompressed bytes.
+    """Open a file to read its decompressed bytes.
 
     Raises:
-        FileError: The compressed data is damaged or ends too early, or there are more than max_bytes.
+        FileError: The compressed data is damaged or ends too early, or exceeds max_bytes.
     """
     with path.open("rb") as raw:
         magic = raw.read(4)
@@ -51,19 +51,19 @@ def open_decompressed(path: Path, max_bytes: int) -> "Iterator[io.BufferedReader
 
 
 class BoundedReader(io.RawIOBase):
-    """Bytes up to a bound."""
+    """A reader that raises an error beyond a size limit."""
 
     def __init__(self, data: io.BufferedIOBase, max_bytes: int) -> None:
         self.data, self.max_bytes = data, max_bytes
         self.bytes = 0
 
     def readable(self) -> bool:
-        """Readable, as BufferedReader asks."""
+        """Return True, as BufferedReader requires."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill a buffer; 0 at the end."""
-        # One read at a time: what comes before damaged data is handed out before the error.
+        """Fill a buffer; return 0 at the end."""
+        # One read at a time, so that data before a damaged part is returned before the error.
         content = self.data.read1(len(buffer))
         self.bytes += len(content)
         if self.bytes > self.max_bytes:
@@ -73,7 +73,7 @@ class BoundedReader(io.RawIOBase):
 
 
 class ZstandardReader(io.RawIOBase):
-    """Frames after one another; unlike zstandard's own reader, one cut short is an error."""
+    """A reader of consecutive Zstandard frames; unlike zstandard's own, it refuses a truncated frame."""
 
     def __init__(self, raw: BinaryIO) -> None:
         self.raw = raw
@@ -82,11 +82,11 @@ class ZstandardReader(io.RawIOBase):
         self.data = memoryview(b"")
 
     def readable(self) -> bool:
-        """Readable, as BufferedReader asks."""
+        """Return True, as BufferedReader requires."""
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fill a buffer with decompressed bytes; 0 at the end of the last frame."""
+        """Fill a buffer with decompressed bytes; return 0 at the end of the last frame."""
         while not self.data:
             compressed = self.compressed or self.raw.read(ZSTD_INPUT_BYTES)
             if not compressed:

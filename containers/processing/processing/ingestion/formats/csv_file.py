@@ -1,4 +1,4 @@
-"""Rows of a CSV file: a header, then a row a record; quoted cells may hold line ends."""
+"""Read a CSV file: a header, then one row per record; quoted cells may contain line breaks."""
 
 import csv
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ UNCLOSED = "a quote that is not closed?"
 
 
 class CsvLines:
-    """Lines for csv.reader: undecodable bytes escaped, no row of more than ROW_BYTES."""
+    """Lines for csv.reader, with undecodable bytes escaped and a limit of ROW_BYTES per row."""
 
     def __init__(self, lines: Iterator[tuple[int, bytes]]) -> None:
         self.lines = lines
-        self.start = self.bytes = 0  # the row's first line, and its size up to here
+        self.start = self.bytes = 0  # the row's first line, and its size so far
         self.ended = False
 
     def begin_row(self) -> None:
-        """The next line starts a row."""
+        """Mark the start of a row."""
         self.bytes = 0
 
     def __iter__(self) -> "CsvLines":
@@ -41,10 +41,10 @@ class CsvLines:
 
 
 def read_csv(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator[Record | Defect]:
-    """Yield each row by column; a row that is not CSV or has not the header's columns as a defect.
+    """Yield each row by column; a row that is not CSV or has other columns than the header is a defect.
 
     Raises:
-        FileError: The header is not what is needed, or a quote is not closed.
+        FileError: The header lacks a column or is not CSV, or a quote is not closed.
     """
     csv.field_size_limit(ROW_BYTES)
     source = CsvLines(lines)
@@ -68,14 +68,14 @@ def read_csv(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator
         if not header:
             header = check_header(cells, contract)
         elif len(cells) != len(header):
-            reason = f"{len(cells)} columns where the header has {len(header)}"
+            reason = f"{len(cells)} columns, but the header has {len(header)}"
             yield Defect(source.start, None, reason, excerpt(",".join(cells)))
         else:
             yield Record(source.start, dict(zip(header, cells, strict=True)))
 
 
 def check_header(cells: list[str], contract: Contract) -> list[str]:
-    """Return the columns' names, among which all needed ones stand once."""
+    """Return the column names, after validating them."""
     names = [cell.strip() for cell in cells]
     joined = ",".join(names)
     for character in joined:
@@ -88,7 +88,7 @@ def check_header(cells: list[str], contract: Contract) -> list[str]:
 
 
 def check_columns(names: list[str], contract: Contract) -> None:
-    """Refuse columns among which a required one is missing or a known one stands twice."""
+    """Refuse columns if a required one is missing or one of the contract's is repeated."""
     twice = any(names.count(name) > 1 for name in contract.fields)
     if twice or not set(contract.required) <= set(names):
         optional = [name for name in contract.fields if name not in contract.required]

@@ -1,4 +1,4 @@
-"""Rows of a JSON Lines file: one object a line."""
+"""Read a JSON Lines file: one object per line."""
 
 import json
 import re
@@ -12,7 +12,7 @@ BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
 def read_json_lines(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator[Record | Defect]:
-    """Yield each line's object, or what is wrong with the line; blank lines are passed over."""
+    """Yield each line's object, or its defect; skip blank lines."""
     for number, content in lines:
         if not content.strip():
             continue
@@ -24,10 +24,10 @@ def read_json_lines(lines: Iterator[tuple[int, bytes]], contract: Contract) -> I
 
 
 def parse(content: bytes, max_depth: int) -> dict[str, object]:
-    """The object of a line.
+    """Parse the object of a line.
 
     Raises:
-        ValueError: There is none; says why.
+        ValueError: The line is not a valid object; the message is the reason.
     """
     if len(content) > LINE_BYTES:
         raise ValueError(f"a line of more than {LINE_BYTES:,} bytes")
@@ -47,16 +47,16 @@ def parse(content: bytes, max_depth: int) -> dict[str, object]:
 
 
 def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object whose names differ."""
+    """Build an object, refusing repeated names."""
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{excerpt(next(name for name in names if names.count(name) > 1))!r} stands twice")
+        raise ValueError(f"{excerpt(next(name for name in names if names.count(name) > 1))!r} is repeated")
     return values
 
 
 def depth(line: str) -> int:
-    """How deep objects and arrays lie in one another; brackets in strings do not count."""
+    """Return the nesting depth of objects and arrays, ignoring brackets in strings."""
     level = deepest = 0
     for found in BRACKET.findall(line):
         if found in "[{":

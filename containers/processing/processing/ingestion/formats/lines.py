@@ -1,4 +1,4 @@
-"""Reads a text file's lines within bounds."""
+"""Read the lines of a text file with a length limit."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -8,9 +8,9 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield each line's number and its bytes with their end.
+    """Yield the number and the bytes of each line, including its line break.
 
-    A line longer than LINE_BYTES is cut off after one byte more than that: its length tells.
+    A line longer than LINE_BYTES is cut to one byte more than that, which shows the excess.
     """
     number = 0
     while line := stream.readline(LINE_BYTES + 1):

@@ -1,4 +1,4 @@
-"""Rows of a Parquet file, read by DuckDB batch by batch."""
+"""Read a Parquet file with DuckDB, in batches."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +12,19 @@ from processing.ingestion.contract import Contract, Field
 from processing.ingestion.formats.csv_file import check_columns
 from processing.ingestion.rows import Record
 
-MEMORY = "2GB"  # a row group is read as a whole, and some tools write a million rows in one
+MEMORY = "2GB"  # a row group is read whole, and some tools write a million rows per group
 INTEGERS = {f"{sign}{size}INT" for sign in ("", "U") for size in ("TINY", "SMALL", "BIG", "HUGE")}
 TYPES = {"VARCHAR": "string"} | dict.fromkeys((*INTEGERS, "INTEGER", "UINTEGER"), "integer")
 
 
 def read_parquet(path: Path, contract: Contract) -> Iterator[Record]:
-    """Yield each row's known columns.
+    """Yield the contract's columns of each row.
 
     Raises:
-        FileError: It is damaged, a bound is passed, or its columns are not what is needed.
+        FileError: The file is damaged, exceeds a limit, or lacks a column.
     """
     with TemporaryDirectory() as folder:
-        # DuckDB takes a path for a pattern, which an object's key must not be.
+        # DuckDB treats a path as a glob pattern, and an object's key may contain wildcards.
         link = Path(folder) / "rows.parquet"
         link.symlink_to(path.resolve())
         with open_database(MEMORY, Path(folder)) as database:
@@ -40,7 +40,7 @@ def read_parquet(path: Path, contract: Contract) -> Iterator[Record]:
 
 
 def read(database: Database, file: str, contract: Contract) -> Iterator[Record]:
-    """Yield the rows within the contract's bounds."""
+    """Yield the rows, within the contract's limits."""
     counted = database.execute("SELECT num_rows FROM parquet_file_metadata($1)", [file]).fetchone()
     if counted is None or counted[0] > contract.max_rows:
         raise FileError(f"more than {contract.max_rows:,} rows; split the file")
@@ -62,6 +62,6 @@ def read(database: Database, file: str, contract: Contract) -> Iterator[Record]:
 
 
 def check_type(kind: str, field: Field) -> None:
-    """Refuse a column whose every value would be of the wrong type."""
+    """Refuse a column of a type that the contract does not allow."""
     if TYPES.get(kind) not in field.types:
         raise FileError(f"the column {field.name} is {kind}; {' or '.join(sorted(field.types))} is needed")

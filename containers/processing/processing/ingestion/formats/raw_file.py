@@ -1,4 +1,4 @@
-"""Tells what a raw file is by its content, whatever its name, and reads its rows."""
+"""Detect the format of a raw file by its content, whatever its name, and read its rows."""
 
 import shutil
 from collections.abc import Iterator
@@ -31,10 +31,10 @@ REFUSED = {
 
 
 def read_rows(path: Path, contract: Contract) -> Iterator[Record | Defect]:
-    """Yield a file's rows, and what is wrong with those that cannot be read.
+    """Yield the rows of a file, and the defects of rows that cannot be read.
 
     Raises:
-        FileError: The file cannot be read to its end, or is not what is expected.
+        FileError: The file cannot be read to its end, or has no supported format.
     """
     with open_decompressed(path, contract.max_bytes) as stream:
         head = stream.read(HEAD_BYTES)
@@ -56,7 +56,7 @@ def read_rows(path: Path, contract: Contract) -> Iterator[Record | Defect]:
 
 
 def read_text(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator[Record | Defect]:
-    """Yield the rows of a text file, whose first character tells its format."""
+    """Yield the rows of a text file; its first character decides the format."""
     first = next((numbered for numbered in lines if numbered[1].strip()), None)
     if first is None:
         raise FileError("empty file")
@@ -65,6 +65,6 @@ def read_text(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterato
         case b"{":
             yield from read_json_lines(rest, contract)
         case b"[":
-            raise FileError("a JSON array; write JSON Lines, one object a line")
+            raise FileError("a JSON array; write JSON Lines, one object per line")
         case _:
             yield from read_csv(rest, contract)

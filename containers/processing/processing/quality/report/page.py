@@ -1,10 +1,10 @@
-"""The report: one HTML file that needs nothing else and that a person reads in a minute.
+"""Build the report: one self-contained HTML file that a person reads in a minute.
 
-Contract for who comes later: the page holds the comments `<!-- latency -->` and `<!-- cost -->` once each,
-between two sections of <main>. What scoring took and what the run costs is known only after the jobs have
-ended, so EstimateCost replaces them by HTML: `<section><h2>…</h2>…</section>`, without scripts and without
-anything from elsewhere (the page's Content-Security-Policy would block both). Texts, ids and labels are
-escaped, so no data can hold a marker.
+The page holds the comments `<!-- latency -->` and `<!-- cost -->` once each, between two sections of <main>.
+Scoring times and costs are known only after the jobs have ended, so EstimateCost replaces the comments by
+HTML: `<section><h2>…</h2>…</section>`, without scripts and external resources (the page's
+Content-Security-Policy blocks both). Texts, ids and labels are escaped, so no data can contain such a
+comment.
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from processing.quality.report.plots import differences
 from processing.quality.report.sections import quality, slices_section
 
 TEMPLATE = Path(__file__).with_name("report.html")
-TABLE_LABELS = 12  # more are not named in the dataset's table
-NAMED_FILES = 10  # quarantined files that are named
+TABLE_LABELS = 12  # more labels are not listed in the dataset's table
+NAMED_FILES = 10  # quarantined files that are listed
 NAMES = {
     "accuracy": "Accuracy",
     "weighted_precision": "Weighted precision",
@@ -35,17 +35,17 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Champion:
-    """The live model against the one that the page is about."""
+    """The champion, compared with the challenger."""
 
     scores: Scores
     comparison: Comparison
-    gained: list[Mistake]  # the champion's, that the challenger gets right
-    lost: list[Mistake]  # the challenger's, that the champion gets right
+    gained: list[Mistake]  # the champion's mistakes that the challenger gets right
+    lost: list[Mistake]  # the challenger's mistakes that the champion gets right
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the report tells."""
+    """The content of the report."""
 
     summary: Summary
     assessment: Assessment
@@ -54,7 +54,7 @@ class Page:
 
 
 def render(page: Page) -> str:
-    """The whole page."""
+    """Render the whole page."""
     title = "Challenger against champion" if page.champion else "Model quality"
     parts = [
         f'<header><h1>{title}</h1><span class="soft">{subtitle(page)}</span></header>',
@@ -64,7 +64,7 @@ def render(page: Page) -> str:
         dataset(page.summary),
         *quality(page.assessment, page.champion.scores if page.champion else None),
         slices_section(page.assessment),
-        mistakes("Worst mistakes", "The wrong answers that the model was surest of.", page.worst),
+        mistakes("Worst mistakes", "The wrong predictions with the highest probability.", page.worst),
         *(exclusive_rows(page.champion) if page.champion else []),
         "<!-- latency -->",
         "<!-- cost -->",
@@ -74,7 +74,7 @@ def render(page: Page) -> str:
 
 
 def subtitle(page: Page) -> str:
-    """What was judged."""
+    """Describe the evaluated data and model."""
     scores = page.assessment.scores
     rows, labels = len(scores.actual), len(scores.labels)
     live = f"; champion {text(page.champion.comparison.champion_model)}" if page.champion else ""
@@ -82,15 +82,15 @@ def subtitle(page: Page) -> str:
 
 
 def verdict(page: Page) -> str:
-    """The page in two sentences."""
+    """Summarize the page in two sentences."""
     if page.champion is None:
         accuracy, constant = (
             figures["accuracy"]
             for figures in (page.assessment.multiclass, page.assessment.multiclass_constant)
         )
         return (
-            f'<section class="verdict"><p><b>{percent(accuracy.value)} of the answers are right</b> '
-            f"(95% interval {between(accuracy)}). Always answering the most frequent label would be right in "
+            f'<section class="verdict"><p><b>{percent(accuracy.value)} of the predictions are correct</b> '
+            f"(95% interval {between(accuracy)}). Always predicting the most frequent label is correct for "
             f"{percent(constant.value)}.</p></section>"
         )
     comparison = page.champion.comparison
@@ -99,17 +99,17 @@ def verdict(page: Page) -> str:
     words = {
         "better": "The challenger is better than the champion",
         "worse": "The challenger is worse than the champion",
-        "": "No difference between challenger and champion can be told from chance",
+        "": "The difference between challenger and champion is not statistically significant",
     }[kind]
     return (
         f'<section class="verdict {kind}"><p><b>{words}:</b> {points(figure.value)} points of accuracy '
         f"(95% interval {points(figure.low)} to {points(figure.high)}; {chance(comparison.p_value)}). "
-        "Whether that is enough to go live is for the workflow to judge.</p></section>"
+        "The workflow decides whether that is enough to deploy.</p></section>"
     )
 
 
 def tiles(assessment: Assessment) -> str:
-    """The headline figures."""
+    """Return the headline figures."""
     figures = [
         ("Accuracy", assessment.multiclass["accuracy"]),
         ("Weighted F1", assessment.multiclass["weighted_f1"]),
@@ -129,12 +129,12 @@ def tiles(assessment: Assessment) -> str:
 
 
 def chance(p_value: float) -> str:
-    """A p-value in as many digits as one reads."""
+    """Format a p-value."""
     return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
 
 
 def model_comparison(champion: Champion) -> list[str]:
-    """Champion against challenger, metric by metric."""
+    """Compare champion and challenger, metric by metric."""
     comparison = champion.comparison
     metrics = {NAMES[name]: metric for name, metric in comparison.metrics.items() if name in NAMES}
     rows = [
@@ -165,7 +165,7 @@ def model_comparison(champion: Champion) -> list[str]:
 
 
 def dataset(summary: Summary) -> str:
-    """The data that the model was made with."""
+    """Describe the dataset of the model."""
     labels = sorted({name for part in summary.parts for name in part.labels})
     shown = labels if len(labels) <= TABLE_LABELS else []
     rows = [
@@ -181,7 +181,7 @@ def dataset(summary: Summary) -> str:
         f"<dl><dt>As of</dt><dd>{text(summary.as_of)}</dd>"
         f"<dt>Content hash</dt><dd><code>{text(summary.sha256)}</code></dd>"
         f"<dt>Sources</dt><dd>{len(summary.sources):,} files</dd>"
-        f"<dt>Left out of train</dt><dd>{summary.dropped:,} texts that are tested on</dd>"
+        f"<dt>Left out of train</dt><dd>{summary.dropped:,} texts that are in the test split</dd>"
         f"<dt>Ingested by this run</dt><dd>{summary.ingested:,} records</dd>"
         f"<dt>Quarantined</dt><dd>{summary.quarantined_rows:,} rows{quarantined_files(summary)}</dd></dl>"
     )
@@ -191,7 +191,7 @@ def dataset(summary: Summary) -> str:
 
 
 def quarantined_files(summary: Summary) -> str:
-    """The files that were quarantined as a whole."""
+    """List the files that were quarantined whole."""
     named = list(summary.quarantined_files.items())
     lines = [f"{text(short(key, 60))}: {text(short(reason, 160))}" for key, reason in named[:NAMED_FILES]]
     lines += [f"and {len(named) - NAMED_FILES:,} more files"] if len(named) > NAMED_FILES else []
@@ -199,33 +199,33 @@ def quarantined_files(summary: Summary) -> str:
 
 
 def share(rows: int, whole: int) -> str:
-    """A count and its share."""
+    """Format a count and its share."""
     return f"{rows:,} <small>{percent(rows / max(whole, 1))}</small>"
 
 
 def exclusive_rows(champion: Champion) -> list[str]:
-    """What only one of the models gets right."""
+    """List rows that only one of the models gets right."""
     comparison = champion.comparison
     return [
         mistakes(
             f"Only the challenger gets these right ({comparison.challenger_only_right:,})",
-            "The champion's wrong answers that it was surest of.",
+            "The champion's wrong predictions with the highest probability.",
             champion.gained,
         ),
         mistakes(
             f"Only the champion gets these right ({comparison.champion_only_right:,})",
-            "The challenger's wrong answers that it was surest of.",
+            "The challenger's wrong predictions with the highest probability.",
             champion.lost,
         ),
     ]
 
 
 def mistakes(title: str, words: str, items: list[Mistake]) -> str:
-    """Wrong answers in words."""
+    """List wrong predictions."""
     if not items:
-        return section(title, '<p class="soft">There is none.</p>')
+        return section(title, '<p class="soft">None.</p>')
     articles = (
-        f"<article>{label(item.actual, 'right')} was taken for {label(item.predicted, 'wrong')} with "
+        f"<article>{label(item.actual, 'right')} was classified as {label(item.predicted, 'wrong')} with "
         f"<b>{percent(item.probability)}</b> <small>(its own label had {percent(item.actual_probability)}) "
         f"· {text(short(item.id, 80))}</small><p>{text(item.text)}</p></article>"
         for item in items
@@ -234,7 +234,7 @@ def mistakes(title: str, words: str, items: list[Mistake]) -> str:
 
 
 def method(assessment: Assessment) -> str:
-    """How the figures came about."""
+    """Describe the methods."""
     scores = assessment.scores
     if scores.positive is not None:
         rule = (

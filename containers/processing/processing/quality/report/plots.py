@@ -1,4 +1,4 @@
-"""The report's plots: SVG to stand inside HTML, in the page's own colours and without any foreign text."""
+"""Draw the report's plots: inline SVG in the page's colours, without untrusted text."""
 
 import io
 import re
@@ -15,7 +15,7 @@ from processing.quality.calibration import Calibration
 from processing.quality.curves import Curve, thin
 from processing.quality.predictions import Matrix
 
-# Colours that matplotlib writes and the page replaces, so that one plot is right in light and dark.
+# Placeholder colours, which the page's variables replace, so that a plot fits light and dark mode.
 COLOURS = {
     "#010101": "var(--ink)",
     "#020202": "var(--line)",
@@ -24,7 +24,7 @@ COLOURS = {
 }
 INK, LINE, ACCENT, OTHER = COLOURS
 SERIES = ("#2f6fde", "#e07b2e", "#2f9e63", "#c2417c", "#8a63d2", "#b08900", "#1aa0b3", "#d1495b")
-POINTS = 120  # of a line: 100 labels fit into one report
+POINTS = 120  # per line, so that 100 labels fit into one report
 TICKS = 30  # labels on a heat map's axis
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -51,7 +51,7 @@ NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 
 class Line(NamedTuple):
-    """A curve and its colour; the page's legend names it."""
+    """A curve and its colour; the legend is HTML."""
 
     curve: Curve
     colour: str
@@ -59,7 +59,7 @@ class Line(NamedTuple):
 
 
 def roc(lines: Sequence[Line]) -> str:
-    """True over false positive rates, above what guessing gives."""
+    """Plot true over false positive rates, with the diagonal of guessing."""
     with mpl.rc_context(STYLE):
         figure, axes = square("False positive rate", "True positive rate")
         axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
@@ -68,7 +68,7 @@ def roc(lines: Sequence[Line]) -> str:
 
 
 def precision_recall(lines: Sequence[Line]) -> str:
-    """Precision over recall."""
+    """Plot precision over recall."""
     with mpl.rc_context(STYLE):
         figure, axes = square("Recall", "Precision")
         draw(axes, lines)
@@ -76,7 +76,7 @@ def precision_recall(lines: Sequence[Line]) -> str:
 
 
 def reliability(calibrations: Sequence[tuple[Calibration, str]]) -> str:
-    """How often answers are right, over the probability that they were given with, and how many there are."""
+    """Plot accuracy over confidence, and the number of rows."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(4.2, 3.8))
         axes, counts = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
@@ -95,7 +95,7 @@ def reliability(calibrations: Sequence[tuple[Calibration, str]]) -> str:
 
 
 def heat_map(confusion: Matrix, names: Sequence[str]) -> str:
-    """The share of each actual label's rows that got each answer; of many labels, some are named."""
+    """Plot the share of each actual label's rows per predicted label; of many labels, only some are named."""
     shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
     step = -(-len(names) // TICKS)
     with mpl.rc_context(STYLE | {"axes.grid": False, "font.size": 7}):
@@ -111,7 +111,7 @@ def heat_map(confusion: Matrix, names: Sequence[str]) -> str:
 def differences(
     names: Sequence[str], middles: Sequence[float], lows: Sequence[float], highs: Sequence[float]
 ) -> str:
-    """Differences in points with their intervals around no difference."""
+    """Plot differences in percentage points with their intervals, around zero."""
     places = range(len(names))
     with mpl.rc_context(STYLE | {"axes.grid.axis": "x", "axes.spines.left": False, "ytick.major.size": 0}):
         figure = Figure(figsize=(8.6, 0.5 + 0.3 * len(names)))
@@ -127,7 +127,7 @@ def differences(
 
 
 def square(x: str, y: str) -> tuple[Figure, Axes]:
-    """Axes from 0 to 1."""
+    """Create axes from 0 to 1."""
     figure = Figure(figsize=(4.2, 3.8))
     axes = figure.subplots()
     axes.set(xlabel=x, ylabel=y, xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
@@ -136,20 +136,20 @@ def square(x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def draw(axes: Axes, lines: Sequence[Line]) -> None:
-    """The last line lies on top."""
+    """Draw lines, the last one on top."""
     for line in lines:
         curve = thin(line.curve, POINTS)
         axes.plot(curve.x, curve.y, color=line.colour, linewidth=line.width)
 
 
 def percent(*scales: Any) -> None:
-    """Write shares as percentages."""
+    """Format axes as percentages."""
     for scale in scales:
         scale.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
 def to_svg(figure: Figure, title: str) -> str:
-    """The figure as an element of an HTML page."""
+    """Render the figure as an SVG element for HTML."""
     file = io.StringIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # the reader's own fonts draw the text

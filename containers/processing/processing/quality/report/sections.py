@@ -1,4 +1,4 @@
-"""The report's tables and plots of how well the model answers: confusion, curves, calibration, slices."""
+"""Build the report's sections on model quality: confusion, curves, calibration, slices."""
 
 import math
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ from processing.quality.report.plots import (
 )
 from processing.quality.slices import Slice
 
-ROW_LABELS = 3  # a confusion matrix of as many stands beside a plot
-TABLE_LABELS = 12  # a bigger confusion matrix is a picture
-PAIRS = 12  # of labels that are mistaken most often
-SLICES = 12  # of one kind
+ROW_LABELS = 3  # a confusion matrix of this size fits beside a plot
+TABLE_LABELS = 12  # a larger confusion matrix is a plot
+PAIRS = 12  # pairs of labels that are confused most often
+SLICES = 12  # per kind
 
 
 class Ranked(NamedTuple):
@@ -39,11 +39,11 @@ class Ranked(NamedTuple):
 
 
 def quality(assessment: Assessment, champion: Scores | None) -> list[str]:
-    """Tables and plots, two in a row; a bigger confusion matrix above them."""
+    """Return tables and plots, two per row, with a larger confusion matrix above them."""
     plots = [calibration_section(assessment, champion), *curves(assessment, champion)]
     labels = len(assessment.scores.labels)
     if labels > TABLE_LABELS:
-        pairs = section("Mistaken most often", frequent_pairs(assessment))
+        pairs = section("Confused most often", frequent_pairs(assessment))
         return [confusion_plot(assessment), grid([pairs, *plots])]
     matrix, by_label = confusion_table(assessment), label_table(assessment)
     if labels > ROW_LABELS:
@@ -52,23 +52,23 @@ def quality(assessment: Assessment, champion: Scores | None) -> list[str]:
 
 
 def grid(cards: list[str]) -> str:
-    """Cards side by side where there is room."""
+    """Put cards side by side, if there is room."""
     return f'<div class="two">{"".join(cards)}</div>'
 
 
 def confusion_plot(assessment: Assessment) -> str:
-    """Shares by actual and predicted label."""
+    """Plot shares by actual and predicted label."""
     labels = assessment.scores.labels
     plot = heat_map(assessment.confusion, [short(name, 16) for name in labels])
     note = (
-        '<p class="soft">The share of each actual label\'s rows that got each answer, from 0 (pale) to 1 '
+        '<p class="soft">The share of each actual label\'s rows with each prediction, from 0 (pale) to 1 '
         "(dark).</p>"
     )
     return section("Confusion matrix", note, f'<div class="wide">{plot}</div>')
 
 
 def confusion_table(assessment: Assessment) -> str:
-    """A cell holds its rows and their share of the actual label's."""
+    """Return the confusion matrix; each cell has its rows and their share of the actual label's rows."""
     labels, counts = assessment.scores.labels, assessment.confusion
     rows = []
     for i, actual in enumerate(labels):
@@ -84,7 +84,7 @@ def confusion_table(assessment: Assessment) -> str:
 
 
 def label_table(assessment: Assessment) -> str:
-    """Precision, recall and F1 of each label."""
+    """Return precision, recall and F1 of each label."""
     counts = assessment.confusion
     hits, actual, predicted = counts.diagonal(), counts.sum(1), counts.sum(0)
     precision, recall = ratio(hits, predicted), ratio(hits, actual)
@@ -97,7 +97,7 @@ def label_table(assessment: Assessment) -> str:
 
 
 def frequent_pairs(assessment: Assessment) -> str:
-    """The pairs of labels that are mistaken most often."""
+    """List the pairs of labels that are confused most often."""
     labels, counts = assessment.scores.labels, assessment.confusion.copy()
     totals = counts.sum(1)
     counts[range(len(labels)), range(len(labels))] = 0
@@ -117,7 +117,7 @@ def frequent_pairs(assessment: Assessment) -> str:
 
 
 def curves(assessment: Assessment, champion: Scores | None) -> list[str]:
-    """ROC and precision-recall; nothing if the test rows have one label only."""
+    """Plot ROC and precision-recall curves; empty if the test rows have one label only."""
     entries = ranked(assessment, champion)
     if not entries:
         return []
@@ -140,7 +140,7 @@ def curves(assessment: Assessment, champion: Scores | None) -> list[str]:
 
 
 def ranked(assessment: Assessment, champion: Scores | None) -> list[Ranked]:
-    """Both models of two labels, or the model's labels, the worst first; of many, only some in colour."""
+    """Return the plots' lines: both models for two labels, else one per label, the worst first."""
     labels = assessment.scores.labels
     if assessment.binary:
         models = [("Challenger" if champion else "Model", ACCENT, assessment.rankings)]
@@ -156,14 +156,14 @@ def ranked(assessment: Assessment, champion: Scores | None) -> list[Ranked]:
 
 
 def legend(entries: list[tuple[str, str]]) -> str:
-    """Names and colours; those without a colour of their own together."""
+    """Return a legend; labels without their own colour are summarized."""
     own = [(name, COLOURS.get(colour, colour)) for name, colour in entries[: len(SERIES)]]
     rest = len(entries) - len(own)
     return keys([*own, *([(f"{rest} labels that rank better", COLOURS[OTHER])] if rest else [])])
 
 
 def calibration_section(assessment: Assessment, champion: Scores | None) -> str:
-    """Whether the probabilities can be trusted."""
+    """Plot the calibration of the probabilities."""
     measured = [(assessment.calibration, ACCENT)]
     names = [("Challenger" if champion else "Model", COLOURS[ACCENT])]
     if champion:
@@ -171,14 +171,14 @@ def calibration_section(assessment: Assessment, champion: Scores | None) -> str:
         names.append(("Champion", COLOURS[OTHER]))
     error = f"{100 * assessment.calibration.expected_error:.1f}"
     words = (
-        '<p class="soft">On the dotted line, answers given with 90% are right nine times in ten. The '
+        '<p class="soft">On the dotted line, predictions with 90% are correct nine times in ten. The '
         f"model's probabilities are {error} points off on average.</p>"
     )
     return section("Calibration", words, reliability(measured), keys(names))
 
 
 def slices_section(assessment: Assessment) -> str:
-    """Accuracy by part, on one scale."""
+    """Return the accuracy per slice, on one scale."""
     groups: dict[str, list[Slice]] = {}
     for item in assessment.slices:
         groups.setdefault(item.by, []).append(item)
@@ -196,12 +196,12 @@ def slices_section(assessment: Assessment) -> str:
 
 
 def lowest(items: list[Slice]) -> list[Slice]:
-    """The slices whose interval ends lowest: low for certain, and not only by few rows."""
+    """Return the slices with the lowest upper bound: low with certainty, not only because of few rows."""
     return sorted(items, key=lambda item: (item.high, item.name))[:SLICES]
 
 
 def slice_row(item: Slice, floor: float) -> Sequence[str]:
-    """A slice and its interval as a bar."""
+    """Return a slice, with its interval as a bar."""
     low, middle, high = (
         100 * (value - floor) / (1 - floor) for value in (item.low, item.accuracy, item.high)
     )

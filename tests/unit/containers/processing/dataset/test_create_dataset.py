@@ -369,7 +369,7 @@ def test_hash_tells_every_change(job: Job, changed: Record) -> None:
             "records of an unknown split; use test, validation, train, or none: 1, for example '6'",
         ),
         ([*GOOD, record("6", text=None)], "records without an id, a time, a text or a label"),
-        ([], "there is no record as of the run's asOf; ingest some"),
+        ([], "there are no records as of the run's asOf; ingest some"),
     ],
 )
 def test_refuses_records_that_make_no_dataset(job: Job, rows: list[Record], reason: str) -> None:
@@ -389,7 +389,7 @@ def test_missing_column_is_named(job: Job) -> None:
 
 
 def test_no_file_at_all_is_no_record(job: Job) -> None:
-    with pytest.raises(DatasetError, match="there is no record as of"):
+    with pytest.raises(DatasetError, match="there are no records as of"):
         job.run()
 
 
