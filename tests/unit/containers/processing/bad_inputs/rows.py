@@ -34,8 +34,8 @@ def in_archive(name: str, content: bytes, field: str | None, reason: str) -> Bad
 
 
 ROWS = {
-    "a column too few": in_csv(b"x,text,pos", None, "3 columns where the header has 4"),
-    "a column too many": in_csv(b"x,a,b,pos,train", None, "5 columns where the header has 4"),
+    "a column too few": in_csv(b"x,text,pos", None, "3 columns, but the header has 4"),
+    "a column too many": in_csv(b"x,a,b,pos,train", None, "5 columns, but the header has 4"),
     "no comma after a quote": in_csv(b'x,"a" b,pos,train', None, "not CSV: ',' expected after '\"'"),
     "old Mac line end": in_csv(b"x,a\rb,pos,train", None, "not CSV: new-line character seen in unquoted"),
     "Latin-1 text": in_csv(b"x,caf\xe9,pos,train", "text", "text is not UTF-8: byte 0xe9"),
@@ -66,7 +66,7 @@ ROWS = {
     "a JSON number": in_json(b"5", None, "not a JSON object"),
     "two objects a line": in_json(b'{"id": "x"} {"id": "y"}', None, "not JSON: Extra data"),
     "a name twice": in_json(
-        b'{"id": "x", "text": "a", "text": "b", "label": "pos"}', None, "not JSON: 'text' stands twice"
+        b'{"id": "x", "text": "a", "text": "b", "label": "pos"}', None, "not JSON: 'text' is repeated"
     ),
     "deep JSON": in_json(b'{"id":' * 40 + b"1" + b"}" * 40, None, "JSON of a depth of more than 32"),
     "endless JSON": in_json(b'{"id":' + b"[" * 100_000, None, "JSON of a depth of more than 32"),

@@ -358,7 +358,7 @@ def test_hash_tells_every_change(job: Job, changed: Record) -> None:
         ),
         (
             [*GOOD, GOOD[0]],
-            "records in more than one version, where the query has to take the latest: 1, for example '1'",
+            "records in more than one version; the query must select the latest: 1, for example '1'",
         ),
         (
             [*GOOD, record("6", event_time="2026-11-23T04:00:00.001Z")],

@@ -48,7 +48,7 @@ def test_declared_contract_is_sound() -> None:
         ),
         (("required = false", 'required = "no"'), "fields.id.required is 'no'; true or false is needed"),
         (("unique = true", "unique = 1"), "fields.id.unique is 1; true or false is needed"),
-        (("required = true", "required = false"), "fields.text.required has to be true: a model learns"),
+        (("required = true", "required = false"), "fields.text.required must be true: a model is trained"),
         (("max_bytes = 2048", "max_bytes = 4096"), "id.max_bytes is 4096; a whole number from 1 to 2,048"),
         (("max_length = 512", "max_length = 0"), "fields.id.max_length is 0; a whole number from 1 to"),
         (("max_json_depth = 32", "max_json_depth = true"), "files.max_json_depth is True; a whole number"),

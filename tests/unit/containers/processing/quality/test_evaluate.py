@@ -332,9 +332,9 @@ ANSWER = LABEL | {"probabilities": {"pos": 1.0}}
         ([ROW, ROW], [LABEL], [ANSWER], "test/test.jsonl, line 2: a second test row"),
         ([], [LABEL], [ANSWER], "labels without a test row: 1, for example of 'a'"),
         ([ROW, {"id": "b", "text": "t"}], [LABEL], [ANSWER], "test rows without a label: 1, for example 'b'"),
-        ([ROW], [], [ANSWER], "there is no row in labels"),
+        ([ROW], [], [ANSWER], "labels has no rows"),
         ([ROW], [LABEL, LABEL], [ANSWER], "labels/labels.jsonl, line 2: a second row with the id 'a'"),
-        ([ROW], [LABEL | {"source": 3}], [ANSWER], "labels/labels.jsonl, line 1: 'source' is no text"),
+        ([ROW], [LABEL | {"source": 3}], [ANSWER], "labels/labels.jsonl, line 1: 'source' is not a string"),
         ([ROW], [LABEL], [{"id": "a"}], "predictions/predictions.jsonl, line 1: no 'label'"),
         ([ROW], [LABEL], [{"id": 1, "label": "pos"}], "predictions/predictions.jsonl, line 1: no 'id'"),
         (

@@ -125,7 +125,7 @@ def test_page_tells_the_figures(job: Job) -> None:
     measured = job.read("statistics.json")
     accuracy = measured["multiclass_classification_metrics"]["accuracy"]["value"]
     interval = job.read("details.json")["confidence_intervals"]["accuracy"]
-    assert f"{accuracy:.1%} of the answers are right" in text
+    assert f"{accuracy:.1%} of the predictions are correct" in text
     assert f"(95% interval {interval['low']:.1%} to {interval['high']:.1%})" in text
     assert f"AUC {measured['binary_classification_metrics']['auc']['value']:.2%}" in text
     assert "data as of 2026-01-31T23:59:59.999Z" in text
@@ -156,7 +156,7 @@ def test_worst_mistakes_are_the_most_confident_ones(job: Job) -> None:
     page = job.read_text("quality/report.html")
     assert re.findall(r"text (\d) long", page) == ["1", "0", "3"]
     text = Outline(page).text
-    assert "pos was taken for neg with 99.0% (its own label had 1.0%) · 1 text 1 long" in text
+    assert "pos was classified as neg with 99.0% (its own label had 1.0%) · 1 text 1 long" in text
     assert "long " * 120 not in text
 
 
@@ -178,7 +178,7 @@ def test_comparison_tells_who_is_better_and_what_each_alone_gets_right(job: Job)
     assert "The challenger is worse than the champion" in job.read_text("comparison/report.html")
     job.put_answers("champion", [*["neg"] * 58, *actual[58:]])
     job.compare()
-    assert "can be told from chance" in job.read_text("comparison/report.html")
+    assert "is not statistically significant" in job.read_text("comparison/report.html")
 
 
 @pytest.mark.parametrize("labels", [3, 8, 100])
@@ -189,13 +189,13 @@ def test_more_labels_fit(job: Job, labels: int) -> None:
     assert len(page.encode()) < 1_500_000
     outline = Outline(page)
     assert ("image" in outline.elements) == (labels > 12)
-    assert ("Mistaken most often" in outline.text) == (labels > 12)
+    assert ("Confused most often" in outline.text) == (labels > 12)
 
 
 def test_perfect_answers_have_a_page(job: Job) -> None:
     job.put_labels(["neg", "pos"], ["neg", "pos"])
     job.run()
-    assert "There is none." in job.read_text("quality/report.html")
+    assert "None." in job.read_text("quality/report.html")
 
 
 def test_colours_are_the_pages_own() -> None:
