@@ -159,19 +159,19 @@ def definition(table: str, as_of: str) -> Document:
     """The AthenaDatasetDefinition's input as the deployed pipeline has it, its parameters replaced."""
     pipeline = json.loads((ROOT / "pipeline/definition.json").read_text())
     step = next(step for step in pipeline["Steps"] if step["Name"] == "CreateDataset")
-    given = {"OfflineStoreDatabase": "sagemaker_featurestore", "OfflineStoreTable": table, "AsOf": as_of}
-    found: Document = _resolved(step["Arguments"]["ProcessingInputs"][0], given)
+    parameters = {"OfflineStoreDatabase": "sagemaker_featurestore", "OfflineStoreTable": table, "AsOf": as_of}
+    found: Document = _resolved(step["Arguments"]["ProcessingInputs"][0], parameters)
     return found
 
 
-def _resolved(value: Any, given: dict[str, str]) -> Any:
+def _resolved(value: Any, parameters: dict[str, str]) -> Any:
     match value:
         case {"Get": path}:
-            return given.get(path.removeprefix("Parameters."), "")
+            return parameters.get(path.removeprefix("Parameters."), "")
         case {"Std:Join": {"On": separator, "Values": values}}:
-            return separator.join(_resolved(item, given) for item in values)
+            return separator.join(_resolved(item, parameters) for item in values)
         case dict():
-            return {name: _resolved(item, given) for name, item in value.items()}
+            return {name: _resolved(item, parameters) for name, item in value.items()}
         case _:
             return value
 

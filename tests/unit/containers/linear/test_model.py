@@ -73,8 +73,8 @@ def test_the_weights_of_an_explanation_add_up_to_the_log_odds(two: Any) -> None:
     odds = np.log(np.divide(*two.predict([text])[0][::-1]))
     label = two.predict([text])[0].argmax()
     [explained] = two.explain([text], 100)
-    told = sum(weight for _, weight in explained) * (1 if label else -1)
-    assert told + 2 * 0.5 == pytest.approx(odds, abs=1e-4)
+    total = sum(weight for _, weight in explained) * (1 if label else -1)
+    assert total + 2 * 0.5 == pytest.approx(odds, abs=1e-4)
 
 
 def test_reads_what_it_wrote(two: Any, three: Any, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_pings_are_answered_during_a_batch_of_thousands(server: Server) -> None:
         with ThreadPoolExecutor(1) as clients:
             batch = clients.submit(server.invoke, line * count, JSON_LINES)
             while not batch.done():
-                assert server.ask("GET", "/ping").status == 200
+                assert server.request("GET", "/ping").status == 200
                 answered += 1
         assert len(batch.result().lines()) == count
         return answered

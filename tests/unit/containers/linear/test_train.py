@@ -23,7 +23,7 @@ SIGNS = {"bad": "not good at all", "fine": "so very pleasing", "meh": "neither h
 
 
 def texts(count: int, labels: list[str], seed: int = 0) -> list[dict[str, str]]:
-    """Texts of the same words; a few words in the middle tell the label."""
+    """Texts of the same words; a few words in the middle decide the label."""
     source = random.Random(seed)
     rows = []
     for i in range(count):
@@ -186,11 +186,11 @@ def test_rows_too_few_to_hold_out_are_still_learned_from(
 def test_hyperparameters_have_defaults_and_ranges() -> None:
     parse = hyperparameters.parse
     defaults = parse({})
-    given = {name: str(getattr(defaults, name)) for name in defaults.__slots__}
-    assert parse(given) == defaults
+    values = {name: str(getattr(defaults, name)) for name in defaults.__slots__}
+    assert parse(values) == defaults
 
 
-def test_what_is_given_beside_a_preset_wins() -> None:
+def test_hyperparameters_override_the_preset() -> None:
     for preset, settings in hyperparameters.PRESETS.items():
         parsed = hyperparameters.parse({"preset": preset, "ngrams": "1", "_tuning_objective_metric": "x"})
         assert (parsed.preset, parsed.ngrams) == (preset, 1)
@@ -199,7 +199,7 @@ def test_what_is_given_beside_a_preset_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("values", "reason"),
     [
         ({"preset": "quick"}, "preset"),
         ({"ngrams": "9"}, "ngrams"),
@@ -207,9 +207,9 @@ def test_what_is_given_beside_a_preset_wins() -> None:
         ({"ngram": "2"}, "did you mean ngrams"),
     ],
 )
-def test_what_cannot_be_used_is_refused(given: dict[str, str], reason: str) -> None:
+def test_invalid_values_are_refused(values: dict[str, str], reason: str) -> None:
     with pytest.raises(HyperparameterError, match=reason):
-        hyperparameters.parse(given)
+        hyperparameters.parse(values)
 
 
 def execute(base: Path) -> subprocess.CompletedProcess[str]:

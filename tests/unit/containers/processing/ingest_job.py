@@ -66,7 +66,7 @@ def throttled(code: str = "ThrottlingException", status: int = 400) -> ClientErr
 
 
 class FeatureStore:
-    """A feature store's runtime: what it is told to answer first, then it takes every record.
+    """A feature store's runtime: it gives the prepared answers first, then accepts every record.
 
     `answers` holds, for the next calls: an error to raise, a number of entries to leave unprocessed, or
     a code with which the first entry fails.

@@ -45,17 +45,17 @@ def test_metrics_are_summed_over_the_workers() -> None:
         metrics.record_model_call(0.002)
         metrics.set_in_work(2)
     metrics.record_response(418, 100.0, 0)
-    told = lines(metrics)
-    assert told['serve_requests_total{status="200"}'] == 2
-    assert told['serve_requests_total{status="500"}'] == 1
-    assert told["serve_rows_total"] == 6
-    assert told["serve_requests_in_work"] == 4
-    assert told['serve_request_seconds_bucket{le="0.0025"}'] == 0
-    assert told['serve_request_seconds_bucket{le="0.005"}'] == 2
-    assert told['serve_request_seconds_bucket{le="60.0"}'] == 2
-    assert told['serve_request_seconds_bucket{le="+Inf"}'] == 3
-    assert told["serve_request_seconds_sum"] == 100.008
-    assert told["serve_model_seconds_total"] == 0.004
+    values = lines(metrics)
+    assert values['serve_requests_total{status="200"}'] == 2
+    assert values['serve_requests_total{status="500"}'] == 1
+    assert values["serve_rows_total"] == 6
+    assert values["serve_requests_in_work"] == 4
+    assert values['serve_request_seconds_bucket{le="0.0025"}'] == 0
+    assert values['serve_request_seconds_bucket{le="0.005"}'] == 2
+    assert values['serve_request_seconds_bucket{le="60.0"}'] == 2
+    assert values['serve_request_seconds_bucket{le="+Inf"}'] == 3
+    assert values["serve_request_seconds_sum"] == 100.008
+    assert values["serve_model_seconds_total"] == 0.004
     metrics.use_slot(0)
     assert lines(metrics)["serve_requests_in_work"] == 2
     assert lines(metrics)["serve_rows_total"] == 6

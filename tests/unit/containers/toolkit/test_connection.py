@@ -54,17 +54,17 @@ def received(client: socket.socket, ends: bytes = b"") -> bytes:
 class Talk:
     """A connection to a worker of this process; the server's side sends through a buffer of so many bytes."""
 
-    def __init__(self, given: Settings | Worker, sent_bytes: int = 0, clock: "Clock | None" = None) -> None:
-        self.given = given
+    def __init__(self, server: Settings | Worker, sent_bytes: int = 0, clock: "Clock | None" = None) -> None:
+        self.server = server
         self.sent_bytes = sent_bytes
         self.clock = clock
 
     async def __aenter__(self) -> Self:
-        given = self.given
+        server = self.server
         self.worker = (
-            given
-            if isinstance(given, Worker)
-            else Worker(Application(Obedient(), Metrics(), given), given, None)
+            server
+            if isinstance(server, Worker)
+            else Worker(Application(Obedient(), Metrics(), server), server, None)
         )
         self.client, side = socket.socketpair()
         self.client.setblocking(False)
@@ -115,7 +115,7 @@ class Clock:
 
 
 class Noting(Obedient):
-    """Notes what it is asked; `wait` takes until it may go on."""
+    """Records its texts; `wait` takes until it may go on."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []

@@ -21,8 +21,8 @@ class Demanding:
 
 
 def test_strings_become_the_fields_types() -> None:
-    given = {"ngrams": "3", "rate": "1e-3", "precise": "true", "solver": "primal", "base": "large"}
-    assert parse(Settings, given) == Settings(3, 0.001, True, "primal", "large")
+    values = {"ngrams": "3", "rate": "1e-3", "precise": "true", "solver": "primal", "base": "large"}
+    assert parse(Settings, values) == Settings(3, 0.001, True, "primal", "large")
 
 
 def test_what_is_not_given_has_its_default() -> None:
@@ -38,7 +38,11 @@ def test_names_that_sagemaker_adds_are_passed_over() -> None:
     ("name", "value", "reason"),
     [
         ("ngram", "2", "unknown hyperparameter 'ngram'; did you mean ngrams?"),
-        ("epochs", "2", "unknown hyperparameter 'epochs'; the hyperparameters are ngrams, rate, precise, solver, base"),
+        (
+            "epochs",
+            "2",
+            "unknown hyperparameter 'epochs'; the hyperparameters are ngrams, rate, precise, solver, base",
+        ),
         ("ngrams", "2.5", "ngrams must be a whole number from 1 to 4, not '2.5'"),
         ("ngrams", "9", "ngrams must be a whole number from 1 to 4, not '9'"),
         ("rate", "nan", "rate must be a number from 0.0001 to 10000, not 'nan'"),

@@ -64,9 +64,9 @@ class Held:
     def in_work(self, *texts: str) -> list[Future[Answer]]:
         """Ask, until the server has all of them besides what it had."""
         before = self.server.metric("serve_requests_in_work")
-        asked = [self.clients.submit(self.server.classify, text) for text in texts]
+        futures = [self.clients.submit(self.server.classify, text) for text in texts]
         until(lambda: self.server.metric("serve_requests_in_work") == before + len(texts))
-        return asked
+        return futures
 
     def let_go(self) -> None:
         """Let the model go on."""
@@ -143,11 +143,11 @@ def test_refuses_an_answer_type_that_it_does_not_have(server: Server) -> None:
 
 
 def test_other_paths_and_methods(server: Server) -> None:
-    assert server.ask("GET", "/elsewhere").status == 404
-    wrong = server.ask("GET", "/invocations")
+    assert server.request("GET", "/elsewhere").status == 404
+    wrong = server.request("GET", "/invocations")
     assert (wrong.status, wrong.headers["allow"]) == (405, "POST")
-    assert server.ask("POST", "/ping").status == 405
-    parameters = server.ask("GET", "/execution-parameters").content
+    assert server.request("POST", "/ping").status == 405
+    parameters = server.request("GET", "/execution-parameters").content
     assert parameters["BatchStrategy"] == "MULTI_RECORD"
     assert parameters["MaxPayloadInMB"] == MEGABYTES
     assert parameters["MaxConcurrentTransforms"] == 1  # as many as can answer at the same time
@@ -155,7 +155,7 @@ def test_other_paths_and_methods(server: Server) -> None:
 
 def test_a_request_without_a_length_has_the_limit_too(server: Server) -> None:
     chunks = (b"x" * (1 << 20) for _ in range(MEGABYTES + 1))
-    answer = server.ask("POST", "/invocations", chunks, Content_Type=CSV)
+    answer = server.request("POST", "/invocations", chunks, Content_Type=CSV)
     assert answer.status == 413
     assert server.metric("serve_requests_in_work") == 0
 
@@ -174,10 +174,10 @@ def test_an_answer_has_the_id_that_the_caller_gave_or_a_new_one(server: Server) 
 def test_each_request_is_a_line_in_the_log(server: Server) -> None:
     server.invoke('["good", "bad"]', JSON, X_Request_Id="logged-1")
     server.invoke("[", JSON, X_Request_Id="logged-2")
-    server.ask("GET", "/ping", X_Request_Id="logged-3")
-    server.ask("GET", "/moon", X_Request_Id="logged-4")
-    until(lambda: any(line["id"] == "logged-4" for line in server.told()))
-    lines = {line["id"]: line for line in server.told() if line["id"].startswith("logged")}
+    server.request("GET", "/ping", X_Request_Id="logged-3")
+    server.request("GET", "/moon", X_Request_Id="logged-4")
+    until(lambda: any(line["id"] == "logged-4" for line in server.access_log()))
+    lines = {line["id"]: line for line in server.access_log() if line["id"].startswith("logged")}
     assert {key: (line["path"], line["status"], line["rows"]) for key, line in lines.items()} == {
         "logged-1": ("/invocations", 200, 2),
         "logged-2": ("/invocations", 400, 0),
@@ -191,16 +191,16 @@ def test_the_log_can_be_switched_off(start: Start) -> None:
     server = start(SERVE_ACCESS_LOG="off")
     assert server.classify("good").status == 200
     assert server.stop() == 0
-    assert server.told() == []
+    assert server.access_log() == []
 
 
 def test_metrics_count_what_was_answered(start: Start) -> None:
     server = start()
     server.invoke('["good", "bad"]', JSON)
     server.invoke("[", JSON)
-    server.ask("GET", "/ping")
-    server.ask("GET", "/invocations")
-    answer = server.ask("GET", "/metrics")
+    server.request("GET", "/ping")
+    server.request("GET", "/invocations")
+    answer = server.request("GET", "/metrics")
     assert answer.type.startswith("text/plain; version=0.0.4")
     assert server.metric('serve_requests_total{status="200"}') == 1
     assert server.metric('serve_requests_total{status="400"}') == 1
@@ -229,20 +229,20 @@ def test_more_bytes_than_it_holds_are_refused(start: Start, hold: Hold) -> None:
     server = start(SAGEMAKER_MAX_PAYLOAD_IN_MB="1")
     held = hold(server)
     body = json.dumps([{"text": held.order}, *[{"text": "x" * 250_000}] * 3])
-    asked = [held.clients.submit(server.invoke, body, JSON) for _ in range(8)]
-    until(lambda: any(each.done() for each in asked))
-    [refused, *_] = [each.result() for each in asked if each.done()]
+    futures = [held.clients.submit(server.invoke, body, JSON) for _ in range(8)]
+    until(lambda: any(each.done() for each in futures))
+    [refused, *_] = [each.result() for each in futures if each.done()]
     assert refused.status == 503
     assert "bytes of requests are in work" in refused.body
     held.let_go()
-    assert {each.result().status for each in asked} == {200, 503}
+    assert {each.result().status for each in futures} == {200, 503}
 
 
 def test_pings_are_answered_while_the_model_works(start: Start, hold: Hold) -> None:
     server = start()
     held = hold(server)
     [slow] = held.in_work(held.order)
-    assert [server.ask("GET", "/ping").status for _ in range(10)] == [200] * 10
+    assert [server.request("GET", "/ping").status for _ in range(10)] == [200] * 10
     assert not slow.done()
     held.let_go()
     assert slow.result().status == 200
@@ -252,10 +252,10 @@ def test_requests_at_the_same_time_are_one_call_where_the_model_wants_it(start: 
     server = start("Gathering")
     held = hold(server)
     [first] = held.in_work(held.order)
-    asked = held.in_work("good", "bad", "good good", "bad bad", "good", "bad")
+    futures = held.in_work("good", "bad", "good good", "bad bad", "good", "bad")
     held.let_go()
     assert first.result().status == 200
-    assert [each.result().content["label"] for each in asked] == ["pos", "neg"] * 3
+    assert [each.result().content["label"] for each in futures] == ["pos", "neg"] * 3
     assert server.metric("serve_model_calls_total") <= 2
     assert server.metric("serve_rows_total") == 7
     assert server.classify("fail").status == 500
@@ -275,7 +275,7 @@ def test_sigterm_lets_it_answer_what_was_asked_and_end_with_success(start: Start
         answer = slow.result()
     assert (answer.status, answer.headers["connection"]) == (200, "close")
     assert server.process.wait(PATIENCE) == 0
-    assert [line["status"] for line in server.told() if line["path"] == "/invocations"] == [200]
+    assert [line["status"] for line in server.access_log() if line["path"] == "/invocations"] == [200]
 
 
 def refuses(server: Server) -> bool:
@@ -354,8 +354,8 @@ def test_without_a_file_descriptor_for_a_client_it_waits_for_one(start: Start) -
             clients.enter_context(server.connect())
         until(lambda: "accepting no clients for 1 s" in server.log.read_text())
         time.sleep(0.3)
-        told = server.log.read_text().count("accepting no clients")
-        assert 1 <= told <= 1 + time.monotonic() - began
+        count = server.log.read_text().count("accepting no clients")
+        assert 1 <= count <= 1 + time.monotonic() - began
     assert server.classify("good").status == 200
 
 

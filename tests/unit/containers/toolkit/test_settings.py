@@ -39,26 +39,29 @@ def test_a_batch_transform_without_a_limit_has_one_of_the_containers() -> None:
     assert (settings.body_bytes, settings.request_seconds) == (1 << 30, 600)
 
 
-@pytest.mark.parametrize(("told", "workers", "held"), [("9", "2", 9), ("1", "6", 6), ("", "2", 4)])
+@pytest.mark.parametrize(("concurrent", "workers", "held"), [("9", "2", 9), ("1", "6", 6), ("", "2", 4)])
 def test_in_a_batch_transform_each_worker_can_hold_all_that_is_sent(
-    told: str, workers: str, held: int
+    concurrent: str, workers: str, held: int
 ) -> None:
-    given = {"SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": told, "SAGEMAKER_MODEL_SERVER_WORKERS": workers}
-    assert from_environment({"SAGEMAKER_BATCH": "true", **given}).held_bodies == held
-    assert from_environment(given).held_bodies == Settings.held_bodies
+    environment = {
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": concurrent,
+        "SAGEMAKER_MODEL_SERVER_WORKERS": workers,
+    }
+    assert from_environment({"SAGEMAKER_BATCH": "true", **environment}).held_bodies == held
+    assert from_environment(environment).held_bodies == Settings.held_bodies
 
 
 def test_no_more_is_asked_for_at_the_same_time_than_sagemaker_sends(tmp_path: Path) -> None:
-    def told(workers: int, megabytes: int = 25, held: int = 40) -> tuple[int, int]:
+    def parameters_of(workers: int, megabytes: int = 25, held: int = 40) -> tuple[int, int]:
         settings = Settings(tmp_path, workers=workers, body_bytes=megabytes << 20, held_bodies=held)
         application = Application(Obedient(), Metrics(), settings)
         parameters = json.loads(application.execution_parameters().body)
         return parameters["MaxConcurrentTransforms"], parameters["MaxPayloadInMB"]
 
-    assert told(3) == (3, 6)
-    assert told(40) == (16, 6)
-    assert told(40, 2) == (40, 2)
-    assert told(8, held=4) == (4, 6)
+    assert parameters_of(3) == (3, 6)
+    assert parameters_of(40) == (16, 6)
+    assert parameters_of(40, 2) == (40, 2)
+    assert parameters_of(8, held=4) == (4, 6)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A server of the toolkit in a process of its own, with a model that does what it is told.
+"""A server of the toolkit in a process of its own, with a model that its requests control.
 
 `toolkit_server.py` itself is its `serve`.
 """
@@ -153,7 +153,7 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                assert self.ask("GET", "/ping").status == 200
+                assert self.request("GET", "/ping").status == 200
             except ConnectionError:
                 time.sleep(0.02)
             else:
@@ -164,14 +164,14 @@ class Server:
         """A connection, to say what no client of HTTP says."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=30)
 
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
         """Ask; a header's underscores stand for hyphens."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body, {k.replace("_", "-"): v for k, v in headers.items()})
             response = connection.getresponse()
-            told = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, told, response.read().decode())
+            headers_by_name = {name.lower(): value for name, value in response.getheaders()}
+            return Answer(response.status, headers_by_name, response.read().decode())
         finally:
             connection.close()
 
@@ -181,7 +181,7 @@ class Server:
         """POST /invocations."""
         content = body.encode() if isinstance(body, str) else body
         headers |= {"Content_Type": content_type} | ({"Accept": accept} if accept else {})
-        return self.ask("POST", "/invocations", content, **headers)
+        return self.request("POST", "/invocations", content, **headers)
 
     def classify(self, text: str) -> Answer:
         """Classify one text."""
@@ -189,11 +189,11 @@ class Server:
 
     def metric(self, name: str) -> float:
         """A number of /metrics, its labels in its name."""
-        lines = self.ask("GET", "/metrics").body.splitlines()
+        lines = self.request("GET", "/metrics").body.splitlines()
         [value] = [line.rpartition(" ")[2] for line in lines if line.rpartition(" ")[0] == name]
         return float(value)
 
-    def told(self) -> list[dict[str, Any]]:
+    def access_log(self) -> list[dict[str, Any]]:
         """The lines of the access log."""
         return [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
 

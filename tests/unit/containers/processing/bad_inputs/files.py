@@ -1,4 +1,4 @@
-"""Files that are quarantined whole, each with the reason that has to be given."""
+"""Files that are quarantined whole, each with its expected reason."""
 
 import gzip
 import tarfile
@@ -15,7 +15,7 @@ REVIEW = member("aclImdb/train/pos/0_9.txt", b"a good film " * 100)
 
 
 class BadFile(NamedTuple):
-    """A file, and how the reason begins; `rows` are those read before it was given up."""
+    """A file, and how the reason begins; `rows` are those read before it was rejected."""
 
     content: bytes
     reason: str

@@ -425,5 +425,6 @@ def test_executable_stops_when_it_is_told_to(job: Job, number: int) -> None:
     _, errors = process.communicate(timeout=10)
     assert process.returncode == 1
     assert errors.endswith("stopped\n")
-    assert json.loads((job.base / "output/message").read_text()) == {"error": "stopped before the job was complete"}
+    message = json.loads((job.base / "output/message").read_text())
+    assert message == {"error": "stopped before the job was complete"}
     assert job.report()["records"] == 0
