@@ -15,8 +15,7 @@ SETTINGS: dict[str, Any] = {
     "enable_external_file_cache": False,  # no file is read often enough to be worth the memory
 }
 # Prefetching does not help with local files, and it holds the compressed row group too. The setting exists
-# only
-# once the Parquet extension is loaded.
+# only once the Parquet extension is loaded.
 UNPREFETCHED = "SET disable_parquet_prefetching = true"
 GROUPS = "SELECT row_group_num_rows FROM parquet_metadata($1) WHERE column_id = 0 ORDER BY row_group_id"
 KINDS = "SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet($1)) WHERE column_name IN $2"

@@ -119,7 +119,7 @@ class Application:
     def explain_rows(self, inputs: Inputs) -> dict[int, Weights]:
         """Explain the rows that request an explanation."""
         if not isinstance(self.classifier, Explainer):
-            raise RequestError(400, "this model does not explain; leave 'explain' out")
+            raise RequestError(400, "this model does not support explanations; remove 'explain'")
         found = {}
         for place, top in inputs.explain.items():
             [found[place]] = self.classifier.explain([inputs.texts[place]], top)

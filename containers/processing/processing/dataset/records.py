@@ -101,7 +101,7 @@ def open_records(files: Sequence[Path], folder: Path) -> Iterator[Records]:
         closing(sqlite3.connect(folder / "records.db", isolation_level=None)) as database,
         (folder / "contents").open("w+b") as contents,
     ):
-        # Nothing has to survive this process.
+        # Nothing must survive this process.
         for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}"):
             database.execute(f"PRAGMA {setting}")
         # Otherwise SQLite sorts in /var/tmp, whose size the job cannot choose.

@@ -24,7 +24,7 @@ KEY_BYTES = 1024
 OVERHEAD_BYTES = (
     KEY_BYTES + 24 + sum(map(len, ("record_id", "event_time", "text", "label", "split", "source")))
 )
-UTF8_BYTES = 4  # per character, at maximum
+UTF8_BYTES = 4  # maximum per character
 MAX_INTEGER = 1 << 40  # upper limit of any integer setting
 
 

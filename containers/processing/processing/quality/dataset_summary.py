@@ -23,7 +23,7 @@ class Summary(NamedTuple):
     sha256: str
     parts: list[Part]
     sources: dict[str, int]
-    dropped: int  # training texts that also stand in the test split
+    dropped: int  # training texts that are also in the test split
     ingested: int  # records that this run added
     quarantined_rows: int  # of the files that this run read
     quarantined_files: dict[str, str]  # quarantined whole, with the reasons

@@ -16,7 +16,7 @@ Matrix = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
 MAX_LABELS = 1000  # bounds the memory of malformed predictions
-NUMBERS = (float, int)  # and no bool
+NUMBERS = (float, int)  # but not bool
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,10 @@ def test_explains_the_rows_that_want_it(server: Server, start: Start) -> None:
     table = server.invoke(rows, JSON, CSV)
     assert table.content == {"error": "CSV cannot hold an explanation; accept application/json"}
     other = start("Obedient").invoke(rows, JSON)
-    assert (other.status, other.content["error"]) == (400, "this model does not explain; leave 'explain' out")
+    assert (other.status, other.content["error"]) == (
+        400,
+        "this model does not support explanations; remove 'explain'",
+    )
 
 
 @pytest.mark.parametrize(

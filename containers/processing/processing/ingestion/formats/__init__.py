@@ -1,1 +1,1 @@
-"""The formats of raw files, told apart by their content; each yields rows and what is wrong with others."""
+"""The formats of raw files, recognized by their content; each reader yields rows and defects."""

@@ -20,8 +20,7 @@ RENAMES = re.compile(rb"(?:^|\n)[0-9]+ (?:path|linkpath|size|GNU\.sparse[^=]*)="
 EARLY_END = "the archive ends too early; upload it again"
 
 # TarInfo parses and validates headers. tarfile's own reader is not used: it accepts an archive that is cut
-# short
-# between two members, and reads an extended header of any size into memory.
+# short between two members, and reads an extended header of any size into memory.
 
 
 def is_tar(head: bytes) -> bool:

@@ -251,6 +251,6 @@ def method(assessment: Assessment) -> str:
         f"<p>{rule}</p>"
         "<p>Intervals are percentiles over resampled test rows (bootstrap, seeded); those of slices are "
         "Wilson's. Precision, recall and F-scores are each label's, weighted by its rows. Calibration error: "
-        f"how far the probability of an answer lies from how often such answers are right, on average over "
+        f"the mean gap between predicted probability and observed accuracy, over "
         f"{BINS} equal bins.</p>",
     )

@@ -157,7 +157,7 @@ def to_svg(figure: Figure, title: str) -> str:
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style.*?</style>", "", svg, flags=re.DOTALL)  # it would style the whole page
-    svg = re.sub(r' id="[\w.]*_\d+"', "", svg)  # of no use, and alike in all figures
+    svg = re.sub(r' id="[\w.]*_\d+"', "", svg)  # not needed, and the same in all figures
     svg = re.sub(
         r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg role="img" aria-label="{title}" viewBox="\1">', svg
     )
