@@ -292,7 +292,7 @@ def test_positions_that_no_text_can_have_are_not_counted(outcomes: dict[str, Any
     assert readable["without positions"] == readable["any number of positions"] > 1_000_000
 
 
-def test_numbers_that_stand_alone_tell_trainings_apart(outcomes: dict[str, Any]) -> None:
+def test_scalar_weights_change_the_identity(outcomes: dict[str, Any]) -> None:
     first, same, other = outcomes["identities"]
     assert first == same != other
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from linear import calibration, model, weight_table
+from linear import model, weight_table
 from linear.word_ngrams import WordNgrams
 from toolkit.errors import ModelError
 
@@ -104,58 +104,6 @@ def test_a_model_that_cannot_be_read_is_refused(two: Any, tmp_path: Path) -> Non
         model.load(tmp_path)
     with pytest.raises(ModelError):
         model.load(tmp_path / "nowhere")
-
-
-def test_a_byte_keeps_small_weights_as_exact_as_large_ones() -> None:
-    weights = np.geomspace(1e-3, 1, 500, dtype=np.float32)[:, None] * np.array([[5.0, -5.0]], np.float32)
-    columns = np.arange(500, dtype=np.int32)
-    read = weight_table.quantize(columns, weights, BITS).weights(columns)
-    assert np.abs(read / weights - 1).max() < 0.25
-    assert np.abs(read / weights - 1)[-200:].max() < 0.04
-    assert (np.sign(read) == np.sign(weights)).all()
-
-
-def test_places_far_apart_and_side_by_side() -> None:
-    columns = np.array([9, 0, 60_000, 10, 300], np.int32)
-    weights = np.array([[1, 0], [0, -2], [3, 4], [5, 0], [0, 0]], np.float32)
-    made = weight_table.quantize(columns, weights, BITS)
-    read = weight_table.load_table(made.arrays(), 2, BITS)
-    assert read.columns.tolist() == [0, 9, 10, 60_000]
-    assert (read.codes == made.codes).all()
-    assert (read.weights(columns) == made.weights(columns)).all()
-    assert made.size == 5
-
-
-def test_the_least_weights_are_left_out_of_a_model_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    columns = rng.permutation(1 << BITS).astype(np.int32)[:20_000]
-    weights = rng.normal(size=(20_000, 3)).astype(np.float32)
-    monkeypatch.setattr(weight_table, "MODEL_BYTES", 30_000)
-    [pruned] = weight_table.prune([weights], [BITS])
-    kept = pruned != 0
-    assert np.abs(weights[kept]).min() >= np.abs(weights[~kept]).max()
-    arrays = weight_table.quantize(columns, pruned, BITS).arrays()
-    assert 25_000 < sum(array.nbytes for array in arrays.values()) <= 30_000
-    monkeypatch.undo()
-    [whole] = weight_table.prune([weights], [BITS])
-    assert (whole == weights).all()
-
-
-def test_probabilities_are_as_sure_as_they_are_right() -> None:
-    rng = np.random.default_rng(0)
-    scores = rng.normal(size=(4000, 1))
-    actual = (rng.random(4000) < 1 / (1 + np.exp(-3 * scores[:, 0]))).astype(np.int64)
-    assert calibration.fit_scale(scores, actual) == pytest.approx(3, rel=0.1)
-    three = np.hstack([scores, scores[::-1], np.zeros((4000, 1))])
-    chances = np.cumsum(calibration.probabilities(three, 0.5), axis=1)
-    drawn = (rng.random((4000, 1)) > chances).sum(axis=1)
-    assert calibration.fit_scale(three, drawn) == pytest.approx(0.5, rel=0.1)
-    few = calibration.fit_scale(scores[:3], (scores[:3, 0] > 0).astype(np.int64))
-    assert few < 30
-    half = calibration.held_out_probabilities(scores, actual)
-    assert calibration.log_loss(half, actual) == pytest.approx(
-        calibration.log_loss(calibration.probabilities(scores, 3.0), actual), abs=2e-3
-    )
 
 
 def test_unused_settings_of_a_view_are_refused(two: Any, tmp_path: Path) -> None:

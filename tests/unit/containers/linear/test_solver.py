@@ -50,7 +50,7 @@ def test_finds_the_optimum_of_both_models(problem: Any, cost: float) -> None:
         )
 
 
-def test_the_seed_tells_the_order(problem: Any) -> None:
+def test_the_seed_decides_the_order(problem: Any) -> None:
     def weights(seed: int) -> list[float]:
         found = solver.solve(problem, np.arange(ROWS), SIGNS, SIZES, 1.0, 2, 1e-9, seed, np.zeros((ROWS, 2)))
         return [float(weight) for weight in found[0].ravel()]

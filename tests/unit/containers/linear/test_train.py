@@ -6,15 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import toolkit.job
-from linear import hyperparameters, model
-from linear.fitting import ModelShares, Solver, fit
+from linear import model
 from linear.training import train
-from linear.vocabulary import build_vocabulary
-from linear.word_ngrams import WordNgrams
-from toolkit.errors import HyperparameterError, TrainingDataError
+from toolkit.errors import TrainingDataError
 
 FOLDER = Path(__file__).parents[4] / "containers/linear"
 TOOLKIT = FOLDER.parent / "toolkit"
@@ -146,20 +142,6 @@ def test_same_seed_gives_the_same_bytes(job: Job) -> None:
     assert trained("3") != trained("4")
 
 
-def test_a_fit_that_starts_where_another_ended_finds_what_a_fresh_one_finds() -> None:
-    rows = texts(120, ["bad", "fine", "meh"])
-    actual = np.array([sorted(SIGNS).index(row["label"]) for row in rows])
-    view = WordNgrams(2, 0, 0, 0, 16)
-    known = [build_vocabulary(view.rows([row["text"] for row in rows]), 16, 2)]
-    solver = Solver(smoothing=1.0, cost=1.0, epochs=1000, tolerance=1e-4, seed=1)
-    shares = [ModelShares(0.7, 0.3)]
-    some = fit(known, shares, actual, np.arange(100), solver)
-    warm = fit(known, shares, actual, np.arange(120), solver, some)
-    fresh = fit(known, shares, actual, np.arange(120), solver)
-    assert warm.scores(known) == pytest.approx(fresh.scores(known), abs=2e-3)
-    assert some.scores(known) != pytest.approx(fresh.scores(known), abs=2e-3)
-
-
 def test_labels_are_arbitrary_and_text_may_be_strange(job: Job) -> None:
     rows = [
         {"text": "\ud800 good ☃ " + "x" * 100_000, "label": "1 ☆"},
@@ -181,35 +163,6 @@ def test_rows_too_few_to_hold_out_are_still_learned_from(
     job.run()
     assert "no row is held out" in capsys.readouterr().out
     assert model.load(job.base / "model").predict(["good", "bad"]).argmax(axis=1).tolist() == [0, 1]
-
-
-def test_hyperparameters_have_defaults_and_ranges() -> None:
-    parse = hyperparameters.parse
-    defaults = parse({})
-    values = {name: str(getattr(defaults, name)) for name in defaults.__slots__}
-    assert parse(values) == defaults
-
-
-def test_hyperparameters_override_the_preset() -> None:
-    for preset, settings in hyperparameters.PRESETS.items():
-        parsed = hyperparameters.parse({"preset": preset, "ngrams": "1", "_tuning_objective_metric": "x"})
-        assert (parsed.preset, parsed.ngrams) == (preset, 1)
-        assert all(str(getattr(parsed, name)) == value for name, value in {**settings, "ngrams": "1"}.items())
-    assert hyperparameters.parse({"preset": "accurate", "char_ngrams": "4"}).char_ngrams == 4
-
-
-@pytest.mark.parametrize(
-    ("values", "reason"),
-    [
-        ({"preset": "quick"}, "preset"),
-        ({"ngrams": "9"}, "ngrams"),
-        ({"idf_share": "1.5"}, "idf_share"),
-        ({"ngram": "2"}, "did you mean ngrams"),
-    ],
-)
-def test_invalid_values_are_refused(values: dict[str, str], reason: str) -> None:
-    with pytest.raises(HyperparameterError, match=reason):
-        hyperparameters.parse(values)
 
 
 def execute(base: Path) -> subprocess.CompletedProcess[str]:

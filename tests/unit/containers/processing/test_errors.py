@@ -28,7 +28,7 @@ def test_message_names_one_file_however_long_its_name_and_reason(name: str, othe
     assert content.get("more", 0) == others
 
 
-def test_message_tells_of_a_name_that_no_message_holds() -> None:
+def test_message_of_a_name_that_is_too_long() -> None:
     message = errors.RejectedFilesError([("a/" * 505 + ".csv", "empty file")]).message()
     assert len(message.encode()) <= 1024
     assert json.loads(message)["error"].startswith("a/a/")

@@ -134,7 +134,7 @@ def test_those_behind_clients_that_are_gone_are_not_forgotten() -> None:
     asyncio.run(run())
 
 
-def test_an_error_is_told_to_each_request_of_the_call_and_to_no_other() -> None:
+def test_an_error_reaches_each_request_of_its_batch_and_no_other() -> None:
     async def run() -> None:
         model = Slow()
         batcher = Batcher(Batching(2, LONG), model.predict)

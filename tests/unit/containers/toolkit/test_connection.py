@@ -187,7 +187,7 @@ def test_a_client_that_wants_another_protocol_is_answered_in_this_one_and_closed
     assert b"Connection: close\r\n" in answer
 
 
-def test_a_client_that_never_takes_its_last_answer_is_given_up(tmp_path: Path) -> None:
+def test_a_client_that_never_reads_its_last_answer_is_closed(tmp_path: Path) -> None:
     async def run() -> None:
         clock = Clock()
         async with Talk(Settings(tmp_path, stalled_seconds=10), 4096, clock) as talk:
@@ -291,7 +291,7 @@ def test_a_request_may_come_byte_by_byte(client: socket.socket) -> None:
     assert received(client, b"\n").endswith(b"pos,0.731059\n")
 
 
-def test_a_client_that_asks_for_it_is_closed_after_its_answer(client: socket.socket) -> None:
+def test_connection_close_is_honoured(client: socket.socket) -> None:
     client.sendall(HEAD + b"Connection: close\r\nContent-Length: 4\r\n\r\ngood")
     answer = received(client)
     assert answer.endswith(b"pos,0.731059\n")
@@ -324,7 +324,7 @@ def test_what_waits_for_a_client_that_is_gone_is_never_computed(
     assert uvloop.run(run()) == (["wait", "good"], 0)
 
 
-def test_a_client_may_leave_before_it_took_its_last_answer(tmp_path: Path) -> None:
+def test_a_client_may_disconnect_before_it_reads_its_last_answer(tmp_path: Path) -> None:
     async def run() -> tuple[list[str], bytes]:
         model = Noting()
         settings = Settings(tmp_path)
@@ -371,14 +371,14 @@ def test_a_client_that_was_just_taken_does_not_keep_the_worker(tmp_path: Path) -
     assert uvloop.run(run())
 
 
-def test_a_client_that_asks_first_is_told_to_go_on(client: socket.socket) -> None:
+def test_expect_100_continue_is_answered(client: socket.socket) -> None:
     client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 4\r\n\r\n")
     assert received(client, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
     client.sendall(b"good")
     assert received(client, b"\n").endswith(b"pos,0.731059\n")
 
 
-def test_a_client_that_asks_first_is_refused_before_it_sends(client: socket.socket) -> None:
+def test_expect_100_continue_is_refused_early(client: socket.socket) -> None:
     client.sendall(HEAD + b"Expect: 100-continue\r\nContent-Length: 2000000\r\n\r\n")
     assert received(client).startswith(b"HTTP/1.1 413 ")
 
@@ -417,7 +417,7 @@ def test_a_body_that_is_too_large_is_taken_in_and_refused(server: Server, client
     assert received(client, b"\n").endswith(b"pos,0.731059\n")
 
 
-def test_a_client_that_goes_away_leaves_nothing_behind(server: Server) -> None:
+def test_a_client_that_disconnects_releases_everything(server: Server) -> None:
     with server.connect() as gone:
         gone.sendall(HEAD + b"Content-Length: 100000\r\n\r\nhalf")
         while server.metric("serve_requests_in_work") != 1:

@@ -18,7 +18,7 @@ def test_work_is_done_in_turn_in_one_thread() -> None:
     asyncio.run(run())
 
 
-def test_an_error_is_told_to_who_waits_and_ends_nothing() -> None:
+def test_an_error_reaches_its_caller_and_the_executor_goes_on() -> None:
     async def run() -> None:
         executor = Executor("model")
         bad, good = executor.submit(divmod, 1, 0), executor.submit(divmod, 1, 1)

@@ -25,7 +25,7 @@ def test_strings_become_the_fields_types() -> None:
     assert parse(Settings, values) == Settings(3, 0.001, True, "primal", "large")
 
 
-def test_what_is_not_given_has_its_default() -> None:
+def test_missing_values_have_their_default() -> None:
     assert parse(Settings, {"ngrams": "1"}) == Settings(ngrams=1)
 
 
@@ -56,7 +56,7 @@ def test_a_wrong_one_is_refused_with_what_would_be_right(name: str, value: str, 
     assert str(caught.value) == reason
 
 
-def test_one_without_a_default_has_to_be_given() -> None:
+def test_a_hyperparameter_without_a_default_is_required() -> None:
     assert parse(Demanding, {"base": "large"}) == Demanding("large")
     with pytest.raises(HyperparameterError, match="the hyperparameter 'base' is required"):
         parse(Demanding, {})

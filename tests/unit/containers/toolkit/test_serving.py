@@ -265,7 +265,7 @@ def test_requests_at_the_same_time_are_one_call_where_the_model_wants_it(start: 
     assert server.classify("good").status == 200
 
 
-def test_sigterm_lets_it_answer_what_was_asked_and_end_with_success(start: Start, hold: Hold) -> None:
+def test_sigterm_answers_open_requests_and_exits_with_success(start: Start, hold: Hold) -> None:
     server = start(SAGEMAKER_MODEL_SERVER_WORKERS="2")
     held = hold(server)
     with server.connect() as idle:
@@ -300,7 +300,7 @@ def test_a_worker_that_died_is_followed_by_another(start: Start) -> None:
     assert server.stop() == 0
 
 
-def test_a_worker_may_be_asked_to_end_at_once(start: Start) -> None:
+def test_a_worker_may_be_stopped_at_once(start: Start) -> None:
     server = start("Signalled", SAGEMAKER_MODEL_SERVER_WORKERS="2")
     until(lambda: "worker 0 ended with exit code 0; restarting it" in server.log.read_text())
     until(lambda: len(psutil.Process(server.process.pid).children()) == 2)

@@ -51,7 +51,7 @@ def test_in_a_batch_transform_each_worker_can_hold_all_that_is_sent(
     assert from_environment(environment).held_bodies == Settings.held_bodies
 
 
-def test_no_more_is_asked_for_at_the_same_time_than_sagemaker_sends(tmp_path: Path) -> None:
+def test_concurrent_transforms_stay_within_sagemakers_limit(tmp_path: Path) -> None:
     def parameters_of(workers: int, megabytes: int = 25, held: int = 40) -> tuple[int, int]:
         settings = Settings(tmp_path, workers=workers, body_bytes=megabytes << 20, held_bodies=held)
         application = Application(Obedient(), Metrics(), settings)

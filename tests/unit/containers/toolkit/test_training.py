@@ -129,7 +129,7 @@ def interrupted(tmp_path: Path) -> Train:
     return run
 
 
-def test_a_training_that_resumes_leaves_a_checkpoint_when_it_is_asked_to_stop(interrupted: Train) -> None:
+def test_sigterm_lets_a_resumable_training_save_a_checkpoint(interrupted: Train) -> None:
     assert interrupted(True) == (0, "checkpoint\n")
 
 

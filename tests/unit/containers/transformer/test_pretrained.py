@@ -10,7 +10,7 @@ import pytest
 from toolkit.errors import ContainerError, ModelError
 from toolkit.hyperparameters import parse
 from toolkit.job import Job
-from transformer import launching, pretrained
+from transformer import pretrained
 from transformer.launching import launch
 from transformer.settings import Settings
 
@@ -163,15 +163,3 @@ def test_hyperparameters_are_checked_first(case: Case, name: str, value: str, re
     with pytest.raises(ContainerError) as caught:
         launch(case.job())
     assert str(caught.value).startswith(reason)
-
-
-@pytest.mark.parametrize(
-    ("message", "reason"),
-    [
-        ({"message": "TrainingDataError: no row", "extraInfo": {"py_callstack": "…"}}, "no row"),
-        ({"message": "RuntimeError: no: way"}, "RuntimeError: no: way"),
-        ("Signal 9 (SIGKILL) received by PID 7", "Signal 9 (SIGKILL) received by PID 7"),
-    ],
-)
-def test_reason_of_a_process_that_failed_is_the_jobs(message: str | dict[str, object], reason: str) -> None:
-    assert launching.failure_reason(message) == reason

@@ -125,7 +125,7 @@ def test_writes_each_split_and_its_report(job: Job) -> None:
     }
 
 
-def test_report_tells_the_query_that_the_job_was_given(job: Job) -> None:
+def test_report_contains_the_jobs_query(job: Job) -> None:
     inputs = [
         {"InputName": "ingest", "S3Input": {"S3Uri": "s3://data/ingest"}},
         {
@@ -149,7 +149,7 @@ def test_files_that_are_no_parquet_are_passed_over(job: Job) -> None:
     assert job.report()["rows"] == 5
 
 
-def test_split_is_given_else_told_by_the_id_else_by_its_hash(job: Job) -> None:
+def test_split_is_declared_else_in_the_id_else_by_hash(job: Job) -> None:
     rows = [
         record("test/a", split="train"),
         record("test/b"),
@@ -184,7 +184,7 @@ def test_hash_is_the_same_in_every_version(job: Job) -> None:
     assert [row["id"] for row in job.rows("validation")] == [f"review-{i}" for i in (0, 25, 26, 32)]
 
 
-def test_given_validation_leaves_all_of_train_to_train(job: Job) -> None:
+def test_declared_validation_keeps_all_of_train(job: Job) -> None:
     rows = [record(f"review-{i}", "pos" if i % 2 else "neg", "train") for i in range(300)]
     job.put([*rows, *GOOD])
     job.run()
@@ -336,7 +336,7 @@ def test_same_records_give_the_same_bytes_in_whatever_order_and_files(
 @pytest.mark.parametrize(
     "changed", [{"text": "new"}, {"label": "neg"}, {"split": "validation"}, {"record_id": "1a"}]
 )
-def test_hash_tells_every_change(job: Job, changed: Record) -> None:
+def test_hash_changes_with_every_change(job: Job, changed: Record) -> None:
     job.put([*GOOD, record("6"), record("7", "neg")])
     job.run()
     before = job.report()["sha256"]

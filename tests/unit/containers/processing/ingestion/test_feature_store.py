@@ -97,7 +97,7 @@ def test_failed_entry_is_named(write: Write, store: FeatureStore) -> None:
     )
 
 
-def test_refused_call_is_told_at_once(write: Write, store: FeatureStore) -> None:
+def test_refused_call_raises_at_once(write: Write, store: FeatureStore) -> None:
     store.answers = [throttled("AccessForbidden", 403)]
     with pytest.raises(RecordError, match="records '00000' to '00002' of raw"):
         write(3)

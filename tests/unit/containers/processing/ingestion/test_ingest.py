@@ -415,7 +415,7 @@ def test_executable_leaves_the_exit_message_and_the_report(job: Job) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_executable_stops_when_it_is_told_to(job: Job, number: int) -> None:
+def test_executable_stops_on_a_signal(job: Job, number: int) -> None:
     job.put("raw/a.csv", to_csv(GOOD))
     job.write_plan()
     process = start(job.base, **UNREACHABLE)  # its first call fails, and is made again and again

@@ -57,7 +57,7 @@ def test_queries_again_when_athena_says_that_it_helps(job: Job) -> None:
     assert len(job.athena.queries) == 3
 
 
-def test_tells_why_a_query_failed(job: Job) -> None:
+def test_reports_why_a_query_failed(job: Job) -> None:
     job.athena.states = [{"State": "FAILED", "StateChangeReason": "TABLE_NOT_FOUND: line 1:62"}]
     with pytest.raises(VisibilityError, match=r"Athena cannot read .*: TABLE_NOT_FOUND"):
         job.run()
@@ -71,7 +71,7 @@ def test_a_query_that_does_not_end_is_stopped(job: Job, monkeypatch: pytest.Monk
     assert job.athena.stopped
 
 
-def test_what_an_earlier_query_saw_is_told_when_the_last_one_fails(job: Job) -> None:
+def test_a_timeout_reports_what_an_earlier_query_saw(job: Job) -> None:
     job.athena.lag, job.athena.lagging = 3, 10_000
     failing = [{"State": "FAILED", "AthenaError": {"Retryable": True}}] * 10_000
     job.athena.states = [{"State": "SUCCEEDED"}, *failing]

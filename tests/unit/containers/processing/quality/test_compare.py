@@ -115,7 +115,7 @@ def test_same_answers_differ_by_nothing(job: Job) -> None:
     assert document["confidence_interval"] == {"level": 0.95, "low": 0, "high": 0}
 
 
-def test_champion_that_does_not_know_a_new_label_is_wrong_there(job: Job) -> None:
+def test_champion_without_a_new_label_is_wrong_there(job: Job) -> None:
     actual = ["a", "b", "new", "new"] * 5
     job.put_test(actual)
     job.put_probabilities(

@@ -8,13 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from processing import errors
-from processing.quality import bootstrap, calibration, curves, metrics, predictions, slices
 from scipy.stats import binomtest
-from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
-    brier_score_loss,
     fbeta_score,
     precision_score,
     recall_score,
@@ -154,16 +151,6 @@ def test_more_labels_have_a_weighted_auc(job: Job) -> None:
     assert "weighted_auc" not in constraints["multiclass_classification_constraints"]
 
 
-def test_long_curves_are_thinned() -> None:
-    actual, probabilities = draw_scores(2, 20_000, digits=6)
-    ranking = curves.Ranking(probabilities[:, 1], actual == 1)
-    whole, thin = ranking.roc(), curves.thin(ranking.roc())
-    assert len(whole.x) > 10_000
-    assert len(thin.x) <= curves.CURVE_POINTS
-    assert (thin.x[0], thin.y[0], thin.x[-1], thin.y[-1]) == (0, 0, 1, 1)
-    assert np.trapezoid(thin.y, thin.x) == pytest.approx(ranking.auc(), abs=2e-4)
-
-
 def test_a_test_split_of_one_label_has_no_auc(job: Job) -> None:
     job.put_test(["pos"] * 5)
     job.put_probabilities("predictions", ["neg", "pos"], [[0.2, 0.8]] * 4 + [[0.9, 0.1]])
@@ -174,60 +161,12 @@ def test_a_test_split_of_one_label_has_no_auc(job: Job) -> None:
     assert "NaN" not in job.read_text("quality/statistics.json")
 
 
-def test_deviations_and_intervals_are_those_of_other_test_splits() -> None:
-    confusion = np.array([[80.0, 15, 5], [20, 60, 20], [10, 5, 85]])
-    random = np.random.default_rng(5)
-    rows = np.repeat(np.arange(9), confusion.ravel().astype(int))
-    samples = np.array(
-        [np.bincount(random.choice(rows, 300), minlength=9).reshape(3, 3).astype(float) for _ in range(2000)]
-    )
-    others = metrics.multiclass_metrics(samples)
-    values, drawn = (
-        metrics.multiclass_metrics(each) for each in (confusion, bootstrap.draw_confusions(confusion))
-    )
-    estimates = bootstrap.estimates(values, drawn)
-    for name in ("accuracy", "weighted_f1", "weighted_precision"):
-        estimate = estimates[name]
-        assert estimate.deviation == pytest.approx(others[name].std(), rel=0.12)
-        assert [estimate.low, estimate.high] == pytest.approx(
-            np.quantile(others[name], [0.025, 0.975]), abs=0.01
-        )
-
-
-def test_auc_is_resampled_by_rows() -> None:
-    actual, probabilities = draw_scores(3, 200)
-    scores = probabilities[:, 1]
-    ranking = curves.Ranking(scores, actual == 1)
-    for sample, _ in zip(bootstrap.draw_rows(200, 1), range(20), strict=False):
-        assert ranking.auc(sample) == pytest.approx(roc_auc_score(actual[sample] == 1, scores[sample]))
-
-
 def test_the_same_rows_give_the_same_figures(job: Job) -> None:
     job.put_labels(*draw(2, 300))
     job.run()
     first = job.read_text("quality/details.json"), job.read_text("quality/report.html")
     job.run()
     assert (job.read_text("quality/details.json"), job.read_text("quality/report.html")) == first
-
-
-def test_calibration_is_scikit_learns() -> None:
-    actual, probabilities = draw_scores(2, 2000, digits=9)
-    scores = predictions.Scores(["neg", "pos"], actual, probabilities.argmax(1), probabilities)
-    measured = calibration.calibrate(scores)
-    share, confidence = calibration_curve(scores.right, scores.confidence, n_bins=calibration.BINS)
-    assert measured.accuracy == pytest.approx(share)
-    assert measured.confidence == pytest.approx(confidence)
-    assert measured.brier == pytest.approx(brier_score_loss(actual, probabilities[:, 1]))
-
-
-def test_calibration_by_hand() -> None:
-    probabilities = np.array([[0.8, 0.1, 0.1], [0.8, 0.2, 0.0], [0.0, 0.0, 1.0]])
-    scores = predictions.Scores(["a", "b", "c"], np.array([0, 1, 2]), np.array([0, 0, 2]), probabilities)
-    measured = calibration.calibrate(scores)
-    assert measured.rows.tolist() == [2, 1]
-    assert measured.accuracy.tolist() == [0.5, 1.0]
-    assert measured.expected_error == pytest.approx(2 / 3 * 0.3)
-    assert measured.brier == pytest.approx((0.06 + (0.64 + 0.64) + 0) / 3)
 
 
 def test_slices_are_parts_of_the_rows(job: Job) -> None:
@@ -260,11 +199,6 @@ def test_slices_are_parts_of_the_rows(job: Job) -> None:
     expected = binomtest(4, 5).proportion_ci(method="wilson")
     item = slices["source", "raw/b"]
     assert (item["low"], item["high"]) == pytest.approx((expected.low, expected.high), abs=1e-6)
-
-
-def test_equal_lengths_are_one_slice() -> None:
-    names, codes = slices.quartiles(np.array([7, 7, 7]))
-    assert ([names[code] for code in codes], len(names)) == (["7 to 7 characters"] * 3, 2)
 
 
 def test_perfect_and_hopeless_answers_are_fine(job: Job) -> None:
@@ -369,7 +303,7 @@ def test_refuses_predictions_that_do_not_belong(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -0.1, 1.5, "0.5", None, True, [1], 10**400])
-def test_refuses_what_is_no_probability(job: Job, refused: type[Exception], value: object) -> None:
+def test_refuses_invalid_probabilities(job: Job, refused: type[Exception], value: object) -> None:
     job.put("test", [ROW])
     job.put("labels", [LABEL])
     job.put("predictions", [LABEL | {"probabilities": {"pos": value, "neg": 0.5}}])
@@ -404,7 +338,7 @@ def test_refuses_a_dataset_report_of_another_kind(
     assert str(caught.value).startswith(reason)
 
 
-def test_refuses_to_judge_without_a_dataset_report(job: Job, refused: type[Exception]) -> None:
+def test_refuses_a_missing_dataset_report(job: Job, refused: type[Exception]) -> None:
     job.put_labels(["pos"], ["pos"])
     (job.base / "processing/input/dataset/dataset.json").unlink()
     with pytest.raises(refused, match="is it an input of the job"):
@@ -416,7 +350,7 @@ def execute(base: Path) -> int:
     return subprocess.run(command, env=os.environ | {"SAGEMAKER_BASE_DIR": str(base)}, check=False).returncode
 
 
-def test_executable_judges(job: Job) -> None:
+def test_executable_evaluates(job: Job) -> None:
     job.put_labels(["pos", "neg"], ["pos", "neg"])
     assert execute(job.base) == 0
     assert job.read("statistics.json")["dataset"]["item_count"] == 2

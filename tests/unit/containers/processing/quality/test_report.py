@@ -115,7 +115,7 @@ def test_markers_stand_once_between_sections(job: Job) -> None:
         assert re.search(r"</section>\s*<!-- latency -->\s*<!-- cost -->\s*<section", page)
 
 
-def test_page_tells_the_figures(job: Job) -> None:
+def test_page_shows_the_figures(job: Job) -> None:
     actual, probabilities = draw_scores(2, 400)
     labels = ["neg", "pos"]
     job.put_test([labels[i] for i in actual])
@@ -160,7 +160,7 @@ def test_worst_mistakes_are_the_most_confident_ones(job: Job) -> None:
     assert "long " * 120 not in text
 
 
-def test_comparison_tells_who_is_better_and_what_each_alone_gets_right(job: Job) -> None:
+def test_comparison_reports_the_better_model_and_exclusive_rows(job: Job) -> None:
     actual = ["neg", "pos"] * 50
     job.put_test(actual)
     job.put_answers("challenger", [*actual[:90], *["neg"] * 10])
