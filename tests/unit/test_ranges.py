@@ -6,11 +6,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from linear.hyperparameters import Hyperparameters
 from toolkit.hyperparameters import parse
+from transformer.settings import Settings
 
 CONTAINERS = Path(__file__).parents[2] / "containers"
-# The modules that say which hyperparameters a container takes.
-SETTINGS = {"linear": ("hyperparameters", "Hyperparameters"), "transformer": ("settings", "Settings")}
+SETTINGS: dict[str, Any] = {"linear": Hyperparameters, "transformer": Settings}
 RATE = {"Name": "rate", "MinValue": "0.1", "MaxValue": "1", "ScalingType": "Logarithmic"}
 
 
@@ -77,18 +78,14 @@ def test_a_folder_that_no_mapping_can_name_is_refused(module: ModuleType, tmp_pa
         module.read_ranges(tmp_path)
 
 
-def test_containers_take_whatever_a_search_proposes(
-    module: ModuleType, load_module: Callable[[str], ModuleType]
-) -> None:
+def test_containers_take_whatever_a_search_proposes(module: ModuleType) -> None:
     tuned = module.read_ranges(CONTAINERS)
     assert tuned.keys() <= SETTINGS.keys()
     for name, kinds in tuned.items():
-        stem, settings = SETTINGS[name]
-        accepted: Any = getattr(load_module(f"containers/{name}/{stem}.py"), settings)
         values = [
             [(item["Name"], value) for value in item.get("Values") or (item["MinValue"], item["MaxValue"])]
             for kind in kinds.values()
             for item in kind
         ]
         for combination in product(*values):
-            parse(accepted, dict(combination))
+            parse(SETTINGS[name], dict(combination))
