@@ -33,7 +33,9 @@ def rows(folder: Path, split: str) -> tuple[list[str], list[str]]:
 
 def linear() -> tuple[Train, Load]:
     """The product's: its folder and its toolkit are on the path."""
-    job, model, training = (import_module(name) for name in ("toolkit.job", "model", "training"))
+    job, model, training = (
+        import_module(name) for name in ("toolkit.job", "linear.model", "linear.training")
+    )
 
     def run(folder: Path, settings: dict[str, str]) -> None:
         base = folder / "job"
@@ -232,7 +234,7 @@ def main(name: str, folder: Path, settings: dict[str, str]) -> None:
         places = np.array([labels.index(label) for label in actual])
         best = given.argmax(axis=1)
         result |= {
-            "log_loss": import_module("calibration").log_loss(given, places),
+            "log_loss": import_module("linear.calibration").log_loss(given, places),
             "ece": expected_calibration_error(given, places),
         }
         given = [labels[place] for place in best]

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from linear.model import load
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.types import InferenceRequest, InferenceResponse
-from model import load  # type: ignore[import-not-found]
 
 
 class Linear(MLModel):  # type: ignore[misc]

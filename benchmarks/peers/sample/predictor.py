@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas  # type: ignore[import-untyped]
 from flask import Flask, Response, request
-from model import load  # type: ignore[import-not-found]
+from linear.model import load
 
 app = Flask(__name__)
 classifier = load(Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model")

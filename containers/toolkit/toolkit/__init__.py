@@ -1,1 +1,1 @@
-"""What the containers of text classifiers share: the training job's frame, and the server."""
+"""What the containers of text classifiers share: running a training job, and the model server."""

@@ -1,4 +1,4 @@
-"""A line of JSON for each request, on standard output."""
+"""Write one JSON line per request to standard output."""
 
 import os
 import sys
@@ -9,11 +9,11 @@ import orjson
 
 from toolkit.messages import Request, Response
 
-PIPE_BYTES = 4096  # what a pipe takes from one of several writers in one piece
+PIPE_BYTES = 4096  # a pipe writes this much atomically, also with several writers
 
 
 class AccessLog:
-    """Gathers lines, so that a request does not cost a system call."""
+    """Buffer log lines, so that a request costs no system call."""
 
     def __init__(self, file: int | None = None) -> None:
         self._file = sys.stdout.fileno() if file is None else file
@@ -21,7 +21,7 @@ class AccessLog:
         self._size = 0
 
     def add(self, request: Request, response: Response, identity: str, seconds: float) -> None:
-        """Tell of a request that has its answer."""
+        """Add the line of an answered request."""
         line = orjson.dumps(
             {
                 "time": datetime.now(UTC),
@@ -41,7 +41,7 @@ class AccessLog:
         self._size += len(line)
 
     def flush(self) -> None:
-        """Write what was gathered; where it cannot be written it is lost, and requests are answered on."""
+        """Write the buffered lines. If writing fails, drop them: logging must not stop the server."""
         content, self._lines, self._size = b"".join(self._lines), [], 0
         with suppress(OSError):
             while content:

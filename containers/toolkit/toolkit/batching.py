@@ -1,4 +1,4 @@
-"""Requests that come at the same time, put together into one call of the model."""
+"""Dynamic batching: put concurrent requests into one call of the model."""
 
 import asyncio
 from asyncio import Future
@@ -14,90 +14,90 @@ Predict = Callable[[Sequence[str]], "Future[NDArray[Any]]"]
 
 
 @dataclass(slots=True)
-class Waiting:
-    """A request's texts, and who waits for their probabilities."""
+class PendingRequest:
+    """The texts of a request and the future of their probabilities."""
 
     texts: list[str]
-    since: float
+    queued_at: float
     future: "Future[NDArray[Any]]"
 
 
 class Batcher:
-    """Calls the model, one call at a time, with what has gathered.
+    """Call the model with batched requests, one call at a time.
 
-    A call begins when there is enough for it, or when the first of its requests has waited long enough; while
-    one is in work, requests gather for the next.
+    A call starts when enough texts are queued, or when the oldest request has waited long enough. During a
+    call, requests queue for the next one.
     """
 
     def __init__(self, batching: Batching, predict: Predict) -> None:
         self.limits = batching
         self.predict = predict
-        self.waiting: dict[Future[NDArray[Any]], Waiting] = {}
+        self.pending: dict[Future[NDArray[Any]], PendingRequest] = {}
         self.texts = 0
-        self.calling = False
+        self.call_in_progress = False
         self.timer: asyncio.TimerHandle | None = None
 
     def add(self, texts: list[str]) -> "Future[NDArray[Any]]":
-        """The probabilities of a request's texts, of shape (texts, labels), in some time."""
+        """Queue the texts of a request; the future gives probabilities of shape (texts, labels)."""
         loop = asyncio.get_running_loop()
-        one = Waiting(texts, loop.time(), loop.create_future())
-        self.waiting[one.future] = one
+        request = PendingRequest(texts, loop.time(), loop.create_future())
+        self.pending[request.future] = request
         self.texts += len(texts)
-        one.future.add_done_callback(self.take)
-        self.consider()
-        return one.future
+        request.future.add_done_callback(self.remove)
+        self.schedule()
+        return request.future
 
-    def take(self, future: "Future[NDArray[Any]]") -> None:
-        """It waits no more: its call begins, or its client is gone."""
-        if one := self.waiting.pop(future, None):
-            self.texts -= len(one.texts)
+    def remove(self, future: "Future[NDArray[Any]]") -> None:
+        """Remove a request whose call starts or whose client has disconnected."""
+        if request := self.pending.pop(future, None):
+            self.texts -= len(request.texts)
 
-    def first(self) -> Waiting:
-        """The one that has waited longest."""
-        return next(iter(self.waiting.values()))
+    def oldest(self) -> PendingRequest:
+        """Return the request that has waited longest."""
+        return next(iter(self.pending.values()))
 
-    def consider(self) -> None:
-        """Call now, or at the time when the first has waited long enough."""
+    def schedule(self) -> None:
+        """Call the model now, or schedule the call for the oldest request's deadline."""
         if self.timer:
             self.timer.cancel()
             self.timer = None
-        if self.calling or not self.waiting:
+        if self.call_in_progress or not self.pending:
             return
         loop = asyncio.get_running_loop()
-        due = self.first().since + self.limits.milliseconds / 1000
+        due = self.oldest().queued_at + self.limits.milliseconds / 1000
         if self.texts >= self.limits.texts or due <= loop.time():
             self.call()
         else:
-            self.timer = loop.call_at(due, self.consider)
+            self.timer = loop.call_at(due, self.schedule)
 
     def call(self) -> None:
-        """Call with the first requests, as many as go together; those whose client is gone are left out."""
-        batch: list[Waiting] = []
+        """Call the model with the oldest requests that fit into one batch; skip cancelled ones."""
+        batch: list[PendingRequest] = []
         size = 0
-        while self.waiting and (not batch or size + len(self.first().texts) <= self.limits.texts):
-            one = self.first()
-            self.take(one.future)
-            if not one.future.cancelled():
-                batch.append(one)
-                size += len(one.texts)
+        while self.pending and (not batch or size + len(self.oldest().texts) <= self.limits.texts):
+            request = self.oldest()
+            self.remove(request.future)
+            if not request.future.cancelled():
+                batch.append(request)
+                size += len(request.texts)
         if not batch:
-            self.consider()
+            self.schedule()
             return
-        self.calling = True
-        answer = self.predict([text for one in batch for text in one.texts])
-        answer.add_done_callback(lambda future: self.answered(batch, future))
+        self.call_in_progress = True
+        answer = self.predict([text for request in batch for text in request.texts])
+        answer.add_done_callback(lambda future: self.distribute(batch, future))
 
-    def answered(self, batch: list[Waiting], answer: "Future[NDArray[Any]]") -> None:
-        """Give each request its part."""
-        self.calling = False
+    def distribute(self, batch: list[PendingRequest], answer: "Future[NDArray[Any]]") -> None:
+        """Give each request its part of the result."""
+        self.call_in_progress = False
         start = 0
-        for one in batch:
-            end = start + len(one.texts)
-            if one.future.cancelled():
+        for request in batch:
+            end = start + len(request.texts)
+            if request.future.cancelled():
                 pass
             elif error := answer.exception():
-                one.future.set_exception(error)
+                request.future.set_exception(error)
             else:
-                one.future.set_result(answer.result()[start:end])
+                request.future.set_result(answer.result()[start:end])
             start = end
-        self.consider()
+        self.schedule()

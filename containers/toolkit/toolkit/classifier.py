@@ -1,4 +1,4 @@
-"""What a container gives the server."""
+"""The interface between a container's model and the server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,39 +10,42 @@ Weights = list[tuple[str, float]]
 
 
 class Classifier(Protocol):
-    """A loaded model. Its attribute ``batching`` may be a Batching; without it each request is a call."""
+    """A loaded model.
+
+    Set the attribute ``batching`` to a Batching to batch requests; otherwise each request is one call.
+    """
 
     @property
     def labels(self) -> Sequence[str]:
-        """In the order of the probabilities."""
+        """The labels, in the order of the probabilities."""
         ...
 
     def predict(self, texts: Sequence[str]) -> NDArray[Any]:
         """Return the probabilities, of shape (texts, labels).
 
-        Without `batching` it is called from two threads: short requests do not wait for a long one.
+        Without `batching` it is called from two threads, so that short requests do not wait for a long one.
         """
         ...
 
 
 @runtime_checkable
-class Explains(Protocol):
-    """A classifier that can tell what weighed most."""
+class Explainer(Protocol):
+    """A classifier that can explain its predictions."""
 
     def explain(self, texts: Sequence[str], top: int) -> list[Weights]:
-        """Return for each text up to `top` pieces of it with their weights, the heaviest first.
+        """Return for each text up to `top` features with their weights, largest absolute weight first.
 
-        A weight is above 0 where the piece speaks for the label that `predict` finds most probable.
+        A weight is positive if the feature supports the label that `predict` finds most probable.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How requests that come at the same time are put together into one call of `predict`.
+    """How concurrent requests are put into one call of `predict`.
 
     Attributes:
-        texts: At most so many in a call, unless one request holds more.
+        texts: The maximum per call, unless a single request holds more.
         milliseconds: How long the first request of a call waits for others.
     """
 

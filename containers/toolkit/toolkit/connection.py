@@ -1,7 +1,7 @@
-"""HTTP/1.1: a client's connection, its requests one after the other.
+"""HTTP/1.1: one client connection, whose requests are answered in order.
 
-Parsing is httptools' (llhttp, the parser of Node.js). What is here is when to read on, what to refuse before
-it has arrived, and when to close.
+Parsing is done by httptools (llhttp, the parser of Node.js). This module decides when to read on, what to
+refuse before it has arrived, and when to close.
 """
 
 import asyncio
@@ -15,14 +15,15 @@ import httptools
 from toolkit.messages import Request, Response, refusal
 
 HEAD_BYTES = 64 << 10
-# A client that is still sending sees no answer: so much of a body that is too large is taken in.
-TAKEN_LIMITS = 4
-LINGERING_SECONDS = 2.0  # for one that is cut short: a connection closed on unread bytes loses its answer
-CHECKS = 4  # in the shortest time that a client is given
+# A client that is still sending does not read the answer. So a body that is too large is read up to this
+# multiple of the limit, and discarded.
+DISCARDED_BODY_LIMITS = 4
+LINGERING_SECONDS = 2.0  # before closing: closing with unread bytes would lose the answer
+CHECKS_PER_TIMEOUT = 4  # per shortest timeout
 HEADS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
 
-class Site(Protocol):
+class Server(Protocol):
     """What the connections of a worker share."""
 
     body_bytes: int
@@ -32,246 +33,249 @@ class Site(Protocol):
     draining: bool
 
     def opened(self, connection: "Connection") -> bool:
-        """Whether there may be one more."""
+        """Register a connection; return whether the limit allows it."""
 
     def closed(self, connection: "Connection") -> None:
-        """There is one less."""
+        """Unregister a connection."""
 
     def admit(self, request: Request) -> Response | None:
-        """Let a request in by its head, or refuse it."""
+        """Admit a request by its head, or return the refusal."""
 
-    def hold(self, request: Request, size: int) -> Response | None:
-        """Make room for some of its body, or refuse it."""
+    def reserve(self, request: Request, size: int) -> Response | None:
+        """Reserve memory for a part of the body, or return the refusal."""
 
-    def drop(self, request: Request) -> None:
-        """Forget its body."""
+    def discard(self, request: Request) -> None:
+        """Discard the body and free its memory."""
 
     def respond(self, request: Request) -> "Response | Future[Response]":
-        """Answer it, at once or later."""
+        """Answer the request, directly or with a future."""
 
-    def done(self, request: Request, response: Response, seconds: float) -> dict[str, str]:
-        """It has its answer; the headers to send with it."""
+    def complete(self, request: Request, response: Response, seconds: float) -> dict[str, str]:
+        """Record the response of a request; return the headers to send with it."""
 
-    def lost(self, request: Request) -> None:
-        """Its client is gone."""
+    def release(self, request: Request) -> None:
+        """Release a request whose client has disconnected."""
 
 
 class Connection(asyncio.Protocol):
-    """One client."""
+    """One client connection."""
 
-    def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
-        self.site = site
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        self.server = server
         self.loop = loop
         self.parser = httptools.HttpRequestParser(self)
         self.reading: Request | None = None
         self.working: Request | None = None
-        self.later: Future[Response] | None = None
-        self.queue: list[Request] = []  # what came before the answer to the one before it
-        self.ending = False  # no request after this one
-        self.full = False  # the client does not take its answer
-        self.bare_bytes = 0  # since the last of a body: of a head, of what follows the last chunk
-        self.heard = loop.time()  # when the client last did something
-        self.since = self.heard  # its request's first byte, or its last answer
-        self.pause = min(site.stalled_seconds, site.request_seconds) / CHECKS
+        self.pending: Future[Response] | None = None
+        self.queue: list[Request] = []  # complete requests that wait for the answers before them
+        self.closing = False  # no further request is read
+        self.write_blocked = False  # the client does not read its answer
+        self.header_bytes = 0  # since the last body: a head, or the trailer of a chunked body
+        self.last_activity = loop.time()  # time of the client's last activity
+        self.request_start = self.last_activity  # time of the request's first byte, or of the last answer
+        self.check_interval = min(server.stalled_seconds, server.request_seconds) / CHECKS_PER_TIMEOUT
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin."""
+        """Start the timer; refuse the connection if there are too many."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's own class
-        self.timer = self.loop.call_later(self.pause, self.check)
-        if not self.site.opened(self):
-            self.cut(refusal(503, "too busy: too many connections; try again", Retry_After="1"))
+        self.timer = self.loop.call_later(self.check_interval, self.check)
+        if not self.server.opened(self):
+            self.reject(refusal(503, "too busy: too many connections; try again", Retry_After="1"))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """The client is gone, and with it all that it asked for and that has not begun.
+        """Abandon all requests of a client that has disconnected.
 
-        One that only shut its side looks the same, and is taken for gone too.
+        A client that only shut down its sending side looks the same, and is treated the same.
         """
         self.timer.cancel()
-        self.leave()
-        self.site.closed(self)
+        self.abandon()
+        self.server.closed(self)
 
     def eof_received(self) -> bool:
-        """The client is gone; what is still on its way to it may arrive."""
-        self.leave()
+        """Abandon the requests; data that is already being sent may still arrive."""
+        self.abandon()
         return False
 
-    def leave(self) -> None:
-        """Forget what the client asked for."""
-        self.ending = True
-        if self.later:
-            self.later.cancel()
+    def abandon(self) -> None:
+        """Abandon the requests of this connection."""
+        self.closing = True
+        if self.pending:
+            self.pending.cancel()
         for request in (self.reading, self.working, *self.queue):
             if request:
-                self.site.lost(request)
+                self.server.release(request)
         self.reading = self.working = None
         self.queue.clear()
 
     def pause_writing(self) -> None:
-        """The client does not take its answer: no more work for it."""
-        self.full, self.heard = True, self.loop.time()
+        """Stop reading while the client does not read its answer."""
+        self.write_blocked, self.last_activity = True, self.loop.time()
         self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """It took it; until now nothing was read of its next request."""
-        self.full = False
-        self.heard = self.since = self.loop.time()
-        self.go_on()
+        """Resume once the client has read its answer."""
+        self.write_blocked = False
+        self.last_activity = self.request_start = self.loop.time()
+        self.process_queue()
 
     def data_received(self, data: bytes) -> None:
-        """Parse; the methods below are called by it."""
-        self.heard = self.loop.time()
-        if self.ending:
+        """Parse the data; the parser calls the methods below."""
+        self.last_activity = self.loop.time()
+        if self.closing:
             return
-        self.bare_bytes += len(data)
+        self.header_bytes += len(data)
         try:
             self.parser.feed_data(data)
-            if self.bare_bytes > HEAD_BYTES and not self.ending:  # the parser keeps what it has of a header
-                self.cut(refusal(431, f"the request's head is larger than {HEAD_BYTES:,} bytes"))
+            if self.header_bytes > HEAD_BYTES and not self.closing:  # the parser buffers an incomplete header
+                self.reject(refusal(431, f"the request's head is larger than {HEAD_BYTES:,} bytes"))
         except httptools.HttpParserUpgrade:
-            self.ending = True  # the request itself is answered, in HTTP/1.1, and the connection closed
+            self.closing = True  # the request is answered in HTTP/1.1, then the connection is closed
         except httptools.HttpParserError as error:
-            if not self.ending:
-                self.cut(refusal(400, f"not HTTP/1.1: {error}"))
-        if self.ahead():
+            if not self.closing:
+                self.reject(refusal(400, f"not HTTP/1.1: {error}"))
+        if self.has_backlog():
             self.transport.pause_reading()
 
     def on_message_begin(self) -> None:
-        """A request's first byte."""
-        if not self.ending:
+        """Start a request at its first byte."""
+        if not self.closing:
             self.reading = Request()
-            self.since = self.heard
+            self.request_start = self.last_activity
 
     def on_url(self, part: bytes) -> None:
-        """Some of the target."""
+        """Append a part of the target."""
         if self.reading:
             self.reading.target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; one that follows the last chunk comes too late to count."""
+        """Store a header; ignore trailers."""
         if self.reading and not self.reading.method:
             self.reading.headers[name.lower()] = value
 
     def on_headers_complete(self) -> None:
-        """Refuse now what need not be read."""
+        """Refuse a request early, before its body is read."""
         if not (request := self.reading):
             return
         request.method = self.parser.get_method()
         request.keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
-        if int(request.headers.get(b"content-length", b"0")) > self.site.body_bytes:
+        if int(request.headers.get(b"content-length", b"0")) > self.server.body_bytes:
             request.refusal = self.too_large()
         else:
-            request.refusal = self.site.admit(request)
+            request.refusal = self.server.admit(request)
         if request.headers.get(b"expect", b"").lower() == b"100-continue":
             if request.refusal:
-                self.cut(request.refusal)
+                self.reject(request.refusal)
             else:
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, part: bytes) -> None:
-        """Some of the body; of a request that is refused it is thrown away."""
-        self.bare_bytes = 0
+        """Store a part of the body; discard it if the request is refused."""
+        self.header_bytes = 0
         if not (request := self.reading):
             return
         request.size += len(part)
         if request.refusal:
-            if request.size > TAKEN_LIMITS * self.site.body_bytes:
-                self.cut(request.refusal)
+            if request.size > DISCARDED_BODY_LIMITS * self.server.body_bytes:
+                self.reject(request.refusal)
             return
-        if request.size > self.site.body_bytes:
+        if request.size > self.server.body_bytes:
             request.refusal = self.too_large()
         else:
-            request.refusal = self.site.hold(request, len(part))
+            request.refusal = self.server.reserve(request, len(part))
         if request.refusal:
-            self.site.drop(request)
+            self.server.discard(request)
         else:
             request.parts.append(part)
 
     def on_message_complete(self) -> None:
-        """Answer it, when those before it are answered."""
-        self.bare_bytes = 0
+        """Queue the complete request."""
+        self.header_bytes = 0
         if request := self.reading:
             self.reading = None
             self.queue.append(request)
-            self.go_on()
+            self.process_queue()
 
-    def go_on(self) -> None:
-        """Answer what waits, as long as the client takes the answers."""
-        while self.queue and not self.working and not self.full and not self.transport.is_closing():
+    def process_queue(self) -> None:
+        """Answer the queued requests, as long as the client reads the answers."""
+        while self.queue and not self.working and not self.write_blocked and not self.transport.is_closing():
             self.working = request = self.queue.pop(0)
-            answer = request.refusal or self.site.respond(request)
+            answer = request.refusal or self.server.respond(request)
             if isinstance(answer, Response):
                 self.send(answer)
             else:
-                self.later = answer
+                self.pending = answer
                 answer.add_done_callback(self.answered)
-        if not self.ahead() and not self.full and not self.transport.is_closing():
+        if not self.has_backlog() and not self.write_blocked and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    def ahead(self) -> bool:
-        """Whether the client has asked for more than is in work: only then it is not heard that it leaves."""
+    def has_backlog(self) -> bool:
+        """Return whether requests wait beyond the one in work.
+
+        Reading is paused only then, because a paused connection does not notice that its client
+        disconnects."""
         return bool(self.working and (self.reading or self.queue))
 
     def answered(self, future: "Future[Response]") -> None:
-        """The answer is there."""
-        self.later = None
+        """Send a response that was computed in the background."""
+        self.pending = None
         if not future.cancelled() and self.working:
             self.send(future.result())
-            self.go_on()
+            self.process_queue()
 
     def send(self, response: Response) -> None:
-        """Send an answer to the request in work."""
+        """Send the response of the request in work."""
         if request := self.working:
             self.working = None
-            self.ending |= self.site.draining or not request.keep_alive
-            self.heard = self.since = self.loop.time()
+            self.closing |= self.server.draining or not request.keep_alive
+            self.last_activity = self.request_start = self.loop.time()
             self.write(request, response)
-            if self.ending:
+            if self.closing:
                 self.transport.close()
 
-    def cut(self, response: Response) -> None:
-        """Send an answer to what is being read, and close once the client has seen it, or soon."""
+    def reject(self, response: Response) -> None:
+        """Refuse the request being read, and close once the client has read the response."""
         request, self.reading = self.reading or Request(), None
-        self.ending = True
+        self.closing = True
         if not self.working:
             self.write(request, response)
             self.transport.write_eof()
             self.timer.cancel()
             self.timer = self.loop.call_later(LINGERING_SECONDS, self.transport.abort)
         else:
-            self.site.lost(request)
+            self.server.release(request)
 
     def write(self, request: Request, response: Response) -> None:
-        """Send the head and the body in one piece."""
-        headers = self.site.done(request, response, perf_counter() - request.started)
+        """Send head and body in one write."""
+        headers = self.server.complete(request, response, perf_counter() - request.started)
         lines = [HEADS[response.status], f"Content-Type: {response.type}\r\n"]
         lines += [f"Content-Length: {len(response.body)}\r\n"]
         lines += [f"{name}: {value}\r\n" for name, value in (*headers.items(), *response.headers)]
-        lines += ["Connection: close\r\n\r\n" if self.ending else "\r\n"]
+        lines += ["Connection: close\r\n\r\n" if self.closing else "\r\n"]
         body = b"" if request.method == b"HEAD" else response.body
         self.transport.write("".join(lines).encode("latin-1") + body)
 
     def drain(self) -> None:
-        """Close, now or after the request that has begun."""
+        """Close the connection, now or after the request in work."""
         if not self.working and not self.reading and not self.queue:
             self.transport.close()
 
     def check(self) -> None:
-        """Close a connection that its client left, or takes too long over."""
-        self.timer = self.loop.call_later(self.pause, self.check)
-        silent, taken = self.loop.time() - self.heard, self.loop.time() - self.since
-        if self.full or self.transport.is_closing():
-            if silent > self.site.stalled_seconds:
-                self.transport.abort()  # closing waits for a client that takes nothing
+        """Close the connection if its client is idle or too slow."""
+        self.timer = self.loop.call_later(self.check_interval, self.check)
+        silent, elapsed = self.loop.time() - self.last_activity, self.loop.time() - self.request_start
+        if self.write_blocked or self.transport.is_closing():
+            if silent > self.server.stalled_seconds:
+                self.transport.abort()  # a close would wait for a client that reads nothing
         elif self.working:
             return
         elif not self.reading:
-            if taken > self.site.idle_seconds:
+            if elapsed > self.server.idle_seconds:
                 self.transport.close()
-        elif silent > self.site.stalled_seconds:
-            self.cut(refusal(408, f"the request did not go on for {self.site.stalled_seconds:g} s"))
-        elif taken > self.site.request_seconds:
-            self.cut(refusal(408, f"the request did not arrive within {self.site.request_seconds:g} s"))
+        elif silent > self.server.stalled_seconds:
+            self.reject(refusal(408, f"the request stalled for {self.server.stalled_seconds:g} s"))
+        elif elapsed > self.server.request_seconds:
+            self.reject(refusal(408, f"the request did not arrive within {self.server.request_seconds:g} s"))
 
     def too_large(self) -> Response:
-        """Refuse a body."""
-        return refusal(413, f"the request is larger than {self.site.body_bytes:,} bytes")
+        """Return the refusal of a body that is too large."""
+        return refusal(413, f"the request is larger than {self.server.body_bytes:,} bytes")

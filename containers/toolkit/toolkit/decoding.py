@@ -1,4 +1,4 @@
-"""JSON that came from outside."""
+"""Parse untrusted JSON."""
 
 import json
 import re
@@ -11,12 +11,12 @@ SURROGATE_ERROR = "surrogate in string"  # of orjson's messages
 
 
 def decode(content: bytes | str) -> Any:
-    """Parse JSON of RFC 8259: no NaN, at most 1,024 levels deep; of a doubled key the last counts.
+    """Parse JSON (RFC 8259): no NaN, at most 1,024 levels deep; the last of repeated keys counts.
 
     A lone surrogate (Python's json writes one as an escape, UTF-8 cannot hold it) becomes U+FFFD.
 
     Raises:
-        ValueError: It is not JSON; says where.
+        ValueError: The content is not JSON; the message gives the position.
     """
     try:
         return orjson.loads(content)

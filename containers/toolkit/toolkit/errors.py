@@ -1,4 +1,4 @@
-"""What the user can get wrong.
+"""Errors of the toolkit.
 
 ContainerError
 ├── HyperparameterError  an unknown name, or a value out of its range
@@ -7,12 +7,12 @@ ContainerError
 ├── ServerError          the server's own settings cannot be used
 └── RequestError         a request that cannot be answered, with its HTTP status
 
-And, of the machine: DeviceError, after which this process cannot answer any more.
+A DeviceError is the machine's: the process cannot answer any more after it.
 """
 
 
 class ContainerError(Exception):
-    """The input is at fault, not the code."""
+    """The user's input is wrong, not the code."""
 
 
 class HyperparameterError(ContainerError):
@@ -32,7 +32,7 @@ class ServerError(ContainerError):
 
 
 class DeviceError(Exception):
-    """What the model computes on is lost to this process; only another one may have it back."""
+    """The model's device, such as a GPU, is lost to this process; only a new process can use it."""
 
 
 class RequestError(ContainerError):

@@ -1,4 +1,4 @@
-"""A thread for work that would delay other requests, one piece after the other."""
+"""Run long work in a thread, so that it does not delay other requests."""
 
 import asyncio
 from asyncio import Future
@@ -11,15 +11,16 @@ T = TypeVar("T")
 
 
 class Executor:
-    """Does what it is given in turn; work whose future is cancelled before its turn is never done."""
+    """Run tasks in order; a task that is cancelled before its turn never runs."""
 
     def __init__(self, name: str) -> None:
         self.thread = ThreadPoolExecutor(1, name)
 
-    def submit(self, work: Callable[..., T], *given: Any) -> "Future[T]":
-        """What the work returns or raises, in some time."""
-        # The thread's queue keeps cancelled work until its turn; emptied, it does not keep a body with it.
-        piece = [partial(work, *given)]
-        future = asyncio.get_running_loop().run_in_executor(self.thread, lambda: piece.pop()())
-        future.add_done_callback(lambda _: piece.clear())
+    def submit(self, work: Callable[..., T], *arguments: Any) -> "Future[T]":
+        """Return a future of the work's result."""
+        # The thread's queue keeps a cancelled task until its turn. Emptied here, the task holds no request
+        # body meanwhile.
+        task = [partial(work, *arguments)]
+        future = asyncio.get_running_loop().run_in_executor(self.thread, lambda: task.pop()())
+        future.add_done_callback(lambda _: task.clear())
         return future

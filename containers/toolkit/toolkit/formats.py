@@ -1,4 +1,4 @@
-"""Requests to texts, probabilities to answers, in each content type."""
+"""Parse requests into texts, and render probabilities, per content type."""
 
 import csv
 import io
@@ -18,9 +18,9 @@ JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 TYPES = (JSON_LINES, JSON, CSV)
 CHARSET = {JSON: JSON, JSON_LINES: JSON_LINES, CSV: "text/csv; charset=utf-8"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-TEXT_CHARACTERS = 1 << 20
-ROWS = 200_000
-EXPLAINED = 100  # at most, of a text
+MAX_TEXT_CHARACTERS = 1 << 20
+MAX_ROWS = 200_000
+MAX_EXPLANATION = 100  # features per text
 DIGITS = 6  # of a probability
 
 Answers = list[dict[str, Any]]
@@ -28,11 +28,11 @@ Answers = list[dict[str, Any]]
 
 @dataclass(slots=True)
 class Inputs:
-    """A request's texts, and what each answer repeats of its row.
+    """The texts of a request, and what each answer repeats from its row.
 
     Attributes:
-        explain: The place of each row that wants an explanation, and of how many pieces of its text.
-        wrap: Makes of the answers what the body's form calls for.
+        explain: Row index to the number of features to explain.
+        wrap: Wraps the answers in the shape of the request's body.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -41,21 +41,21 @@ class Inputs:
     wrap: Callable[[Answers], Any] = list
 
     def add(self, where: str, row: object) -> None:
-        """Add one row: an object with a text and perhaps an id and a wish to explain, or a bare string."""
+        """Add one row: a string, or an object with `text` and optionally `id` and `explain`."""
         row = {"text": row} if isinstance(row, str) else row
         if not isinstance(row, dict):
-            raise bad(where, "not an object with a 'text'")
+            raise row_error(where, "not an object with a 'text'")
         text, key, explain = row.get("text"), row.get("id"), row.get("explain", 0)
         if not isinstance(text, str):
-            raise bad(where, "no 'text'" if text is None else "'text' is not a string")
-        if len(text) > TEXT_CHARACTERS:
-            raise bad(where, f"'text' of {len(text):,} characters; at most {TEXT_CHARACTERS:,}")
+            raise row_error(where, "no 'text'" if text is None else "'text' is not a string")
+        if len(text) > MAX_TEXT_CHARACTERS:
+            raise row_error(where, f"'text' of {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,}")
         if not isinstance(key, str | int | None) or isinstance(key, bool):
-            raise bad(where, "'id' is neither a string nor a whole number")
-        if type(explain) is not int or not 0 <= explain <= EXPLAINED:
-            raise bad(where, f"'explain' is not a whole number from 0 to {EXPLAINED}")
-        if len(self.texts) == ROWS:
-            raise RequestError(413, f"more than {ROWS:,} rows; send fewer at a time")
+            raise row_error(where, "'id' is neither a string nor a whole number")
+        if type(explain) is not int or not 0 <= explain <= MAX_EXPLANATION:
+            raise row_error(where, f"'explain' is not a whole number from 0 to {MAX_EXPLANATION}")
+        if len(self.texts) == MAX_ROWS:
+            raise RequestError(413, f"more than {MAX_ROWS:,} rows; send fewer at a time")
         if explain:
             self.explain[len(self.texts)] = explain
         self.texts.append(text)
@@ -66,17 +66,17 @@ def parse(body: bytes, content_type: str) -> Inputs:
     """Read a request of one of TYPES.
 
     Raises:
-        RequestError: The body is not what its content type says; names the line.
+        RequestError: The body does not match its content type; the message names the line.
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
     inputs = PARSERS[content_type](body)
     if not inputs.texts:
-        raise RequestError(400, "the request holds no row")
+        raise RequestError(400, "the request has no rows")
     return inputs
 
 
 def parse_json(body: bytes) -> Inputs:
-    """One row, a list of them, or {"instances": a list}."""
+    """Parse one row, a list of rows, or {"instances": [rows]}."""
     content = load(body, body, "")
     if isinstance(content, dict) and "instances" in content:
         rows, inputs = content["instances"], Inputs(wrap=lambda answers: {"predictions": answers})
@@ -92,7 +92,7 @@ def parse_json(body: bytes) -> Inputs:
 
 
 def parse_json_lines(body: bytes) -> Inputs:
-    """A row a line; empty lines are passed over."""
+    """Parse one row per line; skip empty lines."""
     inputs = Inputs()
     for number, line in enumerate(body.split(b"\n"), 1):
         if line and not line.isspace():
@@ -101,20 +101,20 @@ def parse_json_lines(body: bytes) -> Inputs:
 
 
 def parse_csv(body: bytes) -> Inputs:
-    """One text a record, quoted where it holds a comma, a quote or a line's end (RFC 4180)."""
+    """Parse one text per record; a text with a comma, quote or line break is quoted (RFC 4180)."""
     inputs = Inputs()
-    csv.field_size_limit(TEXT_CHARACTERS)
-    reader = csv.reader(io.StringIO(decoded(body), newline=""), strict=True)
+    csv.field_size_limit(MAX_TEXT_CHARACTERS)
+    reader = csv.reader(io.StringIO(to_text(body), newline=""), strict=True)
     line = 1
     try:
         for record in reader:
             if len(record) > 1:
-                raise bad(f"line {line}", f"{len(record)} columns; quote a text that holds a comma")
+                raise row_error(f"line {line}", f"{len(record)} columns; quote a text that holds a comma")
             if record:
                 inputs.add(f"line {line}", record[0])
             line = reader.line_num + 1
     except csv.Error as error:
-        raise bad(f"line {line}", f"not CSV: {error}") from error
+        raise row_error(f"line {line}", f"not CSV: {error}") from error
     return inputs
 
 
@@ -122,25 +122,25 @@ PARSERS = {JSON: parse_json, JSON_LINES: parse_json_lines, CSV: parse_csv}
 
 
 def load(content: bytes, body: bytes, where: str) -> Any:
-    """Parse the JSON of a part of a body."""
+    """Parse the JSON of a part of the body."""
     try:
         return decode(content)
     except ValueError as error:
-        decoded(body)
-        raise bad(where, f"not JSON: {error}") from error
+        to_text(body)
+        raise row_error(where, f"not JSON: {error}") from error
 
 
-def decoded(body: bytes) -> str:
-    """A body as text."""
+def to_text(body: bytes) -> str:
+    """Decode a body as UTF-8."""
     try:
         return body.decode()
     except UnicodeDecodeError as error:
         line = body.count(b"\n", 0, error.start) + 1
-        raise bad(f"line {line}", f"not UTF-8: byte 0x{body[error.start]:02x}") from error
+        raise row_error(f"line {line}", f"not UTF-8: byte 0x{body[error.start]:02x}") from error
 
 
-def bad(where: str, reason: str) -> RequestError:
-    """A row's error."""
+def row_error(where: str, reason: str) -> RequestError:
+    """Return the error of a row."""
     return RequestError(400, f"{where}: {reason}" if where else reason)
 
 
@@ -151,11 +151,11 @@ def render(
     explanations: dict[int, Weights],
     accept: str,
 ) -> bytes:
-    """Write the answers as one of TYPES.
+    """Render the answers as one of TYPES.
 
     Args:
         probabilities: Of shape (texts, labels).
-        explanations: For the rows of `inputs.explain`.
+        explanations: By row index, for the rows of `inputs.explain`.
     """
     rows: list[list[float]] = probabilities.tolist()
     best = [row.index(max(row)) for row in rows]
@@ -170,8 +170,8 @@ def render(
         for key, i, row in zip(inputs.keys, best, rounded, strict=True)
     ]
     for place, weights in explanations.items():
-        told = [{"text": text, "weight": round(float(weight), DIGITS)} for text, weight in weights]
-        objects[place]["explanation"] = told
+        explanation = [{"text": text, "weight": round(float(weight), DIGITS)} for text, weight in weights]
+        objects[place]["explanation"] = explanation
     if accept == JSON:
         return orjson.dumps(inputs.wrap(objects))
     return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in objects)
@@ -179,32 +179,32 @@ def render(
 
 @lru_cache(256)
 def request_type(header: str | None) -> str:
-    """The content type that a request's header names."""
+    """Return the content type that a request's header names."""
     media = media_type(header or "")
     if media not in TYPES:
-        raise RequestError(415, f"content type '{media}' is not known; send {', '.join(TYPES)}")
+        raise RequestError(415, f"content type '{media}' is not supported; send {', '.join(TYPES)}")
     return media
 
 
 @lru_cache(256)
 def answer_type(header: str | None, content_type: str) -> str:
-    """The most wanted of TYPES; where all are alike to the client, that of its request."""
+    """Return the type of TYPES that the client prefers; for equal preference, the request's own."""
     ranges = [part for part in (header or "*/*").split(",") if part.strip()]
     for accepted in sorted(ranges, key=quality, reverse=True):
         media = media_type(accepted)
-        for known in (content_type, *TYPES):
-            if quality(accepted) > 0 and media in (known, "*/*", known.partition("/")[0] + "/*"):
-                return known
-    raise RequestError(406, f"'{header}' is not answered; accept {', '.join(TYPES)}")
+        for offered in (content_type, *TYPES):
+            if quality(accepted) > 0 and media in (offered, "*/*", offered.partition("/")[0] + "/*"):
+                return offered
+    raise RequestError(406, f"'{header}' is not supported; accept {', '.join(TYPES)}")
 
 
 def media_type(header: str) -> str:
-    """A header's value without its parameters."""
+    """Return a header's value without its parameters."""
     return header.partition(";")[0].strip().lower()
 
 
 def quality(accepted: str) -> float:
-    """The q of one accepted range (RFC 9110, section 12.4.2)."""
+    """Return the quality value of an accepted range (RFC 9110, section 12.4.2)."""
     for parameter in accepted.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "q":

@@ -1,4 +1,4 @@
-"""A training's settings as a dataclass; SageMaker passes each as a string."""
+"""Parse hyperparameters, which SageMaker passes as strings, into a dataclass."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_orig
 
 from toolkit.errors import HyperparameterError
 
-# What AWS's SDK adds for its own toolkits, and a tuning job for the algorithm to know its objective.
-NOT_OURS = ("sagemaker_", "_tuning_objective_metric")
-TRUTHS = {"true": True, "false": False}
+# Added by AWS's SDK for its own toolkits, and by a tuning job to name its objective.
+RESERVED_PREFIXES = ("sagemaker_", "_tuning_objective_metric")
+BOOLEANS = {"true": True, "false": False}
 
 
 class Settings(Protocol):
@@ -23,42 +23,43 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The numbers that a field may take, both ends among them: ``Annotated[int, Range(1, 4)]``."""
+    """The closed range of a numeric field: ``Annotated[int, Range(1, 4)]``."""
 
     low: float
     high: float
 
 
 def parse(settings: type[S], values: Mapping[str, str]) -> S:
-    """Make an instance of a dataclass of strings.
+    """Make an instance of a settings dataclass from strings.
 
     Args:
-        settings: Its fields are int, float (each with a Range), bool, str, or a Literal of strings.
+        settings: A dataclass whose fields are int, float (each with a Range), bool, str, or a Literal of
+            strings.
 
     Raises:
-        HyperparameterError: A name is unknown, a value cannot be used, or one without default is not given.
+        HyperparameterError: A name is unknown, a value is invalid, or a required one is missing.
     """
     kinds = get_type_hints(settings, include_extras=True)
-    own = {name: value for name, value in values.items() if not name.startswith(NOT_OURS)}
+    own = {name: value for name, value in values.items() if not name.startswith(RESERVED_PREFIXES)}
     for name in own:
         if name not in kinds:
             raise HyperparameterError(f"unknown hyperparameter '{name}'; {_hint(name, list(kinds))}")
     for field in fields(settings):
         if field.name not in own and field.default is field.default_factory is MISSING:
-            raise HyperparameterError(f"the hyperparameter '{field.name}' has to be given")
+            raise HyperparameterError(f"the hyperparameter '{field.name}' is required")
     return settings(**{name: _value(name, str(value), kinds[name]) for name, value in own.items()})
 
 
-def _hint(name: str, known: list[str]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}"
+def _hint(name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1)
+    return f"did you mean {close[0]}?" if close else f"the hyperparameters are {', '.join(names)}"
 
 
 def _value(name: str, text: str, kind: Any) -> Any:
     if kind is str:
         return text
     if kind is bool or get_origin(kind) is Literal:
-        choices = TRUTHS if kind is bool else {choice: choice for choice in get_args(kind)}
+        choices = BOOLEANS if kind is bool else {choice: choice for choice in get_args(kind)}
         if text not in choices:
             raise HyperparameterError(f"{name} must be {' or '.join(choices)}, not '{text}'")
         return choices[text]
@@ -69,6 +70,6 @@ def _value(name: str, text: str, kind: Any) -> Any:
         value = number(text)
     except ValueError as error:
         raise HyperparameterError(wanted) from error
-    if not allowed.low <= value <= allowed.high:  # nan is in no range
+    if not allowed.low <= value <= allowed.high:  # NaN is in no range
         raise HyperparameterError(wanted)
     return value

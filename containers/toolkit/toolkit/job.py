@@ -1,4 +1,4 @@
-"""A training job as SageMaker lays it out under /opt/ml."""
+"""Access a training job as SageMaker lays it out under /opt/ml."""
 
 import json
 import os
@@ -18,7 +18,7 @@ OPT_ML = "/opt/ml"
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The instances of a job, and which of them this is."""
+    """The instances of a job, and which of them this one is."""
 
     current_host: str = "algo-1"
     hosts: tuple[str, ...] = ("algo-1",)
@@ -27,13 +27,13 @@ class Resources:
 
 @dataclass(frozen=True)
 class Job:
-    """What a training job is given and where it leaves what it made.
+    """The inputs and output folders of a training job.
 
     Attributes:
-        base: /opt/ml.
-        name: The job's; it is the same after an interruption.
-        interrupted: Set when SageMaker asks the job to stop (a spot interruption, StopTrainingJob). To be
-            asked by `is_set`: a `wait` of the main thread's may hold what the signal's handler waits for.
+        base: The folder /opt/ml.
+        name: The job's name, which stays the same after an interruption.
+        interrupted: Set when SageMaker stops the job (spot interruption, StopTrainingJob). Use `is_set`: a
+            `wait` in the main thread may hold the lock that the signal handler needs.
     """
 
     base: Path = Path(OPT_ML)
@@ -43,37 +43,37 @@ class Job:
 
     @cached_property
     def hyperparameters(self) -> Mapping[str, str]:
-        """Names and values as they were given, all strings."""
+        """Return the hyperparameters; all values are strings."""
         return self._config("hyperparameters.json")
 
     @cached_property
     def resources(self) -> Resources:
-        """From resourceconfig.json; without it this is the only instance."""
-        given = self._config("resourceconfig.json")
-        known = {name: given[name] for name in Resources.__slots__ if name in given}
-        if "hosts" in known:
-            known["hosts"] = tuple(known["hosts"])
-        return Resources(**known)
+        """Return the resources of resourceconfig.json; without the file, a single instance."""
+        content = self._config("resourceconfig.json")
+        values = {name: content[name] for name in Resources.__slots__ if name in content}
+        if "hosts" in values:
+            values["hosts"] = tuple(values["hosts"])
+        return Resources(**values)
 
     @property
     def model_dir(self) -> Path:
-        """What it holds when the job ends is the model's archive."""
+        """Return the folder that becomes model.tar.gz when the job ends."""
         return self._folder("model")
 
     @property
     def checkpoint_dir(self) -> Path:
-        """What it holds outlives an interruption: SageMaker keeps it in step with S3.
+        """Return the folder that survives an interruption: SageMaker synchronizes it with S3.
 
-        It is the job's own: the trainings of a search share one place in S3, and each gets all that is there.
+        Each job has its own: the trainings of a tuning job share one S3 prefix, and each receives all of it.
         """
         return self._folder(f"checkpoints/{self.name}")
 
     def channel(self, name: str) -> Path:
-        """An input channel's folder, which may not be there."""
+        """Return the folder of an input channel, which may not exist."""
         return self.base / "input/data" / name
 
     def read(self, name: str) -> rows.Rows:
-        """The labelled texts of a channel; none if it is not there.
+        """Read the labelled texts of a channel; return no rows if it does not exist.
 
         Raises:
             TrainingDataError: A line is not an object with a text and a label.
@@ -81,7 +81,7 @@ class Job:
         return rows.read(self.channel(name))
 
     def report(self, split: str, **values: float) -> None:
-        """Log metrics as SageMaker's regular expressions find them: ``validation:accuracy=0.9234;``."""
+        """Log metrics in the form that metric definitions match: ``validation:accuracy=0.9234;``."""
         pairs = (
             f"{name}={value}" if isinstance(value, int) else f"{name}={value:.6f}"
             for name, value in values.items()
@@ -89,7 +89,7 @@ class Job:
         self.log(" ".join(f"{split}:{pair};" for pair in pairs))
 
     def log(self, message: str) -> None:
-        """Print a line with the seconds since the job started."""
+        """Print a message with the seconds since the job started."""
         print(f"[{monotonic() - self.started:6.1f}s] {message}", flush=True)
 
     def _folder(self, name: str) -> Path:
@@ -111,5 +111,5 @@ class Job:
 
 
 def base_dir(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where /opt/ml is: SageMaker's toolkits let SAGEMAKER_BASE_DIR move it."""
+    """Return the base folder: SAGEMAKER_BASE_DIR, as in SageMaker's toolkits, else /opt/ml."""
     return Path(environment.get("SAGEMAKER_BASE_DIR", OPT_ML))

@@ -1,4 +1,4 @@
-"""Labelled texts: a channel's JSON Lines files, and the labels in them."""
+"""Read labelled texts from the JSON Lines files of a channel."""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from toolkit.errors import TrainingDataError
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Labelled texts, column by column."""
+    """Labelled texts, stored by column."""
 
     texts: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
@@ -24,7 +24,7 @@ class Rows:
 
 
 def read(folder: Path) -> Rows:
-    """Read every JSON Lines file of a channel, in the order of their paths; one that is not there has no row.
+    """Read every JSON Lines file of a channel, sorted by path; return no rows if the folder does not exist.
 
     Raises:
         TrainingDataError: A line is not an object with a text and a label.
@@ -52,37 +52,39 @@ def _add(rows: Rows, line: bytes, where: str) -> None:
     rows.labels.append(sys.intern(label))
 
 
-def known_labels(rows: Rows) -> list[str]:
-    """The labels of the channel train in the order of a classifier's probabilities: sorted.
+def training_labels(rows: Rows) -> list[str]:
+    """Return the sorted labels of the channel train, the order of a classifier's probabilities.
 
     Raises:
-        TrainingDataError: There are no two.
+        TrainingDataError: There are fewer than two labels.
     """
     labels = sorted(set(rows.labels))
     if not labels:
-        raise TrainingDataError("the channel train holds no row")
+        raise TrainingDataError("the channel train has no rows")
     if len(labels) < 2:
         raise TrainingDataError(f"all {len(rows):,} rows have the label '{labels[0]}'; two are needed")
     return labels
 
 
-def places(rows: Rows, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Each row's label as its place in `labels`, of shape (rows,).
+def label_indices(rows: Rows, labels: Sequence[str]) -> NDArray[np.int64]:
+    """Return the index of each row's label in `labels`, of shape (rows,).
 
     Raises:
-        TrainingDataError: A row's label is not among them.
+        TrainingDataError: A label is not in `labels`.
     """
-    known = {label: place for place, label in enumerate(labels)}
-    if unknown := set(rows.labels) - known.keys():
-        raise TrainingDataError(f"the channel train has no row of the label '{min(unknown)}' of validation")
-    return np.fromiter((known[label] for label in rows.labels), np.int64, len(rows))
+    indices = {label: index for index, label in enumerate(labels)}
+    if unknown := set(rows.labels) - indices.keys():
+        raise TrainingDataError(
+            f"the channel validation has the label '{min(unknown)}', which the channel train lacks"
+        )
+    return np.fromiter((indices[label] for label in rows.labels), np.int64, len(rows))
 
 
 def hold_out(actual: NDArray[np.int64], fraction: float, seed: int) -> NDArray[np.bool_]:
-    """Choose this fraction of each label's rows, rounded down, so that each keeps some to learn from.
+    """Select this fraction of each label's rows, rounded down, so that every label keeps rows to train on.
 
     Args:
-        actual: What `places` returns.
+        actual: The result of `label_indices`.
     """
     random = np.random.default_rng(seed)
     held = np.zeros(len(actual), np.bool_)

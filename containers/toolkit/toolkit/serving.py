@@ -1,4 +1,4 @@
-"""The server's processes: one loads the model, as many as there are cores answer with it."""
+"""Run the server's processes: one loads the model, and one worker per core answers with it."""
 
 import gc
 import os
@@ -19,27 +19,27 @@ from toolkit.access_log import AccessLog
 from toolkit.application import Application
 from toolkit.classifier import Classifier
 from toolkit.errors import ContainerError
-from toolkit.meters import Meters
+from toolkit.metrics import Metrics
 from toolkit.settings import Settings, cores, from_environment
-from toolkit.worker import ENDING, Worker
+from toolkit.worker import STOP_SIGNALS, Worker
 
 BACKLOG = 1024
-RESTART_SECONDS = 1.0  # a worker that cannot live does not take all of the processor
+RESTART_SECONDS = 1.0  # a worker that fails at once must not restart in a busy loop
 
 
 def main(load: Callable[[Path], Classifier], environment: Mapping[str, str] = os.environ) -> NoReturn:
-    """Load the model, then listen: nothing answers /ping before the model can answer.
+    """Load the model, then listen: /ping is not answered before the model is ready.
 
     Args:
-        load: Reads the model's folder. The workers are made of this process after it, so that they share the
-            model's memory; a model that starts threads when it is loaded has an attribute ``workers`` of 1.
+        load: Reads the model's folder. The workers are forked after it and share the model's memory. A model
+            that starts threads when it is loaded needs an attribute ``workers`` of 1.
     """
-    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGTERM, exit_now)
     try:
         settings = from_environment(environment)
         classifier = load(settings.model_dir)
     except ContainerError as error:
-        tell(str(error))
+        print_error(str(error))
         sys.exit(1)
     classifier.predict(["warm up"])
     count = workers(classifier, settings)
@@ -47,114 +47,114 @@ def main(load: Callable[[Path], Classifier], environment: Mapping[str, str] = os
     with listen(settings) as listening:
         labels = ", ".join(classifier.labels)
         print(f"serving {len(classifier.labels)} labels with {count} workers: {labels}", flush=True)
-        meters = Meters(count)
+        metrics = Metrics(count)
         if count == 1:
-            sys.exit(work(classifier, settings, meters, listening))
+            sys.exit(run_worker(classifier, settings, metrics, listening))
         gc.collect()
-        gc.freeze()  # the garbage collector would write to the memory that the workers share
-        sys.exit(Workers(classifier, settings, meters, listening).run(count))
+        gc.freeze()  # otherwise the garbage collector writes to memory that the workers share
+        sys.exit(Workers(classifier, settings, metrics, listening).run(count))
 
 
 def workers(classifier: Classifier, settings: Settings) -> int:
-    """How many processes answer: what the model can bear, else what is set, else one a core."""
+    """Return the number of workers: what the model requires, else what is set, else one per core."""
     own: int | None = getattr(classifier, "workers", None)
     if own and settings.workers not in (None, own):
-        tell(f"SAGEMAKER_MODEL_SERVER_WORKERS is {settings.workers}, but this model takes {own}")
+        print_error(f"SAGEMAKER_MODEL_SERVER_WORKERS is {settings.workers}, but this model requires {own}")
     return own or settings.workers or cores()
 
 
-def tell(error: str) -> None:
-    """Say what went wrong."""
+def print_error(error: str) -> None:
+    """Print an error message."""
     print(f"error: {error}", file=sys.stderr, flush=True)
 
 
-def leave(*_: object) -> NoReturn:
-    """End before there is anything to answer."""
+def exit_now(*_: object) -> NoReturn:
+    """Exit on a signal that arrives before the server listens."""
     sys.exit(0)
 
 
 def listen(settings: Settings) -> socket.socket:
-    """The socket that all workers take clients from."""
+    """Open the socket that all workers accept clients from."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listening = socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
     listening.setblocking(False)
     return listening
 
 
-def work(
+def run_worker(
     classifier: Classifier,
     settings: Settings,
-    meters: Meters,
+    metrics: Metrics,
     listening: socket.socket,
-    lifeline: int | None = None,
+    parent_pipe: int | None = None,
 ) -> int:
-    """Be a worker; the exit code."""
+    """Run a worker; return its exit code."""
 
     async def answer() -> str:
-        application = Application(classifier, meters, settings)
+        application = Application(classifier, metrics, settings)
         worker = Worker(application, settings, AccessLog() if settings.access_log else None)
-        if not await worker.run(listening, lifeline):
-            return f"not all was answered within {settings.drain_seconds:g} s"
-        return "the model's device is lost to this process" if application.lost else ""
+        if not await worker.run(listening, parent_pipe):
+            return f"not all requests were answered within {settings.drain_seconds:g} s"
+        return "the model's device is lost" if application.device_lost else ""
 
     if reason := uvloop.run(answer()):
-        tell(reason)
+        print_error(reason)
     return 1 if reason else 0
 
 
 class Workers:
-    """The processes that answer, and the one that keeps their number."""
+    """The worker processes and their supervisor."""
 
     def __init__(
-        self, classifier: Classifier, settings: Settings, meters: Meters, listening: socket.socket
+        self, classifier: Classifier, settings: Settings, metrics: Metrics, listening: socket.socket
     ) -> None:
-        self.given = (classifier, settings, meters, listening)
+        self.worker_arguments = (classifier, settings, metrics, listening)
         self.listening = listening
-        self.meters = meters
-        self.lifeline = os.pipe()
-        self.places: dict[int, int] = {}  # by process id
+        self.metrics = metrics
+        self.parent_pipe = os.pipe()
+        self.slots: dict[int, int] = {}  # by process id
         self.stopping = False
 
     def run(self, count: int) -> int:
-        """Keep so many workers until SIGTERM; the exit code is 0 if all of them answered what was asked."""
-        for number in ENDING:
+        """Keep the number of workers until SIGTERM; return 0 if all of them answered their requests."""
+        for number in STOP_SIGNALS:
             signal.signal(number, self.stop)
-        for place in range(count):
-            self.start(place)
+        for slot in range(count):
+            self.start(slot)
         worst = 0
-        while self.places:
+        while self.slots:
             process, status = os.wait()
-            if process not in self.places:  # one that `load` started, or an orphan of a container
+            if process not in self.slots:  # started by `load`, or an orphan of the container
                 continue
-            place = self.places.pop(process)
+            slot = self.slots.pop(process)
             if self.stopping:
                 worst = max(worst, abs(os.waitstatus_to_exitcode(status)))
                 continue
             code = os.waitstatus_to_exitcode(status)
-            tell(f"worker {place} ended with exit code {code}; another begins")
+            print_error(f"worker {slot} ended with exit code {code}; restarting it")
             time.sleep(RESTART_SECONDS)
             if not self.stopping:
-                self.start(place)
+                self.start(slot)
         return worst
 
-    def start(self, place: int) -> None:
-        """Make a worker of this process."""
-        # Until a worker has handlers of its own, a signal would make it close what all listen on.
-        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    def start(self, slot: int) -> None:
+        """Fork a worker."""
+        # Until the worker has its own handlers, a signal would make it close the shared socket.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         if process := os.fork():
-            self.places[process] = place
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
+            self.slots[process] = slot
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             if self.stopping:
                 self.stop()
             return
         code = 1
         try:
-            for number in ENDING:
-                signal.signal(number, leave)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
-            os.close(self.lifeline[1])
-            self.meters.take(place)
-            code = work(*self.given, self.lifeline[0])
+            for number in STOP_SIGNALS:
+                signal.signal(number, exit_now)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+            os.close(self.parent_pipe[1])
+            self.metrics.use_slot(slot)
+            code = run_worker(*self.worker_arguments, self.parent_pipe[0])
         except SystemExit:
             code = 0
         except BaseException as error:
@@ -164,9 +164,9 @@ class Workers:
             os._exit(code)
 
     def stop(self, *_: object) -> None:
-        """Take no client, ask all workers to end."""
+        """Stop accepting clients, and stop all workers."""
         self.stopping = True
         self.listening.close()
-        for process in self.places:
+        for process in self.slots:
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The server's settings, from its environment."""
+"""Read the server's settings from its environment."""
 
 import os
 from collections.abc import Mapping
@@ -9,31 +9,32 @@ from toolkit.errors import ServerError
 from toolkit.job import base_dir
 
 MEGABYTE = 1 << 20
-# What stands for no limit: the largest body that SageMaker sends anywhere (to an asynchronous endpoint).
+# Used for "no limit": the largest body that SageMaker sends (to an asynchronous endpoint).
 LARGEST_MEGABYTES = 1024
-REAL_TIME_SECONDS = 60  # until SageMaker gives an invocation up
-BATCH_SECONDS = 600  # the same in a batch transform, unless its InvocationsTimeoutInSeconds says otherwise
+REAL_TIME_SECONDS = 60  # SageMaker's timeout of an invocation
+BATCH_SECONDS = 600  # the same in a batch transform; its InvocationsTimeoutInSeconds may differ
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What may be set, and what it is where it is not.
+    """The server's settings and their defaults.
 
     Attributes:
-        body_bytes: Of a request; the default is SageMaker's own limit for a real-time one.
-        requests: In work and waiting at the same time in each worker; more are refused with 503.
-        workers: Processes that answer; None for the server to choose.
-        held_bodies: How many bodies of the largest size a worker holds at the same time; in a batch transform
-            all that come at the same time, as one worker may happen to take them.
-        connections: Open at the same time in each worker.
-        stalled_seconds: How long a client may take to go on with its request, or with reading its answer.
-        request_seconds: How long the whole of a request may take to arrive.
-        idle_seconds: How long a connection is kept for the client's next request.
-        drain_seconds: SageMaker kills a container 30 s after it asks it to stop.
+        body_bytes: Maximum size of a request's body; the default is SageMaker's limit for a real-time
+            request.
+        requests: Maximum in work or waiting per worker; more are refused with 503.
+        workers: Number of worker processes; None lets the server choose.
+        held_bodies: Maximum number of largest bodies that a worker holds at a time; in a batch transform, all
+            concurrent requests, because one worker may receive them all.
+        connections: Maximum number of open connections per worker.
+        stalled_seconds: How long a client may pause while it sends a request or reads an answer.
+        request_seconds: How long a whole request may take to arrive.
+        idle_seconds: How long an idle connection is kept.
+        drain_seconds: How long open requests may take after SIGTERM; SageMaker sends SIGKILL after 30 s.
     """
 
     model_dir: Path
-    host: str = "0.0.0.0"  # noqa: S104 (SageMaker asks from outside)
+    host: str = "0.0.0.0"  # noqa: S104 (SageMaker connects from outside)
     port: int = 8080
     workers: int | None = None
     body_bytes: int = 25 * MEGABYTE
@@ -48,7 +49,7 @@ class Settings:
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the variables that SageMaker and its toolkits define, and the server's own: SERVE_….
+    """Read SageMaker's variables, and the server's own (SERVE_…).
 
     Raises:
         ServerError: A value cannot be used.
@@ -83,5 +84,5 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def cores() -> int:
-    """How many of the machine's may be used; only Linux tells those apart from all."""
+    """Return the number of usable cores; only Linux distinguishes them from all cores."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The frame of `train`: runs a function on the job; an error becomes output/failure and exit code 1."""
+"""Run a training function on a job; an error becomes output/failure and exit code 1."""
 
 import os
 import signal
@@ -12,42 +12,42 @@ from toolkit.errors import ContainerError
 from toolkit.job import Job, base_dir
 
 FAILURE_CHARACTERS = 1024  # what SageMaker keeps as FailureReason
-STOPPED = 128 + signal.SIGTERM
+SIGTERM_EXIT_CODE = 128 + signal.SIGTERM
 
 
 def main(
     train: Callable[[Job], None], *, resumes: bool = False, environment: Mapping[str, str] = os.environ
 ) -> None:
-    """Train.
+    """Run the training of a job.
 
     Args:
-        train: Reads the job's channels, writes its model.
-        resumes: Whether `train` looks at `job.interrupted`, leaves a checkpoint and returns. Otherwise the
-            process ends at once when SageMaker asks it to, with exit code 143.
-        environment: Holds SAGEMAKER_BASE_DIR.
+        train: Reads the job's channels and writes its model.
+        resumes: Whether `train` checks `job.interrupted`, saves a checkpoint and returns. Otherwise SIGTERM
+            ends the process at once, with exit code 143.
+        environment: Provides SAGEMAKER_BASE_DIR.
     """
     job = Job(base_dir(environment))
 
     def stop(number: int, frame: FrameType | None) -> None:
         job.interrupted.set()
         if not resumes:
-            sys.exit(STOPPED)
+            sys.exit(SIGTERM_EXIT_CODE)
 
-    # A container's first process is not ended by a signal that it does not handle.
+    # PID 1 of a container ignores a signal that it has no handler for.
     signal.signal(signal.SIGTERM, stop)
     try:
         train(job)
     except ContainerError as error:
         fail(job.base, str(error))
     except MemoryError:
-        fail(job.base, "out of memory; choose an instance type with more")
+        fail(job.base, "out of memory; choose an instance type with more memory")
     except Exception as error:
         traceback.print_exc()
         fail(job.base, f"{type(error).__name__}: {error}")
 
 
 def fail(base: Path, reason: str) -> None:
-    """Tell SageMaker why, and exit."""
+    """Write the failure reason for SageMaker, and exit."""
     print(f"error: {reason}", file=sys.stderr, flush=True)
     file = base / "output/failure"
     file.parent.mkdir(parents=True, exist_ok=True)

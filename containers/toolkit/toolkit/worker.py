@@ -1,4 +1,4 @@
-"""One process of the server: its connections, and how it ends."""
+"""Run one worker process of the server: its connections and its shutdown."""
 
 import asyncio
 import signal
@@ -10,19 +10,19 @@ from email.utils import formatdate
 from time import time
 
 from toolkit.access_log import AccessLog
+from toolkit.admission import AdmissionControl
 from toolkit.application import INVOCATIONS, Application
 from toolkit.connection import Connection
-from toolkit.gate import Gate
 from toolkit.messages import Request, Response
 from toolkit.settings import Settings
 
-ENDING = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 FLUSH_SECONDS = 0.2
-PAUSE_SECONDS = 1.0  # where there is no file descriptor left for a client
+ACCEPT_PAUSE_SECONDS = 1.0  # when no file descriptor is left
 
 
 class Worker:
-    """What the connections of a process share."""
+    """The state that the connections of a worker share."""
 
     def __init__(self, application: Application, settings: Settings, log: AccessLog | None) -> None:
         self.application = application
@@ -32,30 +32,30 @@ class Worker:
         self.request_seconds = settings.request_seconds
         self.idle_seconds = settings.idle_seconds
         self.log = log
-        self.gate = Gate(settings.requests, settings.held_bodies * settings.body_bytes)
+        self.admission = AdmissionControl(settings.requests, settings.held_bodies * settings.body_bytes)
         self.connections: set[Connection] = set()
         self.connecting: set[asyncio.Task[None]] = set()
         self.draining = False
         self.stop = asyncio.Event()
         self.date = (0, "")
 
-    async def run(self, listening: socket.socket, lifeline: int | None = None) -> bool:
-        """Answer until SIGTERM or SIGINT, or until the parent process is gone; whether all was answered.
+    async def run(self, listening: socket.socket, parent_pipe: int | None = None) -> bool:
+        """Serve until SIGTERM, SIGINT or the end of the parent; return whether all requests were answered.
 
         Args:
-            lifeline: A pipe that ends with the parent.
+            parent_pipe: A pipe that closes when the parent process ends.
         """
         loop = asyncio.get_running_loop()
-        for number in ENDING:
+        for number in STOP_SIGNALS:
             loop.add_signal_handler(number, self.stop.set)
-        if lifeline is not None:
-            loop.add_reader(lifeline, self.stop.set)
+        if parent_pipe is not None:
+            loop.add_reader(parent_pipe, self.stop.set)
         self.listen(listening)
-        flushing = asyncio.ensure_future(self.flush_now_and_then())
+        flushing = asyncio.ensure_future(self.flush_periodically())
         await self.stop.wait()
         loop.remove_reader(listening)
-        if lifeline is not None:
-            loop.remove_reader(lifeline)
+        if parent_pipe is not None:
+            loop.remove_reader(parent_pipe)
         listening.close()
         answered = await self.drain()
         flushing.cancel()
@@ -64,21 +64,23 @@ class Worker:
         return answered
 
     def listen(self, listening: socket.socket) -> None:
-        """Take clients from now on."""
+        """Start accepting clients."""
         if not self.stop.is_set():
             asyncio.get_running_loop().add_reader(listening, self.accept, listening)
 
     def accept(self, listening: socket.socket) -> None:
-        """Take one client: the other workers take the others."""
+        """Accept one client, so that the other workers get theirs."""
         try:
             client, _ = listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return
         except OSError as error:
-            print(f"no client is taken for {PAUSE_SECONDS:g} s: {error}", file=sys.stderr, flush=True)
+            print(
+                f"accepting no clients for {ACCEPT_PAUSE_SECONDS:g} s: {error}", file=sys.stderr, flush=True
+            )
             loop = asyncio.get_running_loop()
             loop.remove_reader(listening)
-            loop.call_later(PAUSE_SECONDS, self.listen, listening)
+            loop.call_later(ACCEPT_PAUSE_SECONDS, self.listen, listening)
             return
         client.setblocking(False)
         task = asyncio.ensure_future(self.connect(client))
@@ -86,13 +88,13 @@ class Worker:
         task.add_done_callback(self.connecting.discard)
 
     async def connect(self, client: socket.socket) -> None:
-        """Begin to read."""
+        """Start a connection."""
         loop = asyncio.get_running_loop()
         with suppress(OSError):
             await loop.connect_accepted_socket(lambda: Connection(self, loop), client)
 
     async def drain(self) -> bool:
-        """Answer what was asked, take nothing new."""
+        """Answer the open requests, and accept no new ones."""
         self.draining = True
         self.application.ready = False
         if self.connecting:
@@ -105,60 +107,60 @@ class Worker:
             await asyncio.sleep(0.02)
         return not self.connections
 
-    async def flush_now_and_then(self) -> None:
-        """Let no line of the log wait for long."""
+    async def flush_periodically(self) -> None:
+        """Flush the access log at intervals."""
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             if self.log:
                 self.log.flush()
 
     def opened(self, connection: Connection) -> bool:
-        """Whether there may be one more."""
+        """Register a connection; return whether the limit allows it."""
         self.connections.add(connection)
         return len(self.connections) <= self.settings.connections
 
     def closed(self, connection: Connection) -> None:
-        """There is one less."""
+        """Unregister a connection."""
         self.connections.discard(connection)
 
     def admit(self, request: Request) -> Response | None:
-        """Only what costs something passes the gate."""
+        """Apply admission control to invocations only; other paths are cheap."""
         if request.path != INVOCATIONS:
             return None
-        refused = self.gate.enter(request)
-        self.application.meters.in_work(self.gate.inside)
+        refused = self.admission.admit(request)
+        self.application.metrics.set_in_work(self.admission.in_work)
         return refused
 
-    def hold(self, request: Request, size: int) -> Response | None:
-        """Make room for some of a body, or refuse it."""
-        return self.gate.hold(request, size)
+    def reserve(self, request: Request, size: int) -> Response | None:
+        """Reserve memory for a part of a body, or return the refusal."""
+        return self.admission.reserve(request, size)
 
-    def drop(self, request: Request) -> None:
-        """Forget a body."""
-        self.gate.drop(request)
+    def discard(self, request: Request) -> None:
+        """Discard a body."""
+        self.admission.discard(request)
 
     def respond(self, request: Request) -> "Response | Future[Response]":
-        """Answer it, at once or later."""
+        """Answer a request, directly or with a future."""
         return self.application.respond(request)
 
-    def done(self, request: Request, response: Response, seconds: float) -> dict[str, str]:
-        """Count and log it; the headers of every answer."""
-        self.lost(request)
+    def complete(self, request: Request, response: Response, seconds: float) -> dict[str, str]:
+        """Record and log a response; return the headers to send with it."""
+        self.release(request)
         invoked = request.path == INVOCATIONS
         if invoked:
-            self.application.meters.answered(response.status, seconds, response.rows)
+            self.application.metrics.record_response(response.status, seconds, response.rows)
         identity = request.identity()
         if self.log and (invoked or response.status != 200):
             self.log.add(request, response, identity, seconds)
-        return {"Date": self.now(), "X-Request-Id": identity}
+        return {"Date": self.http_date(), "X-Request-Id": identity}
 
-    def lost(self, request: Request) -> None:
-        """It is no longer in work."""
-        self.gate.leave(request)
-        self.application.meters.in_work(self.gate.inside)
+    def release(self, request: Request) -> None:
+        """Release a request."""
+        self.admission.release(request)
+        self.application.metrics.set_in_work(self.admission.in_work)
 
-    def now(self) -> str:
-        """The time as HTTP writes it, made once a second."""
+    def http_date(self) -> str:
+        """Return the time in HTTP's format, formatted once per second."""
         second = int(time())
         if second != self.date[0]:
             self.date = (second, formatdate(second, usegmt=True))

@@ -23,9 +23,9 @@ def runtime() -> ProcessRuntime:
 
 @pytest.fixture(scope="module")
 def train(runtime: ProcessRuntime) -> Iterator[Train]:
-    """Start a training on a job's folder, with variables besides; what still runs in the end is killed.
+    """Start a training on a job's folder, with additional variables; kill it at the end if it still runs.
 
-    With `until` it is returned when it has said so, and waits there to be interrupted.
+    With `until`, return it once it has printed that; it then waits to be interrupted.
     """
     started: list[Running] = []
 

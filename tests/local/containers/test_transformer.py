@@ -24,9 +24,9 @@ from tests.local.containers.transformer_jobs import (
     WITHOUT_GPU,
     Running,
     after,
-    ask,
-    ask_for,
+    classify,
     lay_out,
+    request,
     rows,
     serving,
     weights,
@@ -48,7 +48,7 @@ def test_loss_falls_and_metrics_are_printed(unbroken: Running) -> None:
 
 
 def test_base_model_comes_from_the_channel_without_a_network(unbroken: Running) -> None:
-    assert "the channel pretrained; labels: bad, fine; 1 process(es) on cpu" in unbroken.said
+    assert "the channel pretrained; labels: bad, fine; 1 process(es) on cpu" in unbroken.output
     assert {path.name for path in (unbroken.base / "model").iterdir()} == {
         "config.json", "model.onnx", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
@@ -64,7 +64,7 @@ def test_training_interrupted_by_sigterm_ends_as_the_unbroken_one(
     middle = "train:step=13;"  # of an epoch
     first = train(lay_out(tmp_path / "first"), until=middle, **WITHOUT_GPU)
     first.interrupt()
-    assert "interrupted: saved a checkpoint after step" in first.said
+    assert "interrupted: saved a checkpoint after step" in first.output
     assert not (first.base / "model").exists() or not list((first.base / "model").iterdir())
 
     second = train(after(first.base, tmp_path / "second"), **WITHOUT_GPU).finish()
@@ -84,7 +84,7 @@ def test_processes_and_instances_learn_what_one_process_learns(
     first = train(base, until="train:step=8;", **WITHOUT_GPU)
     assert first.addresses() == {"127.0.0.1"}
     first.interrupt()
-    assert "2 process(es) on cpu" in first.said
+    assert "2 process(es) on cpu" in first.output
 
     hosts = ["127.0.0.1", "127.0.0.2"]
     instances = []
@@ -121,7 +121,7 @@ def test_an_evaluation_that_is_interrupted_is_made_by_the_next_process(train: Tr
     first = train(job("first"), **WITHOUT_GPU)
     first.wait_for("train:step=10;")  # after which comes an evaluation
     first.interrupt()
-    assert "interrupted: saved a checkpoint after step 10 of 20" in first.said
+    assert "interrupted: saved a checkpoint after step 10 of 20" in first.output
     assert not first.metric("validation:step")
     second = train(job("second", first.base), **WITHOUT_GPU).finish()
     assert second.metric("validation:step") == unbroken.metric("validation:step")
@@ -141,8 +141,8 @@ def test_instances_that_have_other_rows_than_each_other_are_refused(train: Train
             file.write(json.dumps({"text": "another", "label": ["fine", "other"][number]}) + "\n")
         instances.append(train(base, **WITHOUT_GPU))
     for instance in instances:
-        assert instance.container.wait(PATIENCE) == 1, instance.said
-        assert "an S3DataDistributionType of FullyReplicated" in instance.said
+        assert instance.container.wait(PATIENCE) == 1, instance.output
+        assert "an S3DataDistributionType of FullyReplicated" in instance.output
 
 
 @pytest.fixture(scope="module")
@@ -152,29 +152,29 @@ def port(unbroken: Running, runtime: ProcessRuntime) -> Iterator[int]:
 
 
 def test_served_model_is_as_good_as_it_was_measured(port: int, unbroken: Running) -> None:
-    given = rows(80, 2)
-    actual = [each[row["label"]] for each, row in zip(ask_for(port, given), given, strict=True)]
+    texts = rows(80, 2)
+    actual = [each[row["label"]] for each, row in zip(classify(port, texts), texts, strict=True)]
     assert np.mean(-np.log(actual)) == pytest.approx(unbroken.metric("validation:log_loss")[-1], abs=1e-4)
 
 
 def test_json_and_csv_are_answered(port: int) -> None:
-    status, answer = ask(port, "POST", "/invocations", json.dumps({"text": "lovely word1"}).encode())
+    status, answer = request(port, "POST", "/invocations", json.dumps({"text": "lovely word1"}).encode())
     one = json.loads(answer)
     assert (status, one["label"]) == (200, "fine")
     assert sum(one["probabilities"].values()) == pytest.approx(1, abs=1e-5)
-    status, answer = ask(port, "POST", "/invocations", b"dreadful word2\nlovely word3\n", CSV)
+    status, answer = request(port, "POST", "/invocations", b"dreadful word2\nlovely word3\n", CSV)
     assert [line.partition(",")[0] for line in answer.splitlines()] == ["bad", "fine"]
-    status, answer = ask(port, "POST", "/invocations", b'{"texts": 1}')
+    status, answer = request(port, "POST", "/invocations", b'{"texts": 1}')
     assert status == 400
 
 
 def test_requests_at_the_same_time_get_their_own_answers(port: int) -> None:
-    given = rows(40, 3)
-    alone = [ask(port, "POST", "/invocations", json.dumps(row["text"]).encode())[1] for row in given]
+    texts = rows(40, 3)
+    alone = [request(port, "POST", "/invocations", json.dumps(row["text"]).encode())[1] for row in texts]
     with ThreadPoolExecutor(16) as threads:
         together = list(
             threads.map(
-                lambda row: ask(port, "POST", "/invocations", json.dumps(row["text"]).encode())[1], given
+                lambda row: request(port, "POST", "/invocations", json.dumps(row["text"]).encode())[1], texts
             )
         )
     for one, other in zip(alone, together, strict=True):
@@ -210,13 +210,15 @@ def outcomes(runtime: ProcessRuntime, tmp_path_factory: pytest.TempPathFactory) 
     return merged
 
 
-def told(outcome: dict[str, Any], name: str) -> list[float]:
+def metric(outcome: dict[str, Any], name: str) -> list[float]:
     assert "error" not in outcome, outcome
     return [float(value) for value in re.findall(rf"{name}=([0-9.]+);", "\n".join(outcome["log"]))]
 
 
 def test_passes_of_a_step_add_up_to_one(outcomes: dict[str, Any]) -> None:
-    whole, parts = (told(outcomes[name], "train:loss") for name in ("one pass a step", "many passes a step"))
+    whole, parts = (
+        metric(outcomes[name], "train:loss") for name in ("one pass a step", "many passes a step")
+    )
     assert len(whole) == STEPS / 5
     assert parts == pytest.approx(whole, abs=1e-5)
 
@@ -230,31 +232,31 @@ def test_same_seed_gives_the_same_weights(outcomes: dict[str, Any]) -> None:
 
 
 def test_bfloat16_learns_about_the_same(outcomes: dict[str, Any]) -> None:
-    exact, rounded = (told(outcomes[name], "train:loss") for name in ("one pass a step", "bfloat16"))
+    exact, rounded = (metric(outcomes[name], "train:loss") for name in ("one pass a step", "bfloat16"))
     assert exact != rounded
     assert rounded == pytest.approx(exact, abs=0.05)
 
 
 def test_training_stops_early_with_the_best_weights(outcomes: dict[str, Any]) -> None:
-    losses = told(outcomes["early stopping"], "validation:log_loss")
+    losses = metric(outcomes["early stopping"], "validation:log_loss")
     evaluated, saved = losses[:-1], losses[-1]
     assert len(evaluated) < 40
     assert saved == min(evaluated) == evaluated[-3]
-    assert len(told(outcomes["no patience"], "validation:log_loss")) == 5 + 1
+    assert len(metric(outcomes["no patience"], "validation:log_loss")) == 5 + 1
 
 
 def test_rows_are_held_out_where_no_channel_has_any(outcomes: dict[str, Any]) -> None:
     assert "240 rows to learn from, 80 held out" in outcomes["held out"]["log"]
-    assert told(outcomes["nothing held out"], "validation:log_loss") == []
+    assert metric(outcomes["nothing held out"], "validation:log_loss") == []
     assert Path(outcomes["nothing held out"]["weights"]).exists()
 
 
 def test_base_model_without_a_pooler_gets_a_new_one(outcomes: dict[str, Any]) -> None:
-    assert told(outcomes["without a pooler"], "validation:accuracy")
+    assert metric(outcomes["without a pooler"], "validation:accuracy")
 
 
 def test_archive_of_an_own_model_is_taken_with_its_head(outcomes: dict[str, Any]) -> None:
-    first, again = (told(outcomes[name], "validation:log_loss") for name in ("five epochs", "own archive"))
+    first, again = (metric(outcomes[name], "validation:log_loss") for name in ("five epochs", "own archive"))
     assert again[-1] == pytest.approx(first[-1], abs=1e-4)
     assert first[-1] < 0.6
 
@@ -264,7 +266,7 @@ def test_texts_of_any_length_and_three_labels_are_learned_and_served(
     outcomes: dict[str, Any], scenario: str
 ) -> None:
     """RoBERTa reads fewer tokens than it has positions; GPT-2 has neither a padding token nor a [CLS]."""
-    assert told(outcomes[scenario], "validation:accuracy")[-1] > 0.6  # the most frequent label: 0.34
+    assert metric(outcomes[scenario], "validation:accuracy")[-1] > 0.6  # the most frequent label: 0.34
     assert outcomes[scenario]["labels"] == ["bad", "fine", "other"]
     together, alone = (np.array(outcomes[scenario][name]) for name in ("together", "alone"))
     assert together.shape == (5, 3)
@@ -277,8 +279,8 @@ def test_texts_of_any_length_and_three_labels_are_learned_and_served(
 
 
 def test_end_of_a_long_text_is_read_where_it_is_kept(outcomes: dict[str, Any]) -> None:
-    assert told(outcomes["end kept"], "validation:accuracy")[-1] == 1
-    assert told(outcomes["start kept"], "validation:accuracy")[-1] == 0.5
+    assert metric(outcomes["end kept"], "validation:accuracy")[-1] == 1
+    assert metric(outcomes["start kept"], "validation:accuracy")[-1] == 0.5
     saved = Path(outcomes["end kept"]["weights"]).with_name("tokenizer.json")
     assert json.loads(saved.read_text())["truncation"]["direction"] == "Left"
 
@@ -290,7 +292,7 @@ def test_positions_that_no_text_can_have_are_not_counted(outcomes: dict[str, Any
     assert readable["without positions"] == readable["any number of positions"] > 1_000_000
 
 
-def test_numbers_that_stand_alone_tell_trainings_apart(outcomes: dict[str, Any]) -> None:
+def test_scalar_weights_change_the_identity(outcomes: dict[str, Any]) -> None:
     first, same, other = outcomes["identities"]
     assert first == same != other
 
@@ -314,12 +316,12 @@ def test_numbers_that_stand_alone_tell_trainings_apart(outcomes: dict[str, Any])
             "pickled checkpoint",
             "the checkpoint checkpoint.pt cannot be read: .*empty the job's checkpoint folder",
         ),
-        ("other checkpoint", "of a training with other rows, hyperparameters or base model; empty"),
+        ("other checkpoint", "belongs to a training with other rows, hyperparameters or base model; empty"),
         ("no numbers", "the loss is nan at step 1; lower learning_rate"),
         ("one label", "all 320 rows have the label 'fine'; two are needed"),
         ("no padding", "neither a pad_token nor an eos_token .*; name one of its tokens as pad_token in"),
         ("more tokens", "has the token 'beyond' as number 46, but the model only those below 46; give the"),
-        ("last token", r"\(bert\) reads a text's label off its last token, which is padding here; choose an"),
+        ("last token", r"\(bert\) classifies by the last token, which is padding here; choose an"),
         (
             "no such kernel",
             "put_.* does not have a deterministic .* Choose deterministic=false",

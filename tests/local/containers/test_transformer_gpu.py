@@ -12,7 +12,7 @@ from tests.local.containers.transformer_jobs import (
     WITHOUT_GPU,
     Running,
     after,
-    ask_for,
+    classify,
     lay_out,
     rows,
     serving,
@@ -31,7 +31,7 @@ def unbroken(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Running:
 
 def test_it_learns_on_the_gpu(unbroken: Running) -> None:
     losses = unbroken.metric("train:loss")
-    assert "1 process(es) on cuda" in unbroken.said
+    assert "1 process(es) on cuda" in unbroken.output
     assert len(losses) == STEPS
     assert np.mean(losses[-5:]) < 0.2 < 0.6 < np.mean(losses[:5])
     assert unbroken.metric("validation:accuracy")[-1] > 0.95
@@ -42,7 +42,7 @@ def test_training_interrupted_by_sigterm_ends_as_the_unbroken_one(
 ) -> None:
     first = train(lay_out(tmp_path / "first", **ONE_GPU), until="train:step=13;")
     first.interrupt()
-    assert "interrupted: saved a checkpoint after step" in first.said
+    assert "interrupted: saved a checkpoint after step" in first.output
 
     second = train(after(first.base, tmp_path / "second", **ONE_GPU)).finish()
     assert first.metric("train:loss") + second.metric("train:loss") == unbroken.metric("train:loss")
@@ -53,8 +53,8 @@ def test_float32_learns_what_a_cpu_learns(train: Train, tmp_path: Path) -> None:
     exact = {"precision": "float32"}
     gpu = train(lay_out(tmp_path / "gpu", **ONE_GPU, **exact)).finish()
     cpu = train(lay_out(tmp_path / "cpu", **ONE_GPU, **exact), **WITHOUT_GPU).finish()
-    assert "1 process(es) on cpu" in cpu.said
-    # The GPU rounds factors of float32 to 10 bits, as PyTorch's precision "high" tells it to.
+    assert "1 process(es) on cpu" in cpu.output
+    # The GPU rounds factors of float32 to 10 bits, as PyTorch's precision "high" sets.
     assert gpu.metric("train:loss") == pytest.approx(cpu.metric("train:loss"), abs=0.03)
 
 
@@ -66,17 +66,17 @@ def test_passes_of_a_step_add_up_to_one(unbroken: Running, train: Train, tmp_pat
 def test_more_processes_than_gpus_are_refused(train: Train, tmp_path: Path) -> None:
     base = lay_out(tmp_path / "many", processes="64")
     training = train(base)
-    assert training.container.wait(600) == 1, training.said
+    assert training.container.wait(600) == 1, training.output
     assert "processes is 64, but each needs a GPU" in (base / "output/failure").read_text()
 
 
 def test_served_model_answers_on_the_gpu_as_on_cpus(unbroken: Running, runtime: ProcessRuntime) -> None:
-    given = rows(200, 4)
+    texts = rows(200, 4)
     with serving(runtime, unbroken.base) as port:
-        gpu = ask_for(port, given)
+        gpu = classify(port, texts)
     with serving(runtime, unbroken.base, **WITHOUT_GPU) as port:
-        cpu = ask_for(port, given)
+        cpu = classify(port, texts)
     assert gpu != cpu  # bfloat16 rounds
     for one, other in zip(gpu, cpu, strict=True):
         assert one == pytest.approx(other, abs=0.03)
-    assert np.mean([each[row["label"]] for each, row in zip(cpu, given, strict=True)]) > 0.9
+    assert np.mean([each[row["label"]] for each, row in zip(cpu, texts, strict=True)]) > 0.9

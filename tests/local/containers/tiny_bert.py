@@ -120,5 +120,5 @@ def safetensors(arrays: dict[str, NDArray[np.float32]]) -> bytes:
         begin = len(content)
         content += array.tobytes()
         header[name] = {"dtype": "F32", "shape": array.shape, "data_offsets": [begin, len(content)]}
-    told = json.dumps(header).encode()
-    return len(told).to_bytes(8, "little") + told + content
+    encoded = json.dumps(header).encode()
+    return len(encoded).to_bytes(8, "little") + encoded + content

@@ -37,7 +37,7 @@ JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
 
 
 def rows(count: int, seed: int) -> list[dict[str, str]]:
-    """Texts of which one word tells the label."""
+    """Texts of which one word decides the label."""
     source = random.Random(seed)
     made = []
     for number in range(count):
@@ -73,7 +73,7 @@ def weights(base: Path) -> bytes:
 
 
 class Running:
-    """A container, and what it said; instances whose folders lie together are of one job."""
+    """A container, and its output; instances whose folders lie together are of one job."""
 
     def __init__(self, runtime: ProcessRuntime, base: Path, *command: str, **environment: str) -> None:
         self.base = base
@@ -83,30 +83,30 @@ class Running:
         self.container: Container = runtime.start(ContainerSpec(IMAGE, command, base, own, self.lines.append))
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """All its lines."""
         return "\n".join(self.lines)
 
     def wait_for(self, pattern: str) -> None:
-        """Until it has said so."""
+        """Wait for a line of output."""
         deadline = time.monotonic() + PATIENCE
-        while not re.search(pattern, self.said):
-            assert self.container.wait(0.01) is None, self.said
-            assert time.monotonic() < deadline, self.said
+        while not re.search(pattern, self.output):
+            assert self.container.wait(0.01) is None, self.output
+            assert time.monotonic() < deadline, self.output
 
     def finish(self) -> "Running":
         """Until it ends well."""
-        assert self.container.wait(PATIENCE) == 0, self.said
+        assert self.container.wait(PATIENCE) == 0, self.output
         return self
 
     def interrupt(self) -> "Running":
         """Stop it by SIGTERM, on which it saves a checkpoint."""
-        assert self.container.stop(PATIENCE) == 0, self.said
+        assert self.container.stop(PATIENCE) == 0, self.output
         return self
 
     def metric(self, name: str) -> list[float]:
         """The values that it printed."""
-        return [float(value) for value in re.findall(rf"{name}=([0-9.]+);", self.said)]
+        return [float(value) for value in re.findall(rf"{name}=([0-9.]+);", self.output)]
 
     def addresses(self) -> set[str]:
         """Those on which the job's processes listen."""
@@ -135,16 +135,16 @@ def serving(runtime: ProcessRuntime, base: Path, **environment: str) -> Iterator
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            assert ask(chosen, "GET", "/ping", b"")[0] == 200
+            assert request(chosen, "GET", "/ping", b"")[0] == 200
             break
         except ConnectionError:
-            assert server.container.wait(0.05) is None, server.said
-            assert time.monotonic() < deadline, server.said
+            assert server.container.wait(0.05) is None, server.output
+            assert time.monotonic() < deadline, server.output
     yield chosen
     server.interrupt()
 
 
-def ask(port: int, method: str, path: str, body: bytes, content_type: str = JSON) -> tuple[int, str]:
+def request(port: int, method: str, path: str, body: bytes, content_type: str = JSON) -> tuple[int, str]:
     """A request's answer: its status and its body."""
     connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     try:
@@ -155,11 +155,11 @@ def ask(port: int, method: str, path: str, body: bytes, content_type: str = JSON
         connection.close()
 
 
-def ask_for(port: int, given: list[dict[str, str]]) -> list[dict[str, float]]:
+def classify(port: int, texts: list[dict[str, str]]) -> list[dict[str, float]]:
     """Each row's probabilities, by label."""
-    body = "".join(json.dumps({"id": row["id"], "text": row["text"]}) + "\n" for row in given)
-    status, answer = ask(port, "POST", "/invocations", body.encode(), JSON_LINES)
+    body = "".join(json.dumps({"id": row["id"], "text": row["text"]}) + "\n" for row in texts)
+    status, answer = request(port, "POST", "/invocations", body.encode(), JSON_LINES)
     assert status == 200, answer
     answers = [json.loads(line) for line in answer.splitlines()]
-    assert [each["id"] for each in answers] == [row["id"] for row in given]
+    assert [each["id"] for each in answers] == [row["id"] for row in texts]
     return [each["probabilities"] for each in answers]

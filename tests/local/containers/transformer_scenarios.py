@@ -12,21 +12,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import checkpoint  # type: ignore[import-not-found]
-import classifier  # type: ignore[import-not-found]
-import finetuning  # type: ignore[import-not-found]
-import gpu  # type: ignore[import-not-found]
-import reading  # type: ignore[import-not-found]
 import tiny_bert  # type: ignore[import-not-found]
 import tiny_models  # type: ignore[import-not-found]
 import torch
 import transformers
-from launching import launch  # type: ignore[import-not-found]
 from safetensors.numpy import load_file, save_file
-from settings import Settings  # type: ignore[import-not-found]
 from toolkit.errors import ContainerError
 from toolkit.job import Job
 from toolkit.rows import Rows
+from transformer import checkpoint, classifier, gpu, onnx_graph, tokenizer
+from transformer.launching import launch
+from transformer.settings import Settings
+from transformer.trainer import Trainer
 
 HERE = Path(sys.argv[1])
 
@@ -169,7 +166,7 @@ def without_such_a_kernel(base: Path) -> None:
     def learn(*_: Any) -> None:
         torch.zeros(2).put_(torch.tensor([0, 0]), torch.ones(2))
 
-    finetuning.Trainer.learn = learn
+    Trainer.learn = learn  # type: ignore[assignment, method-assign]
 
 
 def behind_an_old_driver(base: Path) -> None:
@@ -214,7 +211,7 @@ def readable() -> dict[str, int]:
             vocab_size=8, d_model=8, d_inner=8, n_head=1, n_layer=1
         ),
     }
-    return {name: reading.positions(transformers.AutoModel.from_config(it)) for name, it in configs.items()}
+    return {name: tokenizer.positions(transformers.AutoModel.from_config(it)) for name, it in configs.items()}
 
 
 def identities() -> list[str]:
@@ -266,6 +263,6 @@ if __name__ == "__main__":
     print(json.dumps({"readable": readable(), "identities": identities()}))
     for name, prepare in SERVED.items():
         print(json.dumps({name: run(name, {}, prepare) | served(name)}), flush=True)
-    finetuning.graph.export = no_graph
+    onnx_graph.export = no_graph  # type: ignore[assignment]
     for name, (settings, change_job) in SCENARIOS.items():
         print(json.dumps({name: run(name, settings, change_job)}), flush=True)

@@ -6,13 +6,14 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from linear.hyperparameters import Hyperparameters
 from toolkit.hyperparameters import parse
+from transformer.settings import Settings
 
 from pipeline import ranges
 
 CONTAINERS = Path(__file__).parents[3] / "containers"
-# The modules that say which hyperparameters a container takes.
-SETTINGS = {"linear": ("hyperparameters", "Hyperparameters"), "transformer": ("settings", "Settings")}
+SETTINGS: dict[str, Any] = {"linear": Hyperparameters, "transformer": Settings}
 RATE = {"Name": "rate", "MinValue": "0.1", "MaxValue": "1", "ScalingType": "Logarithmic"}
 
 
@@ -72,16 +73,14 @@ def test_a_folder_that_no_mapping_can_name_is_refused(tmp_path: Path, name: str)
         ranges.read_ranges(tmp_path)
 
 
-def test_containers_take_whatever_a_search_proposes(load_module: Callable[[str], ModuleType]) -> None:
+def test_containers_take_whatever_a_search_proposes() -> None:
     tuned = ranges.read_ranges(CONTAINERS)
     assert tuned.keys() <= SETTINGS.keys()
     for name, kinds in tuned.items():
-        stem, settings = SETTINGS[name]
-        accepted: Any = getattr(load_module(f"containers/{name}/{stem}.py"), settings)
         values = [
             [(item["Name"], value) for value in item.get("Values") or (item["MinValue"], item["MaxValue"])]
             for kind in kinds.values()
             for item in kind
         ]
         for combination in product(*values):
-            parse(accepted, dict(combination))
+            parse(SETTINGS[name], dict(combination))

@@ -1,4 +1,4 @@
-"""On PYTHONPATH, makes a training that has said WAIT_AFTER wait there until it is interrupted."""
+"""On PYTHONPATH, make a training that has logged WAIT_AFTER wait until it is interrupted."""
 
 import os
 import time
@@ -9,7 +9,7 @@ _log = Job.log
 
 
 def log(job: Job, message: str) -> None:
-    """Say it."""
+    """Log a message, and wait after the chosen one."""
     _log(job, message)
     if os.environ["WAIT_AFTER"] in message:
         while not job.interrupted.is_set():

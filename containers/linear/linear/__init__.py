@@ -1,0 +1,1 @@
+"""Linear text classifier on hashed n-grams: training, saved model and prediction."""

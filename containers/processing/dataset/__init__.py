@@ -1,1 +1,0 @@
-"""Records of the feature store to a dataset: what `create_dataset` does."""

@@ -1,1 +1,0 @@
-"""Raw files to records of the feature store: what `ingest` does."""

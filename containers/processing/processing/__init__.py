@@ -1,0 +1,1 @@
+"""The pipeline's processing jobs: ingestion, dataset creation, evaluation and comparison."""

@@ -1,0 +1,1 @@
+"""Create a dataset from the records of the feature store: the command `create_dataset`."""

@@ -1,0 +1,146 @@
+"""Load the feature store's records, as the job's query selected them from the offline store.
+
+Memory does not grow with the records: the columns that decide a row's split are in a database on disk, and
+the content to write is in a file.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from processing.database import Database, open_database, read_rows
+from processing.errors import DatasetError
+
+MEMORY = "1GB"  # Athena writes row groups of 128 MB, which are read whole
+CACHE_KIB = 4096  # page cache of the keys; sort runs on disk have this size too
+COLUMNS = ("record_id", "event_time", "text", "label", "split", "source")
+SPLITS = ("test", "validation", "train")  # a text in several splits stays in the first of them
+NO_RECORDS = "there are no records as of the run's asOf; ingest some, or choose a later time"
+
+# The last column is the content to write: one line of JSON per value, in UTF-8.
+SELECTED = """
+record_id, event_time, label, coalesce(source, ''), unhex(md5(text)),
+coalesce(nullif(split, ''), nullif(regexp_extract(record_id, '^(test|validation|train)/', 1), '')),
+encode(concat_ws(chr(10), to_json(record_id), to_json(text), to_json(label), to_json(coalesce(source, ''))))
+"""
+TABLE = """
+CREATE TABLE records (
+  record_id TEXT, event_time TEXT, label TEXT, source TEXT, digest BLOB, declared TEXT,
+  start INTEGER, size INTEGER
+)
+"""
+INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+
+# Each query counts the invalid records, and gives an example.
+INCOMPLETE = """
+SELECT count(*), min(record_id) FROM records
+WHERE record_id IS NULL OR event_time IS NULL OR digest IS NULL OR label IS NULL
+"""
+REPEATED = """
+SELECT count(*), min(record_id) FROM (SELECT record_id FROM records GROUP BY record_id HAVING count(*) > 1)
+"""
+LATE = "SELECT count(*), min(record_id) FROM records WHERE event_time > :as_of"
+UNKNOWN = "SELECT count(*), min(record_id) FROM records WHERE declared NOT IN (:test, :validation, :train)"
+
+
+class Content(NamedTuple):
+    """The values of a record to write, as JSON in UTF-8."""
+
+    key: bytes
+    text: bytes
+    label: bytes
+    source: bytes
+
+
+class Records:
+    """The table `records`, and a file with the content to write."""
+
+    def __init__(self, database: sqlite3.Connection, contents: IO[bytes]) -> None:
+        self.database = database
+        self._contents, self._size = contents, 0
+
+    def fill(self, files: Sequence[Path], spill: Path) -> None:
+        """Load the rows of Parquet files.
+
+        Raises:
+            DatasetError: A column is missing.
+        """
+        self.database.execute("BEGIN")
+        with open_database(MEMORY, spill) as database:
+            for file in files:
+                check_columns(database, str(file))
+                for rows in read_rows(database, str(file), COLUMNS, SELECTED):
+                    self.database.executemany(INSERT, map(self._keep, rows))
+        self.database.execute("COMMIT")
+        self._contents.flush()
+
+    def content(self, start: int, size: int) -> Content:
+        """Return the content at an offset of the file."""
+        return Content(*os.pread(self._contents.fileno(), size, start).split(b"\n"))
+
+    def _keep(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+        *keys, content = row
+        start, self._size = self._size, self._size + len(content)
+        self._contents.write(content)
+        return (*keys, start, len(content))
+
+
+@contextmanager
+def open_records(files: Sequence[Path], folder: Path) -> Iterator[Records]:
+    """Load Parquet files, using temporary files in a folder.
+
+    Raises:
+        DatasetError: There is no file, or a column is missing.
+    """
+    if not files:
+        raise DatasetError(NO_RECORDS)
+    with (
+        closing(sqlite3.connect(folder / "records.db", isolation_level=None)) as database,
+        (folder / "contents").open("w+b") as contents,
+    ):
+        # Nothing must survive this process.
+        for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KIB}"):
+            database.execute(f"PRAGMA {setting}")
+        # Otherwise SQLite sorts in /var/tmp, whose size the job cannot choose.
+        sorting = str(folder).replace("'", "''")
+        database.execute(f"PRAGMA temp_store_directory = '{sorting}'")
+        database.execute(TABLE)
+        records = Records(database, contents)
+        records.fill(files, folder)
+        yield records
+
+
+def check_columns(database: Database, file: str) -> None:
+    """Refuse a Parquet file that lacks a column."""
+    names = {name for name, *_ in database.execute("DESCRIBE FROM read_parquet($1)", [file]).fetchall()}
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise DatasetError(f"the records have no column {', '.join(missing)}; select {', '.join(COLUMNS)}")
+
+
+def verify(database: sqlite3.Connection, as_of: str) -> None:
+    """Refuse records that are not the latest version of each as of a time.
+
+    Raises:
+        DatasetError: There are no records or invalid ones; the message has their number and an example.
+    """
+    if not database.execute("SELECT 1 FROM records LIMIT 1").fetchone():
+        raise DatasetError(NO_RECORDS)
+    reject_if_found(
+        database, INCOMPLETE, {}, "without an id, a time, a text or a label, which `ingest` never writes"
+    )
+    reject_if_found(database, REPEATED, {}, "in more than one version; the query must select the latest")
+    reject_if_found(
+        database, LATE, {"as_of": as_of}, f"after {as_of}; the query must select those until then"
+    )
+    names = {name: name for name in SPLITS}
+    reject_if_found(database, UNKNOWN, names, f"of an unknown split; use {', '.join(SPLITS)}, or none")
+
+
+def reject_if_found(database: sqlite3.Connection, query: str, values: dict[str, str], fault: str) -> None:
+    """Raise an error if a query finds a record."""
+    found, example = database.execute(query, values).fetchone()
+    if found:
+        raise DatasetError(f"records {fault}: {found:,}, for example '{example}'")

@@ -1,0 +1,1 @@
+"""Ingest raw files as records of the feature store: the command `ingest`."""

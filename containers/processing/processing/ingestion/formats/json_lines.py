@@ -1,0 +1,67 @@
+"""Read a JSON Lines file: one object per line."""
+
+import json
+import re
+from collections.abc import Iterator
+
+from processing.ingestion.contract import Contract
+from processing.ingestion.formats.lines import LINE_BYTES
+from processing.ingestion.rows import Defect, Record, excerpt
+
+BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+
+
+def read_json_lines(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator[Record | Defect]:
+    """Yield each line's object, or its defect; skip blank lines."""
+    for number, content in lines:
+        if not content.strip():
+            continue
+        try:
+            yield Record(number, parse(content, contract.max_json_depth))
+        except ValueError as error:
+            value = excerpt(content[: LINE_BYTES >> 10].decode("utf-8", "replace").strip())
+            yield Defect(number, None, str(error), value)
+
+
+def parse(content: bytes, max_depth: int) -> dict[str, object]:
+    """Parse the object of a line.
+
+    Raises:
+        ValueError: The line is not a valid object; the message is the reason.
+    """
+    if len(content) > LINE_BYTES:
+        raise ValueError(f"a line of more than {LINE_BYTES:,} bytes")
+    try:
+        line = content.decode()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not UTF-8: byte 0x{content[error.start]:02x}") from error
+    if line.count("{") + line.count("[") > max_depth and depth(line) > max_depth:
+        raise ValueError(f"JSON of a depth of more than {max_depth}")
+    try:
+        values = json.loads(line, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError("not a JSON object")
+    return values
+
+
+def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Build an object, refusing repeated names."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"{excerpt(next(name for name in names if names.count(name) > 1))!r} is repeated")
+    return values
+
+
+def depth(line: str) -> int:
+    """Return the nesting depth of objects and arrays, ignoring brackets in strings."""
+    level = deepest = 0
+    for found in BRACKET.findall(line):
+        if found in "[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif found in "]}":
+            level -= 1
+    return deepest

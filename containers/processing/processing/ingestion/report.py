@@ -1,0 +1,116 @@
+"""Report the outcome of every row: `ingest` writes the report on each instance, also when it fails."""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from processing.errors import RejectedFilesError
+from processing.ingestion.plan import Source
+from processing.outputs import write_json
+
+Verdict = Literal["INGESTED", "QUARANTINED"]
+
+
+@dataclass(slots=True)
+class FileReport:
+    """The rows of one file; every row is counted as good or bad."""
+
+    source: Source
+    good: int = 0
+    bad: int = 0
+    reason: str | None = None  # why the whole file is quarantined
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows read."""
+        return self.good + self.bad
+
+    @property
+    def ingested(self) -> int:
+        """Return the number of rows that become records."""
+        return 0 if self.reason else self.good
+
+    @property
+    def quarantined(self) -> int:
+        """Return the number of rows that do not."""
+        return self.rows - self.ingested
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return whether the file's good rows become records."""
+        return "QUARANTINED" if self.reason else "INGESTED"
+
+    def content(self) -> dict[str, Any]:
+        """Return the file's entry in the report."""
+        return {
+            "key": self.source.key,
+            "etag": self.source.etag,
+            "eventTime": self.source.event_time,
+            "rows": self.rows,
+            "ingested": self.ingested,
+            "quarantined": self.quarantined,
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
+
+    def __str__(self) -> str:
+        counts = f"{self.source.key}: {self.rows:,} rows, {self.ingested:,} ingested"
+        if self.quarantined or self.reason:
+            counts += f", {self.quarantined:,} quarantined"
+        return f"{counts}: {self.reason}" if self.reason else counts
+
+
+@dataclass(slots=True)
+class WriteCounts:
+    """The number of records written, of calls made, and of retries among them."""
+
+    records: int = 0
+    calls: int = 0
+    retries: int = 0
+
+
+class Report:
+    """The reports of the files and the write counts; written when the context ends."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.files: list[FileReport] = []
+        self.counts = WriteCounts()
+        self.started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        content = {
+            "files": [file.content() for file in self.files],
+            "records": self.counts.records,
+            "calls": self.counts.calls,
+            "retries": self.counts.retries,
+            "seconds": round(time.monotonic() - self.started, 3),
+        }
+        write_json(self.file, content)
+
+
+def read_files(folder: Path) -> list[dict[str, Any]]:
+    """Return the files of all instances' reports, sorted by key."""
+    reports = [json.loads(file.read_text("utf-8")) for file in folder.rglob("*.json")]
+    return sorted((entry for report in reports for entry in report["files"]), key=itemgetter("key"))
+
+
+def reject_if_all_quarantined(files: Iterable[dict[str, Any]]) -> None:
+    """Raise an error if there are files and all of them are quarantined.
+
+    Raises:
+        RejectedFilesError: The message lists each file with its reason.
+    """
+    reasons = [(entry["key"], entry["reason"]) for entry in files]
+    if reasons and all(reason for _, reason in reasons):
+        raise RejectedFilesError(reasons)

@@ -1,0 +1,41 @@
+"""Keep a file's good rows on disk until it is clear whether the file is accepted."""
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Self
+
+from processing.ingestion.rows import Row
+
+
+class Spool:
+    """Rows in a temporary database, so that memory does not grow with them."""
+
+    def __init__(self, *, unique: bool) -> None:
+        self.folder = TemporaryDirectory()
+        self.database = sqlite3.connect(Path(self.folder.name) / "rows.db", isolation_level=None)
+        # Nothing must survive this process.
+        self.database.execute("PRAGMA journal_mode = OFF")
+        self.database.execute("PRAGMA synchronous = OFF")
+        constraint = "UNIQUE" if unique else ""
+        self.database.execute(f"CREATE TABLE rows (id TEXT {constraint}, text TEXT, label TEXT, split TEXT)")
+        self.database.execute("BEGIN")
+
+    def add(self, row: Row) -> bool:
+        """Add a row; return False if its id exists already."""
+        added = self.database.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?)", row)
+        return added.rowcount == 1
+
+    def __iter__(self) -> Iterator[Row]:
+        return map(Row._make, self.database.execute("SELECT id, text, label, split FROM rows ORDER BY rowid"))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.database.close()
+        self.folder.cleanup()

@@ -1,0 +1,1 @@
+"""Measure the quality of a model's predictions: the commands `evaluate` and `compare`."""

@@ -1,1 +1,0 @@
-"""How good a model's answers over the test split are: what `evaluate` and `compare` do."""

@@ -1,0 +1,108 @@
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from processing.errors import ContractError
+from processing.ingestion import contract, rows
+
+from tests.unit.containers.processing.ingest_job import FOLDER
+
+DECLARED = (FOLDER / "contract.toml").read_text("utf-8")
+Load = Callable[..., Any]
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Load the declared contract with some of its text replaced."""
+
+    def load(*changes: tuple[str, str]) -> Any:
+        text = DECLARED
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new, 1)
+        (tmp_path / "contract.toml").write_text(text, "utf-8")
+        return contract.load(tmp_path / "contract.toml")
+
+    return load
+
+
+def test_declared_contract_is_sound() -> None:
+    declared = contract.load()
+    assert list(declared.fields) == ["id", "text", "label", "split"]
+    assert declared.required == ["text", "label"]
+    assert declared.max_bad_share == 0.1
+    assert declared.fields["split"].allowed == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (("[fields.text]", "[fields.txt]"), "contract.toml: fields.text is missing"),
+        (("max_bad_share = 0.1", "max_bad_share = 10"), "files.max_bad_share is 10; a number from 0 to 1"),
+        (("max_rows = ", "max_row = "), "files.max_rows is missing"),
+        (("max_rows = ", "max_lines = 5\nmax_rows = "), "files.max_lines is unknown"),
+        (
+            ("min_length = 1\nmax_length = 512", "max_lenght = 512"),
+            "fields.id.max_lenght is unknown; did you mean max_length?",
+        ),
+        (("required = false", 'required = "no"'), "fields.id.required is 'no'; true or false is needed"),
+        (("unique = true", "unique = 1"), "fields.id.unique is 1; true or false is needed"),
+        (("required = true", "required = false"), "fields.text.required must be true: a model is trained"),
+        (("max_bytes = 2048", "max_bytes = 4096"), "id.max_bytes is 4096; a whole number from 1 to 2,048"),
+        (("max_length = 512", "max_length = 0"), "fields.id.max_length is 0; a whole number from 1 to"),
+        (("max_json_depth = 32", "max_json_depth = true"), "files.max_json_depth is True; a whole number"),
+        (('types = ["string"]', 'types = ["text"]'), "fields.text.types holds 'text'; string, integer are"),
+        (('"validation", "test"]', '"dev"]'), "fields.split.allowed holds 'dev'; train, validation, test"),
+        (("allowed = []", 'allowed = "pos"'), "fields.label.allowed is 'pos'; a list of strings is needed"),
+        (('line_breaks = "space"', 'line_breaks = "tab"'), "line_breaks is 'tab'; refuse or space is needed"),
+        (
+            ("max_bytes = 350_000 ", "max_bytes = 358_400 "),
+            "a record could have 362,569 bytes; a feature store's holds 358,400: lower fields.text.max_bytes",
+        ),
+        (("[fields.id]", "[fields.id"), "contract.toml: Expected ']'"),
+    ],
+)
+def test_names_what_it_cannot_accept(load: Load, change: tuple[str, str], reason: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        load(change)
+    assert str(caught.value).startswith("contract.toml: ")
+    assert reason in str(caught.value)
+
+
+def row(rules: Any, **values: object) -> Any:
+    return rows.check(rows.Record(1, {"id": "1", "text": "a", "label": "pos"} | values), rules)
+
+
+def test_label_set_can_be_closed(load: Load) -> None:
+    rules = load(("allowed = []", 'allowed = ["neg", "pos"]'))
+    assert row(rules, label=" pos ").label == "pos"
+    assert row(rules, label="Pos").reason == "unknown label 'Pos'; use neg or pos"
+
+
+def test_text_length_can_be_bounded(load: Load) -> None:
+    rules = load(
+        ("min_length = 1                 #", "min_length = 3 #"), ("max_length = 350_000", "max_length = 5")
+    )
+    assert row(rules, text=" ab ").reason == "text of 2 characters; at least 3"
+    assert row(rules, text="abc").text == "abc"
+    assert row(rules, text="abcdef").reason == "text of 6 characters; at most 5"
+
+
+def test_types_and_line_breaks_can_be_refused(load: Load) -> None:
+    label = '[fields.label]\nrequired = true\ntypes = ["string", "integer"]'
+    rules = load(
+        ('line_breaks = "space"', 'line_breaks = "refuse"'),
+        (label, label.replace('"string", ', "")),
+        ("[fields.label]\nrequired = true", "[fields.label]\nrequired = true"),
+    )
+    assert row(rules, label="-3").label == "-3"
+    assert row(rules, label=3).label == "3"
+    assert row(rules, label="pos").reason == "label is not of type integer"
+    assert row(rules, label=1, text="a\nb").reason == "a line break in the text"
+
+
+def test_id_can_be_required(load: Load) -> None:
+    rules = load(("required = false", "required = true"))
+    assert row(rules, id=" ").reason == "empty id"
+    assert row(rules, id=None).reason == "no id"

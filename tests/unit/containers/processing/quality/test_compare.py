@@ -1,0 +1,164 @@
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from processing import errors
+from processing.quality import comparison
+from scipy.stats import binomtest
+from sklearn.metrics import f1_score, roc_auc_score
+
+from tests.unit.containers.processing.quality_job import FOLDER, Job, draw, draw_scores
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    return Job(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("better", "worse"), [(0, 0), (1, 0), (0, 1), (5, 5), (8, 2), (2, 8), (60, 40), (700, 612), (3000, 2000)]
+)
+def test_p_value_is_the_exact_binomials(better: int, worse: int) -> None:
+    total = better + worse
+    expected = binomtest(better, total, alternative="greater").pvalue if total else 1.0
+    assert comparison.mcnemar(better, worse) == pytest.approx(expected, rel=1e-8)
+
+
+def test_p_value_by_hand() -> None:
+    assert comparison.mcnemar(3, 1) == pytest.approx((4 + 1) / 16)
+    assert comparison.mcnemar(10, 0) == pytest.approx(2**-10)
+
+
+def test_p_value_of_many_rows_neither_fails_nor_leaves_its_bounds() -> None:
+    assert 0 <= comparison.mcnemar(25_000, 0) < 1e-300
+    assert comparison.mcnemar(0, 25_000) == pytest.approx(1.0)
+    assert comparison.mcnemar(12_600, 12_400) == pytest.approx(
+        binomtest(12_600, 25_000, alternative="greater").pvalue, rel=1e-6
+    )
+
+
+def test_comparison_document(job: Job) -> None:
+    actual = ["neg"] * 5 + ["pos"] * 5
+    job.put_test(actual)
+    job.put_answers("challenger", ["neg"] * 5 + ["pos"] * 4 + ["neg"])
+    job.put_answers("champion", ["pos"] * 3 + ["neg"] * 2 + ["pos"] * 5)
+    document = job.compare("retrain-7")
+    assert document.pop("metrics").keys() == {
+        "accuracy",
+        "weighted_recall",
+        "weighted_precision",
+        "weighted_f0_5",
+        "weighted_f1",
+        "weighted_f2",
+        "auc",
+    }
+    interval = document.pop("confidence_interval")
+    assert interval["level"] == 0.95
+    assert interval["low"] <= 0.2 <= interval["high"]
+    assert document == {
+        "metric": "accuracy",
+        "rows": 10,
+        "challenger": 0.9,
+        "champion": 0.7,
+        "difference": pytest.approx(0.2),
+        "test": "McNemar exact, one-sided",
+        "discordant": {"challenger_only_right": 3, "champion_only_right": 1},
+        "p_value": pytest.approx(5 / 16),
+        "champion_model": "retrain-7",
+    }
+
+
+def test_metrics_of_both_models_are_scikit_learns(job: Job) -> None:
+    labels = ["a", "b", "c"]
+    actual, challenger = draw_scores(3, 600, seed=1)
+    _, champion = draw_scores(3, 600, seed=2)
+    job.put_test([labels[i] for i in actual])
+    job.put_probabilities("challenger", labels, challenger)
+    job.put_probabilities("champion", labels, champion)
+    metrics = job.compare()["metrics"]
+    for name, scores in (("challenger", challenger), ("champion", champion)):
+        expected = f1_score(actual, scores.argmax(1), average="weighted")
+        assert metrics["weighted_f1"][name] == pytest.approx(expected)
+        areas = [roc_auc_score(actual == i, scores[:, i]) for i in range(3)]
+        assert metrics["weighted_auc"][name] == pytest.approx(np.mean(areas))
+    for metric in metrics.values():
+        assert metric["difference"] == pytest.approx(metric["challenger"] - metric["champion"])
+
+
+def test_interval_is_that_of_resampled_pairs(job: Job) -> None:
+    actual, challenger = draw(3, 800)
+    champion = [label if i % 11 else "l0" for i, label in enumerate(challenger)]
+    job.put_test(actual)
+    job.put_answers("challenger", challenger)
+    job.put_answers("champion", champion)
+    document = job.compare()
+    right = np.array([[a == b, a == c] for a, b, c in zip(actual, challenger, champion, strict=True)], float)
+    random = np.random.default_rng(1)
+    samples = [random.integers(0, 800, 800) for _ in range(2000)]
+    drawn = [float(np.subtract(*right[sample].mean(axis=0))) for sample in samples]
+    interval = document["confidence_interval"]
+    assert [interval["low"], interval["high"]] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.004)
+
+
+def test_same_answers_differ_by_nothing(job: Job) -> None:
+    actual, predicted = draw(2, 200)
+    job.put_test(actual)
+    job.put_answers("challenger", predicted)
+    job.put_answers("champion", predicted)
+    document = job.compare()
+    assert (document["difference"], document["p_value"]) == (0, 1)
+    assert document["confidence_interval"] == {"level": 0.95, "low": 0, "high": 0}
+
+
+def test_champion_without_a_new_label_is_wrong_there(job: Job) -> None:
+    actual = ["a", "b", "new", "new"] * 5
+    job.put_test(actual)
+    job.put_probabilities(
+        "challenger", ["a", "b", "new"], [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], *[[0.1, 0.1, 0.8]] * 2] * 5
+    )
+    job.put_probabilities("champion", ["a", "b"], [[0.9, 0.1], [0.1, 0.9], [0.6, 0.4], [0.3, 0.7]] * 5)
+    document = job.compare()
+    assert (document["challenger"], document["champion"]) == (1, 0.5)
+    assert document["discordant"] == {"challenger_only_right": 10, "champion_only_right": 0}
+    # a and b are ranked perfectly; the scores of `new`, half of the rows, are all 0, which is chance.
+    assert document["metrics"]["weighted_auc"]["champion"] == pytest.approx(0.25 + 0.25 + 0.5 * 0.5)
+    assert "new" in job.read_text("comparison/report.html")
+
+
+def test_one_label_has_no_auc(job: Job) -> None:
+    job.put_test(["pos"] * 4)
+    job.put_answers("challenger", ["pos"] * 4)
+    job.put_answers("champion", ["pos"] * 3 + ["neg"])
+    document = job.compare()
+    assert "auc" not in document["metrics"]
+    assert math.isfinite(document["confidence_interval"]["low"])
+
+
+def test_every_row_needs_both_models_answers(job: Job) -> None:
+    job.put_test(["pos", "neg"])
+    job.put_answers("challenger", ["pos", "neg"])
+    job.put_answers("champion", ["pos"])
+    error = errors.QualityError
+    with pytest.raises(error, match="labels without a prediction: 1, for example of 'test/1'"):
+        job.compare()
+    job.put_answers("champion", ["pos", "neg", "neg"])
+    with pytest.raises(error, match="predictions without a label: 1, for example 'test/2'"):
+        job.compare()
+
+
+def test_executable_compares(job: Job) -> None:
+    job.put_test(["pos", "neg"])
+    job.put_answers("challenger", ["pos", "neg"])
+    job.put_answers("champion", ["neg", "neg"])
+    environment = os.environ | {"SAGEMAKER_BASE_DIR": str(job.base), "CHAMPION_MODEL_NAME": "retrain-3"}
+    ended = subprocess.run(
+        [sys.executable, str(FOLDER / "compare")], env=environment, check=True, capture_output=True, text=True
+    )
+    assert ended.stdout == "2 rows; challenger=1.0000; champion=0.5000; difference=+0.5000; p=0.5\n"
+    document = json.loads(job.read_text("comparison/comparison.json"))
+    assert document["champion_model"] == "retrain-3"
