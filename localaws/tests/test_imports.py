@@ -49,7 +49,7 @@ MODULES = {name_of(path): path for path in SOURCE.rglob("*.py")}
 def imported(path: Path, *, for_types: bool = True) -> Iterator[str]:
     """The absolute names that a module imports."""
     tree = ast.parse(path.read_text())
-    skipped = set()
+    skipped: set[ast.AST] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and not for_types and ast.unparse(node.test) == "TYPE_CHECKING":
             skipped.update(ast.walk(node))
@@ -101,7 +101,5 @@ def test_only_the_adapter_imports_ministack() -> None:
 def test_what_is_imported_is_declared_and_the_reverse() -> None:
     project = tomllib.loads(PROJECT.read_text())["project"]
     declared = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
-    found = {
-        name.partition(".")[0] for path in MODULES.values() for name in imported(path, for_types=False)
-    }
+    found = {name.partition(".")[0] for path in MODULES.values() for name in imported(path, for_types=False)}
     assert found - {"localaws"} - sys.stdlib_module_names == declared

@@ -103,7 +103,7 @@ def test_an_option_that_the_one_that_is_up_was_not_given_is_refused(tmp_path: Pa
     try:
         refused = localaws("up", *where, "--spot-interruption-after=5")
         assert refused.returncode == 1
-        assert "up already, with no --spot-interruption-after: stop it first" in refused.stderr
+        assert "up already, with no --spot-interruption-after: run `localaws down` first" in refused.stderr
     finally:
         assert "is down" in localaws("down", *where).stdout
 

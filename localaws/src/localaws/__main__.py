@@ -1,10 +1,10 @@
-"""The command line: python -m localaws up | down | status | serve | step-types | layer | check-container."""
+"""AWS on one machine for SageMaker projects: jobs and endpoints run your containers' code."""
 
 import argparse
 import os
 import sys
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,15 @@ from localaws.settings import (
     DEFAULT_WAIT_SCALE,
     DEFAULT_WORKDIR,
     HOST,
+    ROOT_KEY,
+    ROOT_SECRET,
     RUNTIMES,
     Settings,
 )
 
 
 def main() -> int:
-    """Do what the command line says; the exit code."""
+    """Run the command line and return its exit code."""
     arguments = _parser().parse_args()
     code: int = arguments.do(arguments)
     return code
@@ -34,67 +36,71 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="localaws", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"localaws {version('localaws')}")
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, do, text in (
-        ("up", _up, "start it in the background, and wait until it answers"),
-        ("down", _down, "stop it, with every job and endpoint"),
-        ("status", _status, "say whether it is up; exit code 1 if not"),
+        ("up", _up, "start localaws in the background and wait until it answers"),
+        ("down", _down, "stop it with every job and endpoint, and delete its data"),
+        ("status", _status, "report whether it is up; exit code 1 if not"),
         ("serve", _serve, "run it in the foreground until Ctrl-C"),
+        ("env", _env, 'print the variables for AWS\'s tools: eval "$(localaws env)"'),
     ):
         _add_settings(commands.add_parser(name, help=text, description=text)).set_defaults(do=do)
-    text = "write what a pipeline may have here, as docs/pipeline-steps.md"
+    text = "print a page of the pipeline features that are supported"
     commands.add_parser("step-types", help=text, description=text).set_defaults(do=_step_types)
     layer = commands.add_parser("layer", help="publish an installed distribution as a Lambda layer")
-    layer.add_argument("requirement", help="such as 'aws-lambda-powertools[tracer]'")
-    layer.add_argument("--parameter", required=True, help="the SSM parameter that will name the layer")
+    layer.add_argument("requirement", help="distribution, such as 'aws-lambda-powertools[tracer]'")
+    layer.add_argument("--parameter", required=True, help="SSM parameter to write the layer's ARN to")
     layer.set_defaults(do=_layer)
-    text = "run a container as SageMaker would, and tell what of its contract holds"
+    text = "run a container as SageMaker would and report which requirements it meets"
     checker = commands.add_parser("check-container", help=text, description=text)
     add_arguments(checker).set_defaults(do=_check_container)
     return parser
 
 
 def _add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    parser.argument_default = argparse.SUPPRESS  # what was not asked for is Settings' to say
-    parser.add_argument("--port", type=int, help=f"on {HOST} (default: {DEFAULT_PORT})")
+    parser.argument_default = argparse.SUPPRESS  # Settings has the defaults
+    parser.add_argument("--port", type=int, help=f"port on {HOST} (default: {DEFAULT_PORT})")
     parser.add_argument("--region", help=f"(default: {DEFAULT_REGION})")
-    parser.add_argument("--images", type=Path, help=f"folder of the images (default: {DEFAULT_IMAGES})")
-    parser.add_argument("--workdir", type=Path, help=f"for its files (default: {DEFAULT_WORKDIR})")
+    parser.add_argument(
+        "--images", type=Path, help=f"folder with one folder per image (default: {DEFAULT_IMAGES})"
+    )
+    parser.add_argument("--workdir", type=Path, help=f"folder for its files (default: {DEFAULT_WORKDIR})")
     parser.add_argument(
         "--wait-scale",
         type=float,
-        help=f"seconds that a second of a Step Functions wait takes (default: {DEFAULT_WAIT_SCALE})",
+        help=f"real seconds per second of a Step Functions wait (default: {DEFAULT_WAIT_SCALE})",
     )
     parser.add_argument(
         "--offline-store-lag",
         type=float,
-        help="seconds until a feature group's record is in its offline store "
+        help="seconds from a write to a feature group until its offline store has it "
         f"(default: {DEFAULT_OFFLINE_STORE_LAG})",
     )
     parser.add_argument(
         "--runtime",
         choices=RUNTIMES,
-        help="run containers from the images' folders, or as images of docker, podman or buildah "
+        help="run containers as processes from their folders, or as images of docker, podman or buildah "
         f"(default: {DEFAULT_RUNTIME})",
     )
     parser.add_argument(
         "--spot-interruption-after",
         type=float,
         metavar="SECONDS",
-        help="interrupt each training job on Spot instances, once, after so many seconds (default: never)",
+        help="interrupt every training job on Spot instances once, after SECONDS (default: never)",
     )
     return parser
 
 
-def _asked(arguments: argparse.Namespace) -> dict[str, Any]:
+def _options(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(arguments).items() if name != "do"}
 
 
 def _settings(arguments: argparse.Namespace, folder: Path | None = None) -> Settings:
-    """The settings of a command line that was given in a folder, or in this one."""
-    asked = {"workdir": DEFAULT_WORKDIR, "images": DEFAULT_IMAGES} | _asked(arguments)
-    folders = {name: ((folder or Path.cwd()) / asked[name]).resolve() for name in ("workdir", "images")}
-    return Settings(**(asked | folders))
+    """Return the settings of a command line, with paths relative to `folder` or to the working folder."""
+    options = {"workdir": DEFAULT_WORKDIR, "images": DEFAULT_IMAGES} | _options(arguments)
+    folders = {name: ((folder or Path.cwd()) / options[name]).resolve() for name in ("workdir", "images")}
+    return Settings(**(options | folders))
 
 
 def _up(arguments: argparse.Namespace) -> int:
@@ -102,14 +108,14 @@ def _up(arguments: argparse.Namespace) -> int:
     same = [_option(settings, name) for name, value in asdict(settings).items() if value is not None]
     try:
         started = lifecycle.up(settings, same)
-        other = [] if started else _other_than_asked(arguments, settings)
+        other = [] if started else _differing_options(arguments, settings)
     except lifecycle.LifecycleError as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
     if other:
         print(
-            f"localaws: it is up already, with {', '.join(other)}: stop it first (down), "
-            "which forgets what it holds, or leave the option out",
+            f"localaws: it is up already, with {', '.join(other)}: run `localaws down` first, "
+            "which deletes its data, or omit the option",
             file=sys.stderr,
         )
         return 1
@@ -117,13 +123,13 @@ def _up(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _other_than_asked(arguments: argparse.Namespace, settings: Settings) -> list[str]:
-    """The options of the one that is up where others were asked for."""
-    words, folder = lifecycle.started_with(settings)
-    running = _settings(_add_settings(argparse.ArgumentParser()).parse_args(words), folder)
+def _differing_options(arguments: argparse.Namespace, settings: Settings) -> list[str]:
+    """Return the options of the running process that differ from the requested ones."""
+    options, folder = lifecycle.started_with(settings)
+    running = _settings(_add_settings(argparse.ArgumentParser()).parse_args(options), folder)
     return [
         _option(running, name)
-        for name in _asked(arguments)
+        for name in _options(arguments)
         if getattr(running, name) != getattr(settings, name)
     ]
 
@@ -146,23 +152,33 @@ def _status(arguments: argparse.Namespace) -> int:
     return 0 if found else 1
 
 
+def _env(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    print(f"export AWS_ENDPOINT_URL={settings.endpoint_url} AWS_DEFAULT_REGION={settings.region}")
+    print(
+        f'export AWS_ACCESS_KEY_ID={ROOT_KEY} AWS_SECRET_ACCESS_KEY={ROOT_SECRET} NO_PROXY="{HOST},$NO_PROXY"'
+    )
+    print("unset AWS_PROFILE AWS_SESSION_TOKEN AWS_REGION")
+    return 0
+
+
 def _serve(arguments: argparse.Namespace) -> int:
-    from localaws.server import PortInUseError, serve  # takes a second that the others need not wait
+    from localaws.server import PortInUseError, serve  # slow to import; other commands skip it
 
     try:
         serve(_settings(arguments))
     except (PortInUseError, ImageError) as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
-    # Past the interpreter's own end: ministack has threads that never end, and what they hold of DuckDB, its
-    # binding would report as leaks, in the log.
+    # Skip the interpreter's shutdown: ministack has threads that never end, and DuckDB's binding would report
+    # what they hold as leaks in the log.
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(0)
 
 
 def _step_types(arguments: argparse.Namespace) -> int:
-    from localaws.sagemaker.pipelines import reference_page  # takes a second that the others need not wait
+    from localaws.sagemaker.pipelines import reference_page  # slow to import; other commands skip it
 
     print(reference_page.page(), end="")
     return 0
@@ -179,7 +195,7 @@ def _layer(arguments: argparse.Namespace) -> int:
 
 
 def _check_container(arguments: argparse.Namespace) -> int:
-    from localaws.container_check import command  # takes a second that the others need not wait
+    from localaws.container_check import command  # slow to import; other commands skip it
 
     return command.run(arguments)
 

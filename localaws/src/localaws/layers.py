@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 # What the Lambda runtime has already.
-IN_RUNTIME = frozenset({"boto3", "botocore", "s3transfer", "urllib3", "python-dateutil", "six"})
+IN_LAMBDA_RUNTIME = frozenset({"boto3", "botocore", "s3transfer", "urllib3", "python-dateutil", "six"})
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same content is the same file
 
 
@@ -93,7 +93,7 @@ def closure(requirement: str) -> dict[str, Distribution]:
     while waiting:
         wanted = waiting.pop()
         name = canonicalize_name(wanted.name)
-        if name in found or name in IN_RUNTIME:
+        if name in found or name in IN_LAMBDA_RUNTIME:
             continue
         found[name] = distribution(wanted.name)
         waiting += _requirements(found[name], wanted.extras or {""})

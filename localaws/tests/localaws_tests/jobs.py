@@ -79,18 +79,18 @@ def end_of(jobs: Lifecycle, name: str, seconds: float = 40) -> Document:
     """A job's record when it has ended."""
 
     def ended() -> Document | None:
-        record = jobs.describe({f"{jobs.noun}Name": name})
-        return record if record[f"{jobs.noun}Status"] in ENDED else None
+        record = jobs.describe({f"{jobs.kind}Name": name})
+        return record if record[f"{jobs.kind}Status"] in ENDED else None
 
     record: Document = wait_until(ended, seconds)
-    render_answer(f"Describe{jobs.noun}", record)
+    render_answer(f"Describe{jobs.kind}", record)
     return record
 
 
 def ended(jobs: Lifecycle, request: Document) -> Document:
     """The record of a new job when it has ended."""
     jobs.create(request)
-    return end_of(jobs, request[f"{jobs.noun}Name"])
+    return end_of(jobs, request[f"{jobs.kind}Name"])
 
 
 def logged(laptop: Laptop, group: str, job_name: str) -> list[str]:

@@ -17,7 +17,7 @@ from localaws.container_check.server import Server
 from localaws.runtimes.container import OPT_ML, Container, ContainerSpec, ImageError, Runtime
 
 T = TypeVar("T")
-TOLD_CHARACTERS = 300  # of what a container printed last
+SHOWN_CHARACTERS = 300  # of what a container printed last
 ISOLATED = {"AWS_EC2_METADATA_DISABLED": "true"}  # no credentials, and no search for any
 
 
@@ -35,7 +35,7 @@ class Training:
     lines: Sequence[str]
 
     @property
-    def said(self) -> str:
+    def last_output(self) -> str:
         """Its last words, on one line."""
         return last_words(self.lines)
 
@@ -110,10 +110,10 @@ class Bench:
         """Train to the end, on an input that cannot be written to."""
         lines: list[str] = []
         seal(opt_ml.input)
-        begun = time.monotonic()
+        started = time.monotonic()
         container = self.start(opt_ml, "train", TRAINING_ENVIRONMENT, lines.append)
         code = container.wait(self.limits.training)
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started
         if code is None:
             container.stop(0)
         if code == 0:
@@ -178,4 +178,4 @@ TRAINING_ENVIRONMENT = {
 def last_words(lines: Sequence[str]) -> str:
     """The last line that says something, cut if it is long."""
     line = next((line.strip() for line in reversed(lines) if line.strip()), "nothing was printed")
-    return line if len(line) <= TOLD_CHARACTERS else f"{line[:TOLD_CHARACTERS]}…"
+    return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"

@@ -64,12 +64,12 @@ class Clause:
 
     def judge(self, bench: "Bench") -> Result:
         """Check it."""
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             outcome, detail = Outcome.HOLDS, self.check(bench) or ""
         except Finding as finding:
             outcome, detail = OUTCOMES[type(finding)], str(finding)
-        return Result(self, outcome, bench.as_seen(detail), time.monotonic() - begun)
+        return Result(self, outcome, bench.as_seen(detail), time.monotonic() - started)
 
 
 def clause(name: str, says: str, remedy: str) -> Callable[[Check], Clause]:

@@ -12,7 +12,7 @@ from localaws.container_check.bench import Bench
 from localaws.container_check.checker import applicable
 from localaws.container_check.errors import ContractError
 from localaws.container_check.folder import executables
-from localaws.container_check.sample import NOTHING, load
+from localaws.container_check.sample import NO_SAMPLE, load
 from localaws.runtimes.container import ImageError, Runtime
 from localaws.runtimes.engines import find_engine
 from localaws.runtimes.images import Images
@@ -20,7 +20,7 @@ from localaws.runtimes.oci import OciRuntime
 from localaws.runtimes.process import ProcessRuntime
 
 INTERRUPTED = 130  # as a shell tells Ctrl-C
-JUDGED = {"train", "serve"}  # the commands that a sample is for
+SERVING_COMMANDS = {"train", "serve"}  # the commands that a sample is for
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(bench: Bench, file: Path | None) -> int:
-    begun, console = time.monotonic(), report.console()
+    started, console = time.monotonic(), report.console()
     subject = bench.image
     try:
         with console.status(f"Making {subject} ready to run"):
@@ -47,7 +47,7 @@ def _check(bench: Bench, file: Path | None) -> int:
         results = report.show(applicable(bench), lambda clause: clause.judge(bench), console)
     finally:
         bench.close()
-    console.print(report.summary(results, subject, time.monotonic() - begun))
+    console.print(report.summary(results, subject, time.monotonic() - started))
     if file:
         report.write_json(results, subject, file)
     return 0 if report.keeps(results) else 1
@@ -63,7 +63,9 @@ def _bench(arguments: argparse.Namespace, workdir: Path) -> Bench:
     return Bench(
         image=_image(arguments, folder),
         runtime=_runtime(arguments, folder),
-        sample=NOTHING if commands and not commands & JUDGED else load(arguments.sample or _sample(folder)),
+        sample=NO_SAMPLE
+        if commands and not commands & SERVING_COMMANDS
+        else load(arguments.sample or _sample(folder)),
         workdir=workdir,
         folder=folder,
         commands=commands,

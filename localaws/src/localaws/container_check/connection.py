@@ -22,7 +22,7 @@ class Answer:
     seconds: float
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """It in a few words."""
         text = " ".join(self.body[:120].decode("utf-8", "replace").split())
         return f"{self.status} {text}".rstrip()
@@ -48,9 +48,9 @@ class Connection:
         Raises:
             Broken: no whole answer, or none in time.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         self.send(path, body, headers, chunked=chunked)
-        return replace(self.receive(path), seconds=time.monotonic() - begun)
+        return replace(self.receive(path), seconds=time.monotonic() - started)
 
     def send(
         self, path: str, body: bytes | None, headers: Mapping[str, str], *, chunked: bool = False
@@ -71,14 +71,14 @@ class Connection:
         Raises:
             Broken: it did not come, or not whole.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         try:
             response = self._http.getresponse()
             body = response.read()
         except (OSError, HTTPException) as error:
             raise Broken(f"{path}: {_reason(error, self._http.timeout)}") from error
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, body, time.monotonic() - begun)
+        return Answer(response.status, headers, body, time.monotonic() - started)
 
     @property
     def open(self) -> bool:
@@ -86,7 +86,7 @@ class Connection:
         return self._http.sock is not None
 
 
-def at_once(asks: Sequence[Callable[[], Answer]]) -> list[Answer | Broken]:
+def run_parallel(asks: Sequence[Callable[[], Answer]]) -> list[Answer | Broken]:
     """Do all of them at the same time."""
     answers: list[Answer | Broken] = [Broken("no answer")] * len(asks)
 

@@ -5,7 +5,7 @@ from functools import partial
 
 from localaws.container_check.bench import Bench, last_words
 from localaws.container_check.clauses import clause
-from localaws.container_check.connection import Answer, at_once
+from localaws.container_check.connection import Answer, run_parallel
 from localaws.container_check.errors import Broken, Noted, Unchecked
 from localaws.container_check.limits import STARTING_SECONDS
 from localaws.container_check.rows import body_for, line_type
@@ -18,10 +18,10 @@ PING_INTERVAL_SECONDS = 0.1
 
 def endpoint(bench: Bench) -> Server:
     """The healthy server that these clauses ask, one after the other."""
-    return begun(bench).ready()
+    return started(bench).ready()
 
 
-def begun(bench: Bench) -> Server:
+def started(bench: Bench) -> Server:
     """The same, healthy or not."""
     return bench.once("endpoint", bench.serve)
 
@@ -45,7 +45,7 @@ def request(bench: Bench) -> tuple[bytes, str]:
 )
 def becomes_ready(bench: Bench) -> str:
     """The first 200 is when SageMaker sends the first request."""
-    server = begun(bench)
+    server = started(bench)
     if not server.wait_healthy(bench.limits.healthy):
         raise Broken(_why_not(server, bench))
     seconds = server.seconds
@@ -82,7 +82,7 @@ def pings_under_load(bench: Bench) -> str:
     server = endpoint(bench)
     body, content_type = body_for(bench, server, LOAD_SECONDS), line_type(bench)
     load = threading.Thread(
-        target=at_once, args=([partial(server.ask, "/invocations", body, content_type)] * 2,)
+        target=run_parallel, args=([partial(server.ask, "/invocations", body, content_type)] * 2,)
     )
     load.start()
     slowest, late = 0.0, 0
@@ -110,7 +110,7 @@ def _ping(bench: Bench, server: Server) -> float:
     """
     answer = server.ask("/ping", timeout=bench.limits.ping)
     if answer.status != 200 or answer.seconds > bench.limits.ping:
-        raise Broken(f"under load it was answered {answer.told} after {answer.seconds:.1f} s")
+        raise Broken(f"under load it was answered {answer.summary} after {answer.seconds:.1f} s")
     return answer.seconds
 
 
@@ -125,5 +125,5 @@ def _why_not(server: Server, bench: Bench) -> str:
         return f"it ended with exit code {code}: {last_words(server.lines)}"
     if server.listens_at(DEFAULT_PORT):
         return f"nothing answers at SAGEMAKER_BIND_TO_PORT ({server.port}); something does at {DEFAULT_PORT}"
-    told = server.pings[-1] if server.pings and server.pings[-1] else "nothing"
-    return f"GET /ping was answered {told} for {bench.limits.healthy:g} s: {last_words(server.lines)}"
+    last_ping = server.pings[-1] if server.pings and server.pings[-1] else "nothing"
+    return f"GET /ping was answered {last_ping} for {bench.limits.healthy:g} s: {last_words(server.lines)}"

@@ -12,8 +12,8 @@ from localaws.sagemaker.jobs.metrics import Metrics
 
 LOOK_SECONDS = 0.02
 # Of the time that the ordinary training took: when an interruption comes at the latest.
-WELL_UNDER_WAY = 0.6
-LASTING = 2.0  # where the sample's hyperparameters make it last
+USUAL_SHARE = 0.6
+LONG_TRAINING = 2.0  # where the sample's hyperparameters make it last
 TOO_SHORT = "training was over before it could be interrupted: let the sample's interrupted.json make it last"
 
 
@@ -62,7 +62,7 @@ def finishes_from_checkpoint(bench: Bench) -> str:
     again.take_checkpoints(interruption.opt_ml)
     finished = bench.train(again)
     if finished.code != 0:
-        raise Broken(f"exit code {finished.code}: {again.failure or finished.said}")
+        raise Broken(f"exit code {finished.code}: {again.failure or finished.last_output}")
     if not has_files(again.model):
         raise Broken("it exited with 0, and model/ is empty")
     return f"{finished.seconds:.1f} s"
@@ -79,7 +79,7 @@ def _interrupt(bench: Bench) -> Interruption:
     """Train until there is a checkpoint or a metric, or there should be, or it has ended; then SIGTERM."""
     lasts = bench.sample.interrupted != bench.sample.hyperparameters
     usual = bench.usual_seconds
-    seconds = usual * LASTING + STARTING_SECONDS if lasts else usual * WELL_UNDER_WAY
+    seconds = usual * LONG_TRAINING + STARTING_SECONDS if lasts else usual * USUAL_SHARE
     opt_ml = bench.opt_ml(bench.sample.interrupted)
     seal(opt_ml.input)
     metrics = Metrics(bench.sample.metrics)
@@ -88,6 +88,6 @@ def _interrupt(bench: Bench) -> Interruption:
     while time.monotonic() < deadline and not (has_files(opt_ml.checkpoints) or metrics.final()):
         if container.wait(LOOK_SECONDS) is not None:
             return Interruption(opt_ml, None, 0)
-    begun = time.monotonic()
+    started = time.monotonic()
     code = container.stop(bench.limits.training_stop)
-    return Interruption(opt_ml, code, time.monotonic() - begun)
+    return Interruption(opt_ml, code, time.monotonic() - started)

@@ -4,7 +4,7 @@ from functools import partial
 
 from localaws.container_check.bench import Bench
 from localaws.container_check.clauses import clause
-from localaws.container_check.connection import Answer, at_once
+from localaws.container_check.connection import Answer, run_parallel
 from localaws.container_check.endpoint import endpoint, request
 from localaws.container_check.errors import Broken, Noted, Unchecked
 from localaws.container_check.rows import alone, line_type, lines_of, same
@@ -12,7 +12,7 @@ from localaws.container_check.rows import alone, line_type, lines_of, same
 UNKNOWN_TYPE = "application/x-unheard-of"
 BUSY = (429, 503)  # how a container refuses more work than it can do
 CLIENTS = 8
-ASKS = 4  # of each client
+REQUESTS_PER_CLIENT = 4  # of each client
 HEADERS = {"X-Amzn-SageMaker-Custom-Attributes": "check", "X-Amzn-SageMaker-Inference-Id": "1"}
 
 
@@ -60,7 +60,7 @@ def bears_unknown_accept(bench: Bench) -> str:
     """SageMaker passes on what the caller accepts."""
     answer = endpoint(bench).ask("/invocations", *request(bench), accept=UNKNOWN_TYPE)
     if answer.status not in (200, 406):
-        raise Broken(f"it was answered {answer.told}")
+        raise Broken(f"it was answered {answer.summary}")
     return f"{answer.status}"
 
 
@@ -76,7 +76,7 @@ def keeps_connections(bench: Bench) -> None:
         for _ in range(2):
             answer = connection.ask("/invocations", body, {"Content-Type": content_type, **HEADERS})
             if answer.status != 200:
-                raise Broken(f"it was answered {answer.told}")
+                raise Broken(f"it was answered {answer.summary}")
             if not connection.open:
                 raise Broken("it closes the connection after an answer")
 
@@ -91,7 +91,7 @@ def takes_chunks(bench: Bench) -> None:
     server, (body, content_type) = endpoint(bench), request(bench)
     whole, chunked = server.invoke(body, content_type), server.invoke(body, content_type, chunked=True)
     if not same(whole.body, chunked.body):
-        raise Broken(f"in chunks the same request is answered otherwise: {chunked.told}")
+        raise Broken(f"in chunks the same request is answered otherwise: {chunked.summary}")
 
 
 @clause(
@@ -105,12 +105,16 @@ def answers_at_once(bench: Bench) -> str:
     expected = alone(bench, server)
     numbers = [number % len(rows) for number in range(CLIENTS)]
     busy = 0
-    for _ in range(ASKS):
-        answers = at_once([partial(server.ask, "/invocations", rows[n], content_type) for n in numbers])
+    for _ in range(REQUESTS_PER_CLIENT):
+        answers = run_parallel([partial(server.ask, "/invocations", rows[n], content_type) for n in numbers])
         busy += sum(_refused(answer, expected[n]) for n, answer in zip(numbers, answers, strict=True))
-    if busy == CLIENTS * ASKS:
+    if busy == CLIENTS * REQUESTS_PER_CLIENT:
         raise Broken("every request was refused")
-    return f"{busy} of {CLIENTS * ASKS} refused" if busy else f"{CLIENTS * ASKS} requests"
+    return (
+        f"{busy} of {CLIENTS * REQUESTS_PER_CLIENT} refused"
+        if busy
+        else f"{CLIENTS * REQUESTS_PER_CLIENT} requests"
+    )
 
 
 CLAUSES = (
@@ -134,5 +138,5 @@ def _refused(answer: Answer | Broken, expected: bytes) -> bool:
     if answer.status in BUSY:
         return True
     if answer.status != 200 or not same(answer.body.rstrip(), expected):
-        raise Broken(f"beside others a request is answered otherwise than alone: {answer.told}")
+        raise Broken(f"beside others a request is answered otherwise than alone: {answer.summary}")
     return False

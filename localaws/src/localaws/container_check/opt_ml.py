@@ -17,7 +17,7 @@ INSTANCE_TYPE = "ml.m5.large"
 CHECKPOINT_URI = "s3://check-container/checkpoints"
 WRITABLE = ("model", "output", "checkpoints")  # what a training container may write to
 # A home's caches, and the temporary files of a runtime that keeps them here.
-UNTOLD = ("tmp",)
+IGNORED = ("tmp",)
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class OptMl:
         path = self.root / "output" / name
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
-    def strays(self) -> list[str]:
+    def unexpected_files(self) -> list[str]:
         """What lies where nothing should have been written."""
-        told = {"input", *WRITABLE, *UNTOLD}
+        expected = {"input", *WRITABLE, *IGNORED}
         return sorted(
-            path.name for path in self.root.iterdir() if path.name not in told and path.name[0] != "."
+            path.name for path in self.root.iterdir() if path.name not in expected and path.name[0] != "."
         )
 
 

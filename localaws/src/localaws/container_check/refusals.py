@@ -75,11 +75,11 @@ def _refuses(bench: Bench, bodies: dict[str, tuple[str, bytes]], unless: str = "
         Noted: one is answered, and it may be: `unless`.
     """
     server = endpoint(bench)
-    told = ""
+    summary = ""
     for what, (content_type, body) in bodies.items():
-        told = refusal(server, what, body, content_type, unless)
+        summary = refusal(server, what, body, content_type, unless)
         _lives_on(bench, server, what)
-    return told
+    return summary
 
 
 def refusal(
@@ -95,10 +95,10 @@ def refusal(
     if answer.status == 200 and unless:
         raise Noted(unless)
     if not 400 <= answer.status < 500:
-        raise Broken(f"{what} was answered {answer.told}")
+        raise Broken(f"{what} was answered {answer.summary}")
     if not answer.body.strip():
         raise Broken(f"{what} was answered {answer.status} without a message")
-    return answer.told
+    return answer.summary
 
 
 def _lives_on(bench: Bench, server: Server, after: str) -> None:

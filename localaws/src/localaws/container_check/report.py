@@ -45,11 +45,13 @@ def show(clauses: Sequence[Clause], judge: Callable[[Clause], Result], console: 
 def summary(results: Sequence[Result], subject: str, seconds: float) -> Text:
     """What it comes to, in one line."""
     counts = Counter(result.outcome for result in results)
-    told = ", ".join(f"{counts[outcome]} {WORDS[outcome]}" for outcome in Outcome if counts[outcome])
+    summary = ", ".join(f"{counts[outcome]} {WORDS[outcome]}" for outcome in Outcome if counts[outcome])
     broken = bool(counts[Outcome.BROKEN])
     verdict = "breaks the contract" if broken else "keeps the contract"
     return Text.assemble(
-        "\n", (f"{subject} {verdict}", "bold red" if broken else "bold green"), f": {told} ({seconds:.0f} s)"
+        "\n",
+        (f"{subject} {verdict}", "bold red" if broken else "bold green"),
+        f": {summary} ({seconds:.0f} s)",
     )
 
 

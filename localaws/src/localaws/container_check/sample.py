@@ -58,7 +58,7 @@ class Sample:
         return self.requests[self.line_type].splitlines() if self.line_type else []
 
 
-NOTHING = Sample({}, {}, {}, [], {}, {})
+NO_SAMPLE = Sample({}, {}, {}, [], {}, {})
 
 
 def load(folder: Path) -> Sample:

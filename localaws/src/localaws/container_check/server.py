@@ -36,7 +36,7 @@ class Server:
     port: int
     limits: Limits
     lines: list[str]
-    begun: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     pings: list[int | None] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -56,9 +56,9 @@ class Server:
 
     def wait_healthy(self, timeout: float) -> bool:
         """Wait for the first 200 from GET /ping; False if it ended or took too long."""
-        while not self.healthy and time.monotonic() - self.begun < timeout:
+        while not self.healthy and time.monotonic() - self.started < timeout:
             self.pings.append(self._ping())
-            self.seconds = time.monotonic() - self.begun
+            self.seconds = time.monotonic() - self.started
             if not self.healthy and self.container.wait(PING_INTERVAL_SECONDS) is not None:
                 return False
         return self.healthy
@@ -103,7 +103,7 @@ class Server:
         """
         answer = self.ask("/invocations", body, content_type, timeout=timeout, chunked=chunked)
         if answer.status != 200:
-            raise Broken(f"POST /invocations with {content_type} was answered {answer.told}")
+            raise Broken(f"POST /invocations with {content_type} was answered {answer.summary}")
         return answer
 
     def connection(self, timeout: float) -> Connection:
@@ -119,8 +119,8 @@ class Server:
 
     def stop(self, grace: float) -> tuple[int, float]:
         """SIGTERM, and SIGKILL after `grace` seconds; the exit code and the seconds it took."""
-        begun = time.monotonic()
-        return self.container.stop(grace), time.monotonic() - begun
+        started = time.monotonic()
+        return self.container.stop(grace), time.monotonic() - started
 
     def _ping(self) -> int | None:
         try:

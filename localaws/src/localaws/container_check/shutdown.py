@@ -7,7 +7,7 @@ from functools import partial
 
 from localaws.container_check.bench import Bench
 from localaws.container_check.clauses import clause
-from localaws.container_check.connection import Answer, at_once
+from localaws.container_check.connection import Answer, run_parallel
 from localaws.container_check.endpoint import endpoint
 from localaws.container_check.errors import Broken
 from localaws.container_check.rows import body_for, line_type
@@ -34,7 +34,7 @@ def drains(bench: Bench) -> str:
         for connection in connections:
             connection.send("/invocations", body, headers)
         receive = [partial(connection.receive, "/invocations") for connection in connections]
-        work = threading.Thread(target=lambda: answers.extend(at_once(receive)))
+        work = threading.Thread(target=lambda: answers.extend(run_parallel(receive)))
         work.start()
         time.sleep(BEGIN_SECONDS)
         code, seconds = server.stop(bench.limits.serving_stop)
@@ -45,7 +45,7 @@ def drains(bench: Bench) -> str:
         if isinstance(answer, Broken):
             raise Broken(f"a request under way was lost: {answer}")
         if answer.status != 200:
-            raise Broken(f"a request under way was answered {answer.told}")
+            raise Broken(f"a request under way was answered {answer.summary}")
     if code != 0:
         raise Broken(f"it ended with exit code {code}")
     return f"after {seconds:.1f} s"

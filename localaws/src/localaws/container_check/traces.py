@@ -2,7 +2,7 @@
 
 from localaws.container_check.bench import Bench
 from localaws.container_check.clauses import clause
-from localaws.container_check.endpoint import begun, endpoint
+from localaws.container_check.endpoint import endpoint, started
 from localaws.container_check.errors import Broken
 from localaws.container_check.opt_ml import contents
 
@@ -17,8 +17,8 @@ def leaves_model(bench: Bench) -> None:
     server = endpoint(bench)
     if contents(server.opt_ml.model) != contents(bench.trained.opt_ml.model):
         raise Broken("model/ has changed since it was trained")
-    if strays := server.opt_ml.strays():
-        raise Broken(f"it wrote {', '.join(strays)} beside model/")
+    if unexpected_files := server.opt_ml.unexpected_files():
+        raise Broken(f"it wrote {', '.join(unexpected_files)} beside model/")
 
 
 @clause(
@@ -28,7 +28,7 @@ def leaves_model(bench: Bench) -> None:
 )
 def prints(bench: Bench) -> str:
     """What one has when something goes wrong."""
-    lines = [line for line in (*bench.trained.lines, *begun(bench).lines) if line.strip()]
+    lines = [line for line in (*bench.trained.lines, *started(bench).lines) if line.strip()]
     if not lines:
         raise Broken("neither `train` nor `serve` has printed a line")
     return f"{len(lines):,} lines"

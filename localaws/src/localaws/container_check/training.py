@@ -21,7 +21,7 @@ SAGEMAKERS_OWN = {
 }
 # Files that SageMaker puts beside those that its documentation names.
 MORE_CONFIG = ("init-config", "metric-definition-regex", "upstreamoutputdataconfig")
-TOLD_FILES = 5
+SHOWN_FILES = 5
 
 
 @clause(
@@ -33,9 +33,9 @@ def trains(bench: Bench) -> str:
     """An ordinary training."""
     ended = bench.first
     if ended.code is None:
-        raise Broken(f"it did not end in {bench.limits.training:g} s; its last words: {ended.said}")
+        raise Broken(f"it did not end in {bench.limits.training:g} s; its last words: {ended.last_output}")
     if ended.code != 0:
-        raise Broken(f"exit code {ended.code}: {ended.opt_ml.failure or ended.said}")
+        raise Broken(f"exit code {ended.code}: {ended.opt_ml.failure or ended.last_output}")
     return f"{ended.seconds:.1f} s"
 
 
@@ -52,7 +52,7 @@ def writes_model(bench: Bench) -> str:
     if not files:
         raise Broken("it exited with 0, and model/ is empty")
     size = sum((bench.first.opt_ml.model / name).stat().st_size for name in files)
-    return f"{', '.join(list(files)[:TOLD_FILES])}: {decimal(size)}"
+    return f"{', '.join(list(files)[:SHOWN_FILES])}: {decimal(size)}"
 
 
 @clause(
@@ -82,9 +82,9 @@ def prints_metrics(bench: Bench) -> str:
 )
 def keeps_to_its_places(bench: Bench) -> None:
     """Anything else is lost, or is the input."""
-    strays = succeeded(bench).opt_ml.strays()
-    if strays:
-        raise Broken(f"it wrote {', '.join(strays)} beside the folders that are its own")
+    unexpected_files = succeeded(bench).opt_ml.unexpected_files()
+    if unexpected_files:
+        raise Broken(f"it wrote {', '.join(unexpected_files)} beside the folders that are its own")
 
 
 @clause(
@@ -98,7 +98,7 @@ def leaves_input(bench: Bench) -> None:
     for name, folder in bench.sample.channels.items():
         now, then = contents(ended.opt_ml.input / "data" / name), contents(folder)
         if changed := sorted(path for path in now | then if now.get(path) != then.get(path)):
-            raise Broken(f"the channel {name} was written to: {', '.join(changed[:TOLD_FILES])}")
+            raise Broken(f"the channel {name} was written to: {', '.join(changed[:SHOWN_FILES])}")
 
 
 @clause(
@@ -136,11 +136,11 @@ def gives_the_same_model(bench: Bench) -> None:
     """No duty of SageMaker's: that one can tell whether anything has changed."""
     first, again = bench.trained, bench.train(bench.opt_ml())
     if again.code != 0:
-        raise Broken(f"the second training exited with {again.code}: {again.said}")
+        raise Broken(f"the second training exited with {again.code}: {again.last_output}")
     then, now = contents(first.opt_ml.model), contents(again.opt_ml.model)
     if then != now:
         differ = sorted(name for name in then | now if then.get(name) != now.get(name))
-        raise Noted(f"the second training wrote others: {', '.join(differ[:TOLD_FILES])}")
+        raise Noted(f"the second training wrote others: {', '.join(differ[:SHOWN_FILES])}")
 
 
 CLAUSES = (
@@ -170,4 +170,4 @@ def _trains_as_before(bench: Bench, opt_ml: OptMl) -> None:
     succeeded(bench)
     ended = bench.train(opt_ml)
     if ended.code != 0:
-        raise Broken(f"exit code {ended.code}: {ended.opt_ml.failure or ended.said}")
+        raise Broken(f"exit code {ended.code}: {ended.opt_ml.failure or ended.last_output}")

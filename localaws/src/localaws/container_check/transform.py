@@ -32,25 +32,27 @@ def transform(bench: Bench) -> Server:
     "Tells in GET /execution-parameters how it wants to be asked",
     "Answer an object of MaxConcurrentTransforms, BatchStrategy and MaxPayloadInMB, or 404.",
 )
-def tells_parameters(bench: Bench) -> str:
+def answers_execution_parameters(bench: Bench) -> str:
     """What a job takes that does not say itself."""
     answer = transform(bench).ask("/execution-parameters")
     if answer.status == 404:
         raise Noted("404: a job that sets nothing sends one request at a time, of 6 MB at most")
     try:
-        told = json.loads(answer.body)
+        parameters = json.loads(answer.body)
     except ValueError:
-        raise Broken(f"it was answered {answer.told}, which is no JSON") from None
-    if answer.status != 200 or not isinstance(told, dict):
-        raise Broken(f"it was answered {answer.told}, which is no object")
+        raise Broken(f"it was answered {answer.summary}, which is no JSON") from None
+    if answer.status != 200 or not isinstance(parameters, dict):
+        raise Broken(f"it was answered {answer.summary}, which is no object")
     for name, kind in PARAMETERS.items():
-        if not isinstance(told.get(name), kind):
-            raise Broken(f"{name} is {told.get(name)!r}")
-    if told["BatchStrategy"] not in STRATEGIES:
-        raise Broken(f"BatchStrategy is {told['BatchStrategy']!r}, and has to be {' or '.join(STRATEGIES)}")
-    if told["MaxConcurrentTransforms"] * told["MaxPayloadInMB"] > ALL_MB:
+        if not isinstance(parameters.get(name), kind):
+            raise Broken(f"{name} is {parameters.get(name)!r}")
+    if parameters["BatchStrategy"] not in STRATEGIES:
+        raise Broken(
+            f"BatchStrategy is {parameters['BatchStrategy']!r}, and has to be {' or '.join(STRATEGIES)}"
+        )
+    if parameters["MaxConcurrentTransforms"] * parameters["MaxPayloadInMB"] > ALL_MB:
         raise Broken(f"MaxConcurrentTransforms times MaxPayloadInMB is more than {ALL_MB}")
-    return ", ".join(f"{name} {told[name]}" for name in PARAMETERS)
+    return ", ".join(f"{name} {parameters[name]}" for name in PARAMETERS)
 
 
 @clause(
@@ -94,8 +96,8 @@ def refuses_too_large(bench: Bench) -> str:
     server, rows = transform(bench), bench.sample.rows()
     size = bench.limits.payload_mb * OVER
     body = body_of(rows, count_in(rows, size * MB))
-    told = f"{size} MB"
-    return refusal(server, told, body, line_type(bench), f"{told} were answered", bench.limits.transform)
+    amount = f"{size} MB"
+    return refusal(server, amount, body, line_type(bench), f"{amount} were answered", bench.limits.transform)
 
 
-CLAUSES = (tells_parameters, answers_single_record, answers_payload, refuses_too_large)
+CLAUSES = (answers_execution_parameters, answers_single_record, answers_payload, refuses_too_large)

@@ -53,10 +53,10 @@ def _name_workgroups() -> None:
         found: str = extract_resource_arn(service, method, path, headers, body, query, region, account)
         if service != "athena" or found != "*":
             return found
-        asked = json.loads(body or b"{}")
-        execution = athena._executions.get(asked.get("QueryExecutionId"))
+        request = json.loads(body or b"{}")
+        execution = athena._executions.get(request.get("QueryExecutionId"))
         workgroup = (execution or {}).get("WorkGroup") or "primary"
-        named = "QueryExecutionId" in asked or "QueryString" in asked
+        named = "QueryExecutionId" in request or "QueryString" in request
         return f"arn:aws:athena:{region}:{account}:workgroup/{workgroup}" if named else found
 
     iam_actions.extract_resource_arn = resource_arn
@@ -105,12 +105,12 @@ async def _unloaded(execution: Document, database: str, catalog: str | None) -> 
     rows, _, folders = await athena._rewrite_data_paths(unload.select, database, catalog)
     folders.append(_query_folder())
 
-    def go_on() -> None:
+    def raise_if_stopped() -> None:
         if execution["Status"]["State"] != "RUNNING":
             raise _QueryCancelledError
 
     def run() -> None:
-        unload.run(connection, rows, Path(folders[-1]), _caller_s3(), go_on)
+        unload.run(connection, rows, Path(folders[-1]), _caller_s3(), raise_if_stopped)
 
     try:
         with duckdb.connect(":memory:") as connection:

@@ -104,7 +104,7 @@ class Unload:
         rows: str,
         folder: Path,
         s3: S3Client,
-        go_on: Callable[[], None],
+        raise_if_stopped: Callable[[], None],
     ) -> list[S3Uri]:
         """Write the rows to files and put the files into S3 as `s3`'s caller; where they lie.
 
@@ -113,7 +113,7 @@ class Unload:
             rows: the query in DuckDB's words.
             folder: an empty one, for the files and for what does not fit into memory.
             s3: acts as the statement's caller.
-            go_on: called between the files; what it raises ends the work.
+            raise_if_stopped: called between the files; what it raises ends the work.
 
         Raises:
             UnloadError: the target is not empty.
@@ -127,7 +127,7 @@ class Unload:
         name = f"{datetime.now(UTC):%Y%m%d_%H%M%S}_00000_{uuid.uuid4().hex[:5]}"
         written = []
         for path in files:
-            go_on()
+            raise_if_stopped()
             uri = self.target / f"{name}_{uuid.uuid4()}{self._suffix}"
             s3.upload_file(str(path), uri.bucket, uri.key, Config=TRANSFER)
             written.append(uri)

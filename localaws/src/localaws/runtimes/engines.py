@@ -60,8 +60,8 @@ class Docker:
 
     def image_id(self, image: str) -> str | None:
         """What tells an image's content from any other; None if the engine does not hold it."""
-        said = _told(self.program, "image", "inspect", "--format", "{{.Id}}", image)
-        return said.strip() if said else None
+        output = _output_of(self.program, "image", "inspect", "--format", "{{.Id}}", image)
+        return output.strip() if output else None
 
     def command(self, name: str, image: str, spec: ContainerSpec) -> list[str]:
         """The command that runs a new container, in the foreground."""
@@ -81,7 +81,7 @@ class Docker:
 
     def signal(self, name: str, mark: str, number: signal.Signals) -> bool:
         """Send a running container's first process a signal; whether it was running."""
-        return _told(self.program, "kill", "--signal", number.name, name) is not None
+        return _output_of(self.program, "kill", "--signal", number.name, name) is not None
 
     def is_own(self, line: str) -> bool:
         """Whether a line of the output is the engine's: it keeps to itself."""
@@ -106,7 +106,7 @@ class Buildah:
             ImageError: the container cannot be made.
         """
         found = _buildah_image(image)
-        if found is None or _told("buildah", "from", "--pull-never", "--name", name, image) is None:
+        if found is None or _output_of("buildah", "from", "--pull-never", "--name", name, image) is None:
             raise ImageError(f"buildah cannot make a container: `buildah from {image}` says why")
         config = found["OCIv1"]["config"]
         entrypoint, command = config.get("Entrypoint") or (), spec.command or config.get("Cmd") or ()
@@ -133,7 +133,7 @@ def find_engine() -> Engine:
         ImageError: none does.
     """
     for program in ("docker", "podman"):
-        if shutil.which(program) and _told(program, "info") is not None:
+        if shutil.which(program) and _output_of(program, "info") is not None:
             return Docker(program)
     if shutil.which("buildah") and os.getuid() == 0:
         return Buildah()
@@ -152,11 +152,11 @@ def _variables(spec: ContainerSpec) -> list[str]:
 
 
 def _buildah_image(image: str) -> dict[str, Any] | None:
-    said = _told("buildah", "inspect", "--type", "image", image)
-    return dict(json.loads(said)) if said else None
+    output = _output_of("buildah", "inspect", "--type", "image", image)
+    return dict(json.loads(output)) if output else None
 
 
-def _told(*command: str) -> str | None:
+def _output_of(*command: str) -> str | None:
     """What a command says; None if it fails."""
     try:
         done = subprocess.run(

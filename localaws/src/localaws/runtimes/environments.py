@@ -20,7 +20,7 @@ from localaws.runtimes.container import ImageError
 from localaws.runtimes.folders import REQUIREMENTS, local_projects, tree_digest
 
 INSTALL_SECONDS = 1800  # a large framework over a slow line
-TOLD_LINES = 15  # of what uv said, in the error
+SHOWN_LINES = 15  # of what uv said, in the error
 FIND_LINKS = "UV_FIND_LINKS"
 # pip's variables that uv reads under names of its own.
 OF_PIP = {
@@ -97,14 +97,14 @@ def _project_name(project: Path) -> str:
     return str(content.get("project", {}).get("name", ""))
 
 
-def _environment(given: Mapping[str, str]) -> dict[str, str]:
+def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     # Packages may run code of their own while they are built: no credentials for them.
     own = {
         name: value
-        for name, value in given.items()
+        for name, value in variables.items()
         if not name.startswith("AWS_") and name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
     }
-    pips = {uv_name: given[name] for name, uv_name in OF_PIP.items() if given.get(name)}
+    pips = {uv_name: variables[name] for name, uv_name in OF_PIP.items() if variables.get(name)}
     if FIND_LINKS in pips:
         pips[FIND_LINKS] = ",".join(pips[FIND_LINKS].split())
     return pips | own
@@ -128,5 +128,5 @@ def _uv(folder: Path, *arguments: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ImageError(f"The environment of {folder} cannot be made: {error}") from error
     if done.returncode != 0:
-        said = "\n".join(done.stdout.splitlines()[-TOLD_LINES:])
-        raise ImageError(f"The environment of {folder} cannot be made: uv {arguments[0]} failed:\n{said}")
+        shown = "\n".join(done.stdout.splitlines()[-SHOWN_LINES:])
+        raise ImageError(f"The environment of {folder} cannot be made: uv {arguments[0]} failed:\n{shown}")

@@ -25,7 +25,7 @@ from localaws.runtimes.output import Lines
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 READ_BYTES = 65_536
-LAST_WORDS_SECONDS = 5.0  # how long output may go on after the process has ended
+OUTPUT_SECONDS = 5.0  # how long output may go on after the process has ended
 LOOPBACK = "127.0.0.1,localhost"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 # A container inherits nothing of the server's environment but its way to the network, and which GPUs to see.
@@ -155,7 +155,7 @@ class ProcessContainer:
             self._process.wait()
             _signal_group(pid, signal.SIGKILL)
         self._clear()
-        self._reader.join(LAST_WORDS_SECONDS)
+        self._reader.join(OUTPUT_SECONDS)
         self._ended.set()
 
     def _clear(self) -> None:

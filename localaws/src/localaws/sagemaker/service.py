@@ -16,7 +16,7 @@ from localaws.sagemaker.jobs.transform import TransformJobs
 from localaws.sagemaker.pipelines.api import Pipelines
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.tags import Tags
-from localaws.sagemaker.platform.threads import at_once
+from localaws.sagemaker.platform.threads import run_parallel
 from localaws.sagemaker.registry.model_packages import ModelRegistry
 from localaws.sagemaker.tuning.api import TuningJobs
 
@@ -45,10 +45,10 @@ class SageMaker:
             TransformJobs(platform, models),
         )
         groups, records = self._features.groups, self._features.records
-        nouns = (*self._jobs, models, configs, self._endpoints, registry, self._pipelines, groups)
+        resources = (*self._jobs, models, configs, self._endpoints, registry, self._pipelines, groups)
         operations: dict[str, Operation] = {}
-        for noun in nouns:
-            operations |= noun.operations()
+        for resource in resources:
+            operations |= resource.operations()
         operations = tags.following(operations) | tags.operations()
         invocations = Invocations(self._endpoints)
         rest_apis = [RestApi(RUNTIME_SERVICE, records.operations())]
@@ -61,5 +61,5 @@ class SageMaker:
     def close(self) -> None:
         """Stop pipelines, jobs and endpoints, with every process of theirs, then the feature store."""
         self._pipelines.close()
-        at_once([self._endpoints.close, *(jobs.close for jobs in self._jobs)])
+        run_parallel([self._endpoints.close, *(jobs.close for jobs in self._jobs)])
         self._features.close()

@@ -29,7 +29,7 @@ account = pytest.fixture(small_account)
 class PatientJobs(Jobs):
     """Jobs that wait until they are stopped, and some longer."""
 
-    noun = "ProcessingJob"
+    kind = "ProcessingJob"
     arn_kind = "processing-job"
 
     def __init__(self, platform: Platform, reluctance: float = 0) -> None:

@@ -160,8 +160,8 @@ def test_as_many_run_side_by_side_as_may(
     )
     ended(jobs, request_of(code, ResourceLimits={"MaxParallelTrainingJobs": parallel}))
     spans = [(item["TrainingStartTime"], item["TrainingEndTime"]) for item in listed(jobs, job_name)]
-    at_once = [sum(start <= moment < end for start, end in spans) for moment, _ in spans]
-    assert max(at_once) == parallel
+    run_parallel = [sum(start <= moment < end for start, end in spans) for moment, _ in spans]
+    assert max(run_parallel) == parallel
 
 
 @pytest.mark.parametrize("strategy", ["Random", "Bayesian"])

@@ -97,8 +97,8 @@ def resource_arns(operation: str, request: Document, arn_prefix: str) -> Iterato
     if operation.endswith("ModelPackage"):
         yield _model_package_arn(request, arn_prefix)
         return
-    noun = _INSTEAD.get(operation, _VERB.sub("", operation))
-    for kind in (noun, *_ALSO.get(operation, ())):
+    resource_kind = _INSTEAD.get(operation, _VERB.sub("", operation))
+    for kind in (resource_kind, *_ALSO.get(operation, ())):
         name = request.get(f"{kind}Name")
         if kind in _KINDS and name:
             yield _arn(name, _KINDS[kind], arn_prefix)

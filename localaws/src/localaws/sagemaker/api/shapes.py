@@ -205,10 +205,10 @@ _SCALARS: dict[str, tuple[type, ...]] = {
 _KINDS_OF_NUMBER = {"integer": "whole", "long": "whole", "float": "any", "double": "any"}
 
 
-def _same_type(given: str, wanted: str) -> bool:
+def _same_type(actual: str, wanted: str) -> bool:
     """Whether a value of one type may stand where another is wanted: a whole number is any number, too."""
-    given, wanted = (_KINDS_OF_NUMBER.get(name, name) for name in (given, wanted))
-    return given in ("", wanted) or (given, wanted) == ("whole", "any")
+    actual, wanted = (_KINDS_OF_NUMBER.get(name, name) for name in (actual, wanted))
+    return actual in ("", wanted) or (actual, wanted) == ("whole", "any")
 
 
 def _scalar_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:

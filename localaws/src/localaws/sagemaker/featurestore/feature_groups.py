@@ -93,7 +93,7 @@ class FeatureGroups:
         self._numbers = itertools.count(1)
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         operations: dict[str, Operation] = {
             "CreateFeatureGroup": self.create,
             "DescribeFeatureGroup": self.describe,

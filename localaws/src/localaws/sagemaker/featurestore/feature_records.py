@@ -56,7 +56,7 @@ class FeatureRecords:
         self._offline_store = offline_store
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         operations: dict[str, Operation] = {
             "PutRecord": self.put,
             "BatchWriteRecord": self.batch_write,

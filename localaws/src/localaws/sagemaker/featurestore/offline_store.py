@@ -125,10 +125,10 @@ class OfflineStore:
 
     def _block(self, group: int, destination: Destination, error: Exception) -> None:
         # What S3 and IAM say is for the account's owner; anything else is this program's fault.
-        told = isinstance(error, JobFailure | SageMakerError)
+        expected = isinstance(error, JobFailure | SageMakerError)
         gone = group in self._deleted
         message = "of %s, which is deleted, gets no more" if gone else "of %s is blocked, and tried again"
-        logger.error(f"The offline store {message}: %s", destination.name, error, exc_info=not told)
+        logger.error(f"The offline store {message}: %s", destination.name, error, exc_info=not expected)
         if gone:
             self._records.abandon(group)
             return

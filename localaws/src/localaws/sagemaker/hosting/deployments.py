@@ -27,7 +27,7 @@ from localaws.sagemaker.hosting.model_server import (
 from localaws.sagemaker.platform.logs import LogStream
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import now
-from localaws.sagemaker.platform.threads import at_once
+from localaws.sagemaker.platform.threads import run_parallel
 
 RESTART_SECONDS = 1.0  # before the first restart; doubles with each that fails
 RESTART_SECONDS_MAX = 60.0
@@ -252,12 +252,12 @@ class Deployment:
         """The variants as DescribeEndpoint tells them."""
         return [variant.summary() for variant in self._variants]
 
-    def enter(self) -> None:
+    def begin_request(self) -> None:
         """A request begins."""
         with self._changed:
             self._under_way += 1
 
-    def leave(self) -> None:
+    def end_request(self) -> None:
         """A request has ended."""
         with self._changed:
             self._under_way -= 1
@@ -270,7 +270,7 @@ class Deployment:
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """End all servers, at once."""
-        at_once(partial(variant.stop, grace) for variant in self._variants)
+        run_parallel(partial(variant.stop, grace) for variant in self._variants)
 
 
 class Traffic:
@@ -291,11 +291,11 @@ class Traffic:
             deployment = self._deployment
             if deployment is None:
                 raise ServiceUnavailable("The endpoint has nothing deployed")
-            deployment.enter()
+            deployment.begin_request()
         try:
             yield deployment
         finally:
-            deployment.leave()
+            deployment.end_request()
 
     def switch(self, deployment: Deployment | None) -> Deployment | None:
         """Lead all requests from now on to this deployment; the one before, to be drained."""

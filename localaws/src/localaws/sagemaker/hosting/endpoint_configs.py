@@ -49,7 +49,7 @@ class EndpointConfigs:
         self._records = Records()
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         return {
             "CreateEndpointConfig": self.create,
             "DescribeEndpointConfig": self.describe,

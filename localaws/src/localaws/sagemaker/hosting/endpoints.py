@@ -21,7 +21,7 @@ from localaws.sagemaker.hosting.endpoint_configs import EndpointConfigs
 from localaws.sagemaker.hosting.models import Models
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import Records, list_page, now
-from localaws.sagemaker.platform.threads import at_once
+from localaws.sagemaker.platform.threads import run_parallel
 
 DRAIN_SECONDS = 60.0  # a real-time request may take so long
 ASYNC_DRAIN_SECONDS = 3600.0  # the longest InvocationTimeoutSeconds
@@ -67,7 +67,7 @@ class Endpoints:
         self._closed = False
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         return {
             "CreateEndpoint": self.create,
             "DescribeEndpoint": self.describe,
@@ -174,7 +174,7 @@ class Endpoints:
             if record["_serving"].queue is not None:
                 record["_serving"].queue.stop()
         stops = (partial(deployment.stop, CLOSING_GRACE_SECONDS) for deployment in deployments)
-        at_once(stops, CLOSING_SECONDS)
+        run_parallel(stops, CLOSING_SECONDS)
 
     def _get(self, name: str) -> Document:
         missing = f'Could not find endpoint "{self._platform.arn("endpoint", name)}".'

@@ -144,13 +144,13 @@ def _check_size(body: bytes, limit: int) -> None:
 
 
 def _seconds(headers: Mapping[str, str], member: str, default: int) -> int:
-    given = headers.get(_PREFIX + member.lower())
-    if given is None:
+    text = headers.get(_PREFIX + member.lower())
+    if text is None:
         return default
     bounds = service_model("sagemaker-runtime").shape_for(f"{member}Header").metadata
-    if not given.isdecimal() or not bounds["min"] <= int(given) <= bounds["max"]:
+    if not text.isdecimal() or not bounds["min"] <= int(text) <= bounds["max"]:
         raise ValidationError(
-            f"Value '{given}' at '{member[0].lower()}{member[1:]}' failed to satisfy constraint: it must be "
+            f"Value '{text}' at '{member[0].lower()}{member[1:]}' failed to satisfy constraint: it must be "
             f"a number from {bounds['min']} to {bounds['max']}"
         )
-    return int(given)
+    return int(text)

@@ -58,7 +58,7 @@ class Models:
         self._records = Records()
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         return {
             "CreateModel": self.create,
             "DescribeModel": self.describe,

@@ -63,14 +63,14 @@ def in_order(
     pool: Executor, work: Callable[[_T], _U], items: Iterable[_T], window: int
 ) -> Iterator[tuple[_T, Future[_U]]]:
     """Do work on all items, up to `window` of them begun and not yet taken; give them in their order."""
-    begun: deque[tuple[_T, Future[_U]]] = deque()
+    pending: deque[tuple[_T, Future[_U]]] = deque()
     try:
         for item in items:
-            begun.append((item, pool.submit(work, item)))
-            if len(begun) >= window:
-                yield begun.popleft()
-        while begun:
-            yield begun.popleft()
+            pending.append((item, pool.submit(work, item)))
+            if len(pending) >= window:
+                yield pending.popleft()
+        while pending:
+            yield pending.popleft()
     finally:
-        for _, future in begun:
+        for _, future in pending:
             future.cancel()

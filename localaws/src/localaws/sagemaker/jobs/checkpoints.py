@@ -29,7 +29,7 @@ def check(request: Document) -> None:
         _relative_path(request[CONFIG])
 
 
-def told(request: Document) -> dict[str, Document]:
+def described(request: Document) -> dict[str, Document]:
     """The file of the container's configuration that says where they are, by its name."""
     if CONFIG not in request:
         return {}

@@ -94,15 +94,15 @@ class DataProcessing:
         """
         if not self._changes_output:
             return answer
-        given = self._answers(answer)
+        answers = self._answers(answer)
         if self.join:
-            if len(given) != len(records):
+            if len(answers) != len(records):
                 raise AlgorithmFailure(
-                    f"The model gave {len(given)} answers to {len(records)} records: they do not match"
+                    f"The model gave {len(answers)} answers to {len(records)} records: they do not match"
                 )
-            pairs = zip(records, given, strict=True)
-            given = [_joined(_read(record, self.content_type), one, self.accept) for record, one in pairs]
-        return b"\n".join(_written(self.output_filter.select(one), self.accept) for one in given)
+            pairs = zip(records, answers, strict=True)
+            answers = [_joined(_read(record, self.content_type), one, self.accept) for record, one in pairs]
+        return b"\n".join(_written(self.output_filter.select(one), self.accept) for one in answers)
 
     def _answers(self, answer: bytes) -> list[Any]:
         try:

@@ -98,7 +98,7 @@ def resolve(job: Job) -> list[Input]:
     """
     inputs = []
     for item in job.request.get("ProcessingInputs", []):
-        job.go_on()
+        job.raise_if_stopped()
         source = _source(item)
         folder = local_path(source["LocalPath"], PROCESSING_DIR)
         if "S3Input" in item:
@@ -111,7 +111,7 @@ def resolve(job: Job) -> list[Input]:
     return inputs
 
 
-def told(item: Document) -> Document:
+def described(item: Document) -> Document:
     """A ProcessingInput as the container's configuration shows it: what it has not is null."""
     shown = {"AppManaged": False, "DatasetDefinition": None, **item}
     if "S3Input" not in item:

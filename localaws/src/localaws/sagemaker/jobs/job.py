@@ -30,7 +30,7 @@ from localaws.sagemaker.platform.logs import LogStream
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import Records, list_page, now
 from localaws.sagemaker.platform.storage import Storage
-from localaws.sagemaker.platform.threads import at_once
+from localaws.sagemaker.platform.threads import run_parallel
 
 ALGO_HOST = "algo-1"  # the first instance's name, in the container's configuration and the log stream's
 MAX_RUNTIME_SECONDS = 86_400  # SageMaker's default for processing and training
@@ -100,7 +100,7 @@ class Job:
         """The name of an instance's log stream."""
         return f"{self.name}/{host}-{self.stream.rpartition('-')[2]}"
 
-    def go_on(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Come here between pieces of work.
 
         Raises:
@@ -115,7 +115,7 @@ class Job:
         Raises:
             ClientFailure: it is not to be had.
         """
-        self.go_on()
+        self.raise_if_stopped()
         try:
             self.platform.runtime.prepare(image)
         except ImageError as error:
@@ -134,7 +134,7 @@ class Job:
         Raises:
             ClientFailure: one cannot be started; none is left running.
         """
-        self.go_on()
+        self.raise_if_stopped()
         codes: list[int | None] = [None] * len(specs)
         self.exceeded, self.interrupted = "", False
         started = time.monotonic()
@@ -158,7 +158,7 @@ class Job:
         except ImageError as error:
             raise ClientFailure(str(error)) from error
         finally:
-            at_once([partial(container.stop, self.grace) for _, container in living])
+            run_parallel([partial(container.stop, self.grace) for _, container in living])
             self.seconds += time.monotonic() - started
         return codes
 
@@ -166,7 +166,7 @@ class Job:
 class Lifecycle(ABC):
     """One kind of jobs: its records, and a thread for each job that lives."""
 
-    noun: ClassVar[str]
+    kind: ClassVar[str]
     """Such as "TrainingJob"."""
     arn_kind: ClassVar[str]
     """Such as "training-job"."""
@@ -178,12 +178,12 @@ class Lifecycle(ABC):
         self._closed = False
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         return {
-            f"Create{self.noun}": self.create,
-            f"Describe{self.noun}": self.describe,
-            f"List{self.noun}s": self.list,
-            f"Stop{self.noun}": self.stop,
+            f"Create{self.kind}": self.create,
+            f"Describe{self.kind}": self.describe,
+            f"List{self.kind}s": self.list,
+            f"Stop{self.kind}": self.stop,
         }
 
     def create(self, request: Document) -> Document:
@@ -192,7 +192,7 @@ class Lifecycle(ABC):
         Raises:
             SageMakerError: it cannot be started.
         """
-        name = request[f"{self.noun}Name"]
+        name = request[f"{self.kind}Name"]
         role_arn = self.check(request)
         self.platform.sessions.check_role(role_arn)
         arn = self.platform.arn(self.arn_kind, name)
@@ -202,7 +202,7 @@ class Lifecycle(ABC):
         )
         created = now()
         record = {key: value for key, value in request.items() if key != "Tags"} | {
-            f"{self.noun}Arn": arn,
+            f"{self.kind}Arn": arn,
             "CreationTime": created,
             "LastModifiedTime": created,
             **self._status("InProgress", {}),
@@ -219,15 +219,15 @@ class Lifecycle(ABC):
             threading.Thread(target=self._live, args=(job,), name=arn, daemon=True).start()
             self.records.add(name, record, taken)
             self._living[name] = job
-        return {f"{self.noun}Arn": arn}
+        return {f"{self.kind}Arn": arn}
 
     def describe(self, request: Document) -> Document:
         """A job as it is now."""
-        return self.records.get(request[f"{self.noun}Name"], self._missing(request))
+        return self.records.get(request[f"{self.kind}Name"], self._missing(request))
 
     def list(self, request: Document) -> Document:
         """Jobs by name, status and time."""
-        return list_page(f"List{self.noun}s", iter(self.records), request, self.noun)
+        return list_page(f"List{self.kind}s", iter(self.records), request, self.kind)
 
     def stop(self, request: Document) -> Document:
         """Ask a job to stop.
@@ -237,7 +237,7 @@ class Lifecycle(ABC):
         """
         with self.records.lock:
             record = self.describe(request)
-            name, status = record[f"{self.noun}Name"], record[f"{self.noun}Status"]
+            name, status = record[f"{self.kind}Name"], record[f"{self.kind}Status"]
             if status in ENDED:
                 raise ValidationException(
                     f"The request was rejected because the {self._spoken} is in status {status}."
@@ -253,10 +253,10 @@ class Lifecycle(ABC):
         Raises:
             ResourceInUse: it has not.
         """
-        name = request[f"{self.noun}Name"]
+        name = request[f"{self.kind}Name"]
         with self.records.lock:
             record = self.records.get(name, self._missing(request))
-            if record[f"{self.noun}Status"] not in ENDED:
+            if record[f"{self.kind}Status"] not in ENDED:
                 raise ResourceInUse(f"The {self._spoken} {name} has not ended yet")
             self.records.remove(name, self._missing(request))
         return {}
@@ -295,12 +295,12 @@ class Lifecycle(ABC):
         return {}
 
     def _status(self, status: str, record: Document) -> Document:
-        return {f"{self.noun}Status": status, **self.status_members(status, record)}
+        return {f"{self.kind}Status": status, **self.status_members(status, record)}
 
     def _live(self, job: Job) -> None:
         status, reason = self._outcome(job)
         with self.records.lock:
-            record = self.records.get(job.name, self._missing({f"{self.noun}Name": job.name}))
+            record = self.records.get(job.name, self._missing({f"{self.kind}Name": job.name}))
             if reason:
                 record |= {"FailureReason": reason[:FAILURE_REASON_CHARACTERS]}
                 self.records.update(job.name, FailureReason=record["FailureReason"])
@@ -328,7 +328,7 @@ class Lifecycle(ABC):
             )
 
     def _missing(self, request: Document) -> SageMakerError:
-        name = request[f"{self.noun}Name"]
+        name = request[f"{self.kind}Name"]
         return ResourceNotFound(f"Requested resource not found: there is no {self._spoken} {name}")
 
     @property
@@ -343,7 +343,7 @@ class Jobs(Lifecycle):
         """Do the job between the making and the removal of its folder."""
         with (
             self._base_dir(job),
-            self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", job.stream) as log,
+            self.platform.logs.open(f"/aws/sagemaker/{self.kind}s", job.stream) as log,
         ):
             self.work(job, log)
 
@@ -365,13 +365,13 @@ class Jobs(Lifecycle):
             self.platform.discard(job.base_dir)
 
 
-def algorithm_failure(told: str, code: int) -> AlgorithmFailure:
+def algorithm_failure(printed: str, code: int) -> AlgorithmFailure:
     """The failure of a container that ended with an exit code, in SageMaker's words."""
     end = f", exit code: {code}"
     if code == 137:
         end += ". The process was killed (SIGKILL), which is what happens when memory runs out"
     room = FAILURE_REASON_CHARACTERS - len(str(AlgorithmFailure(end)))
-    return AlgorithmFailure(told[:room] + end)
+    return AlgorithmFailure(printed[:room] + end)
 
 
 def local_path(path: str, folder: str) -> PurePosixPath:

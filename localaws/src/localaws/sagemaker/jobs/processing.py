@@ -71,11 +71,11 @@ class Instance:
 class ProcessingJobs(Jobs):
     """Processing jobs: inputs down, a container on each instance, outputs up."""
 
-    noun = "ProcessingJob"
+    kind = "ProcessingJob"
     arn_kind = "processing-job"
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         return super().operations() | {"DeleteProcessingJob": self.delete}
 
     def check(self, request: Document) -> str:
@@ -119,7 +119,7 @@ class ProcessingJobs(Jobs):
                 job.storage.upload(instance.local(output), S3Uri.parse(output["S3Uri"]))
 
     def _log(self, job: Job, instance: Instance) -> LogStream:
-        return self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", job.stream_of(instance.host))
+        return self.platform.logs.open(f"/aws/sagemaker/{self.kind}s", job.stream_of(instance.host))
 
     def _keep_message(self, job: Job, instances: Sequence[Instance]) -> None:
         """Keep what the first of the instances that left a message says in it."""
@@ -157,7 +157,7 @@ def _lay_out(job: Job, instances: Sequence[Instance]) -> None:
         for output in _outputs(job.request):
             instance.local(output).mkdir(parents=True, exist_ok=True)
         for item in resolved:
-            job.go_on()
+            job.raise_if_stopped()
             folder = instance.base_dir / item.folder
             folder.mkdir(parents=True, exist_ok=True)
             job.storage.download(item.share(index, len(instances)), folder)
@@ -194,7 +194,7 @@ def _job_config(job: Job) -> Document:
         "ProcessingJobName": job.name,
         "AppSpecification": {"ContainerArguments": None, "ContainerEntrypoint": None, **application},
         "Environment": request.get("Environment", {}),
-        "ProcessingInputs": [inputs.told(item) for item in request.get("ProcessingInputs", [])],
+        "ProcessingInputs": [inputs.described(item) for item in request.get("ProcessingInputs", [])],
         "ProcessingOutputConfig": {
             "Outputs": [
                 {"AppManaged": False, "FeatureStoreOutput": None, **item}

@@ -101,7 +101,7 @@ class TrainingJobs(Jobs):
         interruption: seconds after which a job on Spot instances is interrupted, once; None for never.
     """
 
-    noun = "TrainingJob"
+    kind = "TrainingJob"
     arn_kind = "training-job"
 
     def __init__(self, platform: Platform, interruption: float | None = None) -> None:
@@ -109,7 +109,7 @@ class TrainingJobs(Jobs):
         self._interruption = interruption
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         return super().operations() | {"DeleteTrainingJob": self.delete}
 
     def describe(self, request: Document) -> Document:
@@ -188,7 +188,7 @@ class TrainingJobs(Jobs):
             instances, codes = self._train(job, lines, TrainingStartTime=now())
             while job.interrupted:
                 self._enter(job, "Interrupted")
-                job.go_on()
+                job.raise_if_stopped()
                 job.interruption = None
                 self.renew_base_dir(job)
                 self._enter(job, "Starting")
@@ -207,7 +207,7 @@ class TrainingJobs(Jobs):
         """Run the containers on instances that have seen nothing yet; their exit codes, None without one."""
         self._enter(job, "Downloading", **members)
         instances = lay_out(job)
-        job.go_on()
+        job.raise_if_stopped()
         algorithm = job.request["AlgorithmSpecification"]
         with ExitStack() as stack:
             for instance in instances:
@@ -227,7 +227,7 @@ class TrainingJobs(Jobs):
             return instances, job.run_cluster(specs)
 
     def _log(self, job: Job, name: str) -> AbstractContextManager[LogStream]:
-        return self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", job.stream_of(name))
+        return self.platform.logs.open(f"/aws/sagemaker/{self.kind}s", job.stream_of(name))
 
     def _enter(self, job: Job, secondary: str, **members: datetime) -> None:
         with self.records.lock:

@@ -93,13 +93,13 @@ def _config(request: Document, instance: Instance, hosts: Sequence[str]) -> dict
             "instance_groups": [group],
             "network_interface_name": INTERFACE,
         },
-        **checkpoints.told(request),
+        **checkpoints.described(request),
     }
 
 
 def _download(job: Job, instance: Instance, index: int, count: int) -> None:
     for channel in job.request.get("InputDataConfig", []):
-        job.go_on()
+        job.raise_if_stopped()
         folder = instance.base_dir / "input" / "data" / channel["ChannelName"]
         folder.mkdir()
         source = channel["DataSource"]["S3DataSource"]

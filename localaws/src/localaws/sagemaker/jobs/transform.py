@@ -60,7 +60,7 @@ WITHOUT_EFFECT = (
 class TransformJobs(Jobs):
     """Batch transform jobs: every object of the input through a model's container."""
 
-    noun = "TransformJob"
+    kind = "TransformJob"
     arn_kind = "transform-job"
 
     def __init__(self, platform: Platform, models: Models) -> None:
@@ -125,13 +125,13 @@ class TransformJobs(Jobs):
             _wait_healthy(instance, server)
             self._tell_start(job.name)
             plan = Plan.of(job.request, _execution_parameters(server))
-            with self._log(f"{job.stream_of(instance.host)}/data-log") as told:
-                told.write(
+            with self._log(f"{job.stream_of(instance.host)}/data-log") as data_log:
+                data_log.write(
                     f"[sagemaker logs]: MaxConcurrentTransforms={plan.max_concurrent}, "
                     f"MaxPayloadInMB={plan.payload_bytes // MB}, "
                     f"BatchStrategy={'SINGLE_RECORD' if plan.single else 'MULTI_RECORD'}"
                 )
-                return Transformation(instance, plan, server, told).run(objects)
+                return Transformation(instance, plan, server, data_log).run(objects)
         except PingHealthCheckFailed as error:
             raise AlgorithmFailure(f"The model's container does not serve: {error}") from error
         except HostingError as error:
@@ -142,11 +142,11 @@ class TransformJobs(Jobs):
     def _tell_start(self, name: str) -> None:
         """The job starts with the first of its instances."""
         with self.records.lock:
-            if "TransformStartTime" not in self.describe({f"{self.noun}Name": name}):
+            if "TransformStartTime" not in self.describe({f"{self.kind}Name": name}):
                 self.records.update(name, TransformStartTime=now())
 
     def _log(self, stream: str) -> LogStream:
-        return self.platform.logs.open(f"/aws/sagemaker/{self.noun}s", stream)
+        return self.platform.logs.open(f"/aws/sagemaker/{self.kind}s", stream)
 
     def _model(self, job: Job) -> Document:
         model = self._models.get(job.request["ModelName"])
@@ -166,7 +166,7 @@ class TransformJobs(Jobs):
 def _wait_healthy(instance: Instance, server: ModelServer) -> None:
     deadline = time.monotonic() + HEALTHY_SECONDS
     while True:
-        instance.go_on()
+        instance.raise_if_stopped()
         try:
             server.wait_healthy(LOOK_SECONDS)
             return
@@ -182,7 +182,7 @@ def _wait_healthy(instance: Instance, server: ModelServer) -> None:
 def _execution_parameters(server: ModelServer) -> Document:
     try:
         answer = server.request("GET", "/execution-parameters", {}, None, PARAMETERS_SECONDS)
-        told = json.loads(answer.body) if answer.status == 200 else {}
+        parameters = json.loads(answer.body) if answer.status == 200 else {}
     except (OSError, ValueError):
         return {}
-    return told if isinstance(told, dict) else {}
+    return parameters if isinstance(parameters, dict) else {}

@@ -26,7 +26,7 @@ RETRIES = 3  # SageMaker's default
 RETRY_SECONDS = 0.5  # before the first retry; it doubles
 ENDING_SECONDS = 10.0  # from a container's lost connection to its end, where it has ended
 WINDOW = 2  # requests prepared for each one under way
-TOLD_CHARACTERS = 500  # of a container's error answer
+SHOWN_CHARACTERS = 500  # of a container's error answer
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Instance:
         """For what is under way."""
         return self.job.base_dir / self.host
 
-    def go_on(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Come here between pieces of work.
 
         Raises:
             JobStopped: there is no more to be done.
         """
-        self.job.go_on()
+        self.job.raise_if_stopped()
         if self.over.is_set():
             raise JobStopped
 
@@ -81,11 +81,15 @@ class Plan:
     single: bool
 
     @classmethod
-    def of(cls, request: Document, told: Document) -> "Plan":
+    def of(cls, request: Document, execution_parameters: Document) -> "Plan":
         """The job's settings, then the container's, then SageMaker's own."""
-        strategy = request.get("BatchStrategy") or _camel(told.get("BatchStrategy", "MULTI_RECORD"))
-        concurrent = request.get("MaxConcurrentTransforms") or int(told.get("MaxConcurrentTransforms", 1))
-        payload = request.get("MaxPayloadInMB") or int(told.get("MaxPayloadInMB", PAYLOAD_MB))
+        strategy = request.get("BatchStrategy") or _camel(
+            execution_parameters.get("BatchStrategy", "MULTI_RECORD")
+        )
+        concurrent = request.get("MaxConcurrentTransforms") or int(
+            execution_parameters.get("MaxConcurrentTransforms", 1)
+        )
+        payload = request.get("MaxPayloadInMB") or int(execution_parameters.get("MaxPayloadInMB", PAYLOAD_MB))
         payload = min(max(1, payload), LIMIT_MB)
         return cls(min(max(1, concurrent), LIMIT_MB // payload), payload * MB, strategy == "SingleRecord")
 
@@ -97,17 +101,17 @@ class Transformation:
         instance: whose they are.
         plan: how the container is asked.
         server: the container.
-        told: the data log.
+        data_log: the job's data log.
     """
 
-    def __init__(self, instance: Instance, plan: Plan, server: ModelServer, told: LogStream) -> None:
+    def __init__(self, instance: Instance, plan: Plan, server: ModelServer, data_log: LogStream) -> None:
         job = instance.job
         self._storage = job.storage
         self._folder = instance.folder
-        self._go_on = instance.go_on
+        self._raise_if_stopped = instance.raise_if_stopped
         self._plan = plan
         self._server = server
-        self._told = told
+        self._data_log = data_log
         self._input: Document = job.request["TransformInput"]
         self._output: Document = job.request["TransformOutput"]
         self._by_line = self._input.get("SplitType") == "Line"
@@ -130,7 +134,7 @@ class Transformation:
         """
         failures: list[ClientFailure] = []
         pool = ThreadPoolExecutor(self._plan.max_concurrent, thread_name_prefix="transform")
-        answers = in_order(pool, self._asked, self._batches(objects), WINDOW * self._plan.max_concurrent)
+        answers = in_order(pool, self._answer_of, self._batches(objects), WINDOW * self._plan.max_concurrent)
         try:
             for item, parts in groupby(answers, key=lambda answer: answer[0].source):
                 try:
@@ -139,7 +143,7 @@ class Transformation:
                     self._given_up.add(item)
                     message = str(failure).removeprefix("ClientError: ")
                     failures.append(ClientFailure(f"{item.uri}: {message}"))
-                    self._told.write(f"[sagemaker logs]: {item.uri}: {failure}")
+                    self._data_log.write(f"[sagemaker logs]: {item.uri}: {failure}")
         finally:
             self._over.set()
             # Not waited for: what is under way ends when the container does.
@@ -178,7 +182,7 @@ class Transformation:
         else:
             yield from batches(lines(file, self._plan.payload_bytes), self._plan.payload_bytes)
 
-    def _asked(self, batch: Batch) -> bytes:
+    def _answer_of(self, batch: Batch) -> bytes:
         if batch.failure is not None:
             raise batch.failure
         if not batch.records or batch.source in self._given_up:
@@ -206,8 +210,8 @@ class Transformation:
                 continue
             if answer.status < 300:
                 return answer.body
-            said = answer.body[: 4 * TOLD_CHARACTERS].decode("utf-8", "replace")[:TOLD_CHARACTERS].strip()
-            problem = f"Bad HTTP status received from algorithm: {answer.status}. Message: {said}"
+            shown = answer.body[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace")[:SHOWN_CHARACTERS].strip()
+            problem = f"Bad HTTP status received from algorithm: {answer.status}. Message: {shown}"
             if answer.status < 500 and answer.status != 429:
                 raise ClientFailure(problem)
         if (code := self._server.wait(ENDING_SECONDS if lost else 0)) is not None:
@@ -232,8 +236,8 @@ class Transformation:
             with path.open("wb") as file:
                 for part in parts:
                     while not wait([part], POLL_SECONDS).done:
-                        self._go_on()
-                    self._go_on()
+                        self._raise_if_stopped()
+                    self._raise_if_stopped()
                     file.write(part.result())
             target = S3Uri.parse(self._output["S3OutputPath"]) / f"{item.relative}.out"
             self._storage.upload_file(path, target)

@@ -34,14 +34,14 @@ def duration(text: str) -> timedelta:
         ValidationException: it is no duration.
     """
     found = _DURATION.fullmatch(text)
-    given = {unit: int(count) for unit, count in found.groupdict().items() if count} if found else {}
-    if not given:
+    parts = {unit: int(count) for unit, count in found.groupdict().items() if count} if found else {}
+    if not parts:
         raise ValidationException(
             f"{text!r} is no ISO 8601 duration: write such as 'P30D' (30 days) or 'PT16M' (16 minutes)"
         )
-    days = sum(_DAYS.get(unit, 0) * count for unit, count in given.items())
+    days = sum(_DAYS.get(unit, 0) * count for unit, count in parts.items())
     try:
-        return timedelta(days, **{unit: count for unit, count in given.items() if unit not in _DAYS})
+        return timedelta(days, **{unit: count for unit, count in parts.items() if unit not in _DAYS})
     except OverflowError:
         return timedelta.max
 

@@ -89,8 +89,8 @@ def _holds(condition: Document, resolve: Resolve) -> bool:
         case {"Type": "Or", "Conditions": inner}:
             return any(_holds(one, resolve) for one in inner)
         case {"Type": "In", "QueryValue": value, "Values": values}:
-            asked = resolve(value)
-            return any(_equal(asked, resolve(item)) for item in values)
+            wanted = resolve(value)
+            return any(_equal(wanted, resolve(item)) for item in values)
         case {"Type": "Equals", "LeftValue": left, "RightValue": right}:
             return _equal(resolve(left), resolve(right))
         case {"Type": kind, "LeftValue": left, "RightValue": right}:

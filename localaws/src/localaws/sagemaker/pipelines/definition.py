@@ -65,13 +65,13 @@ class PipelineDefinition:
         _refuse_cycles(dependencies)
         return cls(declared, steps, dependencies)
 
-    def parameter_values(self, given: Mapping[str, str]) -> dict[str, Any]:
+    def parameter_values(self, supplied: Mapping[str, str]) -> dict[str, Any]:
         """Every parameter's value for one execution.
 
         Raises:
             ValidationException: a value is missing, unknown or of another type.
         """
-        return parameters.values(self.parameters, given)
+        return parameters.values(self.parameters, supplied)
 
     def reads_tuned_jobs(self, name: str) -> bool:
         """Whether a step refers to the list of a tuning step's jobs."""
@@ -99,12 +99,12 @@ def _flat(documents: list[Document]) -> Iterator[Step]:
             yield from (Step(step, (document["Name"], outcome)) for step in branch)
 
 
-def _by_name(items: Iterable[tuple[str, _T]], noun: str) -> dict[str, _T]:
+def _by_name(items: Iterable[tuple[str, _T]], kind: str) -> dict[str, _T]:
     named: dict[str, _T] = {}
     for name, item in items:
         if name in named:
             raise ValidationException(
-                f"Invalid pipeline definition: the {noun} names are not unique: {name!r} stands twice"
+                f"Invalid pipeline definition: the {kind} names are not unique: {name!r} stands twice"
             )
         named[name] = item
     return named

@@ -13,7 +13,7 @@ from localaws.sagemaker.pipelines import retrying
 from localaws.sagemaker.pipelines.definition import PipelineDefinition
 from localaws.sagemaker.pipelines.errors import StepFailed, StepStopped
 from localaws.sagemaker.pipelines.retrying import RetryPolicy
-from localaws.sagemaker.pipelines.step_executor import StepExecutor, Surroundings
+from localaws.sagemaker.pipelines.step_executor import ExecutionContext, StepExecutor
 from localaws.sagemaker.platform.records import Records, now
 
 MAX_PARALLEL_STEPS = 50  # SageMaker's own default for MaxParallelExecutionSteps
@@ -34,7 +34,7 @@ class PipelineRun:
         definition: what to run.
         scope: what the definition's references to "Parameters" and "Execution" stand for.
         executions: where the execution's record is.
-        surroundings: what it stands on.
+        context: what it stands on.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class PipelineRun:
         definition: PipelineDefinition,
         scope: dict[str, Any],
         executions: Records,
-        surroundings: Surroundings,
+        context: ExecutionContext,
     ) -> None:
         self._definition = definition
         self._scope = scope | {"Steps": {}}
@@ -51,7 +51,7 @@ class PipelineRun:
         self._stopping = threading.Event()
         self._attempts: dict[str, int] = {}
         self.steps = Records()
-        self._executor = StepExecutor(definition, self._scope, self.steps, surroundings, self._stopping)
+        self._executor = StepExecutor(definition, self._scope, self.steps, context, self._stopping)
 
     def start(self, max_parallel_steps: int = MAX_PARALLEL_STEPS) -> None:
         """Begin, in a thread of its own; after an end, begin again with the steps that have not succeeded."""

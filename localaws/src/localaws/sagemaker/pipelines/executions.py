@@ -11,7 +11,7 @@ from localaws.sagemaker.pipelines.caching import StepCache
 from localaws.sagemaker.pipelines.definition import PipelineDefinition
 from localaws.sagemaker.pipelines.execution import MAX_PARALLEL_STEPS, PipelineRun
 from localaws.sagemaker.pipelines.jobs import random_id
-from localaws.sagemaker.pipelines.step_executor import Surroundings
+from localaws.sagemaker.pipelines.step_executor import ExecutionContext
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import Records, list_page, now, page
 
@@ -56,7 +56,7 @@ class Executions:
         self.cache = StepCache()
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         return {
             "StartPipelineExecution": self.start,
             "StopPipelineExecution": self.stop,
@@ -72,18 +72,18 @@ class Executions:
         """Begin an execution, or answer with the one that the same token began."""
         pipeline = self._pipeline(request["PipelineName"])
         self._platform.sessions.check_role(pipeline["RoleArn"])
-        given = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
+        supplied = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
         definition = PipelineDefinition.parse(pipeline["PipelineDefinition"])
-        parameters = definition.parameter_values(given)
+        parameters = definition.parameter_values(supplied)
         with self.records.lock:
             self._pipeline(pipeline["PipelineName"])
             for execution in self.records:
                 if execution["_token"] == (pipeline["PipelineArn"], request["ClientRequestToken"]):
                     return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}
-            execution = _new_execution(pipeline, request, given)
+            execution = _new_execution(pipeline, request, supplied)
             arn = execution["PipelineExecutionArn"]
             scope = {"Parameters": parameters, "Execution": _variables(pipeline, execution)}
-            run = PipelineRun(definition, scope, self.records, self._surroundings(pipeline["RoleArn"]))
+            run = PipelineRun(definition, scope, self.records, self._context(pipeline["RoleArn"]))
             self._runs[arn] = run
             self.records.add(arn, execution, ValidationException(f"{arn} exists"))
             run.start(_max_parallel_steps(execution))
@@ -154,8 +154,8 @@ class Executions:
 
     def list_parameters(self, request: Document) -> Document:
         """The parameters that an execution was started with."""
-        given = self._execution(request)["_parameters"]
-        parameters = [{"Name": name, "Value": value} for name, value in given.items()]
+        supplied = self._execution(request)["_parameters"]
+        parameters = [{"Name": name, "Value": value} for name, value in supplied.items()]
         return page("PipelineParameters", parameters, request)
 
     def running(self, pipeline_arn: str) -> bool:
@@ -172,11 +172,11 @@ class Executions:
                 run.stop()
         self._platform.notifier.notify()
 
-    def _surroundings(self, role_arn: str) -> Surroundings:
+    def _context(self, role_arn: str) -> ExecutionContext:
         client: Callable[[str], Any] = partial(self._client, role_arn)
         describer = self._platform.sessions.client("sagemaker")
         platform = self._platform
-        return Surroundings(client, describer, platform.runtime.digest, self.cache, platform.notifier)
+        return ExecutionContext(client, describer, platform.runtime.digest, self.cache, platform.notifier)
 
     def _client(self, role_arn: str, service: str) -> Any:
         return self._platform.sessions.client(service, role_arn)
@@ -186,7 +186,7 @@ class Executions:
         return self.records.get(arn, ResourceNotFound(f"Pipeline execution {arn} does not exist"))
 
 
-def _new_execution(pipeline: Document, request: Document, given: dict[str, str]) -> Document:
+def _new_execution(pipeline: Document, request: Document, supplied: dict[str, str]) -> Document:
     arn = f"{pipeline['PipelineArn']}/execution/{random_id()}"
     return {
         "PipelineArn": pipeline["PipelineArn"],
@@ -204,7 +204,7 @@ def _new_execution(pipeline: Document, request: Document, given: dict[str, str])
         "_token": (pipeline["PipelineArn"], request["ClientRequestToken"]),
         "_retries": (),
         "_definition": pipeline["PipelineDefinition"],
-        "_parameters": given,
+        "_parameters": supplied,
     }
 
 

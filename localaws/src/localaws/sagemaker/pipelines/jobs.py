@@ -108,15 +108,15 @@ class ApiStep:
             StepStopped: it was stopped with the execution.
         """
         request = {self._type.describe_member: self._identifier}
-        stop_asked = False
+        stop_requested = False
         while True:
             seen = self._notifier.count
             described = self._call(f"Describe{self._type.kind}", request)
             if not self._type.is_job or self._has_completed(described):
                 break
-            if self._stopping.is_set() and not stop_asked:
+            if self._stopping.is_set() and not stop_requested:
                 self._ask_to_stop(request)
-                stop_asked = True
+                stop_requested = True
             self._notifier.wait(seen, POLL_SECONDS)
         if with_tuned_jobs:
             return described | {TUNED_JOBS: self._tuned_jobs(described)}

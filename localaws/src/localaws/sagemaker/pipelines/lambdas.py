@@ -38,8 +38,8 @@ def invoke(
     except (ClientError, BotoCoreError) as error:
         raise StepFailed(f"ClientError: Failed to invoke {function_arn}. Error Details: {error}") from error
     if "FunctionError" in response:
-        told = payload.decode(errors="replace")
-        raise StepFailed(f"ClientError: Lambda function {function_arn} failed: {told}")
+        shown = payload.decode(errors="replace")
+        raise StepFailed(f"ClientError: Lambda function {function_arn} failed: {shown}")
     try:
         answer = json.loads(payload or b"null")
     except ValueError as error:

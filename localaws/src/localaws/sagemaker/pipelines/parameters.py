@@ -7,10 +7,10 @@ from localaws.sagemaker.api.errors import ValidationException
 from localaws.sagemaker.api.shapes import Document
 
 
-def _boolean(given: str) -> bool:
-    if given.lower() not in ("true", "false"):
-        raise ValueError(given)
-    return given.lower() == "true"
+def _boolean(supplied: str) -> bool:
+    if supplied.lower() not in ("true", "false"):
+        raise ValueError(supplied)
+    return supplied.lower() == "true"
 
 
 # Values arrive as text; defaults are JSON, in which true is a number to Python, too.
@@ -43,28 +43,28 @@ def check(spec: Document) -> None:
         _check_enumeration(spec, spec["DefaultValue"])
 
 
-def values(declared: Mapping[str, Document], given: Mapping[str, str]) -> dict[str, Any]:
+def values(declared: Mapping[str, Document], supplied: Mapping[str, str]) -> dict[str, Any]:
     """Every parameter's value for one execution.
 
     Raises:
         ValidationException: a value is missing, unknown or of another type.
     """
-    unknown = sorted(set(given) - set(declared))
+    unknown = sorted(set(supplied) - set(declared))
     if unknown:
         raise ValidationException(f"Unknown parameters {unknown}: the pipeline has [{', '.join(declared)}]")
-    return {name: _value(spec, given.get(name)) for name, spec in declared.items()}
+    return {name: _value(spec, supplied.get(name)) for name, spec in declared.items()}
 
 
-def _value(spec: Document, given: str | None) -> Any:
+def _value(spec: Document, supplied: str | None) -> Any:
     name = spec["Name"]
-    if given is None:
+    if supplied is None:
         if "DefaultValue" not in spec:
             raise ValidationException(f"Parameter {name!r} has no value and no default: give one at start")
         return spec["DefaultValue"]
     try:
-        value = _FROM_TEXT[spec["Type"]](given)
+        value = _FROM_TEXT[spec["Type"]](supplied)
     except ValueError as error:
-        raise ValidationException(f"Parameter {name!r} is not {spec['Type']}: {given!r}") from error
+        raise ValidationException(f"Parameter {name!r} is not {spec['Type']}: {supplied!r}") from error
     _check_enumeration(spec, value)
     return value
 

@@ -148,14 +148,14 @@ def _property_type(step: Step, parts: list[str | int], path: str) -> str:
 def _answer_type(step: Step, parts: list[str | int], path: str) -> str:
     shapes = STEP_TYPES[step.type].answer_shapes
     shape: Shape = next((one for one in shapes if parts[0] in one.members), shapes[0])
-    asked: Any = step.arguments
+    argument: Any = step.arguments
     for part in parts:
-        shape = _member(shape, asked, part, path)
-        asked = _argument(asked, part)
+        shape = _member(shape, argument, part, path)
+        argument = _argument(argument, part)
     return str(shape.type_name)
 
 
-def _member(shape: Shape, asked: Any, part: str | int, path: str) -> Shape:
+def _member(shape: Shape, argument: Any, part: str | int, path: str) -> Shape:
     """What is one part further down; `asked` are the arguments there, if the answer repeats arguments."""
     match shape, part:
         case StructureShape(), str() if part in shape.members:
@@ -168,7 +168,7 @@ def _member(shape: Shape, asked: Any, part: str | int, path: str) -> Shape:
         case ListShape(), int():
             return shape.member
         case ListShape(), str():
-            names = [_item_name(item) for item in asked] if isinstance(asked, list) else [part]
+            names = [_item_name(item) for item in argument] if isinstance(argument, list) else [part]
             if part in names or None in names:
                 return shape.member
             raise ValidationException(
@@ -179,13 +179,13 @@ def _member(shape: Shape, asked: Any, part: str | int, path: str) -> Shape:
     raise ValidationException(f"It refers to {path!r}, and there is nothing to find {part!r} in")
 
 
-def _argument(asked: Any, part: str | int) -> Any:
-    if isinstance(asked, dict):
-        return asked.get(str(part))
-    if isinstance(asked, list) and isinstance(part, str):
-        return next((item for item in asked if _item_name(item) == part), None)
-    if isinstance(asked, list) and isinstance(part, int) and part < len(asked):
-        return asked[part]
+def _argument(argument: Any, part: str | int) -> Any:
+    if isinstance(argument, dict):
+        return argument.get(str(part))
+    if isinstance(argument, list) and isinstance(part, str):
+        return next((item for item in argument if _item_name(item) == part), None)
+    if isinstance(argument, list) and isinstance(part, int) and part < len(argument):
+        return argument[part]
     return None
 
 

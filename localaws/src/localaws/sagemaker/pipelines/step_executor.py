@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ExecutionContext:
     """What an execution stands on.
 
     Attributes:
@@ -51,7 +51,7 @@ class StepExecutor:
         definition: that they are of.
         scope: what references stand for.
         records: of the steps, by name; what a step has made is told there as soon as it is there.
-        surroundings: what the execution stands on.
+        context: what the execution stands on.
         stopping: set when it has to end.
     """
 
@@ -60,15 +60,15 @@ class StepExecutor:
         definition: PipelineDefinition,
         scope: dict[str, Any],
         records: Records,
-        surroundings: Surroundings,
+        context: ExecutionContext,
         stopping: threading.Event,
     ) -> None:
         self._definition = definition
         self._scope = scope
         self._records = records
-        self._surroundings = surroundings
+        self._context = context
         self._stopping = stopping
-        self._json_files = JsonFiles(definition.steps, scope, lambda: surroundings.client("s3"))
+        self._json_files = JsonFiles(definition.steps, scope, lambda: context.client("s3"))
 
     def run(self, step: Step) -> Document:
         """What later steps may refer to, when the step is done.
@@ -96,9 +96,7 @@ class StepExecutor:
     def _invoke(self, step: Step) -> Document:
         arn, declared = step.document["FunctionArn"], step.document.get("OutputParameters", [])
         self._records.update(step.name, Metadata=lambdas.metadata(arn, {}))
-        outputs = lambdas.invoke(
-            arn, self._arguments(step), declared, lambda: self._surroundings.client("lambda")
-        )
+        outputs = lambdas.invoke(arn, self._arguments(step), declared, lambda: self._context.client("lambda"))
         self._records.update(step.name, Metadata=lambdas.metadata(arn, outputs))
         return {"OutputParameters": outputs}
 
@@ -114,16 +112,16 @@ class StepExecutor:
         api_step = ApiStep(
             step,
             execution["PipelineExecutionId"],
-            lambda: self._surroundings.client("sagemaker"),
+            lambda: self._context.client("sagemaker"),
             self._stopping,
-            self._surroundings.notifier,
+            self._context.notifier,
         )
         metadata = api_step.create(arguments)
         self._records.update(step.name, Metadata=metadata)
         properties = api_step.result(self._definition.reads_tuned_jobs(step.name))
         if key:
             run = caching.Run(execution["PipelineExecutionArn"], now(), metadata, properties)
-            self._surroundings.cache.remember(execution["PipelineArn"], step.name, key, run)
+            self._context.cache.remember(execution["PipelineArn"], step.name, key, run)
         return properties
 
     def _cache_key(self, step: Step, arguments: Document) -> str | None:
@@ -132,8 +130,8 @@ class StepExecutor:
             return None
         try:
             contents = {
-                image: self._surroundings.digest(image)
-                for image in images.find(arguments, self._surroundings.describer)
+                image: self._context.digest(image)
+                for image in images.find(arguments, self._context.describer)
             }
         except (ImageError, ClientError):
             return None  # the job will say what is wrong with its image or its model
@@ -144,7 +142,7 @@ class StepExecutor:
         if limit is None:
             return None
         pipeline_arn = self._scope["Execution"]["PipelineArn"]
-        return self._surroundings.cache.find(pipeline_arn, step.name, key, now(), limit)
+        return self._context.cache.find(pipeline_arn, step.name, key, now(), limit)
 
     def _arguments(self, step: Step) -> Document:
         try:

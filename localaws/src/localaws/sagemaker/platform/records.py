@@ -95,18 +95,18 @@ _ASCENDING = (
 )
 
 
-def list_page(operation: str, records: Iterator[Document], request: Document, noun: str) -> Document:
+def list_page(operation: str, records: Iterator[Document], request: Document, kind: str) -> Document:
     """One page of a List operation: filtered, sorted and projected as SageMaker's model describes it.
 
     Args:
         operation: such as "ListTrainingJobs".
         records: what there is to list.
         request: its filters (NameContains, StatusEquals, CreationTimeAfter …), order and page.
-        noun: the prefix of the kind's members: "TrainingJob" for TrainingJobName and TrainingJobStatus.
+        kind: the prefix of the kind's members: "TrainingJob" for TrainingJobName and TrainingJobStatus.
     """
     member, summary = _summary_shape(operation)
-    found = [record for record in records if _matches(record, request, noun)]
-    found.sort(key=lambda record: _sort_key(record, request, noun))
+    found = [record for record in records if _matches(record, request, kind)]
+    found.sort(key=lambda record: _sort_key(record, request, kind))
     if request.get("SortOrder", default_order(operation)) == "Descending":
         found.reverse()
     summaries = [{key: record[key] for key in summary.members if key in record} for record in found]
@@ -134,18 +134,18 @@ def _summary_shape(operation: str) -> tuple[str, StructureShape]:
     return member, cast(StructureShape, shape.member)
 
 
-def _sort_key(record: Document, request: Document, noun: str) -> Any:
+def _sort_key(record: Document, request: Document, kind: str) -> Any:
     by = request.get("SortBy", "CreationTime")
     if by == "Name":
-        return record.get(f"{noun}Name", "")
+        return record.get(f"{kind}Name", "")
     if by == "Status":
-        return record.get(f"{noun}Status", "")
+        return record.get(f"{kind}Status", "")
     return next((record[key] for key in (by, *_SORT_KEYS) if key in record), record.get("CreationTime"))
 
 
-def _matches(record: Document, request: Document, noun: str) -> bool:
-    name = record.get(f"{noun}Name", "")
-    status = record.get(f"{noun}Status")
+def _matches(record: Document, request: Document, kind: str) -> bool:
+    name = record.get(f"{kind}Name", "")
+    status = record.get(f"{kind}Status")
     created = record.get("CreationTime") or record.get("StartTime")
     modified = record.get("LastModifiedTime", created)
     return (

@@ -29,7 +29,7 @@ class Tags:
         self._lock = threading.Lock()
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         operations = {"AddTags": self.add, "ListTags": self.list, "DeleteTags": self.delete}
         return refusing_others(operations, HANDLED, {})
 

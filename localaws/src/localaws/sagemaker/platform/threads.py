@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 
-def at_once(calls: Iterable[Callable[[], object]], seconds: float | None = None) -> None:
+def run_parallel(calls: Iterable[Callable[[], object]], seconds: float | None = None) -> None:
     """Run every call in its own thread and wait for all of them, for at most `seconds` in total."""
     threads = [threading.Thread(target=call, daemon=True) for call in calls]
     for thread in threads:

@@ -80,7 +80,7 @@ class ModelRegistry:
         self._packages = Records()
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         operations: dict[str, Operation] = {
             "CreateModelPackageGroup": self.create_group,
             "DescribeModelPackageGroup": self.describe_group,
@@ -148,11 +148,13 @@ class ModelRegistry:
                     return {"ModelPackageArn": package["ModelPackageArn"]}
             identity = self._identity(request)
             arn = identity["ModelPackageArn"]
-            given = {member: value for member, value in request.items() if member != "Tags"}
+            specified = {member: value for member, value in request.items() if member != "Tags"}
             if specification := request.get("InferenceSpecification"):
-                given["InferenceSpecification"] = self._with_digests(specification)
+                specified["InferenceSpecification"] = self._with_digests(specification)
             details: Document = {"ModelPackageStatusDetails": {"ValidationStatuses": []}}
-            record = given | identity | details | {"ModelPackageStatus": "Completed", "CreationTime": now()}
+            record = (
+                specified | identity | details | {"ModelPackageStatus": "Completed", "CreationTime": now()}
+            )
             self._packages.add(arn, record, ValidationException(f"ModelPackage {arn} already exists"))
         return {"ModelPackageArn": arn}
 

@@ -64,7 +64,7 @@ _BY_NAME = {"SortBy": "Name", "SortOrder": "Ascending"}  # SageMaker's default f
 class TuningJobs(Lifecycle):
     """Tuning jobs: each a search that makes training jobs under the definition's role."""
 
-    noun = "HyperParameterTuningJob"
+    kind = "HyperParameterTuningJob"
     arn_kind = "hyper-parameter-tuning-job"
 
     def __init__(self, platform: Platform, training: TrainingJobs, tags: Tags) -> None:
@@ -73,7 +73,7 @@ class TuningJobs(Lifecycle):
         self._create_training = tags.following(training.operations())["CreateTrainingJob"]
 
     def operations(self) -> dict[str, Operation]:
-        """The operations that this noun answers."""
+        """Return the operations that this resource answers, by name."""
         operations = super().operations() | {
             "DeleteHyperParameterTuningJob": self.delete,
             "ListTrainingJobsForHyperParameterTuningJob": self.list_training_jobs,
@@ -93,7 +93,7 @@ class TuningJobs(Lifecycle):
     def list(self, request: Document) -> Document:
         """Tuning jobs by name, status and time."""
         records = map(_told, self.records)
-        return list_page("ListHyperParameterTuningJobs", records, _BY_NAME | request, self.noun)
+        return list_page("ListHyperParameterTuningJobs", records, _BY_NAME | request, self.kind)
 
     def list_training_jobs(self, request: Document) -> Document:
         """The training jobs that a tuning job has started."""
@@ -140,7 +140,7 @@ def _told(record: Document) -> Document:
     """A record with what its training jobs have come to."""
     trials = _trials(record)
     config = record[CONFIG]
-    told = (
+    answer = (
         record
         | counters(trials)
         | {
@@ -152,12 +152,12 @@ def _told(record: Document) -> Document:
     if trials:
         search: Search = record["_Search"]
         maximize = search.definition.maximize
-        told["TuningJobCompletionDetails"] = {
+        answer["TuningJobCompletionDetails"] = {
             "NumberOfTrainingJobsObjectiveNotImproving": not_improving(search.objectives, maximize)
         }
         if winner := best(trials, maximize):
-            told["BestTrainingJob"] = winner.summary()
-    return told
+            answer["BestTrainingJob"] = winner.summary()
+    return answer
 
 
 def _runtime_seconds(record: Document) -> int:
