@@ -1,4 +1,4 @@
-"""ministack's surroundings: its version, the variables that it reads, where its callers come from."""
+"""Configures ministack: its version, its environment variables, the origin of its requests."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ PINNED_VERSION = "1.5.33"
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables that ministack reads; most of them once, when it is imported."""
+    """Return the variables that ministack reads, most of them once at import."""
     return {
         "AUTH": "true",
         "BIND_HOST": HOST,
@@ -23,7 +23,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
         "AWS_ENDPOINT_URL": settings.endpoint_url,
         "SFN_WAIT_SCALE": str(settings.wait_scale),
-        "S3_PERSIST": "1",  # objects lie in files, where Athena's engine finds them
+        "S3_PERSIST": "1",  # objects are files, which Athena's engine reads
         "S3_DATA_DIR": str(settings.data_dir / "s3"),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
@@ -33,7 +33,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def load(settings: Settings) -> AsgiApp:
-    """Import ministack, configured; the ASGI application that serves everything."""
+    """Configure and import ministack and return its ASGI application."""
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
         os.environ.pop(name, None)
     for name in ("NO_PROXY", "no_proxy"):
@@ -41,7 +41,7 @@ def load(settings: Settings) -> AsgiApp:
     os.environ.update(environment(settings))
     import ministack.app
 
-    # It warns of metrics about templates that it would send to its makers.
+    # It warns about usage metrics that it would send.
     logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
     pin_request_origin = ministack.app.pin_request_origin
     ministack.app.pin_request_origin = lambda address, secure: pin_request_origin(address, True)

@@ -1,4 +1,4 @@
-"""What ministack lacks, put in."""
+"""Installs every extension."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,7 @@ from localaws.sagemaker.api.http import Http
 
 
 def install(api: Http, resource_types: Mapping[str, ResourceType], region: str) -> None:
-    """Give ministack SageMaker, and what else it lacks; call `load` first."""
+    """Add SageMaker and the other extensions to ministack; call `load` first."""
     sagemaker.install(api, resource_types, region)
     functions.install()
     machines.install()

@@ -1,4 +1,4 @@
-"""State machines, whose tasks run inside ministack: each is held to its machine's role."""
+"""Restricts the tasks of a state machine, which run inside ministack, to its role's permissions."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from localaws.sagemaker.api.errors import AccessDeniedException
 from localaws.sagemaker.api.shapes import Document
 from localaws.settings import ACCOUNT_ID
 
-# What ministack runs without its HTTP handlers: the action, and the parameter that names the resource.
+# Integrations that ministack runs without its HTTP handlers: action, and parameter that names the resource.
 _OPTIMIZED = {
     "lambda:invoke": ("lambda:InvokeFunction", "FunctionName"),
     "sqs:sendMessage": ("sqs:SendMessage", "QueueUrl"),
@@ -23,7 +23,7 @@ _OPTIMIZED = {
 
 
 def install() -> None:
-    """Let a task do what its machine's role allows, and nothing else."""
+    """Allow a task only what its state machine's role allows."""
     from ministack import app
     from ministack.services import stepfunctions
 
@@ -54,7 +54,7 @@ def install() -> None:
     ) -> Any:
         if machine_role.get() is not None:
             service = headers["authorization"].split("/")[3]
-            if service != "sagemaker":  # which checks for itself
+            if service != "sagemaker":  # checks permissions itself
                 permission = _api_permission(service, method, path, headers, body, query)
                 _authorize_task(stepfunctions, permission, service)
         return call_handler(handler, method, path, headers, body, query, timeout)
@@ -80,13 +80,13 @@ def _authorize_task(stepfunctions: Any, permission: Permission, service: str) ->
 
 
 def _api_permission(service: str, method: str, path: str, headers: Any, body: Any, query: Any) -> Permission:
-    """What an `aws-sdk` task's call needs, as ministack finds it for a call from outside."""
+    """Return the permission for an `aws-sdk` task's call, as ministack derives it for a client's call."""
     from ministack.app import _routing_params
     from ministack.core.iam_actions import extract_iam_action, extract_resource_arn
     from ministack.core.responses import get_region
 
     data = body.encode() if isinstance(body, str) else body
-    # ministack reads a query protocol's members from the parameters, where its router puts them.
+    # For query protocols ministack reads the members from the parameters, where its router puts them.
     parameters = _routing_params(method, path, headers, data, query)
     action = extract_iam_action(service, method, path, headers, data, parameters)
     resource = extract_resource_arn(
@@ -101,7 +101,10 @@ def _authorize_integration(stepfunctions: Any, resource: str, parameters: Any) -
 
 
 def _integration_permissions(stepfunctions: Any, resource: str, parameters: Any) -> Iterator[Permission]:
-    """What a task needs that ministack runs itself: nothing for an activity; an API call is checked later."""
+    """Yield the permissions for a task that ministack runs itself.
+
+    An activity needs none; an API call is checked in its handler.
+    """
     integration = resource.removeprefix("arn:aws:states:::").partition(".")[0]
     if ":lambda:" in resource and ":function:" in resource:
         yield Permission("lambda:InvokeFunction", resource)

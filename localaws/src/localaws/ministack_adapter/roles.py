@@ -1,4 +1,4 @@
-"""Roles that trust SageMaker."""
+"""Assumes roles as SageMaker."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,15 +8,15 @@ from localaws.sagemaker.api.shapes import Document
 from localaws.sagemaker.platform.sessions import SERVICE_PRINCIPAL, Credentials
 from localaws.settings import ACCOUNT_ID, ROOT_KEY
 
-# As long as a role's chained session may last on AWS with the longest MaxSessionDuration.
+# The longest session on AWS, with the maximum MaxSessionDuration.
 SESSION_DURATION = timedelta(hours=12)
 
 
 def assume_sagemaker_role(role_arn: str) -> Credentials | None:
-    """Credentials of a role that trusts SageMaker, with the condition keys that SageMaker brings; else None.
+    """Return the credentials of a role that trusts SageMaker; None for any other role.
 
-    STS itself is not asked: its caller would be the root user, to whom a condition on a service's
-    request never applies.
+    The trust policy is evaluated with SageMaker's condition keys. STS is not called: the caller would be the
+    root user, to whom conditions on a service's request do not apply.
     """
     from ministack.core import iam_evaluator
     from ministack.core.responses import get_region
@@ -62,7 +62,7 @@ def assume_sagemaker_role(role_arn: str) -> Credentials | None:
 
 
 def _trusts(policy: str | Document, context: Any) -> bool:
-    """Whether a trust policy lets the service of the context assume the role; a Deny wins."""
+    """Whether a trust policy lets the context's service assume the role; a Deny overrides."""
     from ministack.core import iam_evaluator
 
     document = json.loads(policy) if isinstance(policy, str) else policy

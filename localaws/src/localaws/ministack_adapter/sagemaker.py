@@ -1,4 +1,4 @@
-"""SageMaker as one of ministack's services: its API, the tasks that call it, CloudFormation's types."""
+"""Registers SageMaker as a service of ministack: API, Step Functions tasks, CloudFormation types."""
 
 import asyncio
 import contextvars
@@ -11,11 +11,11 @@ from localaws.sagemaker.api.cloudformation import ResourceType
 from localaws.sagemaker.api.http import Answer, Http
 from localaws.sagemaker.api.shapes import Document, service_model
 
-THREADS = 128  # an invocation holds one while the model answers
+THREADS = 128  # an invocation occupies one until the model has answered
 
 
 def install(sagemaker: Http, resource_types: Mapping[str, ResourceType], region: str) -> None:
-    """Add the service, its errors in Step Functions and its resource types."""
+    """Add the API, its errors in Step Functions and its resource types."""
     from ministack import app
     from ministack.core import router
     from ministack.services import stepfunctions
@@ -44,14 +44,14 @@ def _handler(sagemaker: Http, region: str) -> Callable[..., Awaitable[Answer]]:
         status, answer_headers, answer = await asyncio.get_running_loop().run_in_executor(
             threads, context.run, *work
         )
-        # ministack rewrites a "Content-Type" to the control plane's; an endpoint's own has to pass.
+        # ministack replaces "Content-Type" by the control plane's; lower case keeps an endpoint's own.
         return status, {name.lower(): value for name, value in answer_headers.items()}, answer
 
     return handle
 
 
 def _sdk_error_names() -> dict[str, str]:
-    """Errors by Step Functions' names, the Java SDK's: the modelled exception, else SageMakerException."""
+    """Return Step Functions' error names: the modelled exception or SageMakerException, as in the Java SDK."""
     unmodelled = ("ValidationException", "AccessDeniedException", "ThrottlingException", "InternalFailure")
     names = dict.fromkeys(unmodelled, "SageMakerException")
     for shape in service_model("sagemaker").error_shapes:
@@ -60,7 +60,7 @@ def _sdk_error_names() -> dict[str, str]:
 
 
 def _provisioner(resource_type: ResourceType) -> dict[str, Any]:
-    """A resource type as ministack's CloudFormation calls it."""
+    """Return a resource type's handlers in the form that ministack's CloudFormation calls."""
     from ministack.services.cloudformation import provisioners
 
     def create(logical_id: str, properties: Document, stack_name: str) -> tuple[str, Document]:

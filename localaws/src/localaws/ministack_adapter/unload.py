@@ -1,4 +1,4 @@
-"""Athena's UNLOAD, which writes a query's rows to files under an S3 prefix, by DuckDB's COPY."""
+"""Athena's UNLOAD: writes a query's rows to files under an S3 prefix, with DuckDB's COPY."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from localaws.sagemaker.platform.storage import TRANSFER, S3Uri
 if TYPE_CHECKING:  # stubs, not installed with localaws
     from mypy_boto3_s3 import S3Client
 
-MEMORY = "1GB"  # of a query; what is more goes to files
-FILE_SIZE = "64MB"  # more or less
-ROW_GROUP_SIZE = "16MB"  # of a Parquet file; as much is held in memory for each thread
+MEMORY = "1GB"  # per query; the rest spills to files
+FILE_SIZE = "64MB"  # approximate
+ROW_GROUP_SIZE = "16MB"  # of a Parquet file; every thread holds as much in memory
 PARQUET_CODECS = MappingProxyType(
     {"GZIP": "gzip", "SNAPPY": "snappy", "ZSTD": "zstd", "NONE": "uncompressed"}
 )
@@ -47,7 +47,7 @@ _PROPERTIES = re.compile(r"\s*(?:(\w+)\s*=\s*'([^']*)'\s*(?:,|$))")
 
 
 class UnloadError(Exception):
-    """The statement cannot be run; the message becomes the query's StateChangeReason."""
+    """The statement cannot run; the message becomes the query's StateChangeReason."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class Unload:
     """An UNLOAD statement.
 
     Attributes:
-        select: the query, as it stands between the parentheses.
-        target: the prefix to write to, which has to be empty.
-        file_format: of FORMATS.
-        codec: of the format's codecs, as DuckDB names it.
+        select: the query between the parentheses.
+        target: the prefix to write to; it must be empty.
+        file_format: a key of FORMATS.
+        codec: DuckDB's name of one of the format's codecs.
     """
 
     select: str
@@ -68,10 +68,10 @@ class Unload:
 
     @classmethod
     def parse(cls, statement: str) -> Unload:
-        """Take a statement apart.
+        """Parse a statement.
 
         Raises:
-            UnloadError: it is malformed, or asks for what is not done here.
+            UnloadError: it is malformed or needs an unsupported option.
         """
         found = _STATEMENT.fullmatch(statement)
         if found is None:
@@ -81,19 +81,19 @@ class Unload:
         if file_format not in FORMATS:
             raise UnloadError(
                 f"NOT_SUPPORTED: UNLOAD's format {file_format!r} is not supported locally, "
-                f"which knows {', '.join(FORMATS)}"
+                f"use {', '.join(FORMATS)}"
             )
         codecs = FORMATS[file_format][1]
         compression = properties.pop("compression", DEFAULT_CODEC).upper()
         if compression not in codecs:
             raise UnloadError(
                 f"NOT_SUPPORTED: the compression {compression!r} of {file_format} is not supported locally, "
-                f"which knows {', '.join(codecs)}"
+                f"use {', '.join(codecs)}"
             )
         if properties:
             raise UnloadError(
                 f"NOT_SUPPORTED: UNLOAD's {', '.join(properties)} is not supported locally, "
-                "which knows format and compression"
+                "use format and compression"
             )
         target = found["target"] if found["target"].endswith("/") else f"{found['target']}/"
         return cls(found["select"], S3Uri.parse(target), file_format, codecs[compression])
@@ -106,14 +106,14 @@ class Unload:
         s3: S3Client,
         raise_if_stopped: Callable[[], None],
     ) -> list[S3Uri]:
-        """Write the rows to files and put the files into S3 as `s3`'s caller; where they lie.
+        """Write the rows to files, upload them and return their URIs.
 
         Args:
-            connection: to an empty database, which keeps to MEMORY from now on.
-            rows: the query in DuckDB's words.
-            folder: an empty one, for the files and for what does not fit into memory.
-            s3: acts as the statement's caller.
-            raise_if_stopped: called between the files; what it raises ends the work.
+            connection: to an empty database; its memory is limited to MEMORY from now on.
+            rows: the query in DuckDB's SQL.
+            folder: an empty folder for the files and for what spills from memory.
+            s3: a client with the statement's caller's credentials.
+            raise_if_stopped: called between files; its exception ends the work.
 
         Raises:
             UnloadError: the target is not empty.
@@ -154,7 +154,7 @@ class Unload:
 
 
 def is_unload(statement: str) -> bool:
-    """Whether a statement is, or wants to be, an UNLOAD."""
+    """Whether a statement begins with UNLOAD."""
     return re.match(r"\s*UNLOAD\b", statement, re.IGNORECASE) is not None
 
 

@@ -1,4 +1,4 @@
-"""SageMaker, put together: every noun on one platform."""
+"""SageMaker: assembles all resources on one platform."""
 
 from localaws.sagemaker.api.cloudformation import ResourceType, resource_types
 from localaws.sagemaker.api.http import Http
@@ -22,7 +22,7 @@ from localaws.sagemaker.tuning.api import TuningJobs
 
 
 class SageMaker:
-    """The service: what answers its requests, and what stops all that it runs."""
+    """The service: answers requests and stops what it runs."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class SageMaker:
         self.http = Http(operations, rest_apis, invocations, platform.arn_prefix)
 
     def resource_types(self) -> dict[str, ResourceType]:
-        """What CloudFormation can make of it."""
+        """Return the resource types of CloudFormation."""
         return resource_types(self.http.call)
 
     def close(self) -> None:
-        """Stop pipelines, jobs and endpoints, with every process of theirs, then the feature store."""
+        """Stop pipelines, then jobs and endpoints with their processes, then the feature store."""
         self._pipelines.close()
         run_parallel([self._endpoints.close, *(jobs.close for jobs in self._jobs)])
         self._features.close()

@@ -17,7 +17,7 @@ class Permission:
 
     Attributes:
         action: such as "sagemaker:CreateEndpoint".
-        resource: the ARN that it acts on, "*" where the action knows no resource.
+        resource: the ARN that it acts on, "*" for an action without resources.
         context: condition keys of the request, such as iam:PassedToService.
     """
 
@@ -41,7 +41,7 @@ _KINDS = {
     "ModelPackageGroup": "model-package-group",
     "FeatureGroup": "feature-group",
 }
-# Operations that act on more than the resource whose name their own name ends in.
+# Operations that act on more resources than the one in their name.
 _ALSO = {"CreateEndpoint": ("EndpointConfig",), "UpdateEndpoint": ("EndpointConfig",)}
 _INSTEAD = {
     "StartPipelineExecution": "Pipeline",
@@ -56,13 +56,13 @@ _INSTEAD = {
 }
 # Operations on several feature groups: the member that lists what names one.
 _BATCHES = {"BatchWriteRecord": "Entries", "BatchGetRecord": "Identifiers"}
-# What an operation on a resource needs besides its own action.
+# Actions that an operation needs besides its own.
 _BESIDES = {"BatchWriteRecord": "PutRecord"}
 _VERB = re.compile(r"^(Create|Describe|Update|Delete|Stop|Start|Invoke|List|Retry)")
 
 
 def required_permissions(operation: str, request: Document, arn_prefix: str) -> Iterator[Permission]:
-    """The permissions that a caller of the operation needs.
+    """Yield the permissions that a caller of the operation needs.
 
     Args:
         operation: such as "CreateEndpoint".
@@ -85,7 +85,7 @@ def required_permissions(operation: str, request: Document, arn_prefix: str) -> 
 
 
 def resource_arns(operation: str, request: Document, arn_prefix: str) -> Iterator[str]:
-    """The ARNs of the resources that a request acts on; none where its operation names no resource."""
+    """Yield the ARNs of the resources that a request acts on; none if its operation names no resource."""
     arn = request.get("PipelineExecutionArn") or request.get("ResourceArn")
     if arn:
         yield arn
@@ -106,7 +106,7 @@ def resource_arns(operation: str, request: Document, arn_prefix: str) -> Iterato
 
 def _model_package_arn(request: Document, arn_prefix: str) -> str:
     if "ModelPackageGroupName" in request:
-        # The version is not known yet; policies name a group's packages as group/*.
+        # The version does not exist yet; policies name a group's packages as group/*.
         group = request["ModelPackageGroupName"].rsplit("/", 1)[-1]
         return _arn(group, "model-package", arn_prefix) + "/*"
     return _arn(

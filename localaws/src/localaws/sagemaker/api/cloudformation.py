@@ -1,4 +1,4 @@
-"""SageMaker's resource types of CloudFormation, by the same operations that a client calls.
+"""CloudFormation's resource types of SageMaker, implemented with the operations that a client calls.
 
 Source: the CloudFormation resource provider schemas of AWS::SageMaker.
 """
@@ -16,20 +16,20 @@ from localaws.sagemaker.api.shapes import Document
 POLL_SECONDS = 0.1
 
 Call = Callable[[str, Document], Document]
-"""Does an operation: its name and its request; the answer."""
+"""Runs an operation, by its name and request, and returns the answer."""
 
 
 class ResourceType(Protocol):
-    """What CloudFormation does with a resource of one type."""
+    """Creates, updates and deletes the resources of one type."""
 
     def create(self, properties: Document, generated_name: str) -> tuple[str, Document]:
-        """Make it; its physical ID (what Ref gives) and its attributes (what GetAtt gives)."""
+        """Create it; return its physical ID (for Ref) and its attributes (for GetAtt)."""
 
     def update(self, physical_id: str, old: Document, new: Document) -> tuple[str, Document]:
-        """Change it in place; the same answer as `create`."""
+        """Change it in place; return the same as `create`."""
 
     def delete(self, physical_id: str) -> None:
-        """Remove it."""
+        """Delete it."""
 
 
 class PipelineType:
@@ -39,13 +39,13 @@ class PipelineType:
         self._call = call
 
     def create(self, properties: Document, generated_name: str) -> tuple[str, Document]:
-        """Make the pipeline; Ref gives its name."""
+        """Create the pipeline; Ref returns its name."""
         request = _pipeline_request(properties) | {"ClientRequestToken": generated_name.rjust(32, "0")}
         self._call("CreatePipeline", request)
         return properties["PipelineName"], {}
 
     def update(self, physical_id: str, old: Document, new: Document) -> tuple[str, Document]:
-        """Change everything but the name, whose change CloudFormation makes a replacement."""
+        """Update the pipeline; CloudFormation replaces it when its name changes."""
         request = _pipeline_request(new)
         request.pop("Tags", None)
         arn = self._call("UpdatePipeline", request)["PipelineArn"]
@@ -53,7 +53,7 @@ class PipelineType:
         return physical_id, {}
 
     def delete(self, physical_id: str) -> None:
-        """Remove the pipeline."""
+        """Delete the pipeline."""
         self._call("DeletePipeline", {"PipelineName": physical_id, "ClientRequestToken": "0" * 32})
 
 
@@ -64,18 +64,18 @@ class ModelPackageGroupType:
         self._call = call
 
     def create(self, properties: Document, generated_name: str) -> tuple[str, Document]:
-        """Make the group; Ref gives its ARN."""
+        """Create the group; Ref returns its ARN."""
         arn = self._call("CreateModelPackageGroup", properties)["ModelPackageGroupArn"]
         return arn, {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"}
 
     def update(self, physical_id: str, old: Document, new: Document) -> tuple[str, Document]:
-        """Nothing of a group changes in place but its tags and policy."""
+        """Update the tags; nothing else of a group changes in place."""
         refuse(new, "ModelPackageGroupPolicy")
         _retag(self._call, physical_id, old, new)
         return physical_id, {"ModelPackageGroupArn": physical_id}
 
     def delete(self, physical_id: str) -> None:
-        """Remove the group; one that still has models stays, and the stack says so."""
+        """Delete the group; a group that still has models is kept, and the stack's event has the reason."""
         self._call("DeleteModelPackageGroup", {"ModelPackageGroupName": physical_id})
 
 

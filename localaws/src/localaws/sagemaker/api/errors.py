@@ -1,27 +1,27 @@
-"""What the local SageMaker answers when it cannot do what it was asked.
+"""Errors of the local SageMaker.
 
 SageMakerError
-├── ValidationException      the request, or what it names, is not right (400)
-│   └── NotSupportedLocally  SageMaker does it, this SageMaker does not
+├── ValidationException      the request, or a resource that it names, is invalid (400)
+│   └── NotSupportedLocally  SageMaker supports it, localaws does not
 ├── AccessDeniedException    the caller's policies do not allow it (400)
-├── ResourceNotFound         what the request names is not there (400)
-│   └── FeatureGroupNotFound the same from the feature store's runtime (404)
-├── ResourceInUse            the name is taken, or the resource is busy (400)
-├── ResourceLimitExceeded    a quota of SageMaker's, or of this machine (400)
-├── ConflictException        the resource is in a state that refuses the change (400)
-├── ValidationError          what the runtime API says for ValidationException (400)
-├── ServiceUnavailable       the endpoint's container is not ready, or the server is closing (503)
+├── ResourceNotFound         a resource that the request names does not exist (400)
+│   └── FeatureGroupNotFound the same in the feature store's runtime (404)
+├── ResourceInUse            the name is taken or the resource is busy (400)
+├── ResourceLimitExceeded    a quota of SageMaker or of this machine (400)
+├── ConflictException        the resource's state does not allow the change (400)
+├── ValidationError          the runtime API's ValidationException (400)
+├── ServiceUnavailable       the endpoint's container is not ready, or the server is shutting down (503)
 ├── ModelError               the model's container answered with an error (424)
 └── UnknownOperation         botocore's model has no such operation (400)
 
-HostingError                 a model's container cannot be made to serve; the message becomes a FailureReason
-└── PingHealthCheckFailed    it ended, or did not answer GET /ping with 200 in time
+HostingError                 a model's container cannot serve; the message becomes a FailureReason
+└── PingHealthCheckFailed    it exited, or did not answer GET /ping with 200 in time
 
 JobFailure                   ends a job as Failed; the message is its FailureReason
-├── ClientFailure            what the request names is at fault: data, image, role ("ClientError: …")
+├── ClientFailure            the user's data, image or role is at fault ("ClientError: …")
 └── AlgorithmFailure         the container is at fault ("AlgorithmError: …")
 
-Codes are AWS's: botocore raises the exception class of the same name.
+The codes are AWS's: botocore raises the exception class with the same name.
 """
 
 from typing import Any
@@ -30,7 +30,7 @@ FAILURE_REASON_CHARACTERS = 1024  # what a FailureReason holds
 
 
 class SageMakerError(Exception):
-    """An error answer in AWS's shape: the class's name is the code."""
+    """An error answer in AWS's format; the class's name is the code."""
 
     code: str = ""
     status: int = 400
@@ -40,16 +40,16 @@ class SageMakerError(Exception):
         self.message = message
 
     def body(self) -> dict[str, Any]:
-        """The members of the answer's JSON body."""
+        """Return the members of the answer's JSON body."""
         return {"__type": self.code or type(self).__name__, "message": self.message, "Message": self.message}
 
 
 class ValidationException(SageMakerError):  # noqa: N818
-    """The request, or what it names, is not right."""
+    """The request, or a resource that it names, is invalid."""
 
 
 class NotSupportedLocally(ValidationException):
-    """SageMaker does it, this SageMaker does not."""
+    """SageMaker supports it, localaws does not."""
 
     code = "ValidationException"
 
@@ -62,7 +62,7 @@ class AccessDeniedException(SageMakerError):  # noqa: N818
 
 
 class ResourceNotFound(SageMakerError):  # noqa: N818
-    """What the request names is not there."""
+    """A resource that the request names does not exist."""
 
 
 class FeatureGroupNotFound(ResourceNotFound):
@@ -81,15 +81,15 @@ class ResourceLimitExceeded(SageMakerError):  # noqa: N818
 
 
 class ConflictException(SageMakerError):  # noqa: N818
-    """The resource is in a state that refuses the change."""
+    """The resource's state does not allow the change."""
 
 
 class ValidationError(SageMakerError):
-    """What the runtime API says for ValidationException."""
+    """The runtime API's ValidationException."""
 
 
 class ServiceUnavailable(SageMakerError):  # noqa: N818
-    """The endpoint's container is not ready, or the server is closing."""
+    """The endpoint's container is not ready, or the server is shutting down."""
 
     status = 503
 
@@ -101,7 +101,7 @@ class UnknownOperation(SageMakerError):  # noqa: N818
 
 
 class ModelError(SageMakerError):
-    """The model's container answered with an error; the summary says so without the container's words."""
+    """The model's container answered with an error; `summary` omits the container's text."""
 
     status = 424
 
@@ -115,7 +115,7 @@ class ModelError(SageMakerError):
         self.log_stream_arn = log_stream_arn
 
     def body(self) -> dict[str, Any]:
-        """The members of the answer's JSON body."""
+        """Return the members of the answer's JSON body."""
         return super().body() | {
             "OriginalStatusCode": self.original_status,
             "OriginalMessage": self.original_message,
@@ -124,11 +124,11 @@ class ModelError(SageMakerError):
 
 
 class HostingError(Exception):
-    """A model's container cannot be made to serve; the message becomes a FailureReason."""
+    """A model's container cannot serve; the message becomes a FailureReason."""
 
 
 class PingHealthCheckFailed(HostingError):  # noqa: N818
-    """The container ended, or did not answer GET /ping with 200 in time."""
+    """The container exited, or did not answer GET /ping with 200 in time."""
 
 
 class JobFailure(Exception):  # noqa: N818
@@ -136,7 +136,7 @@ class JobFailure(Exception):  # noqa: N818
 
 
 class ClientFailure(JobFailure):
-    """What the request names is at fault: data, image, role."""
+    """The user's data, image or role is at fault."""
 
     def __init__(self, message: str) -> None:
         super().__init__(f"ClientError: {message}")

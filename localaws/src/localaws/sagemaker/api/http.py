@@ -1,4 +1,4 @@
-"""SageMaker on the wire: JSON 1.1 for the control plane, REST for invocations and features."""
+"""SageMaker over HTTP: JSON 1.1 for the control plane, REST for invocations and the feature store."""
 
 import json
 import logging
@@ -29,17 +29,17 @@ logger = logging.getLogger("localaws.sagemaker")
 
 
 class Invocations(Protocol):
-    """What answers InvokeEndpoint and InvokeEndpointAsync; headers' names are in small letters."""
+    """Answers InvokeEndpoint and InvokeEndpointAsync; header names are in lower case."""
 
     def invoke(self, endpoint: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Ask the endpoint's model."""
+        """Return the answer of the endpoint's model."""
 
     def invoke_async(self, endpoint: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Queue a request that lies in S3, or comes as the body."""
+        """Queue a request whose payload is an S3 object or the body."""
 
 
 class Http:
-    """Turns HTTP requests into operations, and what they answer or raise into HTTP answers."""
+    """Maps HTTP requests to operations, and their results or errors to HTTP answers."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Http:
         invocations: Invocations,
         arn_prefix: str,
     ) -> None:
-        """Keep what answers the requests.
+        """Register the handlers.
 
         Args:
             operations: the control plane's, by name.
@@ -70,15 +70,15 @@ class Http:
         body: bytes,
         authorize: Authorize,
     ) -> Answer:
-        """Answer a request, always: an error that is nobody's fault here is an InternalFailure, and logged.
+        """Answer a request; an unexpected exception is logged and becomes an InternalFailure.
 
         Args:
             method: HTTP's.
             path: the URL's path, decoded.
             query: the URL's parameters.
-            headers: by names in small letters.
-            body: as sent.
-            authorize: raises what the caller may not do.
+            headers: by name in lower case.
+            body: as received.
+            authorize: raises AccessDeniedException for a missing permission.
         """
         try:
             if invocation := _INVOKE.fullmatch(path):
@@ -97,10 +97,10 @@ class Http:
             return _error_answer(500, {"__type": "InternalFailure", "message": message})
 
     def call(self, operation: str, wire: Document) -> Document:
-        """Do an operation.
+        """Run an operation of the control plane without an authorization check.
 
         Raises:
-            SageMakerError: it cannot be done.
+            SageMakerError: the operation failed.
         """
         return self._answer(operation, self._parsed(operation, wire, CONTROL_PLANE), CONTROL_PLANE)
 
@@ -135,7 +135,7 @@ class Http:
 def _json_request(headers: Mapping[str, str], body: bytes) -> tuple[str, Document]:
     target = _TARGET.fullmatch(headers.get("x-amz-target", ""))
     if target is None:
-        raise UnknownOperation(f"No operation in the header X-Amz-Target: {headers.get('x-amz-target')!r}")
+        raise UnknownOperation(f"The header X-Amz-Target names no operation: {headers.get('x-amz-target')!r}")
     try:
         request = json.loads(body or b"{}")
     except (UnicodeDecodeError, RecursionError, json.JSONDecodeError) as error:

@@ -1,7 +1,7 @@
-"""Members of a request: which of them ask for what is not done here.
+"""Refuses members of a request that are not supported.
 
-Each noun lists the members that it handles and those that have no effect here; any other is refused.
-A member is named by its path, such as "InputDataConfig.DataSource.S3DataSource", in every item of a list.
+Each resource lists the members that it handles and those without effect on one machine; all others are
+refused. A path such as "InputDataConfig.DataSource.S3DataSource" names a member in every item of a list.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -13,7 +13,7 @@ from localaws.sagemaker.api.shapes import Document
 
 
 def values(request: Document, path: str) -> Iterator[Any]:
-    """What stands at a path."""
+    """Yield the values at a path."""
     found: list[Any] = [request]
     for name in path.split("."):
         found = [item[name] for item in found if isinstance(item, dict) and name in item]
@@ -22,10 +22,10 @@ def values(request: Document, path: str) -> Iterator[Any]:
 
 
 def refuse(request: Document, *paths: str) -> None:
-    """Make sure that none of the members is there and says anything.
+    """Refuse these members unless they are missing or empty.
 
     Raises:
-        NotSupportedLocally: one is, and does.
+        NotSupportedLocally: one has a value.
     """
     for path in paths:
         if any(values(request, path)):
@@ -33,20 +33,20 @@ def refuse(request: Document, *paths: str) -> None:
 
 
 def refuse_others(request: Document, known: Collection[str]) -> None:
-    """Make sure that no member is there, and says anything, but the known ones and what is in them.
+    """Refuse every member outside of the known ones, unless it is empty.
 
     Raises:
-        NotSupportedLocally: one is, and does.
+        NotSupportedLocally: one has a value.
     """
     for path in _others(request, known):
         refuse(request, path)
 
 
 def refuse_values(request: Document, path: str, *refused: str) -> None:
-    """Make sure that a member has none of these values.
+    """Refuse these values of a member.
 
     Raises:
-        NotSupportedLocally: it has.
+        NotSupportedLocally: it has one of them.
     """
     for value in values(request, path):
         if value in refused:
@@ -58,7 +58,7 @@ def refusing_others(
     handled: Mapping[str, tuple[str, ...]],
     without_effect: Mapping[str, tuple[str, ...]],
 ) -> dict[str, Operation]:
-    """The operations, each of which refuses what is neither handled nor known to be without effect."""
+    """Return the operations wrapped to refuse members that are neither handled nor without effect."""
 
     def guarded(operation: Operation, known: tuple[str, ...]) -> Operation:
         def checked(request: Document) -> Document:
@@ -74,7 +74,7 @@ def refusing_others(
 
 
 def _others(value: Any, known: Collection[str], path: str = "") -> Iterator[str]:
-    """The paths of what is not known in a request, or in a value at a path of it."""
+    """Yield the paths of unknown members in a request, or in a value at `path` of it."""
     for item in value if isinstance(value, list) else [value]:
         for name, member in item.items():
             here = f"{path}.{name}" if path else name
