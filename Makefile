@@ -95,15 +95,16 @@ bench: install ## measure most of docs/benchmarks.md: DATA=file-or-folder; minut
 .PHONY: install
 install: $(VENV)/.installed ## make the Python environment from requirements.lock
 
-$(VENV)/.installed: requirements.lock
+$(VENV)/.installed: requirements.lock localaws/pyproject.toml
 	@python3 -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("python3 has to be 3.11, 3.12 or 3.13, not " + sys.version.split()[0])'
 	@echo "Installing what requirements.lock names into $(VENV) (once)"
 	@test -x $(VENV)/bin/uv || { python3 -m venv --clear $(VENV) && \
 	    $(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip install --quiet --no-deps --editable ./localaws
 	@touch $@
 
 .PHONY: lock
 lock: install ## resolve pyproject.toml anew into requirements.lock
-	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url $(GROUPS) \
+	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url $(GROUPS) --no-emit-package localaws \
 	    --custom-compile-command 'make lock' pyproject.toml -o requirements.lock

@@ -25,8 +25,8 @@ class Bare:
         self.seconds: dict[str, float] = {}
         self._aws, self._group, self._files = aws, group, list(files)
         self._environment = aws.environment(role_arn)
-        self._folder = aws.settings.workdir / f"bare-{group.name}"
-        self._containers = Containers(aws.settings.workdir / "environments")
+        self._folder = aws.workdir / f"bare-{group.name}"
+        self._containers = Containers(aws.workdir / "environments")
 
     def run(self) -> dict[str, float]:
         """The seconds of each part, by the name of the pipeline's step that does the same."""

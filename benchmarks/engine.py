@@ -27,6 +27,7 @@ from benchmarks.errors import LaptopError
 from benchmarks.laptop import BUCKET, Group, Laptop, image_uri
 from benchmarks.report import Bound, Report, ratio, table
 from localaws.settings import DEFAULT_REGION
+from localaws.testing import allow
 
 MAX_OVERHEAD = 1.15
 LOOK_SECONDS = 1.0  # a look takes the laptop some milliseconds; the execution says itself when it ended
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with laptop.start() as aws:
             files, report.data = prepare(aws, options.data, options.rows)
             print(f"round {number + 1} of {options.rounds}: {report.data}", flush=True)
-            role = aws.role("benchmark")
+            role = aws.role("benchmark", allow("*"))
             sides = [
                 lambda aws=aws, role=role, files=files: executions.append(execute(aws, role, files)),
                 lambda aws=aws, role=role, files=files: by_hand.append(run_by_hand(aws, role, files)),
@@ -75,7 +76,7 @@ def prepare(aws: Laptop, data: Path | None, count: int | None) -> tuple[list[Pat
         files = rows.files(data)
         return files, f"{len(files)} given files, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
     texts = rows.load(data)
-    file, number = aws.settings.workdir / "reviews.csv", count or len(texts)
+    file, number = aws.workdir / "reviews.csv", count or len(texts)
     size = rows.write(file, rows.replicate(texts, number))
     kind = "given" if data else "generated"
     return [file], f"{number:,} {kind} rows, {size / 1e6:.1f} MB of CSV"

@@ -20,6 +20,7 @@ from benchmarks.definition import dataset_query
 from benchmarks.laptop import Laptop
 from benchmarks.report import Bound, Report, ratio, table
 from benchmarks.rows import Row
+from localaws.testing import allow
 
 SIZES = (25_000, 100_000, 400_000)
 AS_OF = job.EVENT_TIME
@@ -81,13 +82,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(aws: Laptop, texts: list[Row], count: int) -> Step:
     """Ingest so many rows and make a dataset of them."""
-    folder = aws.settings.workdir
+    folder = aws.workdir
     file = folder / "reviews.csv"
     size = rows.write(file, rows.replicate(texts, count))
     print(f"{count:,} rows, {size / 1e6:,.0f} MB of CSV", flush=True)
     containers = Containers(folder / "environments")
     containers.prepare("processing")
-    role = aws.role("benchmark")
+    role = aws.role("benchmark", allow("*"))
     environment, group = aws.environment(role), aws.feature_group("records", role)
 
     base = folder / "ingest"

@@ -21,6 +21,7 @@ from benchmarks.containers import ROOT, Containers
 from benchmarks.errors import BenchmarkError, CommandError
 from benchmarks.laptop import Group, Laptop
 from benchmarks.report import Bound, Report, ratio, table
+from localaws.testing import allow
 
 PEERS = Path(__file__).parent / "peers"
 ROWS = 10_000
@@ -53,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure; the exit code."""
     options = parser().parse_args(arguments)
     with laptop.start() as aws:
-        file = aws.settings.workdir / "reviews.csv"
+        file = aws.workdir / "reviews.csv"
         size = rows.write(file, rows.replicate(rows.load(options.data), options.rows))
         kind = "given" if options.data else "generated"
         report = Report("ingestion", f"{options.rows:,} {kind} rows, {size / 1e6:.1f} MB of CSV")
@@ -65,9 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def measure(aws: Laptop, file: Path, count: int, *, sdk: bool) -> list[Way]:
     """Write the file in each way."""
-    containers = Containers(aws.settings.workdir / "environments")
+    containers = Containers(aws.workdir / "environments")
     containers.prepare("processing")
-    role = aws.role("benchmark")
+    role = aws.role("benchmark", allow("*"))
     environment = aws.environment(role)
     names = ["ingest", "put-record", *(["sdk-ingest"] if sdk else [])]
     groups = {name: aws.feature_group(name, role) for name in names}
@@ -88,7 +89,7 @@ def by_ingest(
     aws: Laptop, containers: Containers, file: Path, group: Group, environment: dict[str, str]
 ) -> Way:
     """The product's container: 25 records a call, several calls side by side."""
-    base = aws.settings.workdir / "ingest"
+    base = aws.workdir / "ingest"
     job.lay_out(base, [file])
     ran = containers.run("processing", ["ingest"], base, environment | job.ingest_environment(group))
     report = job.ingest_report(base)
@@ -104,7 +105,7 @@ def by_put_record(
     ran = containers.run(
         "processing",
         ["python", str(PEERS / "put_record.py"), str(file), group.name, job.EVENT_TIME, file.name],
-        aws.settings.workdir / "put-record",
+        aws.workdir / "put-record",
         environment,
     )
     at, line = ran.lines[-1]

@@ -1,26 +1,20 @@
 """A laptop's AWS of the benchmark's own, and what an account needs before records can be written."""
 
 import contextlib
-import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import boto3
-from botocore.config import Config
 
 from benchmarks import memory
 from benchmarks.containers import ROOT
 from benchmarks.errors import LaptopError
-from localaws import lifecycle
-from localaws.settings import ACCOUNT_ID, DEFAULT_REGION, HOST, ROOT_KEY, ROOT_SECRET, Settings
+from localaws import lifecycle, testing
+from localaws.settings import ACCOUNT_ID, DEFAULT_REGION, Settings
 
 WORKDIR = ROOT / ".localaws"  # where `make run` keeps the images' environments
 STOP_SECONDS = 30
@@ -41,50 +35,16 @@ class Group:
     table: str
 
 
-class Laptop:
-    """A running localaws."""
+@dataclass(frozen=True)
+class Laptop(testing.Laptop):
+    """A running localaws, and the process that it is."""
 
-    def __init__(self, settings: Settings, process: subprocess.Popen[bytes]) -> None:
-        self.settings = settings
-        self._process = process
+    process: subprocess.Popen[bytes]
 
     @property
     def megabytes(self) -> float:
         """The most memory (MB) that its own process has held so far."""
-        return memory.peak(self._process.pid)
-
-    def client(self, service: str) -> Any:
-        """A client as the account's root."""
-        make: Any = boto3.client
-        return make(
-            service,
-            endpoint_url=self.settings.endpoint_url,
-            region_name=self.settings.region,
-            aws_access_key_id=ROOT_KEY,
-            aws_secret_access_key=ROOT_SECRET,
-            config=Config(proxies={}),
-        )
-
-    def role(self, name: str) -> str:
-        """The ARN of a new role that SageMaker may assume and that may do anything."""
-        iam = self.client("iam")
-        trust = _policy(Principal={"Service": "sagemaker.amazonaws.com"}, Action="sts:AssumeRole")
-        arn: str = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-        anything = _policy(Action="*", Resource="*")
-        iam.put_role_policy(RoleName=name, PolicyName="anything", PolicyDocument=anything)
-        return arn
-
-    def environment(self, role_arn: str) -> dict[str, str]:
-        """The variables that make a process act as a role."""
-        answer = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="benchmark")["Credentials"]
-        return {
-            "AWS_ENDPOINT_URL": self.settings.endpoint_url,
-            "AWS_DEFAULT_REGION": self.settings.region,
-            "AWS_REGION": self.settings.region,
-            "AWS_ACCESS_KEY_ID": answer["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": answer["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": answer["SessionToken"],
-        }
+        return memory.peak(self.process.pid)
 
     def feature_group(self, name: str, role_arn: str) -> Group:
         """A new group such as template.yaml's, ready for records."""
@@ -155,9 +115,7 @@ def start() -> Iterator[Laptop]:
         LaptopError: It does not come up.
     """
     _forget_account()
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port = int(probe.getsockname()[1])
+    port = testing.free_port()
     workdir = WORKDIR / f"benchmark-{port}"
     settings = Settings(workdir=workdir, images=ROOT / "containers", port=port, region=DEFAULT_REGION)
     workdir.mkdir(parents=True)
@@ -187,7 +145,7 @@ def _serving(settings: Settings) -> Iterator[Laptop]:
                 last = "\n".join(settings.log_file.read_text(errors="replace").splitlines()[-LOG_LINES:])
                 raise LaptopError(f"localaws does not come up; the end of its log:\n{last}")
             time.sleep(LOOK_SECONDS)
-        yield Laptop(settings, process)
+        yield Laptop(settings.endpoint_url, settings.workdir, process)
     finally:
         process.terminate()
         try:
@@ -207,7 +165,3 @@ def _forget_account() -> None:
     """Whatever account the shell points at, nothing here may use it."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
-
-
-def _policy(**statement: Any) -> str:
-    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})

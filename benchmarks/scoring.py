@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.containers import Containers
 from benchmarks.errors import CommandError
-from localaws.sagemaker.batching import batches, in_order, lines
+from localaws.sagemaker.jobs.batching import batches, in_order, lines
 from localaws.settings import HOST
 
 PAYLOAD_BYTES = 6 << 20  # the pipeline's MaxPayloadInMB

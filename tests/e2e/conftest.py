@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
-from tests.local.conftest import REGION, free_port, localaws, wait_until
+from localaws.testing import Laptop, running, wait_until
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "demo/sample.csv"
@@ -55,19 +54,12 @@ class Stack:
 
     name: str
     root: Path
-    endpoint_url: str
+    laptop: Laptop
     environment: dict[str, str]
 
     def client(self, service: str) -> Any:
         """A client as the account's root."""
-        make: Callable[..., Any] = boto3.client
-        return make(
-            service,
-            endpoint_url=self.endpoint_url,
-            region_name=REGION,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-        )
+        return self.laptop.client(service)
 
     def deploy(self, template: Path | None = None, **parameters: str) -> None:
         """`sam deploy` the template, or a changed one that lies beside it, with other parameters."""
@@ -249,33 +241,15 @@ class Stack:
 @contextmanager
 def deployed(root: Path, **parameters: str) -> Iterator[Stack]:
     """The stack of a repository; its images' environments are kept where `make run` keeps them."""
-    port = free_port()
-    options = (f"--port={port}", f"--workdir={ROOT / '.localaws'}", f"--images={root / 'containers'}")
-    started = localaws("up", *options, "--wait-scale=0.1")
-    assert started.returncode == 0, started.stderr
-    endpoint_url = f"http://127.0.0.1:{port}"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
-        "AWS_ENDPOINT_URL": endpoint_url,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "SAM_CLI_TELEMETRY": "0",
-    }
-    layer = [
-        sys.executable,
-        "-m",
-        "localaws",
-        "layer",
-        "aws-lambda-powertools[tracer,parser]",
-        f"--parameter={LAYER}",
-    ]
-    try:
-        subprocess.run(layer, env=environment, check=True, capture_output=True)
-        stack = Stack("retrain", root, endpoint_url, environment)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    with running(root / "containers", ROOT / ".localaws", "--wait-scale=0.1") as laptop:
+        environment = inherited | laptop.environment() | {"SAM_CLI_TELEMETRY": "0"}
+        layer = ["layer", "aws-lambda-powertools[tracer,parser]", f"--parameter={LAYER}"]
+        command = [sys.executable, "-m", "localaws", *layer]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        stack = Stack("retrain", root, laptop, environment)
         stack.deploy(None, **parameters)
         yield stack
-    finally:
-        localaws("down", *options)
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from typing import Any
 import psutil
 from samcli.yamlhelper import yaml_parse
 
+from localaws.testing import wait_until
 from tests.e2e.conftest import ROOT, RUN_SECONDS, Stack
-from tests.local.conftest import wait_until
 
 ONE_TRAINING = {"force": True, "maxTuningJobs": 1}
 
@@ -19,7 +19,7 @@ def training_process(stack: Stack) -> psutil.Process | None:
     """The process that trains for this stack, and not for another laptop's AWS on this machine; suspended."""
     for process in psutil.process_iter(["cmdline", "environ"]):
         trains = any(part.endswith("containers/linear/train") for part in process.info["cmdline"] or [])
-        if trains and (process.info["environ"] or {}).get("AWS_ENDPOINT_URL") == stack.endpoint_url:
+        if trains and (process.info["environ"] or {}).get("AWS_ENDPOINT_URL") == stack.laptop.endpoint_url:
             with suppress(psutil.NoSuchProcess):
                 process.suspend()
                 while process.status() != psutil.STATUS_STOPPED:

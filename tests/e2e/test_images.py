@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+from localaws.testing import wait_until
 from tests.e2e.conftest import ROOT, Stack
-from tests.local.conftest import wait_until
 
 CONTAINERS = ROOT / "containers"
 PROJECT = "images-images"

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from localaws.testing import wait_until
 from tests.e2e.conftest import Stack, as_csv, sample_rows
-from tests.local.conftest import wait_until
 
 GOOD = "A wonderful, moving and beautifully acted film. I loved it."
 BAD = "A terrible, boring and badly acted film. I hated it."

@@ -14,8 +14,8 @@ import pytest
 from benchmarks.images import contents
 from containers.tooling import build_images, image_sources
 from localaws.runtimes.container import ContainerSpec, Runtime
+from localaws.testing import free_port, wait_until
 from tests.images.conftest import Bench, Workshop
-from tests.local.conftest import free_port, wait_until
 from tests.local.containers import tiny_bert
 
 NAMES = image_sources.image_folders(build_images.FOLDER)

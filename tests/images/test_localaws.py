@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from localaws.testing import ACCOUNT, REGION, Laptop, allow, free_port, localaws, running, wait_until
 from tests.images.conftest import ROOT, Workshop
 from tests.images.test_images import texts
-from tests.local.conftest import ACCOUNT, REGION, Laptop, allow, free_port, localaws, wait_until
 
 NAME = "template"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/retrain/{NAME}:latest"
@@ -18,12 +18,8 @@ IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/retrain/{NAME}:latest"
 def laptop(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laptop]:
     """A localaws that knows no folder of this image."""
     workshop.image(NAME)
-    workdir, port = tmp_path_factory.mktemp("localaws"), free_port()
-    options = (f"--port={port}", f"--workdir={workdir}", f"--images={ROOT / 'demo'}", "--runtime=oci")
-    started = localaws("up", *options)
-    assert started.returncode == 0, started.stderr
-    yield Laptop(f"http://127.0.0.1:{port}", workdir)
-    assert "is down" in localaws("down", *options).stdout
+    with running(ROOT / "demo", tmp_path_factory.mktemp("localaws"), "--runtime=oci") as laptop:
+        yield laptop
 
 
 def test_a_model_is_trained_and_deployed(laptop: Laptop, workshop: Workshop) -> None:

@@ -14,8 +14,8 @@ import pytest
 from containers.tooling import build_images
 from localaws.runtimes.container import ContainerSpec, ImageError
 from localaws.runtimes.oci import OciContainer
+from localaws.testing import wait_until
 from tests.images.conftest import ROOT, Bench
-from tests.local.conftest import wait_until
 
 IMAGE = "template"  # any will do
 # Told by its output that the container is there, and that SIGTERM has come.

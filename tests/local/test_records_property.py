@@ -20,17 +20,18 @@ from processing.ingestion import feature_store
 from processing.ingestion.report import WriteCounts
 from processing.ingestion.rows import Row
 
-from localaws.sagemaker import inputs
+from localaws.sagemaker.api.shapes import Document
 from localaws.sagemaker.featurestore import parquet
 from localaws.sagemaker.featurestore.record_store import RecordStore, Write
 from localaws.sagemaker.featurestore.schema import Schema
-from localaws.sagemaker.jobs import Job
-from localaws.sagemaker.platform import Platform
-from localaws.sagemaker.shapes import Document
-from tests.local.conftest import Laptop, allow, wait_until
-from tests.local.sagemaker import features
-from tests.local.sagemaker.conftest import Bucket
-from tests.local.sagemaker.histories import MOMENTS, Delivery, Fault, Version, histories, latest
+from localaws.sagemaker.jobs import inputs
+from localaws.sagemaker.jobs.job import Job
+from localaws.sagemaker.platform.platform import Platform
+from localaws.testing import Laptop, allow, wait_until
+from tests.local.histories import MOMENTS, Delivery, Fault, Version, histories, latest
+
+from localaws_tests import features
+from localaws_tests.jobs import Bucket
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("record_id", "event_time", "text", "label", "split", "source")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from containers.tooling import image_sources
-from tests.requirement_lines import NO_PATHS, PATHS
+from localaws_tests.requirement_lines import NO_PATHS, PATHS
 
 ROOT = Path(__file__).parents[4]
 

@@ -1,0 +1,116 @@
+"""An installed distribution as a Lambda layer, named by an SSM parameter, as AWS names its public layers."""
+
+import hashlib
+import io
+import py_compile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution
+from importlib.util import cache_from_source
+from pathlib import Path
+
+import boto3
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+# What the Lambda runtime has already.
+IN_LAMBDA_RUNTIME = frozenset({"boto3", "botocore", "s3transfer", "urllib3", "python-dateutil", "six"})
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same content is the same file
+
+
+def publish(requirement: str, parameter: str) -> str:
+    """Publish a layer and set the parameter to its version's ARN; the same content is published once.
+
+    Args:
+        requirement: such as "aws-lambda-powertools[tracer]"; it has to be installed here.
+        parameter: the SSM parameter's name.
+
+    Returns:
+        The ARN of the layer's version.
+
+    Raises:
+        PackageNotFoundError: the distribution, or one that it needs, is not installed.
+    """
+    archive = build(requirement)
+    digest = hashlib.sha256(archive).hexdigest()
+    name = Requirement(requirement).name
+    client = boto3.client("lambda")
+    published = client.list_layer_versions(LayerName=name).get("LayerVersions", [])
+    arn = next((layer["LayerVersionArn"] for layer in published if layer.get("Description") == digest), None)
+    if arn is None:
+        arn = client.publish_layer_version(LayerName=name, Description=digest, Content={"ZipFile": archive})[
+            "LayerVersionArn"
+        ]
+    boto3.client("ssm").put_parameter(Name=parameter, Value=arn, Type="String", Overwrite=True)
+    return arn
+
+
+def build(requirement: str) -> bytes:
+    """The layer's zip: the distribution and what it needs, under python/.
+
+    Raises:
+        PackageNotFoundError: the distribution, or one that it needs, is not installed.
+    """
+    needed = sorted(closure(requirement).values(), key=lambda found: found.name)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for found in needed:
+            for member, source in _files(found):
+                _add(archive, f"python/{member}", source.read_bytes())
+                if source.suffix == ".py":
+                    _add(archive, cache_from_source(f"python/{member}"), _bytecode(source, member))
+    return content.getvalue()
+
+
+def _add(archive: zipfile.ZipFile, member: str, content: bytes) -> None:
+    entry = zipfile.ZipInfo(member, _EPOCH)
+    entry.external_attr = 0o644 << 16
+    archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=1)
+
+
+def _bytecode(source: Path, member: str) -> bytes:
+    """The module, compiled: every function's process unpacks the layer anew, and would compile it anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = py_compile.compile(
+            str(source),
+            cfile=f"{folder}/module.pyc",
+            dfile=f"/opt/python/{member}",
+            doraise=True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+        return Path(str(compiled)).read_bytes()
+
+
+def closure(requirement: str) -> dict[str, Distribution]:
+    """The distribution and all that it needs here, by normalised name, but for what the runtime has.
+
+    Raises:
+        PackageNotFoundError: one of them is not installed.
+    """
+    found: dict[str, Distribution] = {}
+    waiting = [Requirement(requirement)]
+    while waiting:
+        wanted = waiting.pop()
+        name = canonicalize_name(wanted.name)
+        if name in found or name in IN_LAMBDA_RUNTIME:
+            continue
+        found[name] = distribution(wanted.name)
+        waiting += _requirements(found[name], wanted.extras or {""})
+    return found
+
+
+def _requirements(found: Distribution, extras: set[str]) -> Iterator[Requirement]:
+    for line in found.requires or []:
+        needed = Requirement(line)
+        if needed.marker is None or any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+            yield needed
+
+
+def _files(found: Distribution) -> Iterator[tuple[str, Path]]:
+    for file in sorted(found.files or [], key=str):
+        # Scripts lie outside the package folder, and bytecode is this Python's own.
+        if ".." not in file.parts and file.suffix != ".pyc":
+            source = Path(str(found.locate_file(file)))
+            if source.is_file():
+                yield file.as_posix(), source

@@ -1,0 +1,39 @@
+"""Extends ministack with SageMaker, IAM for state machines and UNLOAD.
+
+Only this package knows ministack's internals. They are private, so the exact version is pinned, and
+tests/ministack_adapter/ fails when one of them is removed. ministack reads its variables when it is
+imported, so nothing here imports it before `load` has set them.
+
+- environment: `app.pin_request_origin` treats every request as sent over TLS. Nobody can read loopback
+  traffic, and a bucket policy that denies plain HTTP has to work here unchanged.
+- sagemaker: `app.SERVICE_HANDLERS` and `router.SERVICE_PATTERNS` get SageMaker, its runtime's paths
+  included. `stepfunctions._AWS_SDK_SERVICE_MAP`, `_AWS_SDK_ERROR_PREFIX` and
+  `_AWS_SDK_ERROR_CODE_OVERRIDES` get `aws-sdk:sagemaker:*` tasks and their errors.
+  `provisioners._RESOURCE_HANDLERS` gets CloudFormation's AWS::SageMaker types, named by
+  `_physical_name`; `stacks._runs_on_worker_thread` runs them on worker threads, since they call back into
+  this server.
+- permissions: `iam_evaluator.enforce`, and `evaluate` with `_gather_role_policies` and
+  `_permissions_boundary`, decide as for ministack's own services.
+- roles: a role of `iam._roles` that trusts SageMaker, by `iam_evaluator._service_principal_matches`,
+  `_action_matches` and `_conditions_met`, gets a session of `sts.register_session`, its keys made by
+  `iam._gen_session_access_key`, `_gen_secret` and `_gen_session_token`.
+- machines: tasks of a state machine run inside ministack, which does not check the machine's role.
+  `stepfunctions._execute_task`, `_invoke_resource`, `_invoke_with_callback` and
+  `app.call_service_handler_sync` are wrapped to do it; `_state_machines` has the role,
+  `app._routing_params`, `iam_actions.extract_iam_action` and `extract_resource_arn` find what a call needs,
+  and an `_ExecutionError` ends the task.
+- functions: `lambda_svc._execute_function` is wrapped to name a function's error by its class, as Lambda
+  does.
+- athena: `iam_actions.extract_resource_arn` is wrapped to find the workgroup of a query that does not
+  name one. `athena._execute_query` is wrapped to run UNLOAD, which ministack's Athena lacks, as the
+  request's caller (`iam_evaluator._verified_key`), over what `_rewrite_data_paths` finds; its result
+  goes into `_executions`. `athena._materialize_table_files` is replaced, since it reads each of a
+  table's objects into memory to copy it: a link to the object's file, of `s3._buckets` and
+  `_object_disk_path` and not `athena._hidden`, does.
+"""
+
+from localaws.ministack_adapter.environment import PINNED_VERSION, load
+from localaws.ministack_adapter.installation import install
+from localaws.ministack_adapter.roles import assume_sagemaker_role
+
+__all__ = ["PINNED_VERSION", "assume_sagemaker_role", "install", "load"]

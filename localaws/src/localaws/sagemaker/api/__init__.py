@@ -1,0 +1,1 @@
+"""SageMaker's API on the wire: shapes, errors, permissions, CloudFormation's resource types."""

@@ -1,0 +1,212 @@
+"""Records of feature groups: written, read, deleted and listed over the feature store's runtime API."""
+
+import base64
+import binascii
+import json
+import time
+from collections.abc import Iterable, Sequence
+
+from localaws.sagemaker.api.errors import (
+    FeatureGroupNotFound,
+    NotSupportedLocally,
+    SageMakerError,
+    ValidationError,
+    ValidationException,
+)
+from localaws.sagemaker.api.members import refusing_others
+from localaws.sagemaker.api.operations import Operation
+from localaws.sagemaker.api.shapes import Document
+from localaws.sagemaker.featurestore.feature_groups import FeatureGroups, Stores
+from localaws.sagemaker.featurestore.offline_store import OfflineStore
+from localaws.sagemaker.featurestore.record_store import RecordStore, Write
+
+RUNTIME_SERVICE = "sagemaker-featurestore-runtime"  # botocore's name of the API
+# The members that each operation acts on; any other is refused. Nothing expires: ExpirationTimeResponse
+# asks for what no record has.
+HANDLED = {
+    "PutRecord": ("FeatureGroupName", "Record", "TargetStores"),
+    "BatchWriteRecord": ("Entries",),
+    "GetRecord": (
+        "FeatureGroupName",
+        "RecordIdentifierValueAsString",
+        "FeatureNames",
+        "ExpirationTimeResponse",
+    ),
+    "BatchGetRecord": ("Identifiers", "ExpirationTimeResponse"),
+    "DeleteRecord": (
+        "FeatureGroupName",
+        "RecordIdentifierValueAsString",
+        "EventTime",
+        "TargetStores",
+        "DeletionMode",
+    ),
+    "ListRecords": ("FeatureGroupName", "MaxResults", "NextToken", "IncludeSoftDeletedRecords"),
+    "UpdateRecord": ("FeatureGroupName", "RecordIdentifierValueAsString", "Features", "TargetStores"),
+}
+PAGE_SIZE = 100  # the most that ListRecords may be asked for
+MESSAGE_CHARACTERS = 2048
+
+
+class FeatureRecords:
+    """The runtime's operations; safe to use from many threads."""
+
+    def __init__(self, groups: FeatureGroups, records: RecordStore, offline_store: OfflineStore) -> None:
+        self._groups = groups
+        self._records = records
+        self._offline_store = offline_store
+
+    def operations(self) -> dict[str, Operation]:
+        """Return the operations that this resource answers, by name."""
+        operations: dict[str, Operation] = {
+            "PutRecord": self.put,
+            "BatchWriteRecord": self.batch_write,
+            "GetRecord": self.get,
+            "BatchGetRecord": self.batch_get,
+            "DeleteRecord": self.delete,
+            "ListRecords": self.list,
+            "UpdateRecord": self.update,
+        }
+        return refusing_others(operations, HANDLED, {})
+
+    def put(self, request: Document) -> Document:
+        """Write a record."""
+        try:
+            write = self._write(request)
+        except FeatureGroupNotFound as error:
+            raise ValidationError(error.message) from error  # PutRecord knows no other error
+        self._keep([write])
+        return {}
+
+    def batch_write(self, request: Document) -> Document:
+        """Write records in order, each for itself: what is wrong with one is told of it alone."""
+        writes: list[Write] = []
+        errors: list[Document] = []
+        for entry in request["Entries"]:
+            try:
+                writes.append(self._write(entry))
+            except SageMakerError as error:
+                errors.append({"Entry": entry, **_told(error)})
+        self._keep(writes)
+        return {"Errors": errors, "UnprocessedEntries": []}
+
+    def get(self, request: Document) -> Document:
+        """The newest record of an identifier; nothing when there is none."""
+        stores = self._online(request["FeatureGroupName"])
+        record = self._read(stores, request["RecordIdentifierValueAsString"], request.get("FeatureNames"))
+        return {"Record": record} if record else {}
+
+    def batch_get(self, request: Document) -> Document:
+        """The newest records of many identifiers; a group that cannot answer is told with each of its own."""
+        found: list[Document] = []
+        errors: list[Document] = []
+        for wanted in request["Identifiers"]:
+            name = wanted["FeatureGroupName"]
+            for identifier in wanted["RecordIdentifiersValueAsString"]:
+                about = {"FeatureGroupName": name, "RecordIdentifierValueAsString": identifier}
+                try:
+                    record = self._read(self._online(name), identifier, wanted.get("FeatureNames"))
+                except SageMakerError as error:
+                    errors.append(about | _told(error))
+                else:
+                    found += [about | {"Record": record}] if record else []
+        return {"Records": found, "Errors": errors, "UnprocessedIdentifiers": []}
+
+    def delete(self, request: Document) -> Document:
+        """Delete a record that is older than the deletion; the offline store keeps both."""
+        try:
+            stores = self._found(request["FeatureGroupName"])
+        except FeatureGroupNotFound as error:
+            raise ValidationError(error.message) from error  # DeleteRecord knows no other error
+        marker = stores.schema.marker(request["RecordIdentifierValueAsString"], request["EventTime"])
+        online, offline = _targets(stores, request)
+        write = Write(stores.number, marker, online, offline, deleted=True)
+        if request.get("DeletionMode") != "HardDelete":
+            self._keep([write])
+        elif self._records.remove(write, _now()):
+            self._offline_store.wake()
+        else:
+            raise ValidationException("EventTime: the record in the OnlineStore is as new, or newer")
+        return {}
+
+    def list(self, request: Document) -> Document:
+        """The identifiers of the online store's records."""
+        stores = self._online(request["FeatureGroupName"])
+        identifiers, place = self._records.identifiers(
+            stores.number,
+            _place(request.get("NextToken")),
+            request.get("MaxResults", PAGE_SIZE),
+            request.get("IncludeSoftDeletedRecords", False),
+        )
+        token = {} if place is None else {"NextToken": base64.urlsafe_b64encode(str(place).encode()).decode()}
+        return {"RecordIdentifiers": identifiers, **token}
+
+    def update(self, request: Document) -> Document:
+        """Refuse, as SageMaker does for every group that can be here."""
+        self._online(request["FeatureGroupName"])
+        raise ValidationError(
+            "Validation Error: UpdateRecord needs an OnlineStore of the storage type Standard_V2 or "
+            "InMemory: use PutRecord"
+        )
+
+    def _keep(self, writes: Sequence[Write]) -> None:
+        self._records.write(writes, _now())
+        if any(write.offline for write in writes):
+            self._offline_store.wake()
+
+    def _write(self, entry: Document) -> Write:
+        if "TtlDuration" in entry:
+            raise NotSupportedLocally("The member TtlDuration")
+        stores = self._found(entry["FeatureGroupName"])
+        online, offline = _targets(stores, entry)
+        return Write(stores.number, stores.schema.record(entry["Record"]), online, offline)
+
+    def _read(self, stores: Stores, identifier: str, names: Iterable[str] | None) -> Sequence[Document]:
+        wanted = stores.schema.types if names is None else stores.schema.known(names)
+        content = self._records.get(stores.number, identifier)
+        if content is None:
+            return []
+        values = json.loads(content)
+        return [{"FeatureName": name, "ValueAsString": values[name]} for name in wanted if name in values]
+
+    def _found(self, name_or_arn: str) -> Stores:
+        stores = self._groups.stores(name_or_arn)
+        if stores is None:
+            name = name_or_arn.rsplit("/", 1)[-1]
+            raise FeatureGroupNotFound(
+                f"Resource Not Found: Amazon SageMaker can't find a FeatureGroup with name {name}"
+            )
+        return stores
+
+    def _online(self, name_or_arn: str) -> Stores:
+        stores = self._found(name_or_arn)
+        if not stores.online:
+            raise ValidationError(f"Validation Error: The FeatureGroup {stores.name} has no OnlineStore")
+        return stores
+
+
+def _targets(stores: Stores, request: Document) -> tuple[bool, bool]:
+    """Whether a write goes to the online store, and whether to the offline store."""
+    has = {"OnlineStore": stores.online, "OfflineStore": stores.offline}
+    targets = request.get("TargetStores", [store for store, there in has.items() if there])
+    for store in targets:
+        if not has[store]:
+            raise ValidationError(f"Validation Error: The FeatureGroup {stores.name} has no {store}")
+    return "OnlineStore" in targets, "OfflineStore" in targets
+
+
+def _told(error: SageMakerError) -> Document:
+    code = error.code or type(error).__name__
+    return {"ErrorCode": code, "ErrorMessage": error.message[:MESSAGE_CHARACTERS]}
+
+
+def _place(token: str | None) -> int:
+    if token is None:
+        return 0
+    try:
+        return int(base64.urlsafe_b64decode(token))
+    except (ValueError, binascii.Error) as error:
+        raise ValidationError(f"Validation Error: Invalid pagination token {token[:64]!r}") from error
+
+
+def _now() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,151 @@
+"""A feature group's schema: which records it takes."""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from localaws.sagemaker.api.errors import ValidationError
+from localaws.sagemaker.api.shapes import Document
+from localaws.sagemaker.featurestore import event_times
+
+_INTEGRAL = re.compile(r"[-+]?[0-9]{1,19}")
+_FRACTIONAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+_INTEGRAL_BOUND = 2**63
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _is_integral(value: str) -> bool:
+    return bool(_INTEGRAL.fullmatch(value)) and -_INTEGRAL_BOUND <= int(value) < _INTEGRAL_BOUND
+
+
+def _is_fractional(value: str) -> bool:
+    return bool(_FRACTIONAL.fullmatch(value)) and abs(float(value)) != float("inf")
+
+
+_TYPES: Mapping[str, Callable[[str], bool]] = {
+    "String": lambda value: True,
+    "Integral": _is_integral,
+    "Fractional": _is_fractional,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that keeps its group's schema.
+
+    Attributes:
+        identifier: the record identifier's value.
+        event_time: in microseconds since the epoch.
+        content: its features, a JSON object of strings.
+    """
+
+    identifier: str
+    event_time: int
+    content: str
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a group's records look like.
+
+    Attributes:
+        identifier: the name of the record identifier.
+        event_time: the name of the event time.
+        types: the features' types by their names, in order.
+    """
+
+    identifier: str
+    event_time: str
+    types: Mapping[str, str]
+
+    @classmethod
+    def of(cls, group: Document) -> "Schema":
+        """The schema that a group's description tells."""
+        types = {feature["FeatureName"]: feature["FeatureType"] for feature in group["FeatureDefinitions"]}
+        return cls(group["RecordIdentifierFeatureName"], group["EventTimeFeatureName"], types)
+
+    def record(self, feature_values: Iterable[Document]) -> Record:
+        """The record that a request tells.
+
+        Raises:
+            ValidationError: it does not keep the schema.
+        """
+        values: dict[str, str] = {}
+        for feature in feature_values:
+            name = feature["FeatureName"]
+            if name in values:
+                raise ValidationError(f"Validation Error: The feature {name} is there more than once")
+            values[name] = self._value(name, feature)
+        return self._record(values)
+
+    def marker(self, identifier: str, event_time: str) -> Record:
+        """What a deletion leaves in the offline store: no feature but the identifier and the event time.
+
+        Raises:
+            ValidationError: one of the two does not keep the schema.
+        """
+        features = {self.identifier: identifier, self.event_time: event_time}
+        return self.record({"FeatureName": name, "ValueAsString": value} for name, value in features.items())
+
+    def known(self, names: Iterable[str]) -> list[str]:
+        """The names, if each is a feature's.
+
+        Raises:
+            ValidationError: one is not.
+        """
+        found = list(names)
+        for name in found:
+            self._checks_of(name)
+        return found
+
+    @cached_property
+    def _checks(self) -> dict[str, Callable[[str], bool]]:
+        return {name: _TYPES[feature_type] for name, feature_type in self.types.items()}
+
+    def _checks_of(self, name: str) -> Callable[[str], bool]:
+        if name not in self._checks:
+            raise ValidationError(f"Validation Error: The FeatureGroup has no feature {name}")
+        return self._checks[name]
+
+    def _value(self, name: str, feature: Document) -> str:
+        fits = self._checks_of(name)
+        value: str | None = feature.get("ValueAsString")
+        if value is None or "ValueAsStringList" in feature:
+            raise ValidationError(
+                f"Validation Error: The feature {name} is no collection: it needs ValueAsString, and no "
+                "ValueAsStringList"
+            )
+        if not fits(value):
+            raise ValidationError(
+                f"Validation Error: {value[:64]!r} of the feature {name} is not {self.types[name]}"
+            )
+        return value
+
+    def _record(self, values: dict[str, str]) -> Record:
+        for name in (self.identifier, self.event_time):
+            if name not in values:
+                raise ValidationError(f"Validation Error: The record has no value of the feature {name}")
+        moment, kind = values[self.event_time], self.types[self.event_time]
+        try:
+            event_time = event_times.microseconds(moment, kind)
+        except ValueError as error:
+            raise ValidationError(
+                f"Validation Error: {moment[:64]!r} of the event time {self.event_time} has to be "
+                f"{event_times.FORMATS[kind]}"
+            ) from error
+        content = _encode(values)
+        if not _is_unicode(content):
+            raise ValidationError(
+                "Validation Error: The record is no Unicode: it holds half of a surrogate pair"
+            )
+        return Record(values[self.identifier], event_time, content)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,239 @@
+"""Asynchronous invocations: requests and answers lie in S3, and a queue is between them."""
+
+import json
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localaws.sagemaker.api.errors import ModelError, SageMakerError, ServiceUnavailable, ValidationException
+from localaws.sagemaker.api.shapes import Document
+from localaws.sagemaker.hosting.deployments import Traffic
+from localaws.sagemaker.hosting.model_server import ContainerAnswer
+from localaws.sagemaker.platform.platform import Platform
+from localaws.sagemaker.platform.storage import S3Uri
+
+CONCURRENCY = 4  # where MaxConcurrentInvocationsPerInstance is not given, SageMaker chooses; so do we
+TTL_SECONDS = 21_600
+TIMEOUT_SECONDS = 900
+RETRY_SECONDS = 0.5  # between looks whether a server that is being replaced is back
+
+logger = logging.getLogger("localaws.sagemaker")
+
+
+@dataclass(frozen=True)
+class AsyncRequest:
+    """A request in the queue.
+
+    Attributes:
+        location: the S3 URI of the payload; None if it came inline.
+        body: the inline payload.
+        output: the S3 URI that the answer is written to.
+        failure: the S3 URI that an error is written to, if the endpoint has an S3FailurePath.
+        headers: what the container gets.
+        ttl: seconds that it may wait in the queue.
+        timeout: seconds that the container may take.
+    """
+
+    inference_id: str
+    location: str | None
+    body: bytes
+    output: str
+    failure: str | None
+    headers: dict[str, str]
+    ttl: float = TTL_SECONDS
+    timeout: float = TIMEOUT_SECONDS
+    received: datetime = field(default_factory=lambda: datetime.now(UTC))
+    queued_at: float = field(default_factory=time.monotonic)
+
+    def expired(self) -> bool:
+        """Whether it waited longer than it may."""
+        return time.monotonic() - self.queued_at > self.ttl
+
+
+class AsyncQueue:
+    """An asynchronous endpoint's queue, worked off by as many threads as its configuration allows.
+
+    It belongs to the endpoint, not to a deployment: requests in it survive an update.
+    """
+
+    def __init__(self, platform: Platform, endpoint: str, traffic: Traffic, config: Document) -> None:
+        self._platform = platform
+        self._endpoint = endpoint
+        self._traffic = traffic
+        self._lock = threading.Lock()
+        self._waiting: deque[AsyncRequest] = deque()
+        self._workers = 0
+        self._stopping = threading.Event()
+        self._config = config
+
+    def configure(self, config: Document) -> None:
+        """Take over an update's AsyncInferenceConfig."""
+        with self._lock:
+            self._config = config
+            self._hire()
+
+    def locations(self) -> tuple[str, str | None]:
+        """Where the next request's answer goes, and where its error goes, if anywhere."""
+        output = self._config["OutputConfig"]
+        name = uuid.uuid4()
+        failure_path = output.get("S3FailurePath")
+        return (
+            f"{output['S3OutputPath'].rstrip('/')}/{name}.out",
+            f"{failure_path.rstrip('/')}/{name}-error.out" if failure_path else None,
+        )
+
+    def put(self, request: AsyncRequest) -> None:
+        """Queue a request."""
+        with self._lock:
+            self._waiting.append(request)
+            self._hire()
+
+    def stop(self) -> None:
+        """Drop what waits; what is under way goes on."""
+        self._stopping.set()
+        with self._lock:
+            self._waiting.clear()
+
+    def _limit(self) -> int:
+        client: Document = self._config.get("ClientConfig", {})
+        return int(client.get("MaxConcurrentInvocationsPerInstance", CONCURRENCY))
+
+    def _hire(self) -> None:
+        for _ in range(min(self._limit() - self._workers, len(self._waiting))):
+            self._workers += 1
+            threading.Thread(target=self._work, name=f"async {self._endpoint}", daemon=True).start()
+
+    def _work(self) -> None:
+        while (request := self._next()) is not None:
+            try:
+                self._process(request)
+            except Exception:
+                logger.exception("Endpoint %s, inference %s", self._endpoint, request.inference_id)
+
+    def _next(self) -> AsyncRequest | None:
+        with self._lock:
+            if not self._waiting or self._workers > self._limit():
+                self._workers -= 1
+                return None
+            return self._waiting.popleft()
+
+    def _process(self, request: AsyncRequest) -> None:
+        while not self._stopping.is_set():
+            if request.expired():
+                self._fail_as_deployed(request, f"The request waited longer than {request.ttl:g} seconds")
+                return
+            try:
+                self._invoke(request)
+            except ServiceUnavailable:
+                self._stopping.wait(RETRY_SECONDS)
+            else:
+                return
+
+    def _invoke(self, request: AsyncRequest) -> None:
+        with self._traffic.lease() as deployment:
+            variant = deployment.choose()
+            try:
+                body = self._payload(request, variant.role_arn)
+                answer = variant.ask(request.headers, body, request.timeout)
+                self._succeed(request, answer, variant.role_arn)
+            except ServiceUnavailable:
+                raise
+            except ModelError as error:
+                reason = (
+                    f"{error.summary} from model. "
+                    "See the SageMaker Endpoint logs in your account for more information."
+                )
+                self._fail(request, variant.role_arn, error.message, reason)
+            except SageMakerError as error:
+                self._fail(request, variant.role_arn, error.message, error.message)
+
+    def _payload(self, request: AsyncRequest, role_arn: str) -> bytes:
+        if request.location is None:
+            return request.body
+        location = S3Uri.parse(request.location)
+        s3 = self._platform.sessions.client("s3", role_arn)
+        try:
+            return s3.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            raise ValidationException(f"The input {request.location} cannot be read: {error}") from error
+
+    def _succeed(self, request: AsyncRequest, answer: ContainerAnswer, role_arn: str) -> None:
+        content_type = answer.headers.get("content-type", "application/octet-stream")
+        self._write(request.output, answer.body, content_type, role_arn)
+        self._notify(
+            "SuccessTopic",
+            request,
+            role_arn,
+            invocationStatus="Completed",
+            responseParameters={"contentType": content_type, "outputLocation": request.output},
+        )
+
+    def _fail_as_deployed(self, request: AsyncRequest, reason: str) -> None:
+        with self._traffic.lease() as deployment:
+            self._fail(request, deployment.choose().role_arn, reason, reason)
+
+    def _fail(self, request: AsyncRequest, role_arn: str, message: str, reason: str) -> None:
+        logger.warning("Endpoint %s, inference %s: %s", self._endpoint, request.inference_id, message)
+        if request.failure is not None:
+            try:
+                self._write(request.failure, message.encode(), "text/plain", role_arn)
+            except SageMakerError as error:
+                logger.warning("Endpoint %s: %s", self._endpoint, error)
+        self._notify(
+            "ErrorTopic",
+            request,
+            role_arn,
+            invocationStatus="Failed",
+            failureReason=f"ClientError: {reason}",
+        )
+
+    def _write(self, uri: str, body: bytes, content_type: str, role_arn: str) -> None:
+        location = S3Uri.parse(uri)
+        s3 = self._platform.sessions.client("s3", role_arn)
+        try:
+            s3.put_object(Bucket=location.bucket, Key=location.key, Body=body, ContentType=content_type)
+        except (ClientError, BotoCoreError) as error:
+            raise ValidationException(f"The output {uri} cannot be written: {error}") from error
+
+    def _notify(self, topic: str, request: AsyncRequest, role_arn: str, **result: Any) -> None:
+        arn = self._config["OutputConfig"].get("NotificationConfig", {}).get(topic)
+        if arn is None:
+            return
+        message = {
+            "awsRegion": self._platform.region,
+            "eventTime": _moment(datetime.now(UTC)),
+            "receivedTime": _moment(request.received),
+            **result,
+            "requestParameters": _parameters(self._endpoint, request),
+            "inferenceId": request.inference_id,
+            "eventVersion": "1.0",
+            "eventSource": "aws:sagemaker",
+            "eventName": "InferenceResult",
+        }
+        try:
+            sns = self._platform.sessions.client("sns", role_arn)
+            sns.publish(TopicArn=arn, Message=json.dumps(message))
+        except (SageMakerError, ClientError, BotoCoreError) as error:
+            logger.warning("Endpoint %s cannot notify %s: %s", self._endpoint, arn, error)
+
+
+def _parameters(endpoint: str, request: AsyncRequest) -> dict[str, str]:
+    parameters = {
+        "accept": request.headers.get("Accept"),
+        "contentType": request.headers.get("Content-Type"),
+        "customAttributes": request.headers.get("X-Amzn-SageMaker-Custom-Attributes"),
+        "endpointName": endpoint,
+        "inputLocation": request.location,
+    }
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

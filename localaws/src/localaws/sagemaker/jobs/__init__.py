@@ -1,0 +1,1 @@
+"""Processing, training and batch transform jobs."""

@@ -1,0 +1,65 @@
+"""Lambda steps: a function is called as the pipeline's role, and answers with the step's outputs."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from localaws.sagemaker.api.shapes import Document
+from localaws.sagemaker.pipelines import references
+from localaws.sagemaker.pipelines.errors import StepFailed
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "String": str,
+    "Integer": int,
+    "Float": (int, float),
+    "Boolean": bool,
+}
+
+
+def invoke(
+    function_arn: str, arguments: Document, outputs: list[Document], client: Callable[[], Any]
+) -> Document:
+    """The outputs that the function answers with, by name.
+
+    Args:
+        function_arn: the function.
+        arguments: its event.
+        outputs: of the step: OutputName and OutputType.
+        client: makes a client of Lambda that acts as the pipeline's role.
+
+    Raises:
+        StepFailed: it cannot be called, fails, or does not answer with the outputs.
+    """
+    try:
+        response = client().invoke(FunctionName=function_arn, Payload=json.dumps(arguments).encode())
+        payload = response["Payload"].read()
+    except (ClientError, BotoCoreError) as error:
+        raise StepFailed(f"ClientError: Failed to invoke {function_arn}. Error Details: {error}") from error
+    if "FunctionError" in response:
+        shown = payload.decode(errors="replace")
+        raise StepFailed(f"ClientError: Lambda function {function_arn} failed: {shown}")
+    try:
+        answer = json.loads(payload or b"null")
+    except ValueError as error:
+        raise StepFailed(f"ClientError: Lambda function {function_arn} did not answer with JSON") from error
+    return {output["OutputName"]: _output(output, answer, function_arn) for output in outputs}
+
+
+def metadata(function_arn: str, outputs: Document) -> Document:
+    """The step's Metadata."""
+    parameters = [{"Name": name, "Value": references.text(value)} for name, value in outputs.items()]
+    return {"Lambda": {"Arn": function_arn, "OutputParameters": parameters}}
+
+
+def _output(output: Document, answer: Any, function_arn: str) -> Any:
+    name, type_name = output["OutputName"], output["OutputType"]
+    value = answer.get(name) if isinstance(answer, dict) else None
+    right = isinstance(value, _TYPES[type_name]) and isinstance(value, bool) == (type_name == "Boolean")
+    if not right:
+        raise StepFailed(
+            f"ClientError: Lambda function {function_arn} has to answer with {name!r} of type {type_name}, "
+            f"not {value!r}"
+        )
+    return value

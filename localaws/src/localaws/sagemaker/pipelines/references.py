@@ -1,0 +1,115 @@
+"""References in a pipeline definition: found, and replaced by what they stand for.
+
+Source: "SageMaker Pipeline Definition JSON Schema", version 2020-12-01, and what the SDK's workflow module
+renders: {"Get": …}, {"Std:Join": …} and {"Std:JsonGet": …}.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from localaws.sagemaker.api.errors import NotSupportedLocally, ValidationException
+
+# Names of steps and parameters may have hyphens, and may begin with a digit.
+_SEGMENT = re.compile(r"\.?([A-Za-z0-9_-]+)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
+# Lists that a definition indexes by the name of an item, not by its place.
+ITEM_NAMES = ("OutputName", "InputName", "ChannelName", "Name")
+
+JsonGet = Callable[[Mapping[str, Any]], Any]
+"""What a Std:JsonGet finds, given what stands in it: PropertyFile or S3Uri, and Path."""
+
+
+def find(value: Any) -> Iterator[str]:
+    """Every path that a Get names, such as "Parameters.OutputUri" or "Steps.TrainModel.ModelArtifacts"."""
+    match value:
+        case {"Get": str(path)}:
+            yield path
+        case dict():
+            for item in value.values():
+                yield from find(item)
+        case list():
+            for item in value:
+                yield from find(item)
+
+
+def is_reference(value: Any) -> bool:
+    """Whether a value stands for another one."""
+    return isinstance(value, dict) and any(key == "Get" or key.startswith("Std:") for key in value)
+
+
+def resolve(value: Any, scope: Mapping[str, Any], json_get: JsonGet) -> Any:
+    """The value with every reference replaced, and without the members that are null.
+
+    Args:
+        value: arguments of a step, or a part of them.
+        scope: what "Parameters", "Execution" and "Steps" stand for.
+        json_get: what a Std:JsonGet stands for.
+
+    Raises:
+        ValidationException: a reference names what is not there.
+        NotSupportedLocally: a function that only AWS knows.
+    """
+    match value:
+        case {"Get": str(path)}:
+            return look_up(path, scope)
+        case {"Std:Join": {"Values": list(values), **rest}}:
+            return str(rest.get("On", "")).join(text(resolve(item, scope, json_get)) for item in values)
+        case {"Std:JsonGet": dict(function)}:
+            return json_get(function)
+        case dict():
+            for key in value:
+                if key.startswith("Std:"):
+                    raise NotSupportedLocally(f"The pipeline function {key}")
+            return {key: resolve(item, scope, json_get) for key, item in value.items() if item is not None}
+        case list():
+            return [resolve(item, scope, json_get) for item in value]
+        case _:
+            return value
+
+
+def text(value: Any) -> str:
+    """A value as Std:Join writes it: true and false small, as in JSON."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def segments(path: str) -> list[str | int]:
+    """A property path in parts: "Outputs['train'].S3Output" is ["Outputs", "train", "S3Output"].
+
+    Raises:
+        ValidationException: it is not a property path.
+    """
+    parts: list[str | int] = []
+    position = 0
+    while position < len(path):
+        found = _SEGMENT.match(path, position)
+        if found is None:
+            raise ValidationException(
+                f"The reference {path!r} is not a property path (at {path[position:]!r})"
+            )
+        parts.append(int(found[4]) if found[4] else found[1] or found[2] or found[3])
+        position = found.end()
+    return parts
+
+
+def look_up(path: str, scope: Any) -> Any:
+    """What stands at a path, such as "Steps.Train.ModelArtifacts" or "metrics['f1'].values[0]".
+
+    Raises:
+        ValidationException: nothing.
+    """
+    value = scope
+    for part in segments(path):
+        try:
+            value = _item(value, part)
+        except (KeyError, IndexError, TypeError):
+            raise ValidationException(f"The reference {path!r} has no value: there is no {part!r}") from None
+    return value
+
+
+def _item(value: Any, part: str | int) -> Any:
+    if isinstance(value, list) and isinstance(part, str):
+        named = {item[name]: item for item in value for name in ITEM_NAMES if name in item}
+        return named[part]
+    if isinstance(value, str):
+        raise TypeError(f"{part!r} of a text")
+    return value[part]

@@ -1,0 +1,73 @@
+"""Model archives: .tar.gz in S3, folders here."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import uuid
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from localaws.sagemaker.api.errors import ValidationException
+from localaws.sagemaker.platform.storage import TRANSFER, S3Uri, Storage
+
+if TYPE_CHECKING:  # stubs, not installed with localaws
+    from mypy_boto3_s3 import S3Client
+
+GZIP_LEVEL = 6
+ARCHIVE_MEMBERS = 100_000
+SPARE_BYTES = 1 << 30  # what an unpacked archive has to leave free on the disk
+
+
+def upload_archive(storage: Storage, folder: Path, uri: S3Uri) -> None:
+    """Upload what is in a folder as one .tar.gz.
+
+    Raises:
+        ClientFailure: it cannot be written.
+    """
+    archive = folder.parent / f".{uuid.uuid4().hex}.tar.gz"
+    try:
+        with tarfile.open(archive, "w:gz", compresslevel=GZIP_LEVEL) as tar:
+            for path in sorted(folder.iterdir()):
+                tar.add(path, arcname=path.name)
+        storage.upload_file(archive, uri)
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def fetch_archive(client: S3Client, uri: str, folder: Path) -> None:
+    """Download a .tar.gz and unpack it into a folder.
+
+    Raises:
+        ClientError: it cannot be had.
+        ValidationException: it is no such archive, reaches out of the folder, or is too large.
+    """
+    location = S3Uri.parse(uri)
+    archive = folder.parent / f".{uuid.uuid4().hex}.tar.gz"
+    try:
+        client.download_file(location.bucket, location.key, str(archive), Config=TRANSFER)
+        unpack(archive, folder, uri)
+    finally:
+        archive.unlink(missing_ok=True)
+
+
+def unpack(archive: Path, folder: Path, name: str) -> None:
+    """Unpack a .tar.gz into a folder, and nothing outside it.
+
+    Raises:
+        ValidationException: it is no such archive, reaches out of the folder, or is too large.
+    """
+    room = shutil.disk_usage(folder).free - SPARE_BYTES
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for count, member in enumerate(tar, start=1):
+                room -= member.size
+                if room < 0 or count > ARCHIVE_MEMBERS:
+                    raise ValidationException(
+                        f"The archive {name} is too large: it may hold {ARCHIVE_MEMBERS} members, and has to "
+                        f"leave {SPARE_BYTES} bytes free on the disk"
+                    )
+                tar.extract(member, folder, filter="data")
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise ValidationException(f"The archive {name} cannot be unpacked as .tar.gz: {error}") from error

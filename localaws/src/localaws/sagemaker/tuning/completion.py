@@ -1,0 +1,32 @@
+"""When a tuning job knows enough."""
+
+from collections.abc import Sequence
+
+from localaws.sagemaker.api.shapes import Document
+
+IMPROVEMENT = 0.01  # what an objective has to gain on the best before it, as a share of that
+
+
+def not_improving(values: Sequence[float], maximize: bool) -> int:
+    """How many of the last objectives did not improve on the best before them.
+
+    Args:
+        values: the training jobs' objectives, in the order in which they ended.
+        maximize: whether greater is better.
+    """
+    count, best = 0, None
+    for value in values if maximize else [-value for value in values]:
+        count = 0 if best is None or value > best + IMPROVEMENT * abs(best) else count + 1
+        best = value if best is None else max(best, value)
+    return count
+
+
+def is_met(criteria: Document, values: Sequence[float], maximize: bool) -> bool:
+    """Whether one of a request's TuningJobCompletionCriteria is met by the objectives so far."""
+    if not values:
+        return False
+    target = criteria.get("TargetObjectiveMetricValue")
+    if target is not None and (max(values) >= target if maximize else min(values) <= target):
+        return True
+    patience = criteria.get("BestObjectiveNotImproving", {}).get("MaxNumberOfTrainingJobsNotImproving")
+    return patience is not None and not_improving(values, maximize) >= patience

@@ -1,0 +1,130 @@
+"""What a tuning job's request says of its training jobs."""
+
+import secrets
+
+from localaws.sagemaker.api.errors import NotSupportedLocally, ValidationException
+from localaws.sagemaker.api.members import refuse_values, values
+from localaws.sagemaker.api.shapes import Document, parse_request
+from localaws.sagemaker.tuning.ranges import Combination, Range, combinations, parse_ranges
+
+CONFIG = "HyperParameterTuningJobConfig"
+DEFINITION = "TrainingJobDefinition"
+RESOURCES = "ResourceConfig"
+CHOICE_OF_RESOURCES = "HyperParameterTuningResourceConfig"
+# Members of a definition that are members of CreateTrainingJob too.
+OF_TRAINING = (
+    "AlgorithmSpecification",
+    "RoleArn",
+    "InputDataConfig",
+    "VpcConfig",
+    "OutputDataConfig",
+    RESOURCES,
+    "StoppingCondition",
+    "EnableNetworkIsolation",
+    "EnableInterContainerTrafficEncryption",
+    "EnableManagedSpotTraining",
+    "CheckpointConfig",
+    "RetryStrategy",
+    "Environment",
+)
+OBJECTIVE_PARAMETER = "_tuning_objective_metric"  # SageMaker's own, added to the hyperparameters
+
+
+class Definition:
+    """A request that was found sound.
+
+    Raises:
+        ValidationException: it is not.
+    """
+
+    def __init__(self, request: Document) -> None:
+        refuse_values(request, f"{CONFIG}.Strategy", "Hyperband")
+        refuse_values(
+            request,
+            f"{CONFIG}.TuningJobCompletionCriteria.ConvergenceDetected.CompleteOnConvergence",
+            "Enabled",
+        )
+        self._request = request
+        self.config: Document = request[CONFIG]
+        self.training = _required(request, DEFINITION)
+        self.objective = _required(self.config, "HyperParameterTuningJobObjective")
+        self.ranges = parse_ranges(self.config.get("ParameterRanges", {}))
+        self.max_jobs = _max_jobs(self.config, self.ranges)
+        if RESOURCES in self.training and CHOICE_OF_RESOURCES in self.training:
+            raise ValidationException(f"{DEFINITION} can have {RESOURCES} or {CHOICE_OF_RESOURCES}, not both")
+        self._check_names()
+
+    @property
+    def maximize(self) -> bool:
+        """Whether a greater objective is better."""
+        return bool(self.objective["Type"] == "Maximize")
+
+    def training_request(self, number: int, combination: Combination) -> Document:
+        """CreateTrainingJob's request for one combination, the first having the number 0.
+
+        Raises:
+            ValidationException: a training job cannot be made so.
+        """
+        name = f"{self._request['HyperParameterTuningJobName']}-{number + 1:03d}-{secrets.token_hex(4)}"
+        parameters = self.training.get("StaticHyperParameters", {})
+        parameters = parameters | combination | {OBJECTIVE_PARAMETER: self.objective["MetricName"]}
+        members = {member: self.training[member] for member in OF_TRAINING if member in self.training}
+        if CHOICE_OF_RESOURCES in self.training:
+            members[RESOURCES] = _first_choice(self.training[CHOICE_OF_RESOURCES])
+        tags = {"Tags": self._request["Tags"]} if "Tags" in self._request else {}
+        return parse_request(
+            "CreateTrainingJob", {**members, "TrainingJobName": name, "HyperParameters": parameters, **tags}
+        )
+
+    def _check_names(self) -> None:
+        metrics = values(self.training, "AlgorithmSpecification.MetricDefinitions.Name")
+        if self.objective["MetricName"] not in metrics:
+            raise ValidationException(
+                "A metric is required for this hyperparameter tuning job objective. Provide a metric in the "
+                f"metric definitions (none is named {self.objective['MetricName']})"
+            )
+        static = self.training.get("StaticHyperParameters", {})
+        if both := sorted(item.name for item in self.ranges if item.name in static):
+            raise ValidationException(f"Hyperparameters cannot be static and tuned: {', '.join(both)}")
+
+
+def _required(document: Document, member: str) -> Document:
+    if member not in document:
+        raise ValidationException(f"The member {member} is required")
+    value: Document = document[member]
+    return value
+
+
+def _first_choice(resources: Document) -> Document:
+    """The ResourceConfig that is tried first; here there is never a reason to try another."""
+    first: Document = next(iter(resources.get("InstanceConfigs", [])), {})
+    of_the_choice = ("AllocationStrategy", "InstanceConfigs")
+    return {member: value for member, value in (resources | first).items() if member not in of_the_choice}
+
+
+def _max_jobs(config: Document, ranges: tuple[Range, ...]) -> int:
+    limit: int | None = config["ResourceLimits"].get("MaxNumberOfTrainingJobs")
+    size = combinations(ranges)
+    if config["Strategy"] == "Grid":
+        return _grid_jobs(limit, config, int(size) if size < float("inf") else 0)
+    if limit is None:
+        raise NotSupportedLocally(f"A {CONFIG} without ResourceLimits.MaxNumberOfTrainingJobs")
+    if size < limit:
+        raise ValidationException(
+            "You don't have enough combinations of hyperparameter ranges. The total number of hyperparameter "
+            f"combinations for the provided ranges [{size}] must be equal or greater than the value of "
+            f"MaxNumberOfTrainingJobs, [{limit}]. Provide additional ranges."
+        )
+    return limit
+
+
+def _grid_jobs(limit: int | None, config: Document, size: int) -> int:
+    ranges = config.get("ParameterRanges", {})
+    if ranges.get("IntegerParameterRanges") or ranges.get("ContinuousParameterRanges"):
+        raise ValidationException("The strategy Grid takes categorical hyperparameters only")
+    if limit not in (None, size):
+        raise ValidationException(
+            f"The strategy Grid tries every combination once: MaxNumberOfTrainingJobs has to be {size} or "
+            f"left out, and is {limit}"
+        )
+    return size

@@ -1,0 +1,258 @@
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import psutil
+import pytest
+
+from localaws.runtimes import environments
+from localaws.runtimes.container import ContainerSpec, ImageError
+from localaws.runtimes.images import Images
+from localaws.runtimes.process import INHERITED, ProcessContainer, ProcessRuntime
+
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/team/tiny:latest"
+PATIENCE = 20.0  # seconds
+Run = Callable[..., ProcessContainer]
+
+
+@pytest.fixture(scope="module")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("environments")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "images" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "requirements.txt").write_text("")
+    return folder
+
+
+@pytest.fixture
+def runtime(folder: Path, cache_dir: Path) -> ProcessRuntime:
+    return ProcessRuntime(Images(folder.parent), cache_dir)
+
+
+@pytest.fixture
+def base_dir(tmp_path: Path) -> Path:
+    base_dir = tmp_path / "opt-ml"
+    base_dir.mkdir()
+    return base_dir
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def run(runtime: ProcessRuntime, folder: Path, base_dir: Path, said: list[str]) -> Run:
+    def start(
+        code: str, *arguments: str, environment: Mapping[str, str] | None = None, shebang: str = "python3"
+    ) -> ProcessContainer:
+        script = folder / "work"
+        script.write_text(f"#!/usr/bin/env {shebang}\n{code}\n")
+        script.chmod(0o755)
+        return runtime.start(
+            ContainerSpec(IMAGE, ("work", *arguments), base_dir, environment or {}, said.append)
+        )
+
+    return start
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def test_runs_the_folders_script_with_the_environments_python(
+    run: Run, folder: Path, cache_dir: Path, said: list[str]
+) -> None:
+    container = run("import os, sys; print(sys.prefix); print(os.getcwd()); sys.exit(3)")
+    assert container.wait(PATIENCE) == 3
+    assert Path(said[0]).parent == cache_dir.resolve()
+    assert said[1] == str(folder.resolve())
+
+
+def test_output_is_merged_and_told_line_by_line(run: Run, said: list[str]) -> None:
+    code = (
+        "import os\nos.write(1, b'out\\n'); os.write(2, b'err\\n')\n"
+        "os.write(1, b'10%\\r50%\\r100%\\n'); os.write(1, b'bad \\xff byte\\r\\nlast')"
+    )
+    assert run(code).wait(PATIENCE) == 0
+    assert said == ["out", "err", "100%", "bad \ufffd byte", "last"]
+
+
+def test_a_line_without_end_is_cut(run: Run, said: list[str]) -> None:
+    assert run("import sys; sys.stdout.write('x' * 100_000)").wait(PATIENCE) == 0
+    assert "".join(said) == "x" * 100_000
+    assert max(map(len, said)) <= 32_768
+
+
+def test_the_environment_is_clean_and_paths_are_translated(
+    run: Run, base_dir: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "root's own")
+    monkeypatch.setenv("PYTHONPATH", "/server")
+    for name in INHERITED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    container = run(
+        "import os, sys; print(*sorted(os.environ)); print(*sys.argv[1:])\n"
+        "print(os.environ['DATA'], os.environ['SAGEMAKER_BASE_DIR'], os.environ['NO_PROXY'])",
+        "/opt/ml/processing/input",
+        "--to=/opt/ml/model",
+        "/opt/mlx",
+        "s3://b/opt/ml/x",
+        environment={"DATA": "/opt/ml/input/data/train"},
+    )
+    assert container.wait(PATIENCE) == 0
+    names = set(said[0].split()) - {"LC_CTYPE"}
+    assert names == {
+        "DATA", "HOME", "HTTPS_PROXY", "LANG", "LOCALAWS_CONTAINER", "NO_PROXY", "PATH",
+        "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "SAGEMAKER_BASE_DIR", "TMPDIR", "no_proxy",
+    }  # fmt: skip
+    assert said[1] == f"{base_dir}/processing/input --to={base_dir}/model /opt/mlx s3://b/opt/ml/x"
+    assert said[2] == f"{base_dir}/input/data/train {base_dir} 127.0.0.1,localhost"
+
+
+def test_a_killed_process_ends_as_a_shell_tells_it(run: Run, said: list[str]) -> None:
+    container = run("import os, time; print(os.getpid()); time.sleep(600)")
+    until(lambda: bool(said))
+    assert container.wait(0.05) is None
+    os.kill(int(said[0]), signal.SIGKILL)
+    assert container.wait(PATIENCE) == 137
+
+
+def test_stop_asks_first(run: Run, said: list[str]) -> None:
+    container = run(
+        "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(0)))\n"
+        "print('up'); time.sleep(600)"
+    )
+    until(lambda: said == ["up"])
+    assert container.stop(grace=PATIENCE) == 0
+    assert said == ["up", "bye"]
+
+
+def test_stop_ends_what_does_not_listen_with_all_it_started(run: Run, said: list[str]) -> None:
+    container = run(
+        "import signal, subprocess, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "sleep = 'import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)'\n"
+        "own = subprocess.Popen([sys.executable, '-c', sleep], start_new_session=True)\n"
+        "group = subprocess.Popen([sys.executable, '-c', sleep])\n"
+        "print(own.pid, group.pid); time.sleep(600)"
+    )
+    until(lambda: bool(said))
+    assert container.stop(grace=0.2) == 137
+    for pid in map(int, said[0].split()):
+        until(lambda pid=pid: gone(pid))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("session", ["False", "True"])
+def test_nothing_outlives_the_first_process(run: Run, said: list[str], session: str) -> None:
+    container = run(
+        "import subprocess, sys\n"
+        "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        f"print(subprocess.Popen(sleep, start_new_session={session}).pid)"
+    )
+    assert container.wait(PATIENCE) == 0
+    until(lambda: gone(int(said[0])))
+
+
+def test_a_container_that_ends_leaves_the_others_alone(run: Run, said: list[str]) -> None:
+    other = run("import time; print('up'); time.sleep(600)")
+    until(lambda: said == ["up"])
+    assert run("pass").wait(PATIENCE) == 0
+    assert other.wait(0.3) is None
+    other.stop(grace=0)
+
+
+def test_containers_die_with_their_owner(folder: Path, cache_dir: Path, tmp_path: Path) -> None:
+    script = folder / "work"
+    script.write_text(
+        "#!/usr/bin/env python3\nimport os, pathlib, subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '987'], start_new_session=True)\n"
+        "pids = pathlib.Path(os.environ['SAGEMAKER_BASE_DIR'], 'pids')\n"
+        "pids.write_text(f'{os.getpid()} {child.pid}\\n'); time.sleep(600)\n"
+    )
+    script.chmod(0o755)
+    owner = subprocess.Popen(
+        [
+            sys.executable, "-c",
+            "import sys, time; from pathlib import Path\n"
+            "from localaws.runtimes.container import ContainerSpec\n"
+            "from localaws.runtimes.images import Images\n"
+            "from localaws.runtimes.process import ProcessRuntime\n"
+            "images, cache, base = map(Path, sys.argv[1:])\n"
+            "ProcessRuntime(Images(images), cache).start(ContainerSpec('tiny', ('work',), base))\n"
+            "time.sleep(600)",
+            str(folder.parent), str(cache_dir), str(tmp_path),
+        ],
+    )  # fmt: skip
+    file = tmp_path / "pids"
+    until(lambda: file.exists() and file.read_text().endswith("\n"))
+    pids = [int(pid) for pid in file.read_text().split()]
+    assert not any(map(gone, pids))
+    owner.kill()
+    owner.wait()
+    until(lambda: all(map(gone, pids)))
+
+
+def test_an_unknown_command_names_what_there_is(run: Run, runtime: ProcessRuntime, base_dir: Path) -> None:
+    run("pass").wait(PATIENCE)
+    with pytest.raises(ImageError, match=r"no executable 'trian': .* has work"):
+        runtime.start(ContainerSpec(IMAGE, ("trian",), base_dir))
+
+
+def test_a_script_whose_interpreter_is_missing_is_an_image_error_or_127(run: Run) -> None:
+    assert run("pass", shebang="no-such-interpreter").wait(PATIENCE) == 127
+
+
+def test_a_file_that_is_no_program_is_an_image_error(
+    runtime: ProcessRuntime, folder: Path, base_dir: Path
+) -> None:
+    (folder / "noise").write_bytes(b"\x00\x01")
+    (folder / "noise").chmod(0o755)
+    with pytest.raises(ImageError, match="cannot be started"):
+        runtime.start(ContainerSpec(IMAGE, ("noise",), base_dir))
+
+
+def test_a_broken_requirement_tells_uvs_last_lines(
+    runtime: ProcessRuntime, folder: Path, cache_dir: Path
+) -> None:
+    (folder / "requirements.txt").write_text("this is not a requirement\n")
+    with pytest.raises(ImageError, match=r"(?s)uv pip failed:.*requirement"):
+        runtime.prepare(IMAGE)
+    assert not [path for path in cache_dir.iterdir() if path.name.startswith(".")]
+
+
+def test_an_environment_is_made_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    make = environments._uv
+
+    def counted(folder: Path, *words: str) -> None:
+        calls.append(words[0])
+        make(folder, *words)
+
+    monkeypatch.setattr(environments, "_uv", counted)
+    fresh = ProcessRuntime(Images(folder.parent), tmp_path / "fresh")
+    threads = [threading.Thread(target=fresh.prepare, args=(IMAGE,)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert calls == ["venv", "pip"]

@@ -1,0 +1,152 @@
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from localaws.runtimes.container import ContainerSpec
+from localaws.sagemaker.api.errors import (
+    ClientFailure,
+    ResourceInUse,
+    ServiceUnavailable,
+    ValidationException,
+)
+from localaws.sagemaker.api.shapes import Document
+from localaws.sagemaker.jobs import job as module
+from localaws.sagemaker.jobs.job import Job, Jobs, local_path
+from localaws.sagemaker.platform.logs import LogStream
+from localaws.sagemaker.platform.platform import Platform
+from localaws.testing import wait_until
+
+from localaws_tests.jobs import IMAGE, end_of
+from localaws_tests.serving import Account, small_account
+
+account = pytest.fixture(small_account)
+
+
+class PatientJobs(Jobs):
+    """Jobs that wait until they are stopped, and some longer."""
+
+    kind = "ProcessingJob"
+    arn_kind = "processing-job"
+
+    def __init__(self, platform: Platform, reluctance: float = 0) -> None:
+        super().__init__(platform)
+        self._reluctance = reluctance
+
+    def check(self, request: Document) -> str:
+        return "role"
+
+    def work(self, job: Job, log: LogStream) -> None:
+        job.stopping.wait(60)
+        time.sleep(self._reluctance)
+
+    def start(self, name: str) -> None:
+        self.create({"ProcessingJobName": name})
+
+    def status(self, name: str) -> str:
+        return str(self.describe({"ProcessingJobName": name})["ProcessingJobStatus"])
+
+
+@pytest.fixture
+def jobs(account: Account) -> Iterator[PatientJobs]:
+    jobs = PatientJobs(account.platform)
+    yield jobs
+    jobs.close()
+
+
+def test_a_job_whose_folder_cannot_be_made_fails(account: Account, jobs: PatientJobs) -> None:
+    account.platform.workdir.mkdir()
+    (account.platform.workdir / "processing-job").write_text("in the way")
+    jobs.start("one")
+    record = end_of(jobs, "one", 10)
+    assert record["ProcessingJobStatus"] == "Failed"
+    assert record["FailureReason"].startswith("InternalServerError")
+    assert "processing-job" in record["FailureReason"]
+
+
+def test_a_job_whose_thread_cannot_be_started_is_not_there(
+    jobs: PatientJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            jobs.start("one")
+    jobs.start("one")
+    assert jobs.status("one") == "InProgress"
+
+
+def test_another_case_of_the_name_is_the_same_job(jobs: PatientJobs) -> None:
+    jobs.start("Job-One")
+    with pytest.raises(ResourceInUse):
+        jobs.start("JOB-one")
+    jobs.stop({"ProcessingJobName": "job-ONE"})
+    assert end_of(jobs, "job-one", 10)["ProcessingJobStatus"] == "Stopped"
+    jobs.delete({"ProcessingJobName": "JOB-ONE"})
+    jobs.start("job-one")
+
+
+def test_close_waits_for_all_jobs_together(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CLOSING_SECONDS", 0.5)
+    reluctant = PatientJobs(account.platform, reluctance=3)
+    names = [f"job-{index}" for index in range(30)]
+    for name in names:
+        reluctant.start(name)
+    began = time.monotonic()
+    reluctant.close()
+    assert time.monotonic() - began < 10  # one after the other: 15
+    wait_until(lambda: {reluctant.status(name) for name in names} == {"Stopped"}, 20)
+
+
+def test_close_does_not_wait_longer_than_it_must(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CLOSING_SECONDS", 60.0)
+    jobs = PatientJobs(account.platform)
+    jobs.start("one")
+    began = time.monotonic()
+    jobs.close()
+    assert jobs.status("one") == "Stopped"
+    assert time.monotonic() - began < 30
+    with pytest.raises(ServiceUnavailable, match="shutting down"):
+        jobs.start("two")
+
+
+@pytest.mark.parametrize("path", ["/opt/ml", "/opt/ml/../x", "/opt/mlx/a", "opt/ml/a", ""])
+def test_a_local_path_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(ValidationException, match="LocalPath"):
+        local_path(path, "/opt/ml")
+
+
+def test_a_local_path_is_told_below_opt_ml() -> None:
+    assert str(local_path("/opt/ml/processing/a/b", "/opt/ml/processing")) == "processing/a/b"
+
+
+def test_of_a_cluster_that_cannot_start_whole_nothing_is_left(platform: Platform, tmp_path: Path) -> None:
+    job = Job("one", "arn", {}, "role", platform, "one/algo-1-0")
+    environment = {"CODE": "time.sleep(600)"}
+    specs = [
+        ContainerSpec(IMAGE, (command,), tmp_path / command, environment) for command in ("work", "nothing")
+    ]
+    with pytest.raises(ClientFailure, match="no executable 'nothing'"):
+        job.run_cluster(specs)
+    left = [process.cmdline() for process in psutil.Process().children(recursive=True)]
+    assert not [words for words in left if any("obedient" in word for word in words)]
+
+
+def test_what_it_ran_before_counts_towards_max_runtime(platform: Platform, tmp_path: Path) -> None:
+    request = {"StoppingCondition": {"MaxRuntimeInSeconds": 3600}}
+    job = Job("one", "arn", request, "role", platform, "one/algo-1-0", seconds=3600.0)
+    job.run_cluster([ContainerSpec(IMAGE, ("work",), tmp_path, {"CODE": "time.sleep(600)"})])
+    assert job.exceeded == "MaxRuntimeInSeconds"
+    assert job.seconds > 3600
+
+
+def test_a_job_that_has_run_its_time_is_not_interrupted_besides(platform: Platform, tmp_path: Path) -> None:
+    """It would be started anew."""
+    job = Job("one", "arn", {}, "role", platform, "one/algo-1-0", limits={"Limit": 0.0}, interruption=0.0)
+    job.run_cluster([ContainerSpec(IMAGE, ("work",), tmp_path, {"CODE": "time.sleep(600)"})])
+    assert (job.exceeded, job.interrupted) == ("Limit", False)

@@ -1,0 +1,114 @@
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any, cast
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+from moto import mock_aws
+from mypy_boto3_logs import CloudWatchLogsClient
+
+from localaws.sagemaker.platform import logs
+from localaws.sagemaker.platform.logs import Logs, LogStream
+from localaws.testing import wait_until
+
+THROTTLED = ClientError({"Error": {"Code": "ThrottlingException"}}, "PutLogEvents")
+DOWN = EndpointConnectionError(endpoint_url="http://127.0.0.1")
+
+
+class Failing:
+    """CloudWatch Logs that refuses events for as long as it has a failure."""
+
+    def __init__(self, client: CloudWatchLogsClient) -> None:
+        self.failure: Exception | None = None
+        self.refused = 0
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def put_log_events(self, **request: Any) -> Any:
+        if (failure := self.failure) is not None:
+            self.refused += 1
+            raise failure
+        return self._client.put_log_events(**request)
+
+    def lines(self) -> list[str]:
+        events = self._client.get_log_events(logGroupName="g", logStreamName="s", startFromHead=True)[
+            "events"
+        ]
+        return [event["message"] for event in events]
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[Failing]:
+    monkeypatch.setattr(logs, "FLUSH_SECONDS", 0.02)
+    with mock_aws():
+        yield Failing(boto3.client("logs", region_name="us-east-1"))
+
+
+def stream_all(stream: LogStream, lines: list[str]) -> None:
+    for line in lines:
+        stream.write(line)
+
+
+def logs_of(client: Failing) -> Logs:
+    return Logs(cast(CloudWatchLogsClient, client))
+
+
+@pytest.mark.parametrize("failure", [THROTTLED, DOWN])
+def test_a_failed_call_is_made_again_and_no_line_is_lost(
+    client: Failing, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    monkeypatch.setattr(logs, "BATCH_EVENTS", 2)
+    client.failure = failure
+    with logs_of(client).open("g", "s") as stream:
+        for line in "abc":
+            stream.write(line)
+        wait_until(lambda: client.refused >= 3, 10)
+        stream.write("d")
+        client.failure = None
+        wait_until(lambda: len(client.lines()) == 4, 10)
+        stream.write("e")
+    assert client.lines() == ["a", "b", "c", "d", "e"]
+    (told,) = caplog.messages
+    assert told.startswith("g/s: cannot be written to now")
+
+
+def test_the_end_does_not_wait_for_the_logs_to_come_back(
+    client: Failing, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "FLUSH_SECONDS", 600)
+    with logs_of(client).open("g", "s") as stream, caplog.at_level(logging.WARNING):
+        stream.write("a")
+        stream.write("b")
+        client.failure = DOWN
+    (told,) = caplog.messages
+    assert told.startswith("g/s: the last 2 lines are lost")
+    assert client.refused == 1
+
+
+def test_while_nothing_can_be_sent_only_the_newest_lines_are_kept(
+    client: Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "QUEUE_EVENTS", 5)
+    monkeypatch.setattr(logs, "BATCH_EVENTS", 1)
+    client.failure = DOWN
+    with logs_of(client).open("g", "s") as stream:
+        stream.write("first")
+        wait_until(lambda: client.refused >= 2, 10)
+        for number in range(100):
+            stream.write(str(number))
+        client.failure = None
+    assert client.lines() == ["first", "95", "96", "97", "98", "99"]
+
+
+def test_who_writes_faster_than_is_sent_waits(client: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "QUEUE_EVENTS", 5)
+    lines = [str(number) for number in range(100)]
+    with logs_of(client).open("g", "s") as stream:
+        writer = threading.Thread(target=lambda: stream_all(stream, lines))
+        writer.start()
+        writer.join(20)
+    assert client.lines() == lines

@@ -1,0 +1,37 @@
+"""Layers from what is installed."""
+
+import io
+import zipfile
+from importlib.util import cache_from_source
+
+import pytest
+
+from localaws import layers
+from localaws.testing import Laptop
+
+
+def test_a_layer_holds_the_distribution_and_its_extras_but_not_the_runtime_s_own() -> None:
+    names = set(layers.closure("aws-lambda-powertools[tracer,parser]"))
+    assert {"aws-lambda-powertools", "aws-xray-sdk", "pydantic", "pydantic-core", "jmespath"} <= names
+    assert not names & {"boto3", "botocore"}
+
+
+def test_the_same_content_is_the_same_archive_and_importable_from_python() -> None:
+    archive = layers.build("aws-lambda-powertools[tracer]")
+    assert archive == layers.build("aws-lambda-powertools[tracer]")
+    members = zipfile.ZipFile(io.BytesIO(archive)).namelist()
+    assert "python/aws_lambda_powertools/__init__.py" in members
+    assert cache_from_source("python/aws_lambda_powertools/__init__.py") in members
+    assert not [member for member in members if ".." in member]
+
+
+def test_publishing_twice_makes_one_version(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", laptop.endpoint_url)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials of whoever asked first
+    arn = layers.publish("jmespath", "/layers/jmespath")
+    assert layers.publish("jmespath", "/layers/jmespath") == arn
+    parameter = laptop.client("ssm").get_parameter(Name="/layers/jmespath")["Parameter"]
+    assert parameter["Value"] == arn
