@@ -28,7 +28,7 @@ def outcome(status: str, subject: str, cause: str, details: str) -> steps.Pass:
 
 
 def complain(task: str, then: State) -> steps.Catch:
-    """Return a Catch for a failure after the outcome: it adds to the cause, fails the run and skips no step."""
+    """Return a Catch for a failure after the outcome: add it to the cause, fail the run, skip no step."""
     complaint = steps.Pass(
         f"{task}Failed",
         parameters={

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+
 from toolkit.errors import ModelError
 from toolkit.hyperparameters import Range, parse
 from toolkit.job import Job

@@ -10,7 +10,6 @@ import pytest
 from localaws import lifecycle
 from localaws.settings import Settings
 from localaws.testing import Laptop, allow, free_port, localaws, wait_until
-
 from localaws_tests import IMAGES, features
 from localaws_tests.jobs import Bucket
 

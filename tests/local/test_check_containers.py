@@ -8,7 +8,6 @@ import pytest
 from localaws.container_check import folder as folder_clauses
 from localaws.container_check.checker import SERVING, TRAINING
 from localaws.container_check.sample import load
-
 from localaws_tests.containers import check_container
 
 ROOT = Path(__file__).parents[2]

@@ -15,10 +15,6 @@ import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from processing.dataset.create_dataset import create_dataset
-from processing.ingestion import feature_store
-from processing.ingestion.report import WriteCounts
-from processing.ingestion.rows import Row
 
 from localaws.sagemaker.api.shapes import Document
 from localaws.sagemaker.featurestore import parquet
@@ -28,10 +24,13 @@ from localaws.sagemaker.jobs import inputs
 from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.platform.platform import Platform
 from localaws.testing import Laptop, allow, wait_until
-from tests.local.histories import MOMENTS, Delivery, Fault, Version, histories, latest
-
 from localaws_tests import features
 from localaws_tests.jobs import Bucket
+from processing.dataset.create_dataset import create_dataset
+from processing.ingestion import feature_store
+from processing.ingestion.report import WriteCounts
+from processing.ingestion.rows import Row
+from tests.local.histories import MOMENTS, Delivery, Fault, Version, histories, latest
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("record_id", "event_time", "text", "label", "split", "source")

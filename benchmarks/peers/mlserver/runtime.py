@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from linear.model import load
 from mlserver import MLModel
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.types import InferenceRequest, InferenceResponse
+
+from linear.model import load
 
 
 class Linear(MLModel):  # type: ignore[misc]

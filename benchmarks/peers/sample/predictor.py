@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas  # type: ignore[import-untyped]
 from flask import Flask, Response, request
+
 from linear.model import load
 
 app = Flask(__name__)

@@ -8,7 +8,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
-from toolkit.errors import ModelError
 
 from linear.calibration import Floats, probabilities
 from linear.char_ngrams import CharNgrams
@@ -16,6 +15,7 @@ from linear.fitting import FittedModels
 from linear.vocabulary import VocabularyRows
 from linear.weight_table import WeightTable, load_table, prune, quantize
 from linear.word_ngrams import WordNgrams
+from toolkit.errors import ModelError
 
 FORMAT = 2
 View = WordNgrams | CharNgrams  # an n-gram extractor

@@ -4,11 +4,10 @@ import json
 import tempfile
 from pathlib import Path
 
-from toolkit.job import Job
-
 from linear.hyperparameters import PRESETS
 from linear.model import load
 from linear.training import train
+from toolkit.job import Job
 
 ROWS = [{"text": f"{word} {word}, it is not {word}!", "label": word} for word in ("bad", "good", "fair")] * 5
 

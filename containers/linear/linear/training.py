@@ -5,9 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from toolkit.errors import TrainingDataError
-from toolkit.job import Job
-from toolkit.rows import hold_out, label_indices, training_labels
 
 from linear.calibration import fit_scale, held_out_probabilities, log_loss, probabilities
 from linear.char_ngrams import CharNgrams
@@ -16,6 +13,9 @@ from linear.hyperparameters import Hyperparameters, parse
 from linear.model import View, assemble
 from linear.vocabulary import VocabularyRows, build_vocabulary
 from linear.word_ngrams import WordNgrams
+from toolkit.errors import TrainingDataError
+from toolkit.job import Job
+from toolkit.rows import hold_out, label_indices, training_labels
 
 CHAR_NGRAM_SPAN = 2  # longest minus shortest run of characters
 

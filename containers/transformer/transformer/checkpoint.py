@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
 from toolkit.errors import ContainerError
 from toolkit.rows import Rows
-
 from transformer.settings import NOT_IN_IDENTITY, Settings
 
 FILE = "checkpoint.pt"

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
+
 from toolkit.classifier import Batching
 from toolkit.errors import ContainerError, DeviceError, ModelError
-
 from transformer.batches import by_length, passes
 from transformer.encoding import Ints, encode
 from transformer.gpu import usable_gpus

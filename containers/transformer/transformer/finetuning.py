@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from toolkit.errors import ContainerError
 from toolkit.job import Job
 from toolkit.rows import Rows, hold_out, label_indices, training_labels
-
 from transformer import checkpoint, onnx_graph, pretrained
 from transformer.distributed import ProcessGroup
 from transformer.encoding import Ints, encode

@@ -14,7 +14,6 @@ from zlib import crc32
 from toolkit.errors import ContainerError
 from toolkit.hyperparameters import parse
 from toolkit.job import Job
-
 from transformer.pretrained import CHANNEL, BaseModel, base_model
 from transformer.settings import Settings
 

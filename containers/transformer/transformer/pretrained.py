@@ -13,7 +13,6 @@ from typing import Any
 
 from toolkit.errors import ModelError
 from toolkit.job import Job
-
 from transformer.settings import Settings
 from transformer.tokenizer import prepare
 

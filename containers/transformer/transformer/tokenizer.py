@@ -4,7 +4,6 @@ import sys
 from typing import Any
 
 from toolkit.errors import ModelError
-
 from transformer.encoding import ALIGNED_TOKENS
 from transformer.settings import Settings
 

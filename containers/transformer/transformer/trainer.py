@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from toolkit.errors import ContainerError
-from toolkit.job import Job
 from torch.nn.functional import cross_entropy
 
+from toolkit.errors import ContainerError
+from toolkit.job import Job
 from transformer import checkpoint
 from transformer.batches import by_length, epoch_batches, passes, steps_per_epoch
 from transformer.distributed import ProcessGroup, autocast

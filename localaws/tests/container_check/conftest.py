@@ -16,7 +16,6 @@ from localaws.container_check.limits import Limits
 from localaws.container_check.sample import load
 from localaws.runtimes.images import Images
 from localaws.runtimes.process import ProcessRuntime
-
 from localaws_tests.containers import HONEST, SAMPLE
 
 # Time for a slow machine: a test that waits for a limit sets its own.

@@ -13,7 +13,6 @@ from localaws.container_check.bench import Bench
 from localaws.container_check.checker import applicable
 from localaws.container_check.clauses import Outcome, Result
 from localaws.testing import wait_until
-
 from localaws_tests.containers import HONEST, SAMPLE, check_container
 
 

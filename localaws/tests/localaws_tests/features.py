@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from localaws.testing import Laptop, wait_until
-
 from localaws_tests.jobs import Bucket
 
 STRINGS = ("record_id", "event_time", "text", "label")

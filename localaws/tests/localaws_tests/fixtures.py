@@ -15,7 +15,6 @@ from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.sessions import Sessions
 from localaws.sagemaker.platform.storage import Storage
 from localaws.testing import ACCOUNT, REGION, Laptop, allow, running
-
 from localaws_tests import IMAGES
 from localaws_tests.jobs import PRELUDE, SCRIPTS, Bucket
 

@@ -16,7 +16,6 @@ import pytest
 
 from localaws import ministack_adapter
 from localaws.testing import ACCOUNT, REGION, Laptop, allow, policy, wait_until
-
 from localaws_tests.tables import LATEST, put_table
 
 

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from localaws.runtimes.folders import digest, local_projects
-
 from localaws_tests.requirement_lines import NO_PATHS, PATHS
 
 

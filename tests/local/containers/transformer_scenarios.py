@@ -17,6 +17,7 @@ import tiny_models  # type: ignore[import-not-found]
 import torch
 import transformers
 from safetensors.numpy import load_file, save_file
+
 from toolkit.errors import ContainerError
 from toolkit.job import Job
 from toolkit.rows import Rows

@@ -14,6 +14,7 @@ import regex
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from botocore.validate import ParamValidator
 from samcli.yamlhelper import yaml_parse
+
 from toolkit.job import Job
 
 PIPELINE = Path(__file__).parents[3] / "pipeline"

@@ -1,16 +1,14 @@
 import json
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+
 from linear.hyperparameters import Hyperparameters
+from pipeline import ranges
 from toolkit.hyperparameters import parse
 from transformer.settings import Settings
-
-from pipeline import ranges
 
 CONTAINERS = Path(__file__).parents[3] / "containers"
 SETTINGS: dict[str, Any] = {"linear": Hyperparameters, "transformer": Settings}

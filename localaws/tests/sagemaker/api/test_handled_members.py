@@ -13,7 +13,6 @@ from localaws.sagemaker.jobs import processing, training, transform
 from localaws.sagemaker.jobs.processing import ProcessingJobs
 from localaws.sagemaker.jobs.training import TrainingJobs
 from localaws.sagemaker.jobs.transform import TransformJobs
-
 from localaws_tests.membership import check_members
 from localaws_tests.serving import Account, small_account
 

@@ -11,7 +11,6 @@ from localaws.sagemaker.featurestore.feature_groups import HANDLED
 from localaws.sagemaker.featurestore.feature_store import FeatureStore
 from localaws.sagemaker.platform.platform import Platform
 from localaws.testing import ACCOUNT, REGION, Laptop, allow, wait_until
-
 from localaws_tests import features
 from localaws_tests.jobs import Bucket
 from localaws_tests.membership import check_members

@@ -20,7 +20,6 @@ from localaws.sagemaker.featurestore.feature_records import RUNTIME_SERVICE
 from localaws.sagemaker.featurestore.record_store import RecordStore, Write
 from localaws.sagemaker.featurestore.schema import Record
 from localaws.testing import ACCOUNT, REGION, Laptop, allow
-
 from localaws_tests import features
 from localaws_tests.features import T1, T2, T3, features_of, values
 

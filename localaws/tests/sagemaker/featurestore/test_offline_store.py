@@ -16,7 +16,6 @@ from localaws.sagemaker.featurestore.schema import Schema
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.storage import S3Uri
 from localaws.testing import ACCOUNT, REGION, Laptop, allow, wait_until
-
 from localaws_tests import features
 from localaws_tests.features import T1, T2, T3, rows, values
 from localaws_tests.jobs import Bucket

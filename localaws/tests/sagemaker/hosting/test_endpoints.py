@@ -18,7 +18,6 @@ from localaws.sagemaker.api.errors import (
 from localaws.sagemaker.api.shapes import render_answer
 from localaws.sagemaker.hosting import deployments, endpoints
 from localaws.testing import wait_until
-
 from localaws_tests.serving import ACCOUNT, IMAGE, REGION, Account, HeldRequest, small_account
 
 account = pytest.fixture(small_account)

@@ -18,7 +18,6 @@ from localaws.sagemaker.api.shapes import operation_model
 from localaws.sagemaker.hosting import deployments, invocations
 from localaws.sagemaker.hosting.async_invocations import AsyncRequest
 from localaws.testing import wait_until
-
 from localaws_tests.serving import ACCOUNT, BUCKET, REGION, ROLE, Account, small_account
 
 account = pytest.fixture(small_account)

@@ -12,7 +12,6 @@ from localaws.sagemaker.api.errors import HostingError, PingHealthCheckFailed
 from localaws.sagemaker.hosting import model_server
 from localaws.sagemaker.hosting.model_server import Connections, ModelServer
 from localaws.testing import wait_until
-
 from localaws_tests.serving import BUCKET, ROLE, Account, small_account
 
 account = pytest.fixture(small_account)

@@ -4,7 +4,6 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localaws.sagemaker.api.errors import NotSupportedLocally, ValidationException
-
 from localaws_tests.serving import ACCOUNT, BUCKET, IMAGE, REGION, ROLE, Account, small_account
 
 account = pytest.fixture(small_account)

@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError
 
 from localaws.sagemaker.api.shapes import Document
 from localaws.testing import ACCOUNT, REGION, Laptop, allow, wait_until
-
 from localaws_tests.jobs import Bucket
 from localaws_tests.tables import LATEST, put_table
 

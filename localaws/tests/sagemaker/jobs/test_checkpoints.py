@@ -9,7 +9,6 @@ from localaws.sagemaker.jobs.job import Job
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.storage import S3Object, S3Uri, Storage
 from localaws.testing import Laptop, allow
-
 from localaws_tests.jobs import Bucket
 
 

@@ -6,7 +6,6 @@ from localaws.sagemaker.jobs import continuous_upload
 from localaws.sagemaker.jobs.continuous_upload import ContinuousUpload
 from localaws.sagemaker.platform.storage import S3Uri, Storage
 from localaws.testing import wait_until
-
 from localaws_tests.jobs import Bucket
 
 

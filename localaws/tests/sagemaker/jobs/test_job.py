@@ -19,7 +19,6 @@ from localaws.sagemaker.jobs.job import Job, Jobs, local_path
 from localaws.sagemaker.platform.logs import LogStream
 from localaws.sagemaker.platform.platform import Platform
 from localaws.testing import wait_until
-
 from localaws_tests.jobs import IMAGE, end_of
 from localaws_tests.serving import Account, small_account
 

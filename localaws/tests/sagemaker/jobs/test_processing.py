@@ -16,7 +16,6 @@ from localaws.sagemaker.api.shapes import Document, parse_request
 from localaws.sagemaker.jobs.processing import ProcessingJobs
 from localaws.sagemaker.platform.platform import Platform
 from localaws.testing import ACCOUNT, Laptop, allow, wait_until
-
 from localaws_tests.jobs import IMAGE, Bucket, end_of, ended, logged
 
 PATIENCE = 30.0  # seconds

@@ -16,7 +16,6 @@ from localaws.sagemaker.api.shapes import Document, parse_request
 from localaws.sagemaker.jobs.training import TrainingJobs
 from localaws.sagemaker.platform.platform import Platform
 from localaws.testing import Laptop, free_port, wait_until
-
 from localaws_tests.jobs import IMAGE, Bucket, end_of, ended, logged
 
 Request = Callable[..., Document]

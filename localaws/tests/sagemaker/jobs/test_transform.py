@@ -18,7 +18,6 @@ from localaws.sagemaker.jobs.transform import TransformJobs
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.registry.model_packages import ModelRegistry
 from localaws.testing import Laptop, wait_until
-
 from localaws_tests.jobs import IMAGE, Bucket, end_of, ended, logged
 
 GROUP = "/aws/sagemaker/TransformJobs"

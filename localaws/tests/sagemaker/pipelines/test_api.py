@@ -19,7 +19,6 @@ from localaws.sagemaker.pipelines.executions import Executions
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import Records
 from localaws.testing import Laptop, allow, wait_until
-
 from localaws_tests.jobs import IMAGE, Bucket
 from localaws_tests.membership import check_members
 

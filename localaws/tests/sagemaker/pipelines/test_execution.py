@@ -3,7 +3,6 @@
 import pytest
 
 from localaws.testing import REGION, Laptop, allow, wait_until
-
 from localaws_tests.pipelines import Account
 
 

@@ -14,7 +14,6 @@ import pytest
 from localaws.sagemaker.pipelines.jobs import job_name
 from localaws.sagemaker.pipelines.steps import STEP_TYPES
 from localaws.testing import Laptop, wait_until
-
 from localaws_tests import IMAGES
 from localaws_tests.pipelines import Account
 

@@ -9,7 +9,6 @@ from botocore.exceptions import ClientError
 from localaws.sagemaker.api.errors import ValidationException
 from localaws.sagemaker.platform.archives import fetch_archive, unpack, upload_archive
 from localaws.sagemaker.platform.storage import S3Uri, Storage
-
 from localaws_tests.jobs import Bucket
 
 

@@ -6,7 +6,6 @@ from localaws.sagemaker.api.errors import ClientFailure, ValidationException
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.storage import S3Uri, Storage, files, relative_name
 from localaws.testing import Laptop, allow
-
 from localaws_tests.jobs import Bucket
 
 

@@ -7,7 +7,6 @@ import pytest
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.tags import HANDLED, Tags
 from localaws.testing import Laptop
-
 from localaws_tests.membership import check_members
 
 

@@ -14,7 +14,6 @@ from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import Records
 from localaws.sagemaker.registry.model_packages import HANDLED, WITHOUT_EFFECT, ModelRegistry
 from localaws.testing import Laptop
-
 from localaws_tests.membership import check_members
 
 SPECIFICATION: dict[str, Any] = {

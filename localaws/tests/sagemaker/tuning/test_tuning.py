@@ -21,7 +21,6 @@ from localaws.sagemaker.platform.tags import Tags
 from localaws.sagemaker.tuning.api import HANDLED, TuningJobs
 from localaws.sagemaker.tuning.definition import CONFIG, DEFINITION
 from localaws.testing import wait_until
-
 from localaws_tests.jobs import IMAGE, Bucket, end_of, ended
 from localaws_tests.membership import check_members
 

@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from linear import features
 from linear.char_ngrams import CharNgrams
 from linear.word_ngrams import WordNgrams

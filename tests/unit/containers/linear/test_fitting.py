@@ -2,6 +2,7 @@ import random
 
 import numpy as np
 import pytest
+
 from linear.fitting import ModelShares, Solver, fit
 from linear.vocabulary import build_vocabulary
 from linear.word_ngrams import WordNgrams

@@ -1,4 +1,5 @@
 import pytest
+
 from linear import hyperparameters
 from toolkit.errors import HyperparameterError
 

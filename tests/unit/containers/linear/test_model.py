@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from linear import model, weight_table
 from linear.word_ngrams import WordNgrams
 from toolkit.errors import ModelError

@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from linear import solver
 
 ROWS, FEATURES = 60, 40

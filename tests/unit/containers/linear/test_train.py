@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import toolkit.job
 from linear import model
 from linear.training import train

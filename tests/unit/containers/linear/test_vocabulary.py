@@ -2,6 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from linear import vocabulary
 from linear.word_ngrams import WordNgrams
 

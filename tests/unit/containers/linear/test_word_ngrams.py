@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+
 from linear.word_ngrams import WordNgrams
 
 BITS = 22

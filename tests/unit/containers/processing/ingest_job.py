@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import duckdb
 from botocore.exceptions import ClientError
+
 from processing.ingestion.ingest import ingest
 
 FOLDER = Path(__file__).parents[4] / "containers/processing"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from processing.quality.compare import compare
 from processing.quality.evaluate import evaluate
 

@@ -1,8 +1,9 @@
 import json
 from pathlib import Path
 
-import classifier
 import pytest
+
+import classifier
 from toolkit.job import Job
 
 

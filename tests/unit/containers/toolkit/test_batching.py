@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
 from toolkit.batching import Batcher
 from toolkit.classifier import Batching
 

@@ -11,13 +11,13 @@ import orjson
 import pytest
 import uvloop
 from numpy.typing import NDArray
+
+from tests.unit.containers.toolkit.toolkit_server import Obedient, Server, obedient
 from toolkit.application import Application
 from toolkit.connection import Connection
 from toolkit.metrics import Metrics
 from toolkit.settings import Settings
 from toolkit.worker import Worker
-
-from tests.unit.containers.toolkit.toolkit_server import Obedient, Server, obedient
 
 PATIENCE = 20.0  # seconds
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"

@@ -4,6 +4,7 @@ import threading
 import weakref
 
 import pytest
+
 from toolkit.executor import Executor
 
 

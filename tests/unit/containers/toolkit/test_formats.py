@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+
 from toolkit.errors import RequestError
 from toolkit.formats import CSV, JSON, JSON_LINES, answer_type, parse, render
 

@@ -2,6 +2,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pytest
+
 from toolkit.errors import HyperparameterError
 from toolkit.hyperparameters import Range, parse
 

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from toolkit.errors import TrainingDataError
 from toolkit.rows import Rows, hold_out, label_indices, read, training_labels
 

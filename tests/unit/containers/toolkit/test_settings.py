@@ -2,12 +2,12 @@ import json
 from pathlib import Path
 
 import pytest
+
+from tests.unit.containers.toolkit.toolkit_server import Obedient
 from toolkit.application import Application
 from toolkit.errors import ServerError
 from toolkit.metrics import Metrics
 from toolkit.settings import Settings, from_environment
-
-from tests.unit.containers.toolkit.toolkit_server import Obedient
 
 
 def test_defaults_are_sagemakers() -> None:

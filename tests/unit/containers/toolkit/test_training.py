@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from toolkit.errors import ContainerError, TrainingDataError
 from toolkit.job import Job, Resources
 from toolkit.training import main

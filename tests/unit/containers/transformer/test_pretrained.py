@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+
 from toolkit.errors import ContainerError, ModelError
 from toolkit.hyperparameters import parse
 from toolkit.job import Job

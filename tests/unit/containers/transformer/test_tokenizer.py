@@ -1,6 +1,7 @@
 from types import SimpleNamespace
 
 import pytest
+
 from toolkit.errors import ModelError
 from transformer.settings import Settings
 from transformer.tokenizer import prepare

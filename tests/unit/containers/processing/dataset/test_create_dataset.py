@@ -10,6 +10,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from processing.dataset import records
 from processing.dataset.create_dataset import create_dataset
 from processing.errors import DatasetError, RejectedFilesError, SettingsError

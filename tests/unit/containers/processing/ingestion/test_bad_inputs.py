@@ -3,10 +3,10 @@ import random
 from pathlib import Path
 
 import pytest
+
 from processing.errors import RejectedFilesError
 from processing.ingestion import contract
 from processing.ingestion.formats import parquet
-
 from tests.unit.containers.processing.bad_inputs import FILES, ROWS
 from tests.unit.containers.processing.bad_inputs.files import BadFile
 from tests.unit.containers.processing.bad_inputs.rows import GOOD_ROWS, BadRow

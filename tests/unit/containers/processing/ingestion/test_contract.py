@@ -3,9 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from processing.errors import ContractError
 from processing.ingestion import contract, rows
-
 from tests.unit.containers.processing.ingest_job import FOLDER
 
 DECLARED = (FOLDER / "contract.toml").read_text("utf-8")

@@ -3,11 +3,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
 from processing.errors import RecordError
 from processing.ingestion import feature_store
 from processing.ingestion.report import WriteCounts
 from processing.ingestion.rows import Row
-
 from tests.unit.containers.processing.ingest_job import FeatureStore, Record, throttled
 
 Write = Callable[..., Any]

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 import zstandard
+
 from processing.errors import PlanError, RecordError, RejectedFilesError, SettingsError, VisibilityError
 from processing.ingestion import contract
 from processing.ingestion.formats import parquet
-
 from tests.unit.containers.processing.ingest_job import (
     FOLDER,
     GOOD,

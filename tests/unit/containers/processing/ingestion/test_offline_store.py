@@ -1,9 +1,9 @@
 from pathlib import Path
 
 import pytest
+
 from processing.errors import VisibilityError
 from processing.ingestion import offline_store
-
 from tests.unit.containers.processing.ingest_job import GOOD, Job, record, to_csv
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from processing.errors import FileError
 from processing.ingestion import contract, rows
 from processing.ingestion.formats import raw_file

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from processing.quality import bootstrap, curves, metrics
 from sklearn.metrics import (
     roc_auc_score,
 )
 
+from processing.quality import bootstrap, curves, metrics
 from tests.unit.containers.processing.quality_job import draw_scores
 
 

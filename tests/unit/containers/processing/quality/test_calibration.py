@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from processing.quality import calibration, predictions
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     brier_score_loss,
 )
 
+from processing.quality import calibration, predictions
 from tests.unit.containers.processing.quality_job import draw_scores
 
 

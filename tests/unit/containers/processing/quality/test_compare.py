@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from processing import errors
-from processing.quality import comparison
 from scipy.stats import binomtest
 from sklearn.metrics import f1_score, roc_auc_score
 
+from processing import errors
+from processing.quality import comparison
 from tests.unit.containers.processing.quality_job import FOLDER, Job, draw, draw_scores
 
 

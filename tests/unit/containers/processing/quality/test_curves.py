@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from processing.quality import curves
 
+from processing.quality import curves
 from tests.unit.containers.processing.quality_job import draw_scores
 
 

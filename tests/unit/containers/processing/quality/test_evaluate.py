@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from processing import errors
 from scipy.stats import binomtest
 from sklearn.metrics import (
     accuracy_score,
@@ -19,6 +18,7 @@ from sklearn.metrics import (
     roc_curve,
 )
 
+from processing import errors
 from tests.unit.containers.processing.quality_job import DATASET, FOLDER, Job, Records, draw, draw_scores
 
 

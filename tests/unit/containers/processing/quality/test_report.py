@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from processing.quality import curves
 from processing.quality.report import plots
-
 from tests.unit.containers.processing.quality_job import DATASET, Job, draw, draw_scores
 
 EVIL = '</section><script>alert("$x")</script><!-- cost --> & \x1b[31m \u202e 話題 \ud83d'

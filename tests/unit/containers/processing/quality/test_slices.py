@@ -1,4 +1,5 @@
 import numpy as np
+
 from processing.quality import slices
 
 
