@@ -5,8 +5,8 @@ and exits with 1 if that file is stale.
 
 Its parts, in the order of the flow: lock, pipeline_execution, judgement, deployment, failure, conclusion. Its
 data: `settle` and `pause` (seconds), `plan`, `pipeline`, `evaluation`, `cost`, `deployment`, `smokeTest`,
-`ledger`, and `outcome`, which every path sets. The data may not exceed 256 KiB: what grows with the files is in
-S3, and the data has only its URI.
+`ledger`, and `outcome`, which every path sets. The data may not exceed 256 KiB: what grows with the files is
+in S3, and the data has only its URI.
 
 An execution's history holds 25,000 events. A poll's pauses grow by 5 s per turn, so after T seconds it is at
 most sqrt(10 T) late and has made sqrt(2 T / 5) turns. SageMaker's longest job takes 28 days: 984 turns of 11
@@ -54,9 +54,9 @@ def begin(then: State) -> State:
         "Begin",
         parameters={
             "settle": {"seconds.$": "States.StringToJson('${SettleSeconds}')"},
-            # An intrinsic function's text takes no line break, its arguments do.
+            # The text of an intrinsic function takes no line break; its arguments do.
             "newline": "\n",
-            # The last twelve digits: unique enough, and SageMaker's names end at 63 characters.
+            # The last twelve digits: unique enough, and SageMaker's names take 63 characters.
             "id.$": "States.ArrayGetItem(States.StringSplit(States.UUID(), '-'), 4)",
             "plan": {"planUri": None},
             "pipeline": {"executionArn": None},
