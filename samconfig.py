@@ -14,8 +14,8 @@ ROOT = Path(__file__).parent
 
 def main() -> None:
     """Print the parameters of the environment that the command line names, and those that follow it."""
-    environment, *given = sys.argv[1:] or ["default"]
-    print(" ".join([*parameters(ROOT, environment), *given]))
+    environment, *overrides = sys.argv[1:] or ["default"]
+    print(" ".join([*parameters(ROOT, environment), *overrides]))
 
 
 def parameters(folder: Path, environment: str) -> list[str]:
@@ -26,15 +26,17 @@ def parameters(folder: Path, environment: str) -> list[str]:
         environment: its table, such as local.
     """
     config = tomllib.loads((folder / "samconfig.toml").read_text("utf-8"))
-    given = config.get(environment, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
+    configured = (
+        config.get(environment, {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", [])
+    )
     version = code_version(folder)
-    overrides = [given] if isinstance(given, str) else given
+    overrides = [configured] if isinstance(configured, str) else configured
     return [*overrides, *([f"CodeVersion={version}"] if version else [])]
 
 
 def code_version(folder: Path) -> str:
     """Return a git checkout's commit, with -dirty if a file differs from it, or nothing without git."""
-    # A checkout that the folder merely lies in says nothing of it.
+    # Not the checkout of a parent folder.
     environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
     try:
         done = subprocess.run(

@@ -32,7 +32,7 @@ from pipeline.steps import (
     text,
 )
 
-# The latest version of each record, unless it is a deletion, of what had happened by then.
+# The latest version of each record as of a time, without deleted records.
 QUERY = (
     "SELECT record_id, event_time, text, label, split, source FROM ("
     "SELECT *, row_number() OVER (PARTITION BY record_id "
@@ -54,13 +54,13 @@ def ingest_records() -> RequestStep:
             s3_input("raw", MANIFEST_URI, data_type="ManifestFile", distribution="ShardedByS3Key"),
             s3_input("plan", PLAN_URI),
         ],
-        # Continuous: also what fails says which files it refused, and why.
+        # Continuous: a job that fails still reports which files it refused, and why.
         outputs=[
             s3_output("report", below(OUTPUT_URI, "ingest"), mode="Continuous"),
             s3_output("quarantine", QUARANTINE_URI, mode="Continuous"),
         ],
         environment={
-            "AWS_DEFAULT_REGION": REGION,  # SageMaker tells a job none, and boto3 needs one
+            "AWS_DEFAULT_REGION": REGION,  # SageMaker sets none in a job, and boto3 needs one
             "FEATURE_GROUP_NAME": FEATURE_GROUP,
             "OFFLINE_STORE_DATABASE": OFFLINE_DATABASE,
             "OFFLINE_STORE_TABLE": OFFLINE_TABLE,

@@ -35,7 +35,7 @@ METRICS = [
     {"Name": name, "Regex": f"{name}=([0-9.]+)"}
     for name in ("train:accuracy", OBJECTIVE, "validation:log_loss")
 ]
-RETRIES = {"MaximumRetryAttempts": 2}  # after a fault of SageMaker's own, within the same time
+RETRIES = {"MaximumRetryAttempts": 2}  # after an internal error of SageMaker, within the same time
 
 
 def train_model(dataset: Step) -> RequestStep:

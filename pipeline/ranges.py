@@ -12,7 +12,7 @@ from botocore.session import Session
 from botocore.validate import ParamValidator
 
 FILE = "tuning.json"
-KEY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")  # of a CloudFormation mapping, and of a repository
+KEY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")  # valid in a CloudFormation mapping and as a repository
 Ranges = dict[str, list[dict[str, Any]]]
 
 

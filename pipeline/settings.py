@@ -76,7 +76,7 @@ def image(name: str, folder: str) -> dict[str, Any]:
     return {"Fn::If": [f"Has{name}Image", {"Ref": f"{name}ImageUri"}, unnamed]}
 
 
-# The variables of `Fn::Sub` that are no single parameter or resource of the template.
+# The variables of `Fn::Sub` whose values depend on conditions or mappings of the template.
 VALUES: dict[str, Any] = {
     PROCESSING_IMAGE: image("Processing", "processing"),
     MODEL_IMAGE: image("Model", "${ModelContainer}"),

@@ -14,7 +14,7 @@ Request = dict[str, Any]
 VOLUME_GB = 30
 JSON_LINES = "application/jsonlines"
 
-# What later steps may refer to: the answer of the operation that describes a step's result.
+# The operation whose answer later steps may refer to.
 ANSWERS = {
     StepTypeEnum.PROCESSING: "DescribeProcessingJobResponse",
     StepTypeEnum.TRAINING: "DescribeTrainingJobResponse",
@@ -23,9 +23,9 @@ ANSWERS = {
     StepTypeEnum.TRANSFORM: "DescribeTransformJobResponse",
     StepTypeEnum.REGISTER_MODEL: "DescribeModelPackageOutput",
 }
-# A step that succeeded with the same inputs within this time is not run again.
+# A step that succeeded with the same arguments within this time is not run again.
 CACHE = CacheConfig(enable_caching=True, expire_after="P30D")
-# A quota that is taken, by another step or another user, and an instance type that is short, come free again.
+# A used-up quota and a shortage of an instance type pass.
 JOBS = (StepTypeEnum.PROCESSING, StepTypeEnum.TRAINING, StepTypeEnum.TUNING, StepTypeEnum.TRANSFORM)
 NO_INSTANCE = SageMakerJobStepRetryPolicy(
     [SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT, SageMakerJobExceptionTypeEnum.CAPACITY_ERROR],
@@ -104,7 +104,7 @@ def processing_job(
 ) -> Request:
     """Return the request of a command of a processing image."""
     return {
-        # No entry point: the image's own gives up root before it runs the command.
+        # No entry point: the image's own drops root before it runs the command.
         "AppSpecification": {"ImageUri": image, "ContainerArguments": [command]},
         **({"Environment": environment} if environment else {}),
         "ProcessingInputs": inputs,

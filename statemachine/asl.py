@@ -12,18 +12,18 @@ Fields = dict[str, Any]
 
 FIRST_PAUSE = 5  # seconds; each further pause of a poll is as much longer
 EXECUTION = "$$.Execution.Id"
-FAILURE = "$.failure"  # where a caught error lies: {"Error", "Cause"}
+FAILURE = "$.failure"  # the path of a caught error: {"Error", "Cause"}
 
-# Step Functions names an error that the service's model lists after its SDK for Java, and every other one
-# `<Service>.<Service>Exception`. So SageMaker's throttling, its missing endpoint and its AccessDenied all
-# arrive under one name, and only their cause tells them apart.
+# Step Functions names an error of the service's model as its SDK for Java does, and every other one
+# `<Service>.<Service>Exception`. So SageMaker's throttling, its missing endpoint and its AccessDenied have
+# one name, and only their cause distinguishes them.
 SAGEMAKER_OTHER = ["SageMaker.SageMakerException"]
 PASSING = ["*Rate exceeded*", "*Throttling*", "*Status Code: 5*"]
 MISSING = ["*Could not find*"]
-ARRIVED = ["*already exist*", "*in-progress*"]  # what a request is answered the second time
+ARRIVED = ["*already exist*", "*in-progress*"]  # the answer to a repeated request
 
-# What passes by itself, of what the service's model lists. `Lambda.AWSLambdaException`, which AWS's examples
-# list, is refused: a missing permission arrives under it too, and that should be told at once.
+# The transient errors of the services' models. `Lambda.AWSLambdaException`, which AWS's examples list, is
+# refused: a missing permission has this name too, and should fail at once.
 TRANSIENT = {
     "lambda": [
         "Lambda.ServiceException",
@@ -75,8 +75,8 @@ class Retry(steps.Retry):  # type: ignore[misc]
 
 
 BACK_OFF: Fields = {"backoff_rate": 2.0, "max_delay_seconds": 60, "jitter_strategy": "FULL"}
-# Throttling that the service's model does not list. AccessDenied waits with it: half a minute for SageMaker
-# and SNS, some minutes for Step Functions, where a burst of uploads is as many executions asking at once.
+# Throttling that the service's model does not list. AccessDenied is retried with it: half a minute for
+# SageMaker and SNS, some minutes for Step Functions, where a burst of uploads starts as many executions.
 UNMODELLED = {
     "sagemaker": Retry(error_equals=SAGEMAKER_OTHER, interval_seconds=5, max_attempts=3, **BACK_OFF),
     "sns": Retry(error_equals=["Sns.SnsException"], interval_seconds=5, max_attempts=3, **BACK_OFF),

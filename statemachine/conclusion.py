@@ -76,7 +76,7 @@ def look_once_more(then: State) -> State:
     more = steps.Choice("MoreData?")
     more.add_choice(ChoiceRule.BooleanEquals("$.again.run", True), start)
     more.default_choice(then)
-    # Without a plan to compare with, what broke this run would look new and break the next one, for ever.
+    # Without a plan to compare with, the files that broke this run would count as new and break the next.
     unplanned = ChoiceRule.And(
         [ChoiceRule.StringEquals("$.outcome.status", "FAILED"), ChoiceRule.IsNull("$.plan.planUri", True)]
     )

@@ -11,7 +11,7 @@ from statemachine.asl import FIRST_PAUSE, Map, Task, call, caught, invoke, of_pa
 from statemachine.judgement import approval, verdict
 from statemachine.outcome import complain, outcome
 
-REMEMBERED = "$.deployment.remembered"  # the endpoints, once it is known what they served before
+REMEMBERED = "$.deployment.remembered"  # the endpoints with what they served before
 ASYNC_OUTPUT = {
     "S3OutputPath": "s3://${DataBucketName}/async/output",
     "S3FailurePath": "s3://${DataBucketName}/async/failure",

@@ -58,7 +58,7 @@ def serve(wanted: str, suffix: str, endpoint: str, change: str) -> State:
     update = call(f"UpdateEndpoint{suffix}", "sagemaker:updateEndpoint", settings)
     delete = call(f"DeleteEndpoint{suffix}", "sagemaker:deleteEndpoint", NAME)
 
-    # UpdateEndpoint that fails rolls back: the endpoint is InService again, with the old configuration.
+    # A failed UpdateEndpoint rolls back: the endpoint is InService again, with the old configuration.
     done = steps.Choice(f"{change}Serves?")
     done.add_choice(serves(wanted), served)
     done.default_choice(not_served(wanted, change))
@@ -101,10 +101,10 @@ def caught_error() -> dict[str, str]:
 
 def not_served(wanted: str, change: str) -> steps.Choice:
     """Fail with SageMaker's reason, which is not always more than the status."""
-    told = f"'Endpoint {{}} does not serve {{}}: it is {{}}', $.name, {wanted}, {STATUS}"
-    bare = Fail(f"{change}Failed", error=f"{change}Failed", cause_path=f"States.Format({told})")
-    told = f"'Endpoint {{}} does not serve {{}}: {{}}', $.name, {wanted}, {REASON}"
-    reasoned = Fail(f"{change}FailedWhy", error=f"{change}Failed", cause_path=f"States.Format({told})")
+    message = f"'Endpoint {{}} does not serve {{}}: it is {{}}', $.name, {wanted}, {STATUS}"
+    bare = Fail(f"{change}Failed", error=f"{change}Failed", cause_path=f"States.Format({message})")
+    message = f"'Endpoint {{}} does not serve {{}}: {{}}', $.name, {wanted}, {REASON}"
+    reasoned = Fail(f"{change}FailedWhy", error=f"{change}Failed", cause_path=f"States.Format({message})")
     reason = steps.Choice(f"{change}Explained?")
     reason.add_choice(ChoiceRule.IsPresent(REASON, True), reasoned)
     reason.default_choice(bare)

@@ -9,7 +9,7 @@ from statemachine.deployment import undo_deployment
 from statemachine.outcome import TROUBLE, complain, then_failed
 from statemachine.stopping import undo_pipeline
 
-RETRIED = "$.pipeline.retried"  # once the pipeline has been started again at the step that failed
+RETRIED = "$.pipeline.retried"  # set after the pipeline was started again at the step that failed
 
 
 def fail(again: State, then: State) -> State:
@@ -19,7 +19,7 @@ def fail(again: State, then: State) -> State:
         again: the next state after the pipeline was started again at the step that failed.
         then: the next state if there is no retry.
     """
-    # Stopped first, the pipeline would be the explanation.
+    # After the explanation: a stopped pipeline would be explained as stopped.
     undo = undo_pipeline(undo_deployment(then))
     explain = invoke(
         "ExplainFailure",

@@ -15,7 +15,7 @@ HOLDER = "$.lock.Item.execution.S"
 LEFT_PIPELINE = "$.lock.Item.pipelineExecution.S"
 VISIBLE_AFTER = 15  # seconds; DescribeExecution may not know an execution that has just started
 LOST = "DynamoDb.ConditionalCheckFailedException"
-# The states' names and their API's differ in the ending that the SDK for Java adds.
+# Step Functions' names of errors and the API's differ in the suffix that the SDK for Java adds.
 STALE = ["ExecutionDoesNotExistException", "ExecutionDoesNotExist", "InvalidArnException", "InvalidArn"]
 
 
@@ -34,7 +34,7 @@ def claim_lock(then: State, failed: State) -> State:
         {
             "TableName": "${TableName}",
             "Item": CLAIM,
-            # Its own lock is no obstacle: a retried request may find that the first one arrived.
+            # Its own lock counts as free: a retried request may follow one that succeeded.
             "ConditionExpression": "attribute_not_exists(pk) OR execution = :mine",
             "ExpressionAttributeValues": MINE,
         },
@@ -92,7 +92,7 @@ def supersede_lock(then: State, read: State, failed: State) -> State:
         at="$.lock",
         comment="The holder ended without releasing: it was stopped. If another was quicker, look again",
     )
-    # It may have ended long since, which is no trouble.
+    # It may have ended already, which is fine.
     stop = stop_pipeline("StopLeftPipeline", LEFT_PIPELINE, caught(supersede, at="$.gone"))
     left = steps.Choice("PipelineLeft?")
     left.add_choice(ChoiceRule.IsPresent(LEFT_PIPELINE, True), stop)

@@ -9,7 +9,7 @@ from stepfunctions.steps.states import State
 
 from statemachine.asl import caught
 
-TROUBLE = "$.trouble"  # where an error of the last steps lies, apart from the failure that led there
+TROUBLE = "$.trouble"  # an error of the last steps, apart from the failure before them
 
 
 def outcome(status: str, subject: str, cause: str, details: str) -> steps.Pass:
@@ -28,7 +28,7 @@ def outcome(status: str, subject: str, cause: str, details: str) -> steps.Pass:
 
 
 def complain(task: str, then: State) -> steps.Catch:
-    """Return a Catch for a failure after the outcome: add it to the cause, fail the run, skip no step."""
+    """Return a Catch for a later failure: it adds to the cause, fails the run and skips no step."""
     complaint = steps.Pass(
         f"{task}Failed",
         parameters={

@@ -8,7 +8,7 @@ from statemachine.asl import EXECUTION, FAILURE, FIRST_PAUSE, call, caught, invo
 from statemachine.lock import LOCK, MINE
 from statemachine.stopping import PIPELINE_STATUS
 
-# Of what PlanRun answers: a pipeline's parameter each, under the same name with a capital.
+# Fields of PlanRun's answer that are pipeline parameters, under the same name with a capital.
 PLANNED = [
     "manifestUri",
     "planUri",

@@ -7,7 +7,7 @@ from stepfunctions.steps.states import State
 from statemachine.asl import Task, call
 from statemachine.outcome import complain
 
-PIPELINE_STATUS = "$.pipeline.progress.status"  # from the start on
+PIPELINE_STATUS = "$.pipeline.progress.status"  # set when the pipeline starts
 
 
 def undo_pipeline(then: State) -> State:

@@ -54,9 +54,9 @@ def begin(then: State) -> State:
         "Begin",
         parameters={
             "settle": {"seconds.$": "States.StringToJson('${SettleSeconds}')"},
-            # An intrinsic function's text takes no line break, its arguments do.
+            # The text of an intrinsic function takes no line break; its arguments do.
             "newline": "\n",
-            # The last twelve digits: unique enough, and SageMaker's names end at 63 characters.
+            # The last twelve digits: unique enough, and SageMaker's names take 63 characters.
             "id.$": "States.ArrayGetItem(States.StringSplit(States.UUID(), '-'), 4)",
             "plan": {"planUri": None},
             "pipeline": {"executionArn": None},

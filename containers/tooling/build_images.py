@@ -15,15 +15,15 @@ from containers.tooling import image_sources
 
 FOLDER = Path(__file__).parents[1]
 REPOSITORY = "retrain"
-# SageMaker refuses OCI's manifests, and buildah without these arguments needs an engine beneath it.
+# SageMaker refuses OCI manifests. Without chroot isolation, buildah needs privileges that a container lacks.
 ENGINES = {
     "docker": (),
     "podman": ("--format", "docker"),
     "buildah": ("--format", "docker", "--isolation", "chroot"),
 }
-# They tell where a build finds what it installs, which the requirements pin; all others may change the image.
+# Arguments for where a build finds packages, which the requirements pin; all others may change the image.
 UNCOUNTED = ("--volume", "-v", "--network")
-UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}  # as the engines count
+UNITS = {"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}  # decimal, as the engines print them
 
 
 class BuildError(Exception):
@@ -88,14 +88,14 @@ def build(engine: str, name: str, base_image: str = "", arguments: Sequence[str]
         print(f"{tag} is there already", flush=True)
         return tag
     print(f"{tag}: {engine} builds it", flush=True)
-    told = [
+    build_arguments = [
         "--build-arg",
         f"NAME={name}",
         *(["--build-arg", f"BASE_IMAGE={base_image}"] if base_image else []),
     ]
     file = str(FOLDER / name / "Dockerfile")
     tags = ("--tag", tag, "--tag", latest)
-    _run(engine, "build", *ENGINES[engine], "--file", file, *tags, *told, *arguments, str(FOLDER))
+    _run(engine, "build", *ENGINES[engine], "--file", file, *tags, *build_arguments, *arguments, str(FOLDER))
     print(f"{tag} is built: {_size_line(engine, tag, base_image)}", flush=True)
     return tag
 
@@ -104,10 +104,10 @@ def counted(arguments: Sequence[str]) -> list[str]:
     """Return the engine's arguments without those that do not change the image."""
     words, left = iter(arguments), []
     for word in words:
-        name, given, _ = word.partition("=")
+        name, equals, _ = word.partition("=")
         if name not in UNCOUNTED:
             left.append(word)
-        elif not given:
+        elif not equals:
             next(words, None)
     return left
 

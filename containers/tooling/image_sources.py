@@ -12,7 +12,7 @@ from pathlib import Path
 
 SHARED = (".dockerignore", "entrypoint")
 HASH_DIGITS = 16
-# A file that pip reads too, or a path that it installs; extras, a marker or a comment may follow.
+# Another requirements file, or a path to install; extras, a marker or a comment may follow.
 LOCAL_REQUIREMENT = re.compile(
     r"""\s*(?:
         (?:-r|--requirement|-c|--constraint)[\s=]*(?P<included>(?!\S*://)[^\s#]+)
@@ -39,8 +39,8 @@ def content_hash(containers: Path, name: str, base_image: str = "", arguments: S
     Raises:
         FileNotFoundError: the folder has no Dockerfile, or a local requirement is missing.
     """
-    told = "".join(f"argument {argument!r}\n" for argument in arguments)
-    content = hashlib.sha256(f"base {base_image}\n{told}".encode())
+    lines = "".join(f"argument {argument!r}\n" for argument in arguments)
+    content = hashlib.sha256(f"base {base_image}\n{lines}".encode())
     for path in files(containers, name):
         runs = "x" if path.stat().st_mode & 0o100 else "-"
         written = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -23,6 +23,7 @@ class Sample(BaseModel):
     """A published pipeline of the same kind, and its authors' figure for the cost of one run."""
 
     name: str
+    workload: str
     run: float
     source: str
 
@@ -83,7 +84,7 @@ class StepCost:
         """A sentence on what Spot capacity saved."""
         name, billed, ran = self.step.name, self.seconds, self.seconds + self.unbilled
         if not self.unbilled:
-            return f"{name} asked for Spot capacity; all {ran:,.0f} s count as billed, nothing was saved."
+            return f"{name} requested Spot capacity; all {ran:,.0f} s count as billed, nothing was saved."
         saved = f"{self.unbilled / ran:.0%} saved"
         return f"{name} ran {ran:,.0f} s on Spot capacity and was billed {billed:,.0f} s: {saved}."
 
@@ -161,19 +162,21 @@ class Costs:
         """Return the costs as sentences."""
         prices, sample, day = self.prices, self.prices.sample, self.endpoints_a_day
         parts = f"instances {self.money(self.compute)}, volumes {self.money(self.volumes)}"
-        told = [
+        sentences = [
             f"Cost on AWS: about {self.money(self.total)} for this run ({parts}; prices of {prices.region} "
-            f"as of {prices.as_of}), by how long its jobs took. Not in it: S3, "
+            f"as of {prices.as_of}), from the time of its jobs. Not included: S3, "
             "Athena, the feature store, requests.",
             f"The {ENDPOINTS} endpoints ({self.endpoint_type}): "
-            + ("price unknown." if day is None else f"{self.money(day)} a day until they are deleted."),
-            f"For comparison, {sample.name} is said to cost about {sample.run:g} {prices.currency} a run: "
-            f"{sample.source}",
+            + ("price unknown." if day is None else f"{self.money(day)} per day until they are deleted."),
+            f"For comparison, {sample.name} ({sample.workload}) costs about {sample.run:g} {prices.currency} "
+            f"per run: {sample.source}",
         ]
-        told[1:1] = [row.spot_line for row in self.rows if row.spot and not row.step.cached]
+        sentences[1:1] = [row.spot_line for row in self.rows if row.spot and not row.step.cached]
         if self.unknown:
-            told.insert(1, f"Not in it either, as the price is unknown: {', '.join(self.unknown)}.")
-        return told
+            sentences.insert(
+                1, f"Not included either, because the price is unknown: {', '.join(self.unknown)}."
+            )
+        return sentences
 
     def money(self, amount: float) -> str:
         """Return an amount with enough digits to show small costs."""

@@ -48,7 +48,7 @@ def list_jobs(sagemaker: SageMakerClient, execution_arn: str) -> list[StepJobs]:
 def describe(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef) -> StepJobs | None:
     """Return the step with its jobs, or None if it ran none."""
     name = step["StepName"]
-    # SageMaker may answer the member without an ARN when nothing was found.
+    # Without a cache hit, SageMaker may return the member without an ARN.
     cached = bool(step.get("CacheHitResult", {}).get("SourcePipelineExecutionArn"))
     metadata = step.get("Metadata", {})
     if arn := processing_job_arn(step):

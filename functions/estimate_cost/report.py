@@ -42,9 +42,9 @@ def cost_section(costs: Costs) -> str:
     total = f"<tr><th>Instances</th><td></td><td></td><td></td><td>{costs.money(costs.compute)}</td></tr>"
     volumes = f"<tr><th>Volumes</th><td></td><td></td><td></td><td>{costs.money(costs.volumes)}</td></tr>"
     head = "<tr><th>step</th><th>on</th><th>time</th><th>an hour</th><th>cost</th></tr>"
-    said = "".join(f"<p>{linked(line)}</p>" for line in costs.lines())
+    paragraphs = "".join(f"<p>{linked(line)}</p>" for line in costs.lines())
     table = f"<table><thead>{head}</thead><tbody>{rows}{total}{volumes}</tbody></table>"
-    return f'<section id="cost"><h2>What it would cost on AWS</h2>{said}{table}</section>'
+    return f'<section id="cost"><h2>What it would cost on AWS</h2>{paragraphs}{table}</section>'
 
 
 def cost_row(row: StepCost, costs: Costs) -> str:
@@ -70,9 +70,9 @@ def latency_section(speeds: list[Speed]) -> str:
         for speed in speeds
     )
     head = "<tr><th>scored by</th><th>on</th><th>rows</th><th>time</th><th>rows a second</th></tr>"
-    said = "<p>Batch Transform over the test split, from the job's start to its end, where it ran.</p>"
+    paragraph = "<p>Batch Transform over the test split, from the job's start to its end, where it ran.</p>"
     table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
-    return f'<section id="latency"><h2>How fast it scores</h2>{said}{table}</section>'
+    return f'<section id="latency"><h2>How fast it scores</h2>{paragraph}{table}</section>'
 
 
 def linked(line: str) -> str:

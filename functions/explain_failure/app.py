@@ -25,8 +25,8 @@ metrics = Metrics(namespace="Retrain", service="explain_failure")
 
 RAW = "raw/"
 MAX_CAUSE = 8192  # characters; a Fail state takes 32,768, an e-mail's reader less
-# What AWS says of its own trouble, as a job's reason or in the error of a call that a step made. A step
-# puts a "ClientError: " of its own before its job's reason, an AlgorithmError if the container failed.
+# AWS's own errors, as a job's failure reason or in the error of a step's call. A step puts "ClientError: "
+# before its job's reason, and "AlgorithmError: " if the container failed.
 JOB_FAULT = re.compile(r"(ClientError: )?(InternalServerError|CapacityError|ThrottlingException)\b")
 CALL_FAULT = re.compile(
     r"Failed to invoke sagemaker:\w+\b.*\b("
@@ -150,7 +150,7 @@ def explain_error(failure: Failure) -> Explanation:
     try:
         raised = LambdaCause.model_validate_json(failure.cause)
     except ValidationError:
-        return Explanation(error, failure.cause or f"{error}: no cause was given")
+        return Explanation(error, failure.cause or f"{error}: without a cause")
     return Explanation(error, f"{raised.type or error}: {raised.message}")
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import BaseModel, FiniteFloat
 
 METRICS = "multiclass_classification_metrics"  # Model Monitor's name for the group
-DECIMALS = 9  # of a difference: it comes from counted rows, what lies behind is the machine's
+DECIMALS = 9  # of a difference of row counts; further digits are rounding errors
 MAX_SUMMARY = 1024  # characters that a model package's ApprovalDescription takes
 
 
@@ -25,8 +25,8 @@ class Judgement(NamedTuple):
         """Return the row in words."""
         if self.value is None:
             return f"{self.metric} is missing"
-        told = "is at least" if self.verdict == "pass" else "is below"
-        return f"{self.metric} {self.value:.4f} {told} {self.bound:g}"
+        relation = "is at least" if self.verdict == "pass" else "is below"
+        return f"{self.metric} {self.value:.4f} {relation} {self.bound:g}"
 
 
 class Comparison(BaseModel):
@@ -67,8 +67,8 @@ def summarize(table: list[Judgement], comparison: Comparison | None, champion: s
     reasons = [row.sentence() for row in rows.values()]
     if paired and comparison and champion:
         reasons.append(compare(comparison, paired[0], champion.partition("/")[2] or champion))
-    told = f"{'Approved' if approved else 'Rejected'}: {' and '.join(reasons)}."
-    return told if len(told) <= MAX_SUMMARY else f"{told[: MAX_SUMMARY - 1]}…"
+    summary = f"{'Approved' if approved else 'Rejected'}: {' and '.join(reasons)}."
+    return summary if len(summary) <= MAX_SUMMARY else f"{summary[: MAX_SUMMARY - 1]}…"
 
 
 def compare(comparison: Comparison, decisive: Judgement, champion: str) -> str:
@@ -79,8 +79,8 @@ def compare(comparison: Comparison, decisive: Judgement, champion: str) -> str:
     if decisive.metric == "improvement" and decisive.verdict == "fail":
         return f"{metric} {value} is not {decisive.bound:g} above {other} ({numbers})"
     gap = round(comparison.difference, DECIMALS)
-    stands = "above" if gap > 0 else "below" if gap < 0 else "equal to"
+    position = "above" if gap > 0 else "below" if gap < 0 else "equal to"
     chance = (
         "" if decisive.verdict == "pass" else f", which may be chance: the bound of p is {decisive.bound:g}"
     )
-    return f"{metric} {value} is {stands} {other} ({numbers}){chance}"
+    return f"{metric} {value} is {position} {other} ({numbers}){chance}"

@@ -49,7 +49,7 @@ class Environment(FunctionEnvironment):
     feature_group_name: str
     real_time_endpoint_name: str
     pipeline_name: str
-    tuning_pipeline_name: str  # empty where the container says nothing of what can be tuned
+    tuning_pipeline_name: str  # empty if the container declares no ranges
     max_tuning_jobs: int = Field(ge=1)
     max_parallel_tuning_jobs: int = Field(ge=1)
 
@@ -140,9 +140,9 @@ def plan_run(
     s3: S3Client, objects: list[RawObject], ledger: Ledger, execution: Execution, environment: Environment
 ) -> Answer:
     """Write the plan and its manifest, and return the parameters, if the run is worth starting."""
-    given, bucket = execution.input, environment.bucket_name
+    requested, bucket = execution.input, environment.bucket_name
     new = [item for item in objects if not ledger.lists(item)]
-    if not (new or given.force):
+    if not (new or requested.force):
         return Answer(run=False, new_objects=0, objects=len(objects))
     if not (new or ledger.holds_data):
         raise NoDataError(
@@ -150,30 +150,30 @@ def plan_run(
             f"a file with the columns id, text, label there: aws s3 cp reviews.csv s3://{bucket}/{RAW}"
         )
     events = time_events(new, after=ledger.updated_at)
-    moment = as_of(given.as_of, latest=max((event.time for event in events), default=None))
-    jobs = tuning_jobs(given.max_tuning_jobs or environment.max_tuning_jobs, environment)
-    parallel = given.max_parallel_tuning_jobs or environment.max_parallel_tuning_jobs
+    moment = as_of(requested.as_of, latest=max((event.time for event in events), default=None))
+    jobs = tuning_jobs(requested.max_tuning_jobs or environment.max_tuning_jobs, environment)
+    parallel = requested.max_parallel_tuning_jobs or environment.max_parallel_tuning_jobs
     sagemaker = boto3.client("sagemaker")
     champion = find_champion(sagemaker, environment.real_time_endpoint_name)
     store = find_offline_store(sagemaker, environment.feature_group_name)
     plan = write_plan(s3, bucket, events)
     return Answer(
         run=True,
-        forced=given.force,
+        forced=requested.force,
         new_objects=len(new),
         objects=len(objects),
         plan_uri=f"s3://{bucket}/plans/{plan}/plan.json",
         manifest_uri=f"s3://{bucket}/plans/{plan}/manifest.json",
         as_of=moment,
         output_uri=f"s3://{bucket}/runs/{execution.name}",
-        quarantine_uri=f"s3://{bucket}/quarantine/{plan}",  # the run's name would end the use of the cache
+        quarantine_uri=f"s3://{bucket}/quarantine/{plan}",  # not the run's name: it would prevent cache hits
         champion_model_name=champion.model_name,
         champion_model_package_arn=champion.model_package_arn,
         offline_store_database=store.database,
         offline_store_table=store.table,
         pipeline_name=environment.pipeline_name if jobs == 1 else environment.tuning_pipeline_name,
         max_tuning_jobs=str(jobs),
-        max_parallel_tuning_jobs=str(min(parallel, jobs)),  # SageMaker refuses more than there are jobs
+        max_parallel_tuning_jobs=str(min(parallel, jobs)),  # SageMaker refuses more than the number of jobs
     )
 
 
@@ -212,14 +212,14 @@ def usable_objects(s3: S3Client, bucket: str, ledger: Ledger) -> list[RawObject]
     return sorted(kept, key=lambda item: (item.modified, item.key))
 
 
-def as_of(given: datetime | None, latest: datetime | None) -> str:
+def as_of(requested: datetime | None, latest: datetime | None) -> str:
     """Return the time that the dataset is made of: the requested one, else now including all new files."""
     now = datetime.now(UTC)
-    if given is None:
+    if requested is None:
         return timestamp(max(now, latest) if latest else now)
-    if given > now:
+    if requested > now:
         raise FutureError(
-            f'"asOf" is {timestamp(given)}, but it is only {timestamp(now)}: a dataset as of a time to come '
-            "could never be made again. Give a time that has passed, or none for now."
+            f'"asOf" is {timestamp(requested)}, but it is only {timestamp(now)}: a dataset as of a future '
+            "time cannot be reproduced. Use a time in the past, or no asOf for now."
         )
-    return timestamp(given)
+    return timestamp(requested)

@@ -44,5 +44,5 @@ def find_champion(sagemaker: SageMakerClient, endpoint: str) -> Champion:
 
 def is_missing(error: ClientError) -> bool:
     """Return whether the error means "not found": SageMaker has the same code for an invalid request."""
-    told = error.response["Error"]
-    return told["Code"] == "ValidationException" and "could not find" in told["Message"].lower()
+    details = error.response["Error"]
+    return details["Code"] == "ValidationException" and "could not find" in details["Message"].lower()

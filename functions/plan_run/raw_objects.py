@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 RAW = "raw/"
-NAME_BYTES = 800  # of a name as JSON: what a processing job's exit message can name, with a reason
-PART_BYTES = 255  # of a name between slashes: what a file system takes
+NAME_BYTES = 800  # of a name as JSON, so that an exit message can hold it with a reason
+PART_BYTES = 255  # of a name between slashes, a file system's limit
 
 
 class RawObject(NamedTuple):

@@ -107,7 +107,7 @@ def find_or_build(
         BuildFailedError: images are missing although their build has ended.
     """
     if request.request_type == "Delete":
-        return {}  # images stay, as endpoints may run on them
+        return {}  # images are retained, since endpoints may use them
     properties = parse(event=request.resource_properties, model=Properties)
     ecr = boto3.client("ecr")
     images = [identify(requested, environment.containers) for requested in properties.images]

@@ -39,7 +39,7 @@ def explain_build(codebuild: CodeBuildClient, build_id: str) -> str:
         if phase.get("phaseStatus", "SUCCEEDED") != "SUCCEEDED"
         for context in phase.get("contexts", [])
     ]
-    told = " ".join("; ".join(contexts).split())
-    reason = f" ({told[-MAX_CONTEXT:]})" if told else ""
+    message = " ".join("; ".join(contexts).split())
+    reason = f" ({message[-MAX_CONTEXT:]})" if message else ""
     link = build.get("logs", {}).get("deepLink", "none was written")
     return f"Build {build_id} ended as {build['buildStatus']}{reason}. Its log: {link}"

@@ -52,7 +52,7 @@ def identify(requested: ImageRequest, containers: Path) -> Image:
     Raises:
         UnknownImageError: the folder, its Dockerfile or another folder that it requires is missing.
     """
-    # Not a copy of it, which could come to another hash than `make images`; by path, as it is no module here.
+    # The same file that `make images` uses, so that both hashes agree. The layer has it, not this package.
     sources = run_path(str(containers / "tooling" / "image_sources.py"))
     try:
         content = sources["content_hash"](containers, requested.folder)

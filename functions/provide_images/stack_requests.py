@@ -41,7 +41,7 @@ class StackRequest(BaseModel):
     def _put(self, verdict: dict[str, Any]) -> None:
         body = {
             **verdict,
-            "PhysicalResourceId": self.logical_resource_id,  # ever the same: nothing is replaced
+            "PhysicalResourceId": self.logical_resource_id,  # always the same, so that nothing is replaced
             "StackId": self.stack_id,
             "RequestId": self.request_id,
             "LogicalResourceId": self.logical_resource_id,

@@ -128,9 +128,9 @@ def summarize(ingestion: Ingestion) -> str:
     """Return the notification's text about the data: one sentence, and a second if some was refused."""
     if not ingestion.files:
         return "No new file was ingested."
-    told = f"Of {count(len(ingestion.files), 'new file')}, {count(ingestion.ingested, 'row')} were ingested."
+    text = f"Of {count(len(ingestion.files), 'new file')}, {count(ingestion.ingested, 'row')} were ingested."
     if not ingestion.quarantined_rows and not ingestion.quarantined_files:
-        return told
+        return text
     refused = count(ingestion.quarantined_rows, "row")
     if whole := ingestion.quarantined_files:
         named = "; ".join(
@@ -138,7 +138,7 @@ def summarize(ingestion: Ingestion) -> str:
         )
         more = f"; and {len(whole) - SHOWN_FILES} more" if len(whole) > SHOWN_FILES else ""
         refused += f", with {count(len(whole), 'whole file')} ({named}{more})"
-    return f"{told} Quarantined: {refused}, see {ingestion.quarantine_uri or 'the report of IngestRecords'}"
+    return f"{text} Quarantined: {refused}, see {ingestion.quarantine_uri or 'the report of IngestRecords'}"
 
 
 def count(number: int, noun: str) -> str:

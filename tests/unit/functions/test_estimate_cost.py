@@ -186,11 +186,11 @@ def test_the_text_tells_what_it_rests_on(s3: "S3Client", sagemaker: SageMaker) -
     text = estimate()["text"]
     assert text.splitlines() == [
         "Cost on AWS: about 2.30 USD for this run (instances 2.30 USD, volumes 0.0000 USD; prices of "
-        "us-east-1 as of 2026-09-28), by how long its jobs took. Not in it: S3, "
+        "us-east-1 as of 2026-09-28), from the time of its jobs. Not included: S3, "
         "Athena, the feature store, requests.",
-        "The 2 endpoints (ml.t2.medium): 2.69 USD a day until they are deleted.",
-        "For comparison, aws-samples/aws-sagemaker-byoc-end2end is said to cost about 33 USD a run: "
-        "https://github.com/aws-samples/aws-sagemaker-byoc-end2end#running-costs",
+        "The 2 endpoints (ml.t2.medium): 2.69 USD per day until they are deleted.",
+        "For comparison, aws-samples/aws-sagemaker-byoc-end2end (GPU fine-tuning) costs about 33 USD "
+        "per run: https://github.com/aws-samples/aws-sagemaker-byoc-end2end#running-costs",
     ]
 
 
@@ -215,7 +215,7 @@ def test_where_spot_capacity_has_no_price_nothing_is_saved(s3: "S3Client", sagem
     for job in sagemaker.jobs.values():
         job |= {"EnableManagedSpotTraining": True, "TrainingTimeInSeconds": job["BillableTimeInSeconds"]}
     assert estimate()["text"].splitlines()[1] == (
-        "TuneModel asked for Spot capacity; all 300 s count as billed, nothing was saved."
+        "TuneModel requested Spot capacity; all 300 s count as billed, nothing was saved."
     )
 
 

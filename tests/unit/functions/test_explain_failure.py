@@ -232,11 +232,11 @@ def test_a_functions_error_is_told_without_its_stack_trace() -> None:
 @pytest.mark.parametrize(
     ("failure", "error", "cause"),
     [
-        ({"Error": "States.Timeout"}, "States.Timeout", "States.Timeout: no cause was given"),
-        ({"Error": "States.Timeout", "Cause": ""}, "States.Timeout", "States.Timeout: no cause was given"),
+        ({"Error": "States.Timeout"}, "States.Timeout", "States.Timeout: without a cause"),
+        ({"Error": "States.Timeout", "Cause": ""}, "States.Timeout", "States.Timeout: without a cause"),
         ({"Error": "SageMaker.X", "Cause": "Rate exceeded (429)"}, "SageMaker.X", "Rate exceeded (429)"),
         ({"Error": "E", "Cause": '{"Status": "FAILED"}'}, "E", '{"Status": "FAILED"}'),
-        ({}, "Workflow.Failed", "Workflow.Failed: no cause was given"),
+        ({}, "Workflow.Failed", "Workflow.Failed: without a cause"),
     ],
 )
 def test_the_workflows_own_errors(failure: dict[str, str], error: str, cause: str) -> None:
