@@ -28,9 +28,12 @@ from localaws.sagemaker.jobs import Job
 from localaws.sagemaker.platform import Platform
 from localaws.sagemaker.shapes import Document
 from tests.local.conftest import Laptop, allow, wait_until
+from tests.local.sagemaker import conftest as sagemaker
 from tests.local.sagemaker import features
 from tests.local.sagemaker.conftest import Bucket
 from tests.local.sagemaker.histories import MOMENTS, Delivery, Fault, Version, histories, latest
+
+bucket, platform, role_arn = sagemaker.bucket, sagemaker.platform, sagemaker.role_arn  # fixtures
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("record_id", "event_time", "text", "label", "split", "source")
