@@ -287,7 +287,7 @@ ANSWER = LABEL | {"probabilities": {"pos": 1.0}}
             [ROW],
             [LABEL],
             [LABEL | {"probabilities": {f"l{i}": 0 for i in range(1000)} | {"pos": 1}}],
-            "predictions/predictions.jsonl, line 1: the predictions know more than 1,000 labels",
+            "predictions/predictions.jsonl, line 1: the predictions have more than 1,000 labels",
         ),
     ],
 )
