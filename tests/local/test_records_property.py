@@ -30,25 +30,7 @@ from processing.dataset.create_dataset import create_dataset
 from processing.ingestion import feature_store
 from processing.ingestion.report import WriteCounts
 from processing.ingestion.rows import Row
-<<<<<<< HEAD
 from tests.local.histories import MOMENTS, Delivery, Fault, Version, histories, latest
-=======
-
-from localaws.sagemaker import inputs
-from localaws.sagemaker.featurestore import parquet
-from localaws.sagemaker.featurestore.record_store import RecordStore, Write
-from localaws.sagemaker.featurestore.schema import Schema
-from localaws.sagemaker.jobs import Job
-from localaws.sagemaker.platform import Platform
-from localaws.sagemaker.shapes import Document
-from tests.local.conftest import Laptop, allow, wait_until
-from tests.local.sagemaker import conftest as sagemaker
-from tests.local.sagemaker import features
-from tests.local.sagemaker.conftest import Bucket
-from tests.local.sagemaker.histories import MOMENTS, Delivery, Fault, Version, histories, latest
->>>>>>> containers
-
-bucket, platform, role_arn = sagemaker.bucket, sagemaker.platform, sagemaker.role_arn  # fixtures
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("record_id", "event_time", "text", "label", "split", "source")
