@@ -51,7 +51,7 @@ def _handler(sagemaker: Http, region: str) -> Callable[..., Awaitable[Answer]]:
 
 
 def _sdk_error_names() -> dict[str, str]:
-    """Return Step Functions' error names: the modelled exception or SageMakerException, as in the Java SDK."""
+    """Return Step Functions' error names, the Java SDK's: a modelled exception or SageMakerException."""
     unmodelled = ("ValidationException", "AccessDeniedException", "ThrottlingException", "InternalFailure")
     names = dict.fromkeys(unmodelled, "SageMakerException")
     for shape in service_model("sagemaker").error_shapes:
