@@ -104,7 +104,7 @@ class Executions:
         return {"PipelineExecutionArn": arn}
 
     def retry(self, request: Document) -> Document:
-        """Rerun the steps of an ended execution that have not succeeded; idempotent per ClientRequestToken."""
+        """Rerun the unsuccessful steps of an ended execution; idempotent per ClientRequestToken."""
         with self.records.lock:
             execution = self._execution(request)
             arn, status = execution["PipelineExecutionArn"], execution["PipelineExecutionStatus"]
