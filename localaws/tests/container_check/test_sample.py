@@ -11,7 +11,7 @@ def test_interrupted_hyperparameters_and_spoiled_channel(sample: Path) -> None:
     (sample / "a").mkdir()
     loaded = load(sample)
     assert loaded.interrupted == {"scale": "2", "rounds": "500"}
-    assert loaded.spoiled == "a"
+    assert loaded.corrupted_channel == "a"
     assert loaded.line_type == "text/csv"
 
 

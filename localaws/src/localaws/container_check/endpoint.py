@@ -47,7 +47,7 @@ def becomes_ready(bench: Bench) -> str:
     """The first 200 is when SageMaker sends the first request."""
     server = started(bench)
     if not server.wait_healthy(bench.limits.healthy):
-        raise Broken(_why_not(server, bench))
+        raise Broken(_not_ready_reason(server, bench))
     seconds = server.seconds
     _good(bench, server)
     return f"after {seconds:.1f} s"
@@ -119,7 +119,7 @@ def _good(bench: Bench, server: Server) -> Answer:
     return server.invoke(body, content_type)
 
 
-def _why_not(server: Server, bench: Bench) -> str:
+def _not_ready_reason(server: Server, bench: Bench) -> str:
     code = server.container.wait(0)
     if code is not None:
         return f"it ended with exit code {code}: {last_words(server.lines)}"

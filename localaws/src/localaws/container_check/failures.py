@@ -27,20 +27,20 @@ def refuses_unknown_hyperparameter(bench: Bench) -> str:
 @clause("training.bad-data", "Fails on data that it cannot read", REMEDY)
 def refuses_bad_data(bench: Bench) -> str:
     """Noise in place of every file of a channel."""
-    return _fails(bench, _spoilt(bench, lambda path: path.write_bytes(NOISE)))
+    return _fails(bench, _corrupted(bench, lambda path: path.write_bytes(NOISE)))
 
 
 @clause("training.empty-channel", "Fails on a channel without a row", REMEDY)
 def refuses_empty_channel(bench: Bench) -> str:
     """Files without content."""
-    return _fails(bench, _spoilt(bench, lambda path: path.write_bytes(b"")))
+    return _fails(bench, _corrupted(bench, lambda path: path.write_bytes(b"")))
 
 
 @clause("training.missing-channel", "Fails without the channel that it learns from", REMEDY)
 def refuses_missing_channel(bench: Bench) -> str:
     """A job that names no such channel."""
     sample = bench.sample
-    others = {name: folder for name, folder in sample.channels.items() if name != sample.spoiled}
+    others = {name: folder for name, folder in sample.channels.items() if name != sample.corrupted_channel}
     return _fails(bench, bench.opt_ml(channels=others))
 
 
@@ -52,11 +52,11 @@ CLAUSES = (
 )
 
 
-def _spoilt(bench: Bench, spoil: Callable[[Path], object]) -> OptMl:
+def _corrupted(bench: Bench, corrupt: Callable[[Path], object]) -> OptMl:
     opt_ml = bench.opt_ml()
-    for path in (opt_ml.input / "data" / bench.sample.spoiled).rglob("*"):
+    for path in (opt_ml.input / "data" / bench.sample.corrupted_channel).rglob("*"):
         if path.is_file():
-            spoil(path)
+            corrupt(path)
     return opt_ml
 
 

@@ -44,12 +44,12 @@ class OptMl:
     @property
     def failure(self) -> str:
         """Why training failed, as far as SageMaker reads it."""
-        return self._told("failure")[:FAILURE_REASON_CHARACTERS]
+        return self._message("failure")[:FAILURE_REASON_CHARACTERS]
 
     @property
     def message(self) -> str:
         """What a processing job said, as far as SageMaker reads it."""
-        return self._told("message").encode()[:MESSAGE_BYTES].decode("utf-8", "ignore")
+        return self._message("message").encode()[:MESSAGE_BYTES].decode("utf-8", "ignore")
 
     def lay_out_processing(self) -> None:
         """Make the folders of a processing job without inputs."""
@@ -90,7 +90,7 @@ class OptMl:
         """Read a file of input/config."""
         return json.loads((self.input / "config" / f"{name}.json").read_bytes())
 
-    def _told(self, name: str) -> str:
+    def _message(self, name: str) -> str:
         path = self.root / "output" / name
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 

@@ -78,7 +78,7 @@ def _refuses(bench: Bench, bodies: dict[str, tuple[str, bytes]], unless: str = "
     summary = ""
     for what, (content_type, body) in bodies.items():
         summary = refusal(server, what, body, content_type, unless)
-        _lives_on(bench, server, what)
+        _check_still_serving(bench, server, what)
     return summary
 
 
@@ -101,7 +101,7 @@ def refusal(
     return answer.summary
 
 
-def _lives_on(bench: Bench, server: Server, after: str) -> None:
+def _check_still_serving(bench: Bench, server: Server, after: str) -> None:
     content_type, body = next(iter(bench.sample.requests.items()))
     try:
         server.invoke(body, content_type)

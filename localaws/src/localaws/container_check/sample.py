@@ -44,7 +44,7 @@ class Sample:
     refused: Mapping[str, tuple[str, bytes]]
 
     @property
-    def spoiled(self) -> str:
+    def corrupted_channel(self) -> str:
         """The channel that is spoiled to see what a container says: `train`, else the first."""
         return "train" if "train" in self.channels else min(self.channels)
 

@@ -22,14 +22,14 @@ class Lines:
     def feed(self, chunk: bytes) -> None:
         """Take in what was read."""
         self._text += self._decoder.decode(chunk)
-        self._tell(final=False)
+        self._emit(final=False)
 
     def close(self) -> None:
         """Tell what is left when nothing more comes."""
         self._text += self._decoder.decode(b"", final=True)
-        self._tell(final=True)
+        self._emit(final=True)
 
-    def _tell(self, final: bool) -> None:
+    def _emit(self, final: bool) -> None:
         text, start, overwritten = self._text, 0, ""
         for found in _BREAK.finditer(text):
             if found[0] == "\r":

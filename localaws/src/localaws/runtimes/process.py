@@ -188,13 +188,13 @@ class Guard:
 
     def add(self, container: str) -> None:
         """Watch over a process group, by its number, or over an engine's container, by its name."""
-        self._tell(f"+{container}\n")
+        self._send(f"+{container}\n")
 
     def remove(self, container: str) -> None:
         """It has ended: its number may belong to others from now on."""
-        self._tell(f"-{container}\n")
+        self._send(f"-{container}\n")
 
-    def _tell(self, line: str) -> None:
+    def _send(self, line: str) -> None:
         with self._lock, suppress(BrokenPipeError, ValueError):  # ValueError: closed, as this process ends
             if self._process is not None and self._process.stdin is not None:
                 self._process.stdin.write(line.encode())

@@ -85,7 +85,7 @@ class FeatureRecords:
             try:
                 writes.append(self._write(entry))
             except SageMakerError as error:
-                errors.append({"Entry": entry, **_told(error)})
+                errors.append({"Entry": entry, **_error_entry(error)})
         self._keep(writes)
         return {"Errors": errors, "UnprocessedEntries": []}
 
@@ -106,7 +106,7 @@ class FeatureRecords:
                 try:
                     record = self._read(self._online(name), identifier, wanted.get("FeatureNames"))
                 except SageMakerError as error:
-                    errors.append(about | _told(error))
+                    errors.append(about | _error_entry(error))
                 else:
                     found += [about | {"Record": record}] if record else []
         return {"Records": found, "Errors": errors, "UnprocessedIdentifiers": []}
@@ -194,7 +194,7 @@ def _targets(stores: Stores, request: Document) -> tuple[bool, bool]:
     return "OnlineStore" in targets, "OfflineStore" in targets
 
 
-def _told(error: SageMakerError) -> Document:
+def _error_entry(error: SageMakerError) -> Document:
     code = error.code or type(error).__name__
     return {"ErrorCode": code, "ErrorMessage": error.message[:MESSAGE_CHARACTERS]}
 

@@ -77,7 +77,7 @@ class AsyncQueue:
         """Take over an update's AsyncInferenceConfig."""
         with self._lock:
             self._config = config
-            self._hire()
+            self._start_workers()
 
     def locations(self) -> tuple[str, str | None]:
         """Where the next request's answer goes, and where its error goes, if anywhere."""
@@ -93,7 +93,7 @@ class AsyncQueue:
         """Queue a request."""
         with self._lock:
             self._waiting.append(request)
-            self._hire()
+            self._start_workers()
 
     def stop(self) -> None:
         """Drop what waits; what is under way goes on."""
@@ -105,7 +105,7 @@ class AsyncQueue:
         client: Document = self._config.get("ClientConfig", {})
         return int(client.get("MaxConcurrentInvocationsPerInstance", CONCURRENCY))
 
-    def _hire(self) -> None:
+    def _start_workers(self) -> None:
         for _ in range(min(self._limit() - self._workers, len(self._waiting))):
             self._workers += 1
             threading.Thread(target=self._work, name=f"async {self._endpoint}", daemon=True).start()

@@ -197,7 +197,7 @@ class Lifecycle(ABC):
         self.platform.sessions.check_role(role_arn)
         arn = self.platform.arn(self.arn_kind, name)
         taken = ResourceInUse(
-            f"Job name must be unique within an AWS account and region, and a {self._spoken} with this name "
+            f"Job name must be unique within an AWS account and region, and a {self._label} with this name "
             f"already exists ({arn})"
         )
         created = now()
@@ -240,7 +240,7 @@ class Lifecycle(ABC):
             name, status = record[f"{self.kind}Name"], record[f"{self.kind}Status"]
             if status in ENDED:
                 raise ValidationException(
-                    f"The request was rejected because the {self._spoken} is in status {status}."
+                    f"The request was rejected because the {self._label} is in status {status}."
                 )
             self._living[name].stopping.set()
             if status != "Stopping":
@@ -257,7 +257,7 @@ class Lifecycle(ABC):
         with self.records.lock:
             record = self.records.get(name, self._missing(request))
             if record[f"{self.kind}Status"] not in ENDED:
-                raise ResourceInUse(f"The {self._spoken} {name} has not ended yet")
+                raise ResourceInUse(f"The {self._label} {name} has not ended yet")
             self.records.remove(name, self._missing(request))
         return {}
 
@@ -329,10 +329,10 @@ class Lifecycle(ABC):
 
     def _missing(self, request: Document) -> SageMakerError:
         name = request[f"{self.kind}Name"]
-        return ResourceNotFound(f"Requested resource not found: there is no {self._spoken} {name}")
+        return ResourceNotFound(f"Requested resource not found: there is no {self._label} {name}")
 
     @property
-    def _spoken(self) -> str:
+    def _label(self) -> str:
         return self.arn_kind.replace("-", " ")
 
 

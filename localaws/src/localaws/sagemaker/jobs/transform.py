@@ -123,7 +123,7 @@ class TransformJobs(Jobs):
         try:
             server.start()
             _wait_healthy(instance, server)
-            self._tell_start(job.name)
+            self._log_start(job.name)
             plan = Plan.of(job.request, _execution_parameters(server))
             with self._log(f"{job.stream_of(instance.host)}/data-log") as data_log:
                 data_log.write(
@@ -139,7 +139,7 @@ class TransformJobs(Jobs):
         finally:
             server.stop(min(job.grace, GRACE_SECONDS))
 
-    def _tell_start(self, name: str) -> None:
+    def _log_start(self, name: str) -> None:
         """The job starts with the first of its instances."""
         with self.records.lock:
             if "TransformStartTime" not in self.describe({f"{self.kind}Name": name}):

@@ -1,4 +1,4 @@
-"""Pipelines, as the API shows them."""
+"""The API operations on pipelines."""
 
 from botocore.exceptions import ClientError
 
@@ -14,7 +14,7 @@ from localaws.sagemaker.platform.records import Records, list_page, now
 
 _UPDATABLE = ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
 _DEFINITION = ("PipelineDefinition", "PipelineDefinitionS3Location")
-# The members that each operation acts on, or keeps and shows; any other is refused.
+# The members that each operation handles; all others are refused.
 HANDLED = {
     "CreatePipeline": ("PipelineName", *_UPDATABLE, *_DEFINITION, "ClientRequestToken", "Tags"),
     "UpdatePipeline": ("PipelineName", *_UPDATABLE, *_DEFINITION),
@@ -31,12 +31,12 @@ HANDLED = {
     ),
     **executions.HANDLED,
 }
-# Accepted: what is asked twice, with one token or with two, is done once.
+# Accepted without effect: a repeated request changes nothing, whatever its token.
 WITHOUT_EFFECT = {"DeletePipeline": ("ClientRequestToken",), **executions.WITHOUT_EFFECT}
 
 
 class Pipelines:
-    """Create, change and describe pipelines; what runs of them are `executions`."""
+    """Create, update, describe and delete pipelines; `executions` has their executions."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -44,7 +44,7 @@ class Pipelines:
         self.executions = Executions(platform, self._pipeline)
 
     def operations(self) -> dict[str, Operation]:
-        """The operations on pipelines and on their executions."""
+        """Return the operations on pipelines and on their executions, by name."""
         operations: dict[str, Operation] = {
             "CreatePipeline": self.create,
             "UpdatePipeline": self.update,
@@ -56,7 +56,7 @@ class Pipelines:
         return refusing_others(operations, HANDLED, WITHOUT_EFFECT)
 
     def create(self, request: Document) -> Document:
-        """Keep a pipeline whose definition is sound; once for each ClientRequestToken."""
+        """Create a pipeline with a valid definition; idempotent per ClientRequestToken."""
         name = request["PipelineName"]
         body = self._body(request, request["RoleArn"])
         PipelineDefinition.parse(body)
@@ -82,7 +82,7 @@ class Pipelines:
         return {"PipelineArn": arn}
 
     def update(self, request: Document) -> Document:
-        """Change a pipeline; executions that run go on as they began."""
+        """Update a pipeline; running executions keep their definition."""
         record = self._pipeline(request["PipelineName"])
         changes: Document = {member: request[member] for member in _UPDATABLE if member in request}
         if any(member in request for member in _DEFINITION):
@@ -94,11 +94,11 @@ class Pipelines:
         return {"PipelineArn": record["PipelineArn"]}
 
     def describe(self, request: Document) -> Document:
-        """A pipeline, by name or ARN."""
+        """Return a pipeline by name or ARN."""
         return self._pipeline(request["PipelineName"])
 
     def delete(self, request: Document) -> Document:
-        """Forget a pipeline; one that runs stays."""
+        """Delete a pipeline without running executions."""
         with self.executions.records.lock:
             record = self._pipeline(request["PipelineName"])
             if self.executions.running(record["PipelineArn"]):
@@ -108,7 +108,7 @@ class Pipelines:
         return {"PipelineArn": record["PipelineArn"]}
 
     def list(self, request: Document) -> Document:
-        """Pipelines."""
+        """Return a page of pipelines."""
         prefix = request.get("PipelineNamePrefix", "")
         found = (record for record in self._pipelines if record["PipelineName"].startswith(prefix))
         return list_page("ListPipelines", found, request, "Pipeline")

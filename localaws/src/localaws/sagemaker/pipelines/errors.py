@@ -1,7 +1,7 @@
-"""How a step ends when it does not succeed.
+"""Errors that end a step.
 
 StepEnd
-├── StepFailed    its message is the step's FailureReason
+├── StepFailed    the message is the step's FailureReason
 └── StepStopped   the execution was stopped
 """
 
@@ -11,11 +11,10 @@ class StepEnd(Exception):  # noqa: N818
 
 
 class StepFailed(StepEnd):
-    """A step did not succeed; the message is its FailureReason, "" where it has none.
+    """A step failed; the message is its FailureReason, which may be "".
 
     Attributes:
-        exception_type: what retry policies call it, such as "SageMaker.RESOURCE_LIMIT"; "" for what none
-            retries.
+        exception_type: the name for retry policies, such as "SageMaker.RESOURCE_LIMIT"; "" if none applies.
     """
 
     def __init__(self, reason: str, exception_type: str = "") -> None:
@@ -24,4 +23,4 @@ class StepFailed(StepEnd):
 
 
 class StepStopped(StepEnd):
-    """A step was stopped."""
+    """A step was stopped with its execution."""

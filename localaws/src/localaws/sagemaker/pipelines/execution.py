@@ -1,4 +1,4 @@
-"""One run of a pipeline: each step in its turn, as the pipeline's role."""
+"""Runs the steps of one pipeline execution with the pipeline's role."""
 
 import logging
 import threading
@@ -24,17 +24,17 @@ logger = logging.getLogger("localaws.sagemaker")
 
 
 class PipelineRun:
-    """Runs an execution's steps in dependency order, independent ones side by side.
+    """Runs an execution's steps in dependency order, independent steps in parallel.
 
-    What happens stands in two places that others read: `executions` (the execution's record) and
-    `steps` (one record a step that has started, by name). How it ended is decided and told under the
-    executions' lock, so that who asks to stop it under that lock is either heard or too late.
+    Progress is recorded in `executions` (the execution's record) and in `steps` (one record per started step,
+    by name). The final status is decided and recorded under the executions' lock: a stop request under that
+    lock either takes effect or comes too late.
 
     Args:
-        definition: what to run.
-        scope: what the definition's references to "Parameters" and "Execution" stand for.
-        executions: where the execution's record is.
-        context: what it stands on.
+        definition: the pipeline's definition.
+        scope: the values of "Parameters" and "Execution" for references.
+        executions: the records of executions.
+        context: the services that the steps use.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class PipelineRun:
         self._executor = StepExecutor(definition, self._scope, self.steps, context, self._stopping)
 
     def start(self, max_parallel_steps: int = MAX_PARALLEL_STEPS) -> None:
-        """Begin, in a thread of its own; after an end, begin again with the steps that have not succeeded."""
+        """Start in a new thread; after an end, start again with the steps that have not succeeded."""
         self._stopping.clear()
         for step in self.steps:
             if step["StepStatus"] != "Succeeded":

@@ -44,8 +44,8 @@ class Executions:
     """Start, stop, retry and describe executions.
 
     Args:
-        platform: what they run on.
-        pipeline: finds a pipeline's record by name or ARN; raises ResourceNotFound.
+        platform: the platform that they run on.
+        pipeline: returns a pipeline's record by name or ARN; raises ResourceNotFound.
     """
 
     def __init__(self, platform: Platform, pipeline: Callable[[str], Document]) -> None:
@@ -69,7 +69,7 @@ class Executions:
         }
 
     def start(self, request: Document) -> Document:
-        """Begin an execution, or answer with the one that the same token began."""
+        """Start an execution; idempotent per ClientRequestToken."""
         pipeline = self._pipeline(request["PipelineName"])
         self._platform.sessions.check_role(pipeline["RoleArn"])
         supplied = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
@@ -90,7 +90,7 @@ class Executions:
         return {"PipelineExecutionArn": arn}
 
     def stop(self, request: Document) -> Document:
-        """Stop an execution; asking twice is asking once."""
+        """Stop an execution; a second request has no further effect."""
         with self.records.lock:
             execution = self._execution(request)
             arn, status = execution["PipelineExecutionArn"], execution["PipelineExecutionStatus"]
@@ -104,7 +104,7 @@ class Executions:
         return {"PipelineExecutionArn": arn}
 
     def retry(self, request: Document) -> Document:
-        """Run what has not succeeded of an execution that ended; once for each ClientRequestToken."""
+        """Rerun the unsuccessful steps of an ended execution; idempotent per ClientRequestToken."""
         with self.records.lock:
             execution = self._execution(request)
             arn, status = execution["PipelineExecutionArn"], execution["PipelineExecutionStatus"]

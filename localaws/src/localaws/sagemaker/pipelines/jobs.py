@@ -115,7 +115,7 @@ class ApiStep:
             if not self._type.is_job or self._has_completed(described):
                 break
             if self._stopping.is_set() and not stop_requested:
-                self._ask_to_stop(request)
+                self._request_stop(request)
                 stop_requested = True
             self._notifier.wait(seen, POLL_SECONDS)
         if with_tuned_jobs:
@@ -149,7 +149,7 @@ class ApiStep:
         jobs: list[Document] = self._call(LIST_TUNED_JOBS, request)[TUNED_JOBS]
         return jobs
 
-    def _ask_to_stop(self, request: Document) -> None:
+    def _request_stop(self, request: Document) -> None:
         try:
             self._call(f"Stop{self._type.kind}", request)
         except StepFailed as failure:

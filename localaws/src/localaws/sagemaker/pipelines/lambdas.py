@@ -1,4 +1,4 @@
-"""Lambda steps: a function is called as the pipeline's role, and answers with the step's outputs."""
+"""Lambda steps: call a function as the pipeline's role and return the step's outputs."""
 
 import json
 from collections.abc import Callable
@@ -21,16 +21,16 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 def invoke(
     function_arn: str, arguments: Document, outputs: list[Document], client: Callable[[], Any]
 ) -> Document:
-    """The outputs that the function answers with, by name.
+    """Call a function and return its outputs by name.
 
     Args:
         function_arn: the function.
         arguments: its event.
-        outputs: of the step: OutputName and OutputType.
-        client: makes a client of Lambda that acts as the pipeline's role.
+        outputs: the step's OutputParameters: OutputName and OutputType.
+        client: returns a Lambda client with the pipeline's role.
 
     Raises:
-        StepFailed: it cannot be called, fails, or does not answer with the outputs.
+        StepFailed: the call failed, the function failed, or an output is missing.
     """
     try:
         response = client().invoke(FunctionName=function_arn, Payload=json.dumps(arguments).encode())
@@ -48,7 +48,7 @@ def invoke(
 
 
 def metadata(function_arn: str, outputs: Document) -> Document:
-    """The step's Metadata."""
+    """Return the step's Metadata."""
     parameters = [{"Name": name, "Value": references.text(value)} for name, value in outputs.items()]
     return {"Lambda": {"Arn": function_arn, "OutputParameters": parameters}}
 

@@ -1,7 +1,7 @@
-"""References in a pipeline definition: found, and replaced by what they stand for.
+"""Finds and resolves references in a pipeline definition.
 
-Source: "SageMaker Pipeline Definition JSON Schema", version 2020-12-01, and what the SDK's workflow module
-renders: {"Get": …}, {"Std:Join": …} and {"Std:JsonGet": …}.
+Source: "SageMaker Pipeline Definition JSON Schema", version 2020-12-01, and the output of the SDK's workflow
+module: {"Get": …}, {"Std:Join": …} and {"Std:JsonGet": …}.
 """
 
 import re
@@ -12,15 +12,15 @@ from localaws.sagemaker.api.errors import NotSupportedLocally, ValidationExcepti
 
 # Names of steps and parameters may have hyphens, and may begin with a digit.
 _SEGMENT = re.compile(r"\.?([A-Za-z0-9_-]+)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
-# Lists that a definition indexes by the name of an item, not by its place.
+# Members that identify an item of a list by name instead of by index.
 ITEM_NAMES = ("OutputName", "InputName", "ChannelName", "Name")
 
 JsonGet = Callable[[Mapping[str, Any]], Any]
-"""What a Std:JsonGet finds, given what stands in it: PropertyFile or S3Uri, and Path."""
+"""Returns the value of a Std:JsonGet for its members: PropertyFile or S3Uri, and Path."""
 
 
 def find(value: Any) -> Iterator[str]:
-    """Every path that a Get names, such as "Parameters.OutputUri" or "Steps.TrainModel.ModelArtifacts"."""
+    """Yield the path of every Get, such as "Parameters.OutputUri" or "Steps.TrainModel.ModelArtifacts"."""
     match value:
         case {"Get": str(path)}:
             yield path
@@ -33,21 +33,21 @@ def find(value: Any) -> Iterator[str]:
 
 
 def is_reference(value: Any) -> bool:
-    """Whether a value stands for another one."""
+    """Whether a value is a reference."""
     return isinstance(value, dict) and any(key == "Get" or key.startswith("Std:") for key in value)
 
 
 def resolve(value: Any, scope: Mapping[str, Any], json_get: JsonGet) -> Any:
-    """The value with every reference replaced, and without the members that are null.
+    """Return the value with every reference replaced and null members removed.
 
     Args:
         value: arguments of a step, or a part of them.
-        scope: what "Parameters", "Execution" and "Steps" stand for.
-        json_get: what a Std:JsonGet stands for.
+        scope: the values of "Parameters", "Execution" and "Steps".
+        json_get: returns the value of a Std:JsonGet.
 
     Raises:
-        ValidationException: a reference names what is not there.
-        NotSupportedLocally: a function that only AWS knows.
+        ValidationException: a reference names a value that does not exist.
+        NotSupportedLocally: the value has a function that only AWS supports.
     """
     match value:
         case {"Get": str(path)}:

@@ -1,4 +1,4 @@
-"""What a step does when its turn has come: decide, fail, call a function, or run a job."""
+"""Runs one step: decide a condition, fail, call a function or run a job."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
 
 @dataclass(frozen=True)
 class ExecutionContext:
-    """What an execution stands on.
+    """The services that an execution uses.
 
     Attributes:
-        client: makes a client of a service that acts as the pipeline's role, valid for now.
-        describer: a client of SageMaker that may describe every model, of the platform's own.
-        digest: what tells an image's content, given its URI; raises ImageError.
-        cache: what earlier executions have left.
+        client: returns a client of a service with current credentials of the pipeline's role.
+        describer: the platform's SageMaker client, which may describe every model.
+        digest: returns the digest of an image's content by its URI; raises ImageError.
+        cache: the results of earlier executions.
         notifier: notifies when a job or the execution has ended, or has to end.
     """
 
@@ -45,14 +45,14 @@ class ExecutionContext:
 
 
 class StepExecutor:
-    """Does the steps of one execution.
+    """Runs the steps of one execution.
 
     Args:
-        definition: that they are of.
-        scope: what references stand for.
-        records: of the steps, by name; what a step has made is told there as soon as it is there.
-        context: what the execution stands on.
-        stopping: set when it has to end.
+        definition: the pipeline's definition.
+        scope: the values for references.
+        records: the steps' records by name; a step's Metadata is recorded as soon as it exists.
+        context: the services that the execution uses.
+        stopping: set when the execution has to end.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class StepExecutor:
         self._json_files = JsonFiles(definition.steps, scope, lambda: context.client("s3"))
 
     def run(self, step: Step) -> Document:
-        """What later steps may refer to, when the step is done.
+        """Run a step to its end and return the properties that later steps may refer to.
 
         Raises:
-            StepFailed: it failed.
-            StepStopped: it was stopped with the execution.
+            StepFailed: the step failed.
+            StepStopped: the step was stopped with its execution.
         """
         own = {CONDITION: self._decide, FAIL: self._fail, LAMBDA: self._invoke}
         return own.get(step.type, self._call)(step)
@@ -101,7 +101,7 @@ class StepExecutor:
         return {"OutputParameters": outputs}
 
     def _call(self, step: Step) -> Document:
-        """Do a step through the API, or reuse what an earlier execution did."""
+        """Run a step through the API, or reuse the result of an earlier execution."""
         arguments = self._arguments(step)
         key = self._cache_key(step, arguments)
         if key and (run := self._earlier_run(step, key)):
@@ -125,7 +125,7 @@ class StepExecutor:
         return properties
 
     def _cache_key(self, step: Step, arguments: Document) -> str | None:
-        """What the run can be found by later; None for a step without CacheConfig."""
+        """Return the cache key of a step; None without CacheConfig."""
         if "CacheConfig" not in step.document:
             return None
         try:
@@ -134,7 +134,7 @@ class StepExecutor:
                 for image in images.find(arguments, self._context.describer)
             }
         except (ImageError, ClientError):
-            return None  # the job will say what is wrong with its image or its model
+            return None  # the job will fail with the reason
         return caching.key(step.type, arguments, contents)
 
     def _earlier_run(self, step: Step, key: str) -> caching.Run | None:

@@ -71,7 +71,7 @@ class LogStream:
                 self._send()
             self._send(final=True)
         finally:
-            self._tell_writers(sending=False)
+            self._notify_writers(sending=False)
 
     def _send(self, final: bool = False) -> None:
         while batch := self._next_batch():
@@ -87,10 +87,10 @@ class LogStream:
                     )
                 elif self._sending:
                     logger.warning("%s/%s: cannot be written to now: %s", self.group, self.stream, error)
-                self._tell_writers(sending=False)
+                self._notify_writers(sending=False)
                 return
             self._unsent = []
-            self._tell_writers(sending=True)
+            self._notify_writers(sending=True)
 
     def _next_batch(self) -> list[InputLogEventTypeDef]:
         with self._changed:
@@ -98,7 +98,7 @@ class LogStream:
                 self._unsent.append(self._events.popleft())
             return self._unsent
 
-    def _tell_writers(self, sending: bool) -> None:
+    def _notify_writers(self, sending: bool) -> None:
         with self._changed:
             self._sending = sending
             self._changed.notify_all()

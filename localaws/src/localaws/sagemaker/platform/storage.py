@@ -197,7 +197,7 @@ class Storage:
         try:
             yield
         except _S3_ERRORS as error:
-            raise ClientFailure(f"{what} {uri} ({_told(error, action, self._role_arn)})") from error
+            raise ClientFailure(f"{what} {uri} ({_reason(error, action, self._role_arn)})") from error
         except OSError as error:
             raise ClientFailure(f"{what} {uri} ({error})") from error
 
@@ -243,7 +243,7 @@ def _side_by_side(work: Callable[[_T], None], items: Sequence[_T]) -> None:
             raise
 
 
-def _told(error: Exception, action: str, role_arn: str) -> str:
+def _reason(error: Exception, action: str, role_arn: str) -> str:
     if not isinstance(error, ClientError):
         return str(error)
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")

@@ -88,11 +88,11 @@ class TuningJobs(Lifecycle):
 
     def describe(self, request: Document) -> Document:
         """A tuning job as it is now."""
-        return _told(super().describe(request))
+        return _description(super().describe(request))
 
     def list(self, request: Document) -> Document:
         """Tuning jobs by name, status and time."""
-        records = map(_told, self.records)
+        records = map(_description, self.records)
         return list_page("ListHyperParameterTuningJobs", records, _BY_NAME | request, self.kind)
 
     def list_training_jobs(self, request: Document) -> Document:
@@ -136,7 +136,7 @@ def _trials(record: Document) -> list[Trial]:
     return list(record["_Search"].trials) if "_Search" in record else []
 
 
-def _told(record: Document) -> Document:
+def _description(record: Document) -> Document:
     """A record with what its training jobs have come to."""
     trials = _trials(record)
     config = record[CONFIG]

@@ -105,10 +105,10 @@ class Search:
             if trial.ended:
                 self._running.remove(trial)
                 self._strategy.conclude(trial.number, trial.value)
-            elif self._is_hopeless(trial):
+            elif self._is_stopped_early(trial):
                 self._stop(trial)
 
-    def _is_hopeless(self, trial: Trial) -> bool:
+    def _is_stopped_early(self, trial: Trial) -> bool:
         if trial.stopped or self.definition.config.get("TrainingJobEarlyStoppingType") != "Auto":
             return False
         previous = [other.values for other in self.trials if other.ended]
