@@ -51,11 +51,7 @@ def _handler(sagemaker: Http, region: str) -> Callable[..., Awaitable[Answer]]:
 
 
 def _sdk_error_names() -> dict[str, str]:
-<<<<<<< HEAD
-    """Return Step Functions' error names: those of the Java SDK, else SageMakerException."""
-=======
     """Return Step Functions' error names, the Java SDK's: a modelled exception or SageMakerException."""
->>>>>>> localaws
     unmodelled = ("ValidationException", "AccessDeniedException", "ThrottlingException", "InternalFailure")
     names = dict.fromkeys(unmodelled, "SageMakerException")
     for shape in service_model("sagemaker").error_shapes:
