@@ -75,7 +75,7 @@ def test_a_role_may_do_what_its_policy_says_and_no_more(laptop: Laptop) -> None:
         aws_secret_access_key=keys["SecretAccessKey"],
         aws_session_token=keys["SessionToken"],
     )
-    assert sagemaker.list_models()["Models"] == []
+    assert sagemaker.list_models(NameContains="no-model-has-this-name")["Models"] == []
     with pytest.raises(
         sagemaker.exceptions.ClientError, match=r"AccessDeniedException.*sagemaker:ListEndpoints"
     ):
