@@ -479,9 +479,9 @@ def test_ingestion_reads_the_manifest_in_shards_and_reports_whatever_happens() -
 @pytest.mark.parametrize(
     ("step", "module"),
     [
-        ("IngestRecords", "ingestion/settings.py"),
-        ("CreateDataset", "dataset/create_dataset.py"),
-        ("CompareModels", "quality/compare.py"),
+        ("IngestRecords", "processing/ingestion/settings.py"),
+        ("CreateDataset", "processing/dataset/create_dataset.py"),
+        ("CompareModels", "processing/quality/compare.py"),
     ],
 )
 def test_a_command_is_given_the_variables_that_it_reads(step: str, module: str) -> None:
