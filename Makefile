@@ -12,7 +12,10 @@ PYTHON := $(VENV)/bin/python
 # One installer for the house and for the images' environments; the version is requirements.lock's.
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
-LAYER  := /powertools/python/layer
+# One worker per core: WORKERS=0 runs the tests in one process, with readable output and --pdb.
+WORKERS ?= auto
+PYTEST  := python -m pytest --numprocesses=$(WORKERS)
+LAYER   := /powertools/python/layer
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
@@ -66,16 +69,43 @@ render: install ## write the workflow's and the pipeline's definitions from thei
 	@$(QUIET) python -m statemachine.workflow
 	@$(QUIET) python -m pipeline.definition
 
+.PHONY: check
+check: install ## format, lint, types and the template's checks: what to run before each commit
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint types validate
+
 .PHONY: lint
-lint: install ## ruff, mypy strict, cfn-lint and sam validate
-	@ruff check .
+lint: install ## the format and the rules of ruff, and codespell
 	@ruff format --check .
+	@ruff check .
+	@codespell
+
+.PHONY: types
+types: install ## mypy strict
 	@mypy
+
+.PHONY: validate
+validate: install ## cfn-lint and sam validate
 	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 sam validate --lint
 
 .PHONY: test
-test: lint ## lint, then unit tests, tests over HTTP, and the end-to-end test
-	@python -m pytest
+test: check ## check, and every test: unit, local, e2e and images-test
+	@$(PYTEST)
+
+.PHONY: unit
+unit: install ## test the code by itself: no server, no container's environment
+	@$(PYTEST) tests/unit
+
+.PHONY: local
+local: install ## test localaws over HTTP, and this repository's containers on it
+	@$(PYTEST) localaws/tests tests/local
+
+.PHONY: e2e
+e2e: install ## test the deployed loop: sam deploy to localaws, a file, two endpoints
+	@$(PYTEST) tests/e2e
+
+.PHONY: images-test
+images-test: install ## test the built images: needs docker or podman, or buildah and debootstrap as root
+	@$(PYTEST) tests/images
 
 .PHONY: images
 images: install ## build the images with docker, podman or buildah: NAME=linear, BASE_IMAGE=…, ARGUMENTS='--platform …'

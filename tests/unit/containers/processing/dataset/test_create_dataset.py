@@ -437,7 +437,7 @@ def test_executable_writes_the_dataset_and_one_line(job: Job) -> None:
     job.put(GOOD)
     done = execute(job.base)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("5 rows: 2 to train, 1 to validation, 2 to test; 0 repeated")
+    assert done.stdout.startswith("5 rows: 2 to train, 1 to validation, 2 to test; 0 duplicates dropped")
     assert done.stdout.count("\n") == 1
     assert sorted(path.name for path in (job.base / "processing").iterdir()) == ["input", "output"]
     assert not (job.base / "output/message").exists()
