@@ -19,6 +19,7 @@ HEAD_BYTES = 64 << 10
 # multiple of the limit, and discarded.
 DISCARDED_BODY_LIMITS = 4
 LINGERING_SECONDS = 2.0  # before closing: closing with unread bytes would lose the answer
+OFFER_HEADERS = (b"connection", b"upgrade", b"http2-settings")
 CHECKS_PER_TIMEOUT = 4  # per shortest timeout
 HEADS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 
@@ -128,13 +129,30 @@ class Connection(asyncio.Protocol):
             self.parser.feed_data(data)
             if self.header_bytes > HEAD_BYTES and not self.closing:  # the parser buffers an incomplete header
                 self.reject(refusal(431, f"the request's head is larger than {HEAD_BYTES:,} bytes"))
-        except httptools.HttpParserUpgrade:
-            self.closing = True  # the request is answered in HTTP/1.1, then the connection is closed
+        except httptools.HttpParserUpgrade as upgrade:
+            self.stay_in_http_1(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             if not self.closing:
                 self.reject(refusal(400, f"not HTTP/1.1: {error}"))
         if self.has_backlog():
             self.transport.pause_reading()
+
+    def stay_in_http_1(self, rest: bytes) -> None:
+        """Parse a request again without its offer of another protocol: the parser ends it before its body.
+
+        Args:
+            rest: the data after the request's head.
+        """
+        request = self.reading
+        if request is None:  # CONNECT, which is refused: what follows is not HTTP
+            self.closing = True
+            return
+        close = b"close" in request.headers.get(b"connection", b"").lower()
+        headers = {name: value for name, value in request.headers.items() if name not in OFFER_HEADERS}
+        headers |= {b"connection": b"close"} if close else {}
+        lines = b"".join(b"%b: %b\r\n" % header for header in headers.items())
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"%b %b HTTP/1.1\r\n%b\r\n%b" % (request.method, request.target, lines, rest))
 
     def on_message_begin(self) -> None:
         """Start a request at its first byte."""
@@ -157,6 +175,8 @@ class Connection(asyncio.Protocol):
         if not (request := self.reading):
             return
         request.method = self.parser.get_method()
+        if self.offers_another_protocol():
+            return
         request.keep_alive = self.parser.should_keep_alive() and not self.parser.should_upgrade()
         if int(request.headers.get(b"content-length", b"0")) > self.server.body_bytes:
             request.refusal = self.too_large()
@@ -167,6 +187,10 @@ class Connection(asyncio.Protocol):
                 self.reject(request.refusal)
             else:
                 self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def offers_another_protocol(self) -> bool:
+        """Return whether the parser ends this request before its body, as it does for `Upgrade: h2c`."""
+        return bool(self.parser.should_upgrade()) and self.parser.get_method() != b"CONNECT"
 
     def on_body(self, part: bytes) -> None:
         """Store a part of the body; discard it if the request is refused."""
@@ -190,7 +214,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Queue the complete request."""
         self.header_bytes = 0
-        if request := self.reading:
+        if (request := self.reading) and not self.offers_another_protocol():
             self.reading = None
             self.queue.append(request)
             self.process_queue()
