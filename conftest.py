@@ -1,32 +1,42 @@
 """How the tests are shared among pytest-xdist's workers: a file is one worker's, long files come first."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parent
-# Each builds in the same storage, so one worker has them all.
-TOGETHER = ("tests/images",)
+# Each of their files builds in the same storage, so one worker runs them all.
+TOGETHER = ("tests/images/",)
 # A long file that came last would keep one worker busy while the others have nothing to do.
 FIRST = (
-    "tests/images",
-    "tests/local/containers",
+    "tests/images/",
+    "tests/local/containers/",
     "tests/e2e/test_retrain.py",
-    "tests/e2e",
-    "tests/local",
-    "localaws/tests/container_check",
+    "tests/e2e/",
+    "tests/local/",
+    "localaws/tests/container_check/",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long files first, and give each file's tests to one worker."""
-    paths = {item: item.path.relative_to(ROOT).as_posix() for item in items}
-    items.sort(key=lambda item: rank(paths[item]))
-    for item, path in paths.items():
-        group = next((folder for folder in TOGETHER if path.startswith(folder)), path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Put the long files first."""
+    items.sort(key=lambda item: rank(item.path.relative_to(ROOT).as_posix()))
 
 
 def rank(path: str) -> int:
     """Return a file's place in FIRST, or a place after all of them."""
     return next((place for place, prefix in enumerate(FIRST) if path.startswith(prefix)), len(FIRST))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each file to one worker, as `--dist=loadfile` does, and those of TOGETHER to the same."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return next((folder for folder in TOGETHER if file.startswith(folder)), file)
+
+    return Scheduling(config, log)
