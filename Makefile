@@ -33,7 +33,7 @@ AT_PORT := $(if $(filter-out 4566,$(PORT)), PORT=$(PORT))
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PARAMETERS='MinF1=0.9 …', PORT=4566
