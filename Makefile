@@ -9,7 +9,7 @@ PARAMETERS ?= # of the stack, such as ModelContainer=linear
 
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
-# One installer for the house and for the images' environments; the version is requirements.lock's.
+# The installer of this environment and of the images' environments; the version is requirements.lock's.
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
 # One worker per core: WORKERS=0 runs the tests in one process, with readable output and --pdb.
@@ -18,6 +18,10 @@ PYTEST  := python -m pytest --numprocesses=$(WORKERS)
 LAYER   := /powertools/python/layer
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Each process would compile its modules anew where bytecode is not written. Beside the sources it would become
+# part of the functions' asset.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
 
 # The laptop's account, for the targets that use it: the variables that every AWS tool reads.
 ACCOUNT := AWS_ENDPOINT_URL=http://127.0.0.1:$(PORT) AWS_DEFAULT_REGION=us-east-1 \

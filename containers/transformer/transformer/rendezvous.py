@@ -55,7 +55,7 @@ class StaticRendezvous(RendezvousHandler):  # type: ignore[misc]  # no torch whe
         return True
 
     def get_backend(self) -> str:  # noqa: D102
-        return "static"
+        return "fixed-instances"  # torch has a "static" one
 
     def get_run_id(self) -> str:  # noqa: D102
         return "training"
