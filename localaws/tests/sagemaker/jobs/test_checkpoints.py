@@ -27,14 +27,14 @@ def test_an_object_deleted_after_the_listing_is_skipped(
 ) -> None:
     for name in ("mine/1", "another/1"):
         bucket.put(f"checkpoints/{name}", name)
-    listed = Storage.listed
+    list_objects = Storage.list_objects
 
     def list_then_delete(storage: Storage, prefix: S3Uri) -> list[S3Object]:
-        found = listed(storage, prefix)
+        found = list_objects(storage, prefix)
         laptop.client("s3").delete_object(Bucket=bucket.name, Key="checkpoints/another/1")
         return found
 
-    monkeypatch.setattr(Storage, "listed", list_then_delete)
+    monkeypatch.setattr(Storage, "list_objects", list_then_delete)
     with checkpoints.synchronized(job_of(platform, role_arn, bucket), tmp_path):
         assert (tmp_path / "checkpoints/mine/1").read_text() == "mine/1"
         assert not (tmp_path / "checkpoints/another/1").exists()

@@ -55,7 +55,7 @@ def unload(definition: Document, job: Job, name: str) -> list[S3Object]:
             raise
     except (ClientError, BotoCoreError) as error:
         raise ClientFailure(f"The Athena query of the input {name} failed to run: {error}") from error
-    objects = job.storage.listed(rows)
+    objects = job.storage.list_objects(rows)
     if not objects:
         raise ClientFailure(f"The Athena query {query_id} of the input {name} returned no rows")
     return objects

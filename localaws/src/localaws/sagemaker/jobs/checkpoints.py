@@ -59,12 +59,12 @@ def synchronized(job: Job, base_dir: Path) -> Iterator[None]:
 
 def _download(storage: Storage, uri: S3Uri, folder: Path) -> None:
     """Download the objects; skip those that are deleted meanwhile, since tuning trials can share an S3Uri."""
-    objects = storage.listed(uri)
+    objects = storage.list_objects(uri)
     while True:
         try:
             return storage.download(objects, folder)
         except ClientFailure:
-            remaining = set(storage.listed(uri))
+            remaining = set(storage.list_objects(uri))
             if remaining.issuperset(objects):
                 raise
             objects = [item for item in objects if item in remaining]
