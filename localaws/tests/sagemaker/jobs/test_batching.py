@@ -24,11 +24,11 @@ def test_a_line_is_at_most_as_large_as_the_payload(end: bytes) -> None:
 def test_batches_are_as_full_as_the_payload_allows() -> None:
     generator = random.Random(1)
     records = [b"x" * generator.randint(1, 40) for _ in range(500)]
-    made = list(batches(records, 100))
-    assert [record for batch in made for record in batch] == records
-    sizes = [len(b"\n".join(batch)) for batch in made]
+    grouped = list(batches(records, 100))
+    assert [record for batch in grouped for record in batch] == records
+    sizes = [len(b"\n".join(batch)) for batch in grouped]
     assert max(sizes) <= 100
-    for size, following in zip(sizes, made[1:], strict=False):
+    for size, following in zip(sizes, grouped[1:], strict=False):
         assert size + 1 + len(following[0]) > 100
 
 

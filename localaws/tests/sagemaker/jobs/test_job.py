@@ -132,8 +132,8 @@ def test_if_one_container_cannot_start_all_are_stopped(platform: Platform, tmp_p
     ]
     with pytest.raises(ClientFailure, match="no executable 'nothing'"):
         job.run_cluster(specs)
-    left = [process.cmdline() for process in psutil.Process().children(recursive=True)]
-    assert not [words for words in left if any("obedient" in word for word in words)]
+    remaining = [process.cmdline() for process in psutil.Process().children(recursive=True)]
+    assert not [command for command in remaining if any("obedient" in part for part in command)]
 
 
 def test_earlier_run_time_counts_towards_max_runtime(platform: Platform, tmp_path: Path) -> None:

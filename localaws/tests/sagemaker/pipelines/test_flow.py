@@ -40,8 +40,8 @@ def decision(name: str, left: Any, if_steps: list[Document], else_steps: list[Do
     return {"Name": name, "Type": "Condition", "Arguments": arguments}
 
 
-def fail(name: str, *message: Any) -> Document:
-    message = {"Std:Join": {"On": " ", "Values": list(message)}}
+def fail(name: str, *values: Any) -> Document:
+    message = {"Std:Join": {"On": " ", "Values": list(values)}}
     return {"Name": name, "Type": "Fail", "Arguments": {"ErrorMessage": message}}
 
 
@@ -215,8 +215,8 @@ def test_a_retry_keeps_successful_steps_and_runs_all_others(account: Account) ->
 def test_a_stopped_execution_can_be_retried_and_a_running_one_cannot(
     account: Account, tmp_path: Path
 ) -> None:
-    may_end = tmp_path / "may-end"
-    training = account.training("Train", "Prepare", until=str(may_end))
+    can_end = tmp_path / "can-end"
+    training = account.training("Train", "Prepare", until=str(can_end))
     arn = account.start("resumed", account.processing("Prepare"), training)
     wait_until(lambda: "TrainingJob" in account.steps(arn).get("Train", {}).get("Metadata", {}))
     retry = account.sagemaker.retry_pipeline_execution
@@ -226,7 +226,7 @@ def test_a_stopped_execution_can_be_retried_and_a_running_one_cannot(
         retry(PipelineExecutionArn=arn)
     account.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
     assert account.ended(arn)["PipelineExecutionStatus"] == "Stopped"
-    may_end.touch()
+    can_end.touch()
     retry(PipelineExecutionArn=arn)
     account.succeeded(arn)
 
@@ -254,7 +254,7 @@ def test_a_tuning_step_has_its_best_job_as_property(account: Account) -> None:
         "tuned",
         account.processing("Prepare"),
         {"Name": "Tune", "Type": "Tuning", "Arguments": tuning},
-        fail("Say", *best),
+        fail("Report", *best),
     )
     assert account.ended(arn)["PipelineExecutionStatus"] == "Failed"
     steps = account.steps(arn)
@@ -263,7 +263,7 @@ def test_a_tuning_step_has_its_best_job_as_property(account: Account) -> None:
     assert name.startswith(f"{arn.rsplit('/', 1)[-1]}-tune-")
     job = account.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     best_name = job["BestTrainingJob"]["TrainingJobName"]
-    assert steps["Say"]["FailureReason"] == f"{best_name} {best_name}"
+    assert steps["Report"]["FailureReason"] == f"{best_name} {best_name}"
 
 
 FUNCTION = """
@@ -301,11 +301,11 @@ def lambda_step(function_arn: str, word: str, length: str = "Integer") -> Docume
 
 def test_a_lambda_step_has_the_outputs_of_its_function(account: Account, function_arn: str) -> None:
     output = {"Get": "Steps.Shout.OutputParameters['shouted']"}
-    long = decision("Long", {"Get": "Steps.Shout.OutputParameters['length']"}, [fail("Say", output)], [])
+    long = decision("Long", {"Get": "Steps.Shout.OutputParameters['length']"}, [fail("Report", output)], [])
     arn = account.start("shouting", lambda_step(function_arn, "hello"), long)
     assert account.ended(arn)["PipelineExecutionStatus"] == "Failed"
     steps = account.steps(arn)
-    assert steps["Say"]["FailureReason"] == "HELLO"
+    assert steps["Report"]["FailureReason"] == "HELLO"
     parameters = [{"Name": "shouted", "Value": "HELLO"}, {"Name": "length", "Value": "5"}]
     assert steps["Shout"]["Metadata"] == {"Lambda": {"Arn": function_arn, "OutputParameters": parameters}}
 

@@ -144,7 +144,7 @@ def _retag(call: Call, arn: str, old: Document, new: Document) -> None:
 
 
 def _pipeline_request(properties: Document) -> Document:
-    """Convert CloudFormation's properties to CreatePipeline's request, which has the definition as a string."""
+    """Convert CloudFormation's properties to CreatePipeline's request, where the definition is a string."""
     request = {member: value for member, value in properties.items() if member != "PipelineDefinition"}
     definition = properties.get("PipelineDefinition", {})
     if "PipelineDefinitionBody" in definition:

@@ -40,7 +40,7 @@ class SageMakerError(Exception):
         self.message = message
 
     def body(self) -> dict[str, Any]:
-        """Return the members of the answer's JSON body."""
+        """Return the members of the response's JSON body."""
         return {"__type": self.code or type(self).__name__, "message": self.message, "Message": self.message}
 
 
@@ -115,7 +115,7 @@ class ModelError(SageMakerError):
         self.log_stream_arn = log_stream_arn
 
     def body(self) -> dict[str, Any]:
-        """Return the members of the answer's JSON body."""
+        """Return the members of the response's JSON body."""
         return super().body() | {
             "OriginalStatusCode": self.original_status,
             "OriginalMessage": self.original_message,

@@ -34,7 +34,7 @@ from localaws.sagemaker.platform.threads import run_parallel
 
 ALGO_HOST = "algo-1"  # the first instance's host name, in the container's configuration and the log stream
 MAX_RUNTIME_SECONDS = 86_400  # SageMaker's default for processing and training
-GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
+GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as in SageMaker
 CLOSING_GRACE_SECONDS = 3.0  # the same during shutdown of the service
 CLOSING_SECONDS = 5.0  # how long the shutdown waits for all jobs together
 POLL_SECONDS = 0.2

@@ -59,7 +59,7 @@ class PipelineRun:
         for step in self.steps:
             if step["StepStatus"] != "Succeeded":
                 name = step["StepName"]
-                self.steps.remove(name, SageMakerError(f"step {name} is gone"))
+                self.steps.remove(name, SageMakerError(f"step {name} does not exist"))
         threading.Thread(
             target=self._run, args=(max_parallel_steps,), name=f"pipeline {self._arn}", daemon=True
         ).start()

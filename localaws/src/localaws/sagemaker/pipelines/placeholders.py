@@ -111,9 +111,9 @@ def find_property_file(path: str, steps: Mapping[str, Step]) -> tuple[str, Docum
         ValidationException: the property file does not exist.
     """
     match references.segments(path):
-        case ["Steps", str(name), "PropertyFiles", str(wanted)] if name in steps:
+        case ["Steps", str(name), "PropertyFiles", str(file_name)] if name in steps:
             files: list[Document] = steps[name].document.get(PROPERTY_FILES, [])
-            if found := [file for file in files if file["PropertyFileName"] == wanted]:
+            if found := [file for file in files if file["PropertyFileName"] == file_name]:
                 return name, found[0]
             known = ", ".join(file["PropertyFileName"] for file in files) or "none"
             raise ValidationException(

@@ -71,7 +71,7 @@ class StepExecutor:
         self._json_files = JsonFiles(definition.steps, scope, lambda: context.client("s3"))
 
     def run(self, step: Step) -> Document:
-        """Run a step to its end and return the properties that later steps may refer to.
+        """Run a step to its end and return the properties to which later steps can refer.
 
         Raises:
             StepFailed: the step failed.
