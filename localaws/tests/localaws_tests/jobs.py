@@ -3,7 +3,7 @@
 import json
 import uuid
 
-from localaws.sagemaker.api.shapes import Document, render_answer
+from localaws.sagemaker.api.shapes import Document, render_response
 from localaws.sagemaker.jobs.job import ENDED, Lifecycle
 from localaws.testing import ACCOUNT, REGION, Laptop, wait_until
 
@@ -83,7 +83,7 @@ def end_of(jobs: Lifecycle, name: str, seconds: float = 40) -> Document:
         return record if record[f"{jobs.kind}Status"] in ENDED else None
 
     record: Document = wait_until(ended, seconds)
-    render_answer(f"Describe{jobs.kind}", record)
+    render_response(f"Describe{jobs.kind}", record)
     return record
 
 

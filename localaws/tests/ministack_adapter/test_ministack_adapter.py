@@ -1,4 +1,4 @@
-"""ministack's private names are still there, a state machine acts under its role, Athena unloads."""
+"""The extensions of ministack: permissions of state machines, trust policies, error names and Athena."""
 
 import gzip
 import io
@@ -19,23 +19,23 @@ from localaws.testing import ACCOUNT, REGION, Laptop, allow, policy, wait_until
 from localaws_tests.tables import LATEST, put_table
 
 
-def test_the_version_is_the_one_whose_inside_is_known() -> None:
+def test_ministack_has_the_pinned_version() -> None:
     assert version("ministack") == ministack_adapter.PINNED_VERSION
 
 
 def test_only_the_adapter_imports_ministack() -> None:
     imported = re.compile(r"^\s*(?:import|from) ministack\b", re.MULTILINE)
-    (inside,) = ministack_adapter.__path__
-    knowing = {
-        path.relative_to(Path(inside).parent).parts[0]
-        for path in Path(inside).parent.rglob("*.py")
+    (package,) = ministack_adapter.__path__
+    importing = {
+        path.relative_to(Path(package).parent).parts[0]
+        for path in Path(package).parent.rglob("*.py")
         if imported.search(path.read_text())
     }
-    assert knowing == {"ministack_adapter"}
+    assert importing == {"ministack_adapter"}
 
 
 def run_machine(laptop: Laptop, name: str, role_arn: str, state: dict[str, Any]) -> dict[str, Any]:
-    """Run a machine of one task; the description of its ended execution."""
+    """Run a state machine with one task and return the description of its ended execution."""
     states = laptop.client("stepfunctions")
     definition = {"StartAt": "Task", "States": {"Task": state | {"Type": "Task", "End": True}}}
     machine = states.create_state_machine(name=name, definition=json.dumps(definition), roleArn=role_arn)
@@ -82,47 +82,47 @@ TASKS = {
 
 
 @pytest.mark.parametrize("service", TASKS)
-def test_a_task_needs_its_machine_s_permission(laptop: Laptop, service: str) -> None:
+def test_a_task_needs_a_permission_of_its_machine(laptop: Laptop, service: str) -> None:
     resource, parameters, error, action, arn = TASKS[service]
     state = {"Resource": resource, "Parameters": parameters}
     role = laptop.role(f"machine-{service}", principal="states.amazonaws.com")
 
-    refused = run_machine(laptop, f"refused-{service}", role, state)
-    assert refused["status"] == "FAILED"
-    assert refused["error"] == error
-    assert f"is not authorized to perform: {action} on resource" in refused["cause"]
+    denied = run_machine(laptop, f"denied-{service}", role, state)
+    assert denied["status"] == "FAILED"
+    assert denied["error"] == error
+    assert f"is not authorized to perform: {action} on resource" in denied["cause"]
 
     laptop.allow(role, allow(action, resource=arn))
     assert run_machine(laptop, f"allowed-{service}", role, state)["status"] == "SUCCEEDED"
 
 
-def test_invoking_a_function_needs_the_machine_s_permission(laptop: Laptop) -> None:
+def test_invoking_a_function_needs_a_permission_of_the_machine(laptop: Laptop) -> None:
     role = laptop.role("machine-lambda", principal="states.amazonaws.com")
     function = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:nobody"
     state = {"Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": function}}
-    refused = run_machine(laptop, "refused-lambda", role, state)
-    assert f"lambda:InvokeFunction on resource: {function}" in refused["cause"]
+    denied = run_machine(laptop, "denied-lambda", role, state)
+    assert f"lambda:InvokeFunction on resource: {function}" in denied["cause"]
 
     laptop.allow(role, allow("lambda:InvokeFunction", resource=function))
     missing = run_machine(laptop, "allowed-lambda", role, state)
     assert missing["error"] == "Lambda.ResourceNotFoundException"
 
 
-def test_waiting_for_a_token_needs_the_machine_s_permission_too(laptop: Laptop) -> None:
+def test_waiting_for_a_token_needs_a_permission_of_the_machine(laptop: Laptop) -> None:
     queue = laptop.client("sqs").create_queue(QueueName="tokens")["QueueUrl"]
     role = laptop.role("machine-token", principal="states.amazonaws.com")
     state = {
         "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
         "Parameters": {"QueueUrl": queue, "MessageBody": {"token.$": "$$.Task.Token"}},
     }
-    refused = run_machine(laptop, "refused-token", role, state)
-    assert f"sqs:SendMessage on resource: arn:aws:sqs:{REGION}:{ACCOUNT}:tokens" in refused["cause"]
+    denied = run_machine(laptop, "denied-token", role, state)
+    assert f"sqs:SendMessage on resource: arn:aws:sqs:{REGION}:{ACCOUNT}:tokens" in denied["cause"]
 
 
-def test_an_integration_whose_permissions_are_not_known_is_refused(laptop: Laptop) -> None:
+def test_an_integration_with_unknown_permissions_is_rejected(laptop: Laptop) -> None:
     role = laptop.role("machine-ecs", allow("*"), principal="states.amazonaws.com")
-    refused = run_machine(laptop, "refused-ecs", role, {"Resource": "arn:aws:states:::ecs:runTask"})
-    assert refused["cause"] == "arn:aws:states:::ecs:runTask is not supported locally"
+    denied = run_machine(laptop, "denied-ecs", role, {"Resource": "arn:aws:states:::ecs:runTask"})
+    assert denied["cause"] == "arn:aws:states:::ecs:runTask is not supported locally"
 
 
 TRUSTS: dict[str, tuple[dict[str, Any], bool]] = {
@@ -135,7 +135,7 @@ TRUSTS: dict[str, tuple[dict[str, Any], bool]] = {
 
 
 @pytest.mark.parametrize("case", TRUSTS)
-def test_sagemaker_acts_only_as_a_role_that_trusts_it(laptop: Laptop, case: str) -> None:
+def test_sagemaker_only_assumes_roles_that_trust_it(laptop: Laptop, case: str) -> None:
     changes, trusted = TRUSTS[case]
     statement = {
         "Effect": "Allow",
@@ -158,7 +158,7 @@ def test_sagemaker_acts_only_as_a_role_that_trusts_it(laptop: Laptop, case: str)
             create()
 
 
-def test_a_deny_in_a_trust_policy_wins_and_a_deleted_role_is_gone(laptop: Laptop) -> None:
+def test_a_deny_in_a_trust_policy_overrides_and_a_deleted_role_is_rejected(laptop: Laptop) -> None:
     role = laptop.role("distrusts")
     iam, sagemaker = laptop.client("iam"), laptop.client("sagemaker")
     body = {"Version": "2020-12-01", "Steps": [{"Name": "A", "Type": "RegisterModel", "Arguments": {}}]}
@@ -178,7 +178,7 @@ def test_a_deny_in_a_trust_policy_wins_and_a_deleted_role_is_gone(laptop: Laptop
         sagemaker.create_pipeline(PipelineName="distrusts-3", **request)
 
 
-def test_errors_have_the_names_that_step_functions_gives_them(laptop: Laptop) -> None:
+def test_errors_have_the_names_of_step_functions(laptop: Laptop) -> None:
     role = laptop.role("machine-errors", allow("sagemaker:*"), principal="states.amazonaws.com")
     prefix = "arn:aws:states:::aws-sdk:sagemaker:"
     unmodelled = {"Resource": prefix + "describeEndpoint", "Parameters": {"EndpointName": "nobody"}}
@@ -199,7 +199,7 @@ def handler(event, context):
 """
 
 
-def test_a_function_s_error_has_its_class_s_name(laptop: Laptop) -> None:
+def test_the_error_of_a_function_has_the_name_of_its_class(laptop: Laptop) -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("app.py", FUNCTION)
@@ -220,7 +220,7 @@ def test_a_function_s_error_has_its_class_s_name(laptop: Laptop) -> None:
 
 @pytest.fixture
 def table(laptop: Laptop, tmp_path: Path) -> str:
-    """A table of versioned records, in a bucket of the same name."""
+    """Create a table of versioned records in a bucket of the same name."""
     name = f"records_{uuid.uuid4().hex[:8]}"
     laptop.client("s3").create_bucket(Bucket=name.replace("_", "-"))
     put_table(laptop, tmp_path, name.replace("_", "-"), name)
@@ -228,7 +228,7 @@ def table(laptop: Laptop, tmp_path: Path) -> str:
 
 
 def athena_as(laptop: Laptop, role_arn: str) -> Any:
-    """Athena as a role."""
+    """Return an Athena client with a role's credentials."""
     credentials = laptop.assume_role(role_arn)
     assert credentials is not None
     return laptop.client(
@@ -240,7 +240,7 @@ def athena_as(laptop: Laptop, role_arn: str) -> Any:
 
 
 def run_query(athena: Any, query: str, bucket: str, **members: str) -> dict[str, Any]:
-    """Run a query on the database "records"; its execution when it has ended."""
+    """Run a query on the database "records" and return its ended execution."""
     query_id = athena.start_query_execution(
         QueryString=query,
         QueryExecutionContext={"Database": "records"},
@@ -306,14 +306,14 @@ def test_athena_unloads_to_text(laptop: Laptop, table: str, properties: str, con
     assert gzip.decompress(body) == content
 
 
-def test_athena_unloads_nothing_of_no_rows(laptop: Laptop, table: str) -> None:
+def test_an_unload_without_rows_writes_no_files(laptop: Laptop, table: str) -> None:
     bucket = table.replace("_", "-")
     statement = unload(f'SELECT * FROM "{table}" WHERE false', bucket, "format = 'PARQUET'")
     assert run_query(laptop.client("athena"), statement, bucket)["Status"]["State"] == "SUCCEEDED"
     assert written(laptop, bucket) == []
 
 
-def test_a_wrong_unload_fails_with_the_reason(laptop: Laptop, table: str) -> None:
+def test_an_invalid_unload_fails_with_the_reason(laptop: Laptop, table: str) -> None:
     bucket, athena = table.replace("_", "-"), laptop.client("athena")
     wrong = unload(f'SELECT nothing FROM "{table}"', bucket, "format = 'PARQUET'")
     status = run_query(athena, wrong, bucket)["Status"]
@@ -329,7 +329,7 @@ def test_a_wrong_unload_fails_with_the_reason(laptop: Laptop, table: str) -> Non
     )
 
 
-def test_unload_writes_as_its_caller(laptop: Laptop, table: str) -> None:
+def test_unload_writes_with_the_permissions_of_its_caller(laptop: Laptop, table: str) -> None:
     bucket = table.replace("_", "-")
     role = laptop.role(f"{bucket}-reader", allow("athena:*"), allow("s3:ListBucket"))
     athena = athena_as(laptop, role)
@@ -343,14 +343,14 @@ def test_unload_writes_as_its_caller(laptop: Laptop, table: str) -> None:
 
 @pytest.fixture
 def reports(laptop: Laptop) -> Iterator[str]:
-    """A workgroup beside the primary one."""
+    """Create a workgroup besides the primary one."""
     athena = laptop.client("athena")
     athena.create_work_group(Name="reports")
     yield "reports"
     athena.delete_work_group(WorkGroup="reports", RecursiveDeleteOption=True)
 
 
-OF_A_QUERY = ("get_query_execution", "get_query_results", "stop_query_execution")
+QUERY_OPERATIONS = ("get_query_execution", "get_query_results", "stop_query_execution")
 
 
 @pytest.mark.parametrize(
@@ -358,31 +358,33 @@ OF_A_QUERY = ("get_query_execution", "get_query_results", "stop_query_execution"
     [({}, "primary"), ({"WorkGroup": "primary"}, "primary"), ({"WorkGroup": "reports"}, "reports")],
     ids=["not named", "primary", "another"],
 )
-def test_a_query_needs_leave_for_its_workgroup(
+def test_a_query_needs_permission_on_its_workgroup(
     laptop: Laptop, table: str, reports: str, named: dict[str, str], workgroup: str
 ) -> None:
     bucket = table.replace("_", "-")
     (other,) = {"primary", reports} - {workgroup}
     arn = f"arn:aws:athena:{REGION}:{ACCOUNT}:workgroup/"
-    # What no workgroup guards is allowed to both: only the workgroup makes the difference.
+    # Both roles have all other permissions, so that only the workgroup makes the difference.
     rest = allow("s3:*", "glue:*")
-    may = athena_as(laptop, laptop.role(f"{bucket}-may", allow("athena:*", resource=arn + workgroup), rest))
-    may_not = athena_as(laptop, laptop.role(f"{bucket}-not", allow("athena:*", resource=arn + other), rest))
+    permitted = athena_as(
+        laptop, laptop.role(f"{bucket}-permitted", allow("athena:*", resource=arn + workgroup), rest)
+    )
+    forbidden = athena_as(laptop, laptop.role(f"{bucket}-not", allow("athena:*", resource=arn + other), rest))
 
-    execution = run_query(may, f'SELECT count(*) AS n FROM "{table}"', bucket, **named)
+    execution = run_query(permitted, f'SELECT count(*) AS n FROM "{table}"', bucket, **named)
     assert execution["Status"]["State"] == "SUCCEEDED", execution["Status"]
     assert execution["WorkGroup"] == workgroup
     query = {"QueryExecutionId": execution["QueryExecutionId"]}
-    for operation in OF_A_QUERY:
-        getattr(may, operation)(**query)
+    for operation in QUERY_OPERATIONS:
+        getattr(permitted, operation)(**query)
 
     denied = f"{bucket}-not/SageMaker is not authorized to perform: athena:"
-    with pytest.raises(may_not.exceptions.ClientError, match=f"{denied}StartQueryExecution"):
-        run_query(may_not, "SELECT 1", bucket, **named)
-    for operation in OF_A_QUERY:
+    with pytest.raises(forbidden.exceptions.ClientError, match=f"{denied}StartQueryExecution"):
+        run_query(forbidden, "SELECT 1", bucket, **named)
+    for operation in QUERY_OPERATIONS:
         action = operation.title().replace("_", "")
-        with pytest.raises(may_not.exceptions.ClientError, match=denied + action):
-            getattr(may_not, operation)(**query)
+        with pytest.raises(forbidden.exceptions.ClientError, match=denied + action):
+            getattr(forbidden, operation)(**query)
 
 
 def test_an_unload_can_be_stopped(laptop: Laptop, table: str) -> None:

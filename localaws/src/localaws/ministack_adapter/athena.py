@@ -1,4 +1,4 @@
-"""Athena: leave for the workgroup that a query runs in, UNLOAD, and tables' files without a copy."""
+"""Extend Athena: permission checks on workgroups, UNLOAD, and table files without copies."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from localaws.settings import ACCOUNT_ID, ROOT_KEY
 if TYPE_CHECKING:  # stubs, not installed with localaws
     from mypy_boto3_s3 import S3Client
 
-CANCEL_SECONDS = 0.1  # between two looks at whether a query was stopped
-REASON_CHARACTERS = 2000  # of why a query failed
+CANCEL_SECONDS = 0.1  # interval between two checks whether a query was stopped
+REASON_CHARACTERS = 2000  # maximum length of a failed query's StateChangeReason
 
 
 def install() -> None:
-    """Add what Athena lacks."""
+    """Install the extensions of Athena."""
     from ministack.services import athena
 
-    _name_workgroups()
+    _check_workgroups()
     _add_unload()
     athena._materialize_table_files = _link_table_files
 
 
-def _name_workgroups() -> None:
-    """Let what asks for a query, or about one, need leave for its workgroup, as on AWS."""
+def _check_workgroups() -> None:
+    """Require permission on the workgroup for requests that start or refer to a query, as on AWS."""
     from ministack.core import iam_actions
     from ministack.services import athena
 
@@ -56,14 +56,14 @@ def _name_workgroups() -> None:
         request = json.loads(body or b"{}")
         execution = athena._executions.get(request.get("QueryExecutionId"))
         workgroup = (execution or {}).get("WorkGroup") or "primary"
-        named = "QueryExecutionId" in request or "QueryString" in request
-        return f"arn:aws:athena:{region}:{account}:workgroup/{workgroup}" if named else found
+        has_query = "QueryExecutionId" in request or "QueryString" in request
+        return f"arn:aws:athena:{region}:{account}:workgroup/{workgroup}" if has_query else found
 
     iam_actions.extract_resource_arn = resource_arn
 
 
 class _QueryCancelledError(Exception):
-    """StopQueryExecution came while the query ran."""
+    """The query was stopped by StopQueryExecution while it ran."""
 
 
 def _add_unload() -> None:
@@ -83,22 +83,22 @@ def _add_unload() -> None:
 
 
 async def _execute_unload(execution: Document, database: str, catalog: str | None) -> None:
-    """Run a query that ministack has accepted, and tell its end in ministack's record of it."""
-    status, began = execution["Status"], time.monotonic()
+    """Run a query that ministack has accepted, and record its status in ministack's execution."""
+    status, started = execution["Status"], time.monotonic()
     execution["StatementType"] = "DML"
     status["State"] = "RUNNING"
     try:
-        await _unloaded(execution, database, catalog)
+        await _run_unload(execution, database, catalog)
         state, reason = "SUCCEEDED", ""
     except Exception as error:
         state, reason = "FAILED", str(error)[:REASON_CHARACTERS]
-    elapsed = int((time.monotonic() - began) * 1000)
+    elapsed = int((time.monotonic() - started) * 1000)
     execution["Statistics"] |= {"EngineExecutionTimeInMillis": elapsed, "TotalExecutionTimeInMillis": elapsed}
-    if status["State"] == "RUNNING":  # and not stopped meanwhile
+    if status["State"] == "RUNNING":  # unless it was stopped meanwhile
         status |= {"State": state, "StateChangeReason": reason, "CompletionDateTime": int(time.time())}
 
 
-async def _unloaded(execution: Document, database: str, catalog: str | None) -> None:
+async def _run_unload(execution: Document, database: str, catalog: str | None) -> None:
     from ministack.services import athena
 
     unload = Unload.parse(execution["Query"])
@@ -125,16 +125,17 @@ async def _unloaded(execution: Document, database: str, catalog: str | None) -> 
 
 
 def _caller_s3() -> S3Client:
-    """S3 as whoever signed the request that this thread works for."""
+    """Return an S3 client with the credentials of the caller of the current request."""
     from ministack.core import iam_evaluator
     from ministack.core.responses import get_region
 
     if machine_role.get() is not None:
-        raise UnloadError("NOT_SUPPORTED: UNLOAD in a state machine's own task is not supported locally")
-    # ministack checks no root key's signature, and lets nobody pass without any key.
+        raise UnloadError("NOT_SUPPORTED: UNLOAD in a task of a state machine is not supported locally")
+    # Without a verified key the caller is root: ministack rejects requests without a key, and does not verify
+    # the signature of a root key.
     caller = iam_evaluator.resolve_credential(iam_evaluator._verified_key.get() or ROOT_KEY, ACCOUNT_ID)
     if not isinstance(caller, iam_evaluator.ResolvedCredential):
-        raise UnloadError(f"ACCESS_DENIED: the caller's credentials have ended: {caller.message}")
+        raise UnloadError(f"ACCESS_DENIED: the caller's credentials are invalid: {caller.message}")
     with _session_lock:
         return _session().client(
             "s3",
@@ -152,12 +153,17 @@ _session_lock = threading.Lock()
 
 @functools.cache
 def _session() -> boto3.Session:
-    """Kept, since a new one would read botocore's models anew."""
+    """Return a cached session, since a new one reads botocore's models again."""
     return boto3.Session()
 
 
 def _link_table_files(location: str, folders: list[str]) -> list[str]:
-    """The objects under a table's location as files in a new folder, which is added to the query's."""
+    """Link the objects under a table's location into a new folder and return the files.
+
+    Args:
+        location: the table's S3 URI.
+        folders: the query's temporary folders; the new folder is appended.
+    """
     from ministack.services import athena, s3
 
     uri = S3Uri.parse(location.rstrip("/") + "/")
@@ -175,7 +181,7 @@ def _link_table_files(location: str, folders: list[str]) -> list[str]:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        # ministack replaces an object's file by another one, so what is linked does not change.
+        # ministack overwrites an object by replacing its file, so the content of the link does not change.
         with contextlib.suppress(FileNotFoundError):  # deleted meanwhile
             os.link(s3._object_disk_path(uri.bucket, uri.key + name), path)
             files.append(str(path))
@@ -183,7 +189,7 @@ def _link_table_files(location: str, folders: list[str]) -> list[str]:
 
 
 def _query_folder() -> str:
-    """A new folder beside the objects, and so on their file system."""
+    """Create a folder beside the objects' files; hard links require the same file system."""
     from ministack.services import s3
 
     parent = Path(s3.DATA_DIR).parent / "athena"

@@ -1,4 +1,4 @@
-"""Configures ministack: its version, its environment variables, the origin of its requests."""
+"""Configure ministack: pinned version, environment variables and the origin of requests."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ PINNED_VERSION = "1.5.33"
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that ministack reads, most of them once at import."""
+    """Return ministack's environment variables, most of which it reads only at import."""
     return {
         "AUTH": "true",
         "BIND_HOST": HOST,
@@ -23,7 +23,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
         "AWS_ENDPOINT_URL": settings.endpoint_url,
         "SFN_WAIT_SCALE": str(settings.wait_scale),
-        "S3_PERSIST": "1",  # objects are files, which Athena's engine reads
+        "S3_PERSIST": "1",  # stores objects as files, which Athena's engine reads
         "S3_DATA_DIR": str(settings.data_dir / "s3"),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
@@ -41,7 +41,7 @@ def load(settings: Settings) -> AsgiApp:
     os.environ.update(environment(settings))
     import ministack.app
 
-    # It warns about usage metrics that it would send.
+    # Its warnings concern usage metrics that are not sent.
     logging.getLogger("samtranslator.metrics").setLevel(logging.ERROR)
     pin_request_origin = ministack.app.pin_request_origin
     ministack.app.pin_request_origin = lambda address, secure: pin_request_origin(address, True)

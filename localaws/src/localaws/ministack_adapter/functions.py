@@ -1,4 +1,4 @@
-"""Names of Lambda functions' errors."""
+"""Set the errorType of failed Lambda functions."""
 
 import re
 
@@ -6,7 +6,7 @@ from localaws.sagemaker.api.shapes import Document
 
 
 def install() -> None:
-    """Name a function's error by its exception class, as Lambda does."""
+    """Set a function's errorType to the class of its exception, as Lambda does."""
     from ministack.services import lambda_svc
 
     execute_function = lambda_svc._execute_function
@@ -14,7 +14,7 @@ def install() -> None:
 
 
 def _with_error_type(result: Document) -> Document:
-    """Return a function's result with its error named by the class in the traceback's last line."""
+    """Return a function's result with the class in the traceback's last line as errorType."""
     body = result.get("body")
     if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
         message = re.escape(str(body.get("errorMessage")))

@@ -1,4 +1,4 @@
-"""Installs every extension."""
+"""Install all extensions of ministack."""
 
 from collections.abc import Mapping
 

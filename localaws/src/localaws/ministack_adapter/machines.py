@@ -1,4 +1,4 @@
-"""Restricts the tasks of a state machine, which run inside ministack, to its role's permissions."""
+"""Check the permissions of state machine tasks, which ministack runs without a check of the role."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from localaws.sagemaker.api.errors import AccessDeniedException
 from localaws.sagemaker.api.shapes import Document
 from localaws.settings import ACCOUNT_ID
 
-# Integrations that ministack runs without its HTTP handlers: action, and parameter that names the resource.
+# Integrations that ministack runs without its HTTP handlers: the action, and the parameter with the resource.
 _OPTIMIZED = {
     "lambda:invoke": ("lambda:InvokeFunction", "FunctionName"),
     "sqs:sendMessage": ("sqs:SendMessage", "QueueUrl"),
@@ -23,7 +23,7 @@ _OPTIMIZED = {
 
 
 def install() -> None:
-    """Allow a task only what its state machine's role allows."""
+    """Restrict tasks to the permissions of their state machine's role."""
     from ministack import app
     from ministack.services import stepfunctions
 
@@ -54,7 +54,7 @@ def install() -> None:
     ) -> Any:
         if machine_role.get() is not None:
             service = headers["authorization"].split("/")[3]
-            if service != "sagemaker":  # checks permissions itself
+            if service != "sagemaker":  # SageMaker's handler checks permissions itself
                 permission = _api_permission(service, method, path, headers, body, query)
                 _authorize_task(stepfunctions, permission, service)
         return call_handler(handler, method, path, headers, body, query, timeout)
@@ -80,13 +80,13 @@ def _authorize_task(stepfunctions: Any, permission: Permission, service: str) ->
 
 
 def _api_permission(service: str, method: str, path: str, headers: Any, body: Any, query: Any) -> Permission:
-    """Return the permission for an `aws-sdk` task's call, as ministack derives it for a client's call."""
+    """Return the permission for the call of an `aws-sdk` task, derived like that of a client's call."""
     from ministack.app import _routing_params
     from ministack.core.iam_actions import extract_iam_action, extract_resource_arn
     from ministack.core.responses import get_region
 
     data = body.encode() if isinstance(body, str) else body
-    # For query protocols ministack reads the members from the parameters, where its router puts them.
+    # For query protocols, ministack's router copies the members to the parameters.
     parameters = _routing_params(method, path, headers, data, query)
     action = extract_iam_action(service, method, path, headers, data, parameters)
     resource = extract_resource_arn(
@@ -103,7 +103,7 @@ def _authorize_integration(stepfunctions: Any, resource: str, parameters: Any) -
 def _integration_permissions(stepfunctions: Any, resource: str, parameters: Any) -> Iterator[Permission]:
     """Yield the permissions for a task that ministack runs itself.
 
-    An activity needs none; an API call is checked in its handler.
+    Activities require none; API calls are checked in their handlers.
     """
     integration = resource.removeprefix("arn:aws:states:::").partition(".")[0]
     if ":lambda:" in resource and ":function:" in resource:

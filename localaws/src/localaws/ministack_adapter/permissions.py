@@ -1,4 +1,4 @@
-"""Whether whoever makes a request may: the key that signed it, or the role of a state machine."""
+"""Authorize requests by the key that signed them, or by the role of a state machine."""
 
 import contextvars
 from collections.abc import Callable, Mapping
@@ -8,15 +8,15 @@ from localaws.sagemaker.api.errors import AccessDeniedException
 from localaws.settings import ACCOUNT_ID
 
 machine_role: contextvars.ContextVar[str | None] = contextvars.ContextVar("machine_role", default=None)
-"""The role of the state machine on whose behalf this thread works."""
+"""The role of the state machine whose task runs in this context; None for a client's request."""
 
 
 def authorizer(headers: Mapping[str, str], region: str) -> Callable[[Permission], None]:
-    """What refuses a permission that the request's caller has not.
+    """Return a function that raises AccessDeniedException for permissions that the caller does not have.
 
     Args:
-        headers: the request's, read only where no state machine makes it.
-        region: where it is made.
+        headers: the request's headers; ignored in a task of a state machine.
+        region: the request's region.
     """
     from ministack.core.iam_evaluator import enforce
     from ministack.core.router import extract_access_key_id
@@ -40,10 +40,10 @@ def authorizer(headers: Mapping[str, str], region: str) -> Callable[[Permission]
 
 
 def authorize_role(role_arn: str, permission: Permission, region: str) -> None:
-    """Make sure that a state machine's role allows what one of its tasks needs.
+    """Check that a state machine's role has a permission.
 
     Raises:
-        AccessDeniedException: it does not.
+        AccessDeniedException: the role's policies do not allow it.
     """
     from ministack.core import iam_evaluator
     from ministack.services import iam

@@ -1,4 +1,4 @@
-"""Assumes roles as SageMaker."""
+"""Assume roles as the SageMaker service."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,15 +8,15 @@ from localaws.sagemaker.api.shapes import Document
 from localaws.sagemaker.platform.sessions import SERVICE_PRINCIPAL, Credentials
 from localaws.settings import ACCOUNT_ID, ROOT_KEY
 
-# The longest session on AWS, with the maximum MaxSessionDuration.
+# AWS's maximum of MaxSessionDuration.
 SESSION_DURATION = timedelta(hours=12)
 
 
 def assume_sagemaker_role(role_arn: str) -> Credentials | None:
     """Return the credentials of a role that trusts SageMaker; None for any other role.
 
-    The trust policy is evaluated with SageMaker's condition keys. STS is not called: the caller would be the
-    root user, to whom conditions on a service's request do not apply.
+    The trust policy is evaluated with SageMaker's condition keys. STS is not called: its caller would be the
+    root user, for whom conditions on the requests of services do not apply.
     """
     from ministack.core import iam_evaluator
     from ministack.core.responses import get_region
@@ -62,7 +62,7 @@ def assume_sagemaker_role(role_arn: str) -> Credentials | None:
 
 
 def _trusts(policy: str | Document, context: Any) -> bool:
-    """Whether a trust policy lets the context's service assume the role; a Deny overrides."""
+    """Return whether a trust policy allows the context's service to assume the role; Deny overrides."""
     from ministack.core import iam_evaluator
 
     document = json.loads(policy) if isinstance(policy, str) else policy

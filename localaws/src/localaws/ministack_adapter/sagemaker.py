@@ -1,4 +1,4 @@
-"""Registers SageMaker as a service of ministack: API, Step Functions tasks, CloudFormation types."""
+"""Register SageMaker in ministack: API, Step Functions tasks and CloudFormation resource types."""
 
 import asyncio
 import contextvars
@@ -11,11 +11,11 @@ from localaws.sagemaker.api.cloudformation import ResourceType
 from localaws.sagemaker.api.http import Answer, Http
 from localaws.sagemaker.api.shapes import Document, service_model
 
-THREADS = 128  # an invocation occupies one until the model has answered
+THREADS = 128  # an invocation occupies one until the model has responded
 
 
 def install(sagemaker: Http, resource_types: Mapping[str, ResourceType], region: str) -> None:
-    """Add the API, its errors in Step Functions and its resource types."""
+    """Add the API, its error names in Step Functions and its resource types."""
     from ministack import app
     from ministack.core import router
     from ministack.services import stepfunctions
@@ -28,8 +28,8 @@ def install(sagemaker: Http, resource_types: Mapping[str, ResourceType], region:
     stepfunctions._AWS_SDK_ERROR_CODE_OVERRIDES["sagemaker"] = _sdk_error_names()
     for name, resource_type in resource_types.items():
         provisioners._RESOURCE_HANDLERS[name] = _provisioner(resource_type)
-    off_the_loop = stacks._runs_on_worker_thread
-    stacks._runs_on_worker_thread = lambda name: name in resource_types or off_the_loop(name)
+    runs_on_worker_thread = stacks._runs_on_worker_thread
+    stacks._runs_on_worker_thread = lambda name: name in resource_types or runs_on_worker_thread(name)
 
 
 def _handler(sagemaker: Http, region: str) -> Callable[..., Awaitable[Answer]]:
@@ -41,17 +41,17 @@ def _handler(sagemaker: Http, region: str) -> Callable[..., Awaitable[Answer]]:
         context = contextvars.copy_context()
         data = body.encode() if isinstance(body, str) else body
         work = (sagemaker.handle, method, path, query_params, headers, data, authorizer(headers, region))
-        status, answer_headers, answer = await asyncio.get_running_loop().run_in_executor(
+        status, response_headers, response = await asyncio.get_running_loop().run_in_executor(
             threads, context.run, *work
         )
-        # ministack replaces "Content-Type" by the control plane's; lower case keeps an endpoint's own.
-        return status, {name.lower(): value for name, value in answer_headers.items()}, answer
+        # In lower case, since ministack replaces a header "Content-Type" by that of the control plane.
+        return status, {name.lower(): value for name, value in response_headers.items()}, response
 
     return handle
 
 
 def _sdk_error_names() -> dict[str, str]:
-    """Return Step Functions' error names, the Java SDK's: a modelled exception or SageMakerException."""
+    """Return Step Functions' error names, as in the Java SDK: a modelled exception or SageMakerException."""
     unmodelled = ("ValidationException", "AccessDeniedException", "ThrottlingException", "InternalFailure")
     names = dict.fromkeys(unmodelled, "SageMakerException")
     for shape in service_model("sagemaker").error_shapes:
@@ -60,7 +60,7 @@ def _sdk_error_names() -> dict[str, str]:
 
 
 def _provisioner(resource_type: ResourceType) -> dict[str, Any]:
-    """Return a resource type's handlers in the form that ministack's CloudFormation calls."""
+    """Return a resource type's handlers with the signatures of ministack's CloudFormation."""
     from ministack.services.cloudformation import provisioners
 
     def create(logical_id: str, properties: Document, stack_name: str) -> tuple[str, Document]:

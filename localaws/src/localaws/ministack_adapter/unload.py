@@ -1,4 +1,4 @@
-"""Athena's UNLOAD: writes a query's rows to files under an S3 prefix, with DuckDB's COPY."""
+"""Athena's UNLOAD: write a query's rows to files under an S3 prefix with DuckDB's COPY."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
 
 MEMORY = "1GB"  # per query; the rest spills to files
 FILE_SIZE = "64MB"  # approximate
-ROW_GROUP_SIZE = "16MB"  # of a Parquet file; every thread holds as much in memory
+ROW_GROUP_SIZE = "16MB"  # of a Parquet file; each thread holds one row group in memory
 PARQUET_CODECS = MappingProxyType(
     {"GZIP": "gzip", "SNAPPY": "snappy", "ZSTD": "zstd", "NONE": "uncompressed"}
 )
@@ -36,7 +36,7 @@ FORMATS = MappingProxyType(
         ),
     }
 )
-SUFFIXES = MappingProxyType({"gzip": ".gz", "zstd": ".zst", "none": ""})  # of text; Parquet has none
+SUFFIXES = MappingProxyType({"gzip": ".gz", "zstd": ".zst", "none": ""})  # of text files; Parquet has none
 DEFAULT_CODEC = "GZIP"
 
 _STATEMENT = re.compile(
@@ -56,7 +56,7 @@ class Unload:
 
     Attributes:
         select: the query between the parentheses.
-        target: the prefix to write to; it must be empty.
+        target: the prefix of the files; it must have no objects.
         file_format: a key of FORMATS.
         codec: DuckDB's name of one of the format's codecs.
     """
@@ -71,7 +71,7 @@ class Unload:
         """Parse a statement.
 
         Raises:
-            UnloadError: it is malformed or needs an unsupported option.
+            UnloadError: the statement is malformed or has an unsupported option.
         """
         found = _STATEMENT.fullmatch(statement)
         if found is None:
@@ -81,19 +81,19 @@ class Unload:
         if file_format not in FORMATS:
             raise UnloadError(
                 f"NOT_SUPPORTED: UNLOAD's format {file_format!r} is not supported locally, "
-                f"use {', '.join(FORMATS)}"
+                f"only {', '.join(FORMATS)}"
             )
         codecs = FORMATS[file_format][1]
         compression = properties.pop("compression", DEFAULT_CODEC).upper()
         if compression not in codecs:
             raise UnloadError(
                 f"NOT_SUPPORTED: the compression {compression!r} of {file_format} is not supported locally, "
-                f"use {', '.join(codecs)}"
+                f"only {', '.join(codecs)}"
             )
         if properties:
             raise UnloadError(
                 f"NOT_SUPPORTED: UNLOAD's {', '.join(properties)} is not supported locally, "
-                "use format and compression"
+                "only format and compression"
             )
         target = found["target"] if found["target"].endswith("/") else f"{found['target']}/"
         return cls(found["select"], S3Uri.parse(target), file_format, codecs[compression])
@@ -109,19 +109,19 @@ class Unload:
         """Write the rows to files, upload them and return their URIs.
 
         Args:
-            connection: to an empty database; its memory is limited to MEMORY from now on.
+            connection: a connection to an empty database; its memory is limited to MEMORY.
             rows: the query in DuckDB's SQL.
-            folder: an empty folder for the files and for what spills from memory.
-            s3: a client with the statement's caller's credentials.
-            raise_if_stopped: called between files; its exception ends the work.
+            folder: an empty folder for the files and for DuckDB's temporary files.
+            s3: a client with the credentials of the statement's caller.
+            raise_if_stopped: called between files; its exception ends the upload.
 
         Raises:
             UnloadError: the target is not empty.
         """
         if s3.list_objects_v2(Bucket=self.target.bucket, Prefix=self.target.key, MaxKeys=1)["KeyCount"]:
             raise UnloadError(
-                f"HIVE_PATH_ALREADY_EXISTS: the target {self.target} of UNLOAD has objects already: "
-                "name a prefix without any"
+                f"HIVE_PATH_ALREADY_EXISTS: the target {self.target} of UNLOAD already has objects: "
+                "use an empty prefix"
             )
         files = self._write(connection, rows, folder)
         name = f"{datetime.now(UTC):%Y%m%d_%H%M%S}_00000_{uuid.uuid4().hex[:5]}"
@@ -154,7 +154,7 @@ class Unload:
 
 
 def is_unload(statement: str) -> bool:
-    """Whether a statement begins with UNLOAD."""
+    """Return whether a statement starts with UNLOAD."""
     return re.match(r"\s*UNLOAD\b", statement, re.IGNORECASE) is not None
 
 

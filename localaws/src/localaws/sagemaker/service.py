@@ -1,4 +1,4 @@
-"""SageMaker: assembles all resources on one platform."""
+"""Assemble SageMaker's resources on one platform."""
 
 from localaws.sagemaker.api.cloudformation import ResourceType, resource_types
 from localaws.sagemaker.api.http import Http
@@ -22,7 +22,13 @@ from localaws.sagemaker.tuning.api import TuningJobs
 
 
 class SageMaker:
-    """The service: answers requests and stops what it runs."""
+    """The service: handles requests, and stops its jobs and endpoints on close.
+
+    Args:
+        platform: the platform that everything runs on.
+        offline_store_lag: seconds from PutRecord to the offline store.
+        spot_interruption_after: seconds after which Spot training jobs are interrupted; None for never.
+    """
 
     def __init__(
         self,
@@ -49,7 +55,7 @@ class SageMaker:
         operations: dict[str, Operation] = {}
         for resource in resources:
             operations |= resource.operations()
-        operations = tags.following(operations) | tags.operations()
+        operations = tags.wrap_operations(operations) | tags.operations()
         invocations = Invocations(self._endpoints)
         rest_apis = [RestApi(RUNTIME_SERVICE, records.operations())]
         self.http = Http(operations, rest_apis, invocations, platform.arn_prefix)

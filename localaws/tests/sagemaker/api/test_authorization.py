@@ -1,4 +1,4 @@
-"""Which permissions a request needs."""
+"""The permissions that requests require."""
 
 from typing import Any
 
@@ -60,10 +60,10 @@ CASES: dict[str, tuple[str, dict[str, Any], list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_request_needs(case: str) -> None:
+def test_a_request_requires_permissions(case: str) -> None:
     operation, request, expected = CASES[case]
     found = list(required_permissions(operation, request, PREFIX))
-    assert [(need.action, need.resource.removeprefix(PREFIX)) for need in found] == expected
+    assert [(permission.action, permission.resource.removeprefix(PREFIX)) for permission in found] == expected
 
 
 def test_a_role_is_passed_to_sagemaker() -> None:

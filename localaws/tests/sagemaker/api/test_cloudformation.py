@@ -1,4 +1,4 @@
-"""SageMaker's resources in a stack: made, changed and removed with it."""
+"""SageMaker's resources in a stack: created, updated and deleted with it."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ BODY = json.dumps(
 )
 
 
-def test_a_stack_makes_changes_and_removes_them(laptop: Laptop) -> None:
+def test_a_stack_creates_updates_and_deletes_resources(laptop: Laptop) -> None:
     cloudformation, sagemaker = laptop.client("cloudformation"), laptop.client("sagemaker")
     role = laptop.role("stacked")
     cloudformation.create_stack(StackName="stacked", TemplateBody=template(role, "first", BODY, old="1"))
@@ -68,7 +68,7 @@ def test_a_stack_makes_changes_and_removes_them(laptop: Laptop) -> None:
         sagemaker.describe_pipeline(PipelineName="stacked")
 
 
-def test_a_broken_definition_fails_the_stack_with_its_reason(laptop: Laptop) -> None:
+def test_an_invalid_definition_fails_the_stack_with_the_reason(laptop: Laptop) -> None:
     cloudformation = laptop.client("cloudformation")
     body = template(laptop.role("broken"), "broken", '{"Version": "2020-12-01", "Steps": []}')
     cloudformation.create_stack(StackName="broken", TemplateBody=body, OnFailure="ROLLBACK")

@@ -1,4 +1,4 @@
-"""Every member of a request is handled, accepted because it has no effect here, or refused by name."""
+"""Every member of a request is handled, accepted without effect, or rejected by name."""
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -29,14 +29,14 @@ KNOWN = ("Name", "Config.Source.Uri", "Items.Kind")
         ({"Items": [{"Kind": 1}, {"Kind": 2, "Other": [1]}]}, "Items.Other"),
     ],
 )
-def test_a_member_that_is_not_known_is_refused_by_its_path(members: Document, named: str) -> None:
+def test_an_unknown_member_is_rejected_by_its_path(members: Document, named: str) -> None:
     with pytest.raises(NotSupportedLocally, match=f"^The member {named} is not supported locally$"):
         refuse_others({"Name": "a"} | members, KNOWN)
 
 
-def test_what_is_known_or_says_nothing_is_not_refused() -> None:
+def test_known_and_empty_members_are_accepted() -> None:
     known: dict[str, Any] = {
-        "Name": {"What": "it", "has": "is known"},
+        "Name": {"any": "nested", "members": "are known"},
         "Config": {"Source": {"Uri": "u", "Other": False}, "Other": {}},
         "Items": [{"Kind": 1}, {}],
         "Other": [],
@@ -83,6 +83,6 @@ CHECKS: dict[str, Check] = {
 
 
 @pytest.mark.parametrize("operation", CHECKS)
-def test_every_member_is_handled_without_effect_or_refused(account: Account, operation: str) -> None:
+def test_every_member_is_handled_without_effect_or_rejected(account: Account, operation: str) -> None:
     check, handled, without_effect = CHECKS[operation]
     check_members(check(account), operation, handled, without_effect)

@@ -1,4 +1,4 @@
-"""SageMaker on the wire: what is refused, and how."""
+"""The HTTP interface: rejected requests and their error responses."""
 
 import json
 import urllib.error
@@ -14,8 +14,8 @@ from botocore.credentials import Credentials
 from localaws.testing import REGION, Laptop, allow
 
 
-def answer_to(laptop: Laptop, target: str, members: dict[str, Any]) -> dict[str, Any]:
-    """The answer to a signed request that no client would have sent."""
+def send(laptop: Laptop, target: str, members: dict[str, Any]) -> dict[str, Any]:
+    """Send a signed request that botocore's validation would reject, and return the response."""
     headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
     body = json.dumps(members).encode()
     signed = AWSRequest("POST", laptop.endpoint_url, headers, body)
@@ -23,24 +23,24 @@ def answer_to(laptop: Laptop, target: str, members: dict[str, Any]) -> dict[str,
     request = urllib.request.Request(laptop.endpoint_url, data=body, headers=dict(signed.headers))
     try:
         with urllib.request.urlopen(request) as response:
-            answer: dict[str, Any] = json.loads(response.read())
+            content: dict[str, Any] = json.loads(response.read())
     except urllib.error.HTTPError as error:
         with error:
-            answer = json.loads(error.read())
-    return answer
+            content = json.loads(error.read())
+    return content
 
 
-def test_what_only_aws_does_says_so(laptop: Laptop) -> None:
+def test_an_operation_that_only_aws_supports_is_rejected(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
-    with pytest.raises(sagemaker.exceptions.ClientError) as refused:
+    with pytest.raises(sagemaker.exceptions.ClientError) as rejected:
         sagemaker.list_auto_ml_jobs()
-    assert refused.value.response["Error"] == {
+    assert rejected.value.response["Error"] == {
         "Code": "ValidationException",
         "Message": "The operation ListAutoMLJobs is not supported locally",
     }
 
 
-def test_a_request_that_breaks_the_model_is_refused_by_the_server_too(laptop: Laptop) -> None:
+def test_the_server_validates_requests_too(laptop: Laptop) -> None:
     unchecked = laptop.client("sagemaker", config=Config(parameter_validation=False))
     with pytest.raises(unchecked.exceptions.ClientError, match="Value null at 'modelName'"):
         unchecked.create_model()
@@ -56,17 +56,17 @@ def test_a_request_that_breaks_the_model_is_refused_by_the_server_too(laptop: La
         ("list_models", {"CreationTimeAfter": 1e300}),
     ],
 )
-def test_a_member_of_a_wrong_type_is_the_caller_s_mistake(
+def test_a_member_of_the_wrong_type_is_a_validation_error(
     laptop: Laptop, operation: str, request_members: dict[str, Any]
 ) -> None:
-    """What is refused is the request, not only what the permissions to do it would be."""
+    """The request is validated before the authorization, which reads its members."""
     target = "SageMaker." + "".join(word.capitalize() for word in operation.split("_"))
-    answer = answer_to(laptop, target, request_members)
-    assert answer["__type"] == "ValidationException"
-    assert "validation error" in answer["message"]
+    content = send(laptop, target, request_members)
+    assert content["__type"] == "ValidationException"
+    assert "validation error" in content["message"]
 
 
-def test_a_role_may_do_what_its_policy_says_and_no_more(laptop: Laptop) -> None:
+def test_a_role_has_only_the_permissions_of_its_policy(laptop: Laptop) -> None:
     arn = laptop.role("reader", allow("sagemaker:ListModels"))
     keys = laptop.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
     sagemaker = laptop.client(
@@ -82,7 +82,7 @@ def test_a_role_may_do_what_its_policy_says_and_no_more(laptop: Laptop) -> None:
         sagemaker.list_endpoints()
 
 
-def test_an_unsigned_request_is_refused(laptop: Laptop) -> None:
+def test_an_unsigned_request_is_rejected(laptop: Laptop) -> None:
     request = urllib.request.Request(
         laptop.endpoint_url,
         data=b"{}",
@@ -91,8 +91,8 @@ def test_an_unsigned_request_is_refused(laptop: Laptop) -> None:
             "Content-Type": "application/x-amz-json-1.1",
         },
     )
-    with pytest.raises(urllib.error.HTTPError) as refused, urllib.request.urlopen(request):
+    with pytest.raises(urllib.error.HTTPError) as rejected, urllib.request.urlopen(request):
         pass
-    assert refused.value.code in (400, 403)
-    assert "__type" in json.loads(refused.value.read())
-    refused.value.close()
+    assert rejected.value.code in (400, 403)
+    assert "__type" in json.loads(rejected.value.read())
+    rejected.value.close()

@@ -1,4 +1,4 @@
-"""Requests against botocore's model: every constraint, in SageMaker's words."""
+"""Validation of requests by botocore's model, with messages like SageMaker's."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,12 +10,12 @@ from localaws.sagemaker.api.shapes import (
     Unknown,
     operation_model,
     parse_request,
-    render_answer,
+    render_response,
     service_model,
     violations,
 )
 
-WRONG: dict[str, tuple[dict[str, Any], str]] = {
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "missing": ({}, "Value null at 'modelName' failed to satisfy constraint: Member must not be null"),
     "pattern": ({"ModelName": "-a"}, "Value '-a' at 'modelName' .* regular expression pattern"),
     "length": ({"ModelName": "a" * 64}, "Member must have length less than or equal to 63"),
@@ -33,19 +33,19 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_a_broken_constraint_is_named(case: str) -> None:
-    request, words = WRONG[case]
-    with pytest.raises(ValidationException, match=words):
+@pytest.mark.parametrize("case", INVALID)
+def test_a_violated_constraint_is_named(case: str) -> None:
+    request, message = INVALID[case]
+    with pytest.raises(ValidationException, match=message):
         parse_request("CreateModel", request)
 
 
-def test_all_violations_are_told_at_once() -> None:
+def test_all_violations_are_in_one_message() -> None:
     with pytest.raises(ValidationException, match="3 validation errors detected"):
         parse_request("CreateModel", {"ModelName": "-", "ExecutionRoleArn": "nobody"})
 
 
-def test_numbers_keep_their_bounds() -> None:
+def test_numbers_must_be_within_their_bounds() -> None:
     with pytest.raises(ValidationException, match="Member must have value less than or equal to 100"):
         parse_request("ListModels", {"MaxResults": 101})
     with pytest.raises(ValidationException, match="must be a integer"):
@@ -53,30 +53,30 @@ def test_numbers_keep_their_bounds() -> None:
 
 
 @pytest.mark.parametrize("moment", ["yesterday", 1e18, -1e18, 10**400, float("nan"), "9999-99-99"])
-def test_what_is_no_moment_breaks_the_model(moment: str | float) -> None:
+def test_an_invalid_timestamp_is_rejected(moment: str | float) -> None:
     with pytest.raises(ValidationException, match="at 'creationTimeAfter' must be a timestamp"):
         parse_request("ListModels", {"CreationTimeAfter": moment})
 
 
-def test_a_moment_without_a_zone_is_utc() -> None:
+def test_a_timestamp_without_a_zone_is_utc() -> None:
     request = parse_request("ListModels", {"CreationTimeAfter": "2026-01-02T00:00:00"})
     assert request == {"CreationTimeAfter": datetime(2026, 1, 2, tzinfo=UTC)}
 
 
-def test_an_operation_that_sagemaker_does_not_have_is_unknown() -> None:
+def test_an_unknown_operation_is_rejected() -> None:
     with pytest.raises(UnknownOperation, match="'CreateUnicorn'"):
         parse_request("CreateUnicorn", {})
 
 
-def test_timestamps_are_moments_inside_and_seconds_on_the_wire() -> None:
+def test_timestamps_are_datetimes_inside_and_seconds_in_json() -> None:
     moment = datetime(2026, 1, 2, tzinfo=UTC)
     request = parse_request("ListModels", {"CreationTimeAfter": moment.timestamp()})
     assert request == {"CreationTimeAfter": moment}
-    answer = {"ModelName": "m", "CreationTime": moment, "_private": 1, "DeploymentRecommendation": None}
-    assert render_answer("DescribeModel", answer) == {"ModelName": "m", "CreationTime": moment.timestamp()}
+    record = {"ModelName": "m", "CreationTime": moment, "_private": 1, "DeploymentRecommendation": None}
+    assert render_response("DescribeModel", record) == {"ModelName": "m", "CreationTime": moment.timestamp()}
 
 
-def test_what_is_not_known_yet_has_its_type_only() -> None:
+def test_an_unknown_value_is_only_checked_for_its_type() -> None:
     shape = operation_model("CreateTransformJob").input_shape
     assert shape is not None
     request = {
@@ -93,7 +93,7 @@ def test_what_is_not_known_yet_has_its_type_only() -> None:
     ]
 
 
-def test_a_pattern_of_java_s_characters_is_one_here_too() -> None:
+def test_patterns_with_surrogate_pairs_are_supported() -> None:
     shape = service_model("sagemaker").shape_for("AthenaCatalog")
     assert violations("sales \U0001f600", shape) == []
     assert len(violations("sales\nof today", shape)) == 1

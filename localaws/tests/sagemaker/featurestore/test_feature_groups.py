@@ -299,7 +299,7 @@ def test_a_group_that_cannot_be_fails_its_stack(laptop: Laptop, bucket: Bucket) 
         )
     events = cloudformation.describe_stack_events(StackName="failed-features")["StackEvents"]
     reasons = [event.get("ResourceStatusReason", "") for event in events]
-    assert any("stacked-features could not be made" in reason for reason in reasons)
+    assert any("stacked-features could not be created" in reason for reason in reasons)
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ def test_what_the_role_may_not_write_blocks_and_is_not_lost(
         return found
 
     wait_until(lambda: status()["Status"] == "Blocked")
-    assert f"The role {role} is not allowed to do s3:PutObject here" in status()["BlockedReason"]
+    assert f"The role {role} is not allowed to perform s3:PutObject" in status()["BlockedReason"]
     listed = sagemaker.list_feature_groups(NameContains=name, OfflineStoreStatusEquals="Blocked")
     assert [found["FeatureGroupName"] for found in listed["FeatureGroupSummaries"]] == [name]
     laptop.allow(role, allow("s3:GetBucketAcl", "s3:PutObject", resource=arn))

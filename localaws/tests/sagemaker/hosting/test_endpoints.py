@@ -15,7 +15,7 @@ from localaws.sagemaker.api.errors import (
     ValidationError,
     ValidationException,
 )
-from localaws.sagemaker.api.shapes import render_answer
+from localaws.sagemaker.api.shapes import render_response
 from localaws.sagemaker.hosting import deployments, endpoints
 from localaws.testing import wait_until
 from localaws_tests.serving import ACCOUNT, IMAGE, REGION, Account, HeldRequest, small_account
@@ -94,7 +94,7 @@ def test_an_endpoint_from_its_creation_to_its_end(account: Account, monkeypatch:
         1.0,
     )
     assert variant["DeployedImages"][0]["SpecifiedImage"] == IMAGE
-    assert not {member for member in render_answer("DescribeEndpoint", described) if member[0] == "_"}
+    assert not {member for member in render_response("DescribeEndpoint", described) if member[0] == "_"}
     assert account.endpoints.list({"StatusEquals": "InService"})["Endpoints"][0]["EndpointArn"] == ARN
     assert account.endpoints.list({"StatusEquals": "Failed"})["Endpoints"] == []
 

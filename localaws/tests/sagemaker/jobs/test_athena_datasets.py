@@ -71,21 +71,21 @@ def request_of(laptop: Laptop, bucket: Bucket, role_arn: str, job_name: str) -> 
 
 
 def ended(laptop: Laptop, request: Document) -> Document:
-    """The job's description when it has ended."""
+    """Start a job and return its description when it has ended."""
     sagemaker = laptop.client("sagemaker")
     sagemaker.create_processing_job(**request)
     name = request["ProcessingJobName"]
 
-    def look() -> Document | None:
+    def poll() -> Document | None:
         record: Document = sagemaker.describe_processing_job(ProcessingJobName=name)
         return record if record["ProcessingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-    found: Document = wait_until(look)
+    found: Document = wait_until(poll)
     return found
 
 
 def rows(bucket: Bucket, host: str, folder: Path) -> list[tuple[Any, ...]]:
-    """What a host found in its Parquet files."""
+    """Return the rows of the Parquet files that a host received."""
     keys = bucket.keys(f"out/{host}/input/records/")
     files = [folder / f"{host}-{number}" for number in range(len(keys))]
     for key, file in zip(keys, files, strict=True):
@@ -96,7 +96,7 @@ def rows(bucket: Bucket, host: str, folder: Path) -> list[tuple[Any, ...]]:
     return duckdb.execute("SELECT record_id, text FROM read_parquet(?) ORDER BY 1", [names]).fetchall()
 
 
-def test_a_query_s_rows_are_the_input(
+def test_the_rows_of_a_query_are_the_input(
     laptop: Laptop, bucket: Bucket, table: str, request_of: Request, tmp_path: Path
 ) -> None:
     request = request_of(f"{LATEST.format(table=table)};", DataDistributionType="FullyReplicated")
@@ -104,14 +104,14 @@ def test_a_query_s_rows_are_the_input(
     assert record.get("FailureReason") is None
     assert record["ProcessingInputs"] == request["ProcessingInputs"]
     assert rows(bucket, "algo-1", tmp_path) == [("a", "new"), ("c", 'it\'s "ü"')]
-    # The container is told the definition, with null for what it has not.
-    (told,) = json.loads(bucket.get("out/algo-1/config/processingjobconfig.json"))["ProcessingInputs"]
-    (given,) = request["ProcessingInputs"]
-    assert told == {
-        **given,
+    # The container's configuration contains the definition, with null for absent members.
+    (configured,) = json.loads(bucket.get("out/algo-1/config/processingjobconfig.json"))["ProcessingInputs"]
+    (requested,) = request["ProcessingInputs"]
+    assert configured == {
+        **requested,
         "AppManaged": False,
         "S3Input": None,
-        "DatasetDefinition": {**given["DatasetDefinition"], "RedshiftDatasetDefinition": None},
+        "DatasetDefinition": {**requested["DatasetDefinition"], "RedshiftDatasetDefinition": None},
     }
 
 
@@ -145,20 +145,20 @@ def test_text_is_unloaded_too(laptop: Laptop, bucket: Bucket, table: str, reques
     ("query", "reason"),
     [
         ("SELECT nothing FROM {table}", 'Referenced column "nothing" not found'),
-        ("SELECT * FROM {table} WHERE label = 'none'", "of the input records gave no rows"),
+        ("SELECT * FROM {table} WHERE label = 'none'", "of the input records returned no rows"),
     ],
 )
-def test_a_query_that_gives_nothing_fails_the_job(
+def test_a_query_without_rows_fails_the_job(
     laptop: Laptop, table: str, request_of: Request, query: str, reason: str
 ) -> None:
     record = ended(laptop, request_of(query.format(table=table)))
     assert record["ProcessingJobStatus"] == "Failed"
-    assert record["FailureReason"].startswith("ClientError: The query ")
+    assert record["FailureReason"].startswith("ClientError: The Athena query ")
     assert reason in record["FailureReason"]
     assert "ProcessingStartTime" not in record
 
 
-def test_the_query_runs_as_the_job_s_role(
+def test_the_query_runs_with_the_role_of_the_job(
     laptop: Laptop, bucket: Bucket, role_arn: str, table: str, request_of: Request
 ) -> None:
     request = request_of(f'SELECT * FROM "{table}"')
@@ -169,7 +169,7 @@ def test_the_query_runs_as_the_job_s_role(
 
 
 def status_of_query(laptop: Laptop, job_name: str) -> Document | None:
-    """How a job's query stands, once it is no longer in the queue."""
+    """Return the status of a job's query; None while it is queued."""
     athena = laptop.client("athena")
     for query_id in athena.list_query_executions()["QueryExecutionIds"]:
         execution = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]
@@ -179,12 +179,12 @@ def status_of_query(laptop: Laptop, job_name: str) -> Document | None:
     return None
 
 
-def test_a_query_that_cannot_be_followed_is_stopped(
+def test_a_query_that_cannot_be_polled_is_stopped(
     laptop: Laptop, bucket: Bucket, role_arn: str, job_name: str, request_of: Request
 ) -> None:
     request = request_of(ENDLESS)
-    unfollowed = allow("athena:StartQueryExecution", "athena:StopQueryExecution", "glue:Get*")
-    laptop.allow(role_arn, allow("s3:*", resource=f"arn:aws:s3:::{bucket.name}*"), unfollowed)
+    without_polling = allow("athena:StartQueryExecution", "athena:StopQueryExecution", "glue:Get*")
+    laptop.allow(role_arn, allow("s3:*", resource=f"arn:aws:s3:::{bucket.name}*"), without_polling)
     record = ended(laptop, request)
     assert record["ProcessingJobStatus"] == "Failed"
     assert "athena:GetQueryExecution" in record["FailureReason"]
@@ -210,7 +210,7 @@ def test_stop_stops_the_query(laptop: Laptop, request_of: Request, job_name: str
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"OutputFormat": "ORC"}, "The value ORC of .*OutputFormat is not supported locally"),
         ({"OutputFormat": "JSON", "OutputCompression": "SNAPPY"}, "SNAPPY cannot be used with OutputFormat"),
@@ -218,10 +218,10 @@ def test_stop_stops_the_query(laptop: Laptop, request_of: Request, job_name: str
         ({"OutputS3Uri": "https://bucket/k"}, "is not a valid S3 URI|OutputS3Uri|outputS3Uri"),
     ],
 )
-def test_what_cannot_be_unloaded_is_refused_at_once(
-    laptop: Laptop, request_of: Request, change: Document, said: str
+def test_an_unsupported_unload_is_rejected_by_create(
+    laptop: Laptop, request_of: Request, change: Document, message: str
 ) -> None:
     request = request_of("SELECT 1")
     request["ProcessingInputs"][0]["DatasetDefinition"]["AthenaDatasetDefinition"] |= change
-    with pytest.raises(ClientError, match=said):
+    with pytest.raises(ClientError, match=message):
         laptop.client("sagemaker").create_processing_job(**request)

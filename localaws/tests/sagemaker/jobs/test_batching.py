@@ -10,12 +10,12 @@ from localaws.sagemaker.api.errors import ClientFailure
 from localaws.sagemaker.jobs.batching import batches, in_order, lines, whole
 
 
-def test_lines_have_no_ends_and_empty_ones_are_none() -> None:
+def test_lines_are_without_ends_and_empty_lines_are_skipped() -> None:
     assert list(lines(io.BytesIO(b"a\r\nb\n\n\nc"), 10)) == [b"a", b"b", b"c"]
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
-def test_a_line_may_be_as_large_as_the_payload_and_no_larger(end: bytes) -> None:
+def test_a_line_is_at_most_as_large_as_the_payload(end: bytes) -> None:
     assert list(lines(io.BytesIO(b"a\n" + b"x" * 10 + end), 10)) == [b"a", b"x" * 10]
     with pytest.raises(ClientFailure, match="Record 2 is larger than MaxPayloadInMB"):
         list(lines(io.BytesIO(b"a\n" + b"x" * 11 + end), 10))
@@ -24,36 +24,36 @@ def test_a_line_may_be_as_large_as_the_payload_and_no_larger(end: bytes) -> None
 def test_batches_are_as_full_as_the_payload_allows() -> None:
     generator = random.Random(1)
     records = [b"x" * generator.randint(1, 40) for _ in range(500)]
-    made = list(batches(records, 100))
-    assert [record for batch in made for record in batch] == records
-    sizes = [len(b"\n".join(batch)) for batch in made]
+    grouped = list(batches(records, 100))
+    assert [record for batch in grouped for record in batch] == records
+    sizes = [len(b"\n".join(batch)) for batch in grouped]
     assert max(sizes) <= 100
-    for size, following in zip(sizes, made[1:], strict=False):
+    for size, following in zip(sizes, grouped[1:], strict=False):
         assert size + 1 + len(following[0]) > 100
 
 
-def test_a_whole_object_has_to_fit() -> None:
+def test_a_whole_object_is_at_most_as_large_as_the_payload() -> None:
     assert list(whole(io.BytesIO(b"12345"), 5)) == [[b"12345"]]
     with pytest.raises(ClientFailure, match="The object is larger than MaxPayloadInMB"):
         list(whole(io.BytesIO(b"123456"), 5))
 
 
-def test_answers_keep_their_order_and_only_a_window_is_begun() -> None:
-    begun: list[int] = []
-    gate = threading.Event()
+def test_results_keep_their_order_and_only_a_window_is_submitted() -> None:
+    submitted: list[int] = []
+    release = threading.Event()
 
     def work(number: int) -> int:
-        gate.wait(10)
+        release.wait(10)
         return number * 2
 
     def items() -> Iterator[int]:
         for number in range(20):
-            begun.append(number)
+            submitted.append(number)
             yield number
 
     with ThreadPoolExecutor(4) as pool:
-        answers = in_order(pool, work, items(), 6)
-        first = next(answers)
-        assert begun == [0, 1, 2, 3, 4, 5]
-        gate.set()
-        assert [first[1].result()] + [future.result() for _, future in answers] == [n * 2 for n in range(20)]
+        results = in_order(pool, work, items(), 6)
+        first = next(results)
+        assert submitted == [0, 1, 2, 3, 4, 5]
+        release.set()
+        assert [first[1].result()] + [future.result() for _, future in results] == [n * 2 for n in range(20)]

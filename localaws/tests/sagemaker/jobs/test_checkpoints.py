@@ -17,7 +17,7 @@ def job_of(platform: Platform, role_arn: str, bucket: Bucket) -> Job:
     return Job("one", "arn", request, role_arn, platform, "one/algo-1-0")
 
 
-def test_what_another_deletes_after_the_listing_is_not_missed(
+def test_an_object_deleted_after_the_listing_is_skipped(
     platform: Platform,
     role_arn: str,
     bucket: Bucket,
@@ -27,26 +27,26 @@ def test_what_another_deletes_after_the_listing_is_not_missed(
 ) -> None:
     for name in ("mine/1", "another/1"):
         bucket.put(f"checkpoints/{name}", name)
-    listed = Storage.listed
+    list_objects = Storage.list_objects
 
-    def listed_in_time(storage: Storage, prefix: S3Uri) -> list[S3Object]:
-        found = listed(storage, prefix)
+    def list_then_delete(storage: Storage, prefix: S3Uri) -> list[S3Object]:
+        found = list_objects(storage, prefix)
         laptop.client("s3").delete_object(Bucket=bucket.name, Key="checkpoints/another/1")
         return found
 
-    monkeypatch.setattr(Storage, "listed", listed_in_time)
-    with checkpoints.kept(job_of(platform, role_arn, bucket), tmp_path):
+    monkeypatch.setattr(Storage, "list_objects", list_then_delete)
+    with checkpoints.synchronized(job_of(platform, role_arn, bucket), tmp_path):
         assert (tmp_path / "checkpoints/mine/1").read_text() == "mine/1"
         assert not (tmp_path / "checkpoints/another/1").exists()
 
 
-def test_what_is_there_and_cannot_be_had_is_named(
+def test_an_object_that_cannot_be_downloaded_is_named(
     platform: Platform, bucket: Bucket, laptop: Laptop, tmp_path: Path
 ) -> None:
     bucket.put("checkpoints/1", "1")
     role = laptop.role(f"lister-{uuid.uuid4().hex[:12]}", allow("s3:ListBucket"))
     with (
         pytest.raises(ClientFailure, match=r"checkpoints/1 .*AccessDenied"),
-        checkpoints.kept(job_of(platform, role, bucket), tmp_path),
+        checkpoints.synchronized(job_of(platform, role, bucket), tmp_path),
     ):
         pass

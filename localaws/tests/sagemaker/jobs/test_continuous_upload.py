@@ -24,7 +24,7 @@ def test_a_folder_is_uploaded_while_it_changes(
     assert bucket.get("checkpoints/step-1") == b"one"
 
 
-def test_what_is_deleted_in_the_folder_is_deleted_there_too_where_that_is_wanted(
+def test_a_file_deleted_in_the_folder_is_deleted_in_s3_if_configured(
     storage: Storage, bucket: Bucket, tmp_path: Path
 ) -> None:
     bucket.put("checkpoints/another", "not of this folder")

@@ -25,22 +25,22 @@ from localaws_tests.serving import Account, small_account
 account = pytest.fixture(small_account)
 
 
-class PatientJobs(Jobs):
-    """Jobs that wait until they are stopped, and some longer."""
+class WaitingJobs(Jobs):
+    """Jobs that wait until they are stopped, and then `delay` seconds longer."""
 
     kind = "ProcessingJob"
     arn_kind = "processing-job"
 
-    def __init__(self, platform: Platform, reluctance: float = 0) -> None:
+    def __init__(self, platform: Platform, delay: float = 0) -> None:
         super().__init__(platform)
-        self._reluctance = reluctance
+        self._delay = delay
 
     def check(self, request: Document) -> str:
         return "role"
 
     def work(self, job: Job, log: LogStream) -> None:
         job.stopping.wait(60)
-        time.sleep(self._reluctance)
+        time.sleep(self._delay)
 
     def start(self, name: str) -> None:
         self.create({"ProcessingJobName": name})
@@ -50,13 +50,13 @@ class PatientJobs(Jobs):
 
 
 @pytest.fixture
-def jobs(account: Account) -> Iterator[PatientJobs]:
-    jobs = PatientJobs(account.platform)
+def jobs(account: Account) -> Iterator[WaitingJobs]:
+    jobs = WaitingJobs(account.platform)
     yield jobs
     jobs.close()
 
 
-def test_a_job_whose_folder_cannot_be_made_fails(account: Account, jobs: PatientJobs) -> None:
+def test_a_job_whose_folder_cannot_be_made_fails(account: Account, jobs: WaitingJobs) -> None:
     account.platform.workdir.mkdir()
     (account.platform.workdir / "processing-job").write_text("in the way")
     jobs.start("one")
@@ -66,21 +66,21 @@ def test_a_job_whose_folder_cannot_be_made_fails(account: Account, jobs: Patient
     assert "processing-job" in record["FailureReason"]
 
 
-def test_a_job_whose_thread_cannot_be_started_is_not_there(
-    jobs: PatientJobs, monkeypatch: pytest.MonkeyPatch
+def test_a_job_whose_thread_cannot_start_is_not_recorded(
+    jobs: WaitingJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(thread: threading.Thread) -> None:
+    def fail(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
-        patched.setattr(threading.Thread, "start", refuse)
+        patched.setattr(threading.Thread, "start", fail)
         with pytest.raises(RuntimeError):
             jobs.start("one")
     jobs.start("one")
     assert jobs.status("one") == "InProgress"
 
 
-def test_another_case_of_the_name_is_the_same_job(jobs: PatientJobs) -> None:
+def test_job_names_are_case_insensitive(jobs: WaitingJobs) -> None:
     jobs.start("Job-One")
     with pytest.raises(ResourceInUse):
         jobs.start("JOB-one")
@@ -92,39 +92,39 @@ def test_another_case_of_the_name_is_the_same_job(jobs: PatientJobs) -> None:
 
 def test_close_waits_for_all_jobs_together(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CLOSING_SECONDS", 0.5)
-    reluctant = PatientJobs(account.platform, reluctance=3)
+    slow = WaitingJobs(account.platform, delay=3)
     names = [f"job-{index}" for index in range(30)]
     for name in names:
-        reluctant.start(name)
-    began = time.monotonic()
-    reluctant.close()
-    assert time.monotonic() - began < 10  # one after the other: 15
-    wait_until(lambda: {reluctant.status(name) for name in names} == {"Stopped"}, 20)
+        slow.start(name)
+    started = time.monotonic()
+    slow.close()
+    assert time.monotonic() - started < 10  # one after the other: 15
+    wait_until(lambda: {slow.status(name) for name in names} == {"Stopped"}, 20)
 
 
-def test_close_does_not_wait_longer_than_it_must(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_returns_when_all_jobs_have_ended(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CLOSING_SECONDS", 60.0)
-    jobs = PatientJobs(account.platform)
+    jobs = WaitingJobs(account.platform)
     jobs.start("one")
-    began = time.monotonic()
+    started = time.monotonic()
     jobs.close()
     assert jobs.status("one") == "Stopped"
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - started < 30
     with pytest.raises(ServiceUnavailable, match="shutting down"):
         jobs.start("two")
 
 
 @pytest.mark.parametrize("path", ["/opt/ml", "/opt/ml/../x", "/opt/mlx/a", "opt/ml/a", ""])
-def test_a_local_path_elsewhere_is_refused(path: str) -> None:
+def test_a_local_path_elsewhere_is_rejected(path: str) -> None:
     with pytest.raises(ValidationException, match="LocalPath"):
         local_path(path, "/opt/ml")
 
 
-def test_a_local_path_is_told_below_opt_ml() -> None:
+def test_a_local_path_is_relative_to_opt_ml() -> None:
     assert str(local_path("/opt/ml/processing/a/b", "/opt/ml/processing")) == "processing/a/b"
 
 
-def test_of_a_cluster_that_cannot_start_whole_nothing_is_left(platform: Platform, tmp_path: Path) -> None:
+def test_if_one_container_cannot_start_all_are_stopped(platform: Platform, tmp_path: Path) -> None:
     job = Job("one", "arn", {}, "role", platform, "one/algo-1-0")
     environment = {"CODE": "time.sleep(600)"}
     specs = [
@@ -132,11 +132,11 @@ def test_of_a_cluster_that_cannot_start_whole_nothing_is_left(platform: Platform
     ]
     with pytest.raises(ClientFailure, match="no executable 'nothing'"):
         job.run_cluster(specs)
-    left = [process.cmdline() for process in psutil.Process().children(recursive=True)]
-    assert not [words for words in left if any("obedient" in word for word in words)]
+    remaining = [process.cmdline() for process in psutil.Process().children(recursive=True)]
+    assert not [command for command in remaining if any("obedient" in part for part in command)]
 
 
-def test_what_it_ran_before_counts_towards_max_runtime(platform: Platform, tmp_path: Path) -> None:
+def test_earlier_run_time_counts_towards_max_runtime(platform: Platform, tmp_path: Path) -> None:
     request = {"StoppingCondition": {"MaxRuntimeInSeconds": 3600}}
     job = Job("one", "arn", request, "role", platform, "one/algo-1-0", seconds=3600.0)
     job.run_cluster([ContainerSpec(IMAGE, ("work",), tmp_path, {"CODE": "time.sleep(600)"})])
@@ -144,8 +144,8 @@ def test_what_it_ran_before_counts_towards_max_runtime(platform: Platform, tmp_p
     assert job.seconds > 3600
 
 
-def test_a_job_that_has_run_its_time_is_not_interrupted_besides(platform: Platform, tmp_path: Path) -> None:
-    """It would be started anew."""
+def test_a_job_that_exceeded_a_limit_is_not_interrupted(platform: Platform, tmp_path: Path) -> None:
+    """An interruption would start it again."""
     job = Job("one", "arn", {}, "role", platform, "one/algo-1-0", limits={"Limit": 0.0}, interruption=0.0)
     job.run_cluster([ContainerSpec(IMAGE, ("work",), tmp_path, {"CODE": "time.sleep(600)"})])
     assert (job.exceeded, job.interrupted) == ("Limit", False)

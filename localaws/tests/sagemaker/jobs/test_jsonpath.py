@@ -10,7 +10,7 @@ ROW = ["a", "b", "c", "d", "e", "f", "g"]
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "chosen"),
+    ("path", "value", "selected"),
     [
         ("$", RECORD, RECORD),
         ("$.features", RECORD, [1, 2, 3]),
@@ -27,14 +27,14 @@ ROW = ["a", "b", "c", "d", "e", "f", "g"]
         ("$['a,b']", {"a,b": 1}, 1),
     ],
 )
-def test_what_a_path_chooses(path: str, value: Any, chosen: Any) -> None:
-    assert JsonPath.compile(path).select(value) == chosen
+def test_a_path_selects_a_part_of_a_value(path: str, value: Any, selected: Any) -> None:
+    assert JsonPath.compile(path).select(value) == selected
 
 
 @pytest.mark.parametrize(
     "path", ["", "id", "$.", "$[", "$[]", "$[?(@.x)]", "$..x", "$[a]", "$['a'", "$.a b", "$[1:2:3]"]
 )
-def test_what_is_no_path_is_refused(path: str) -> None:
+def test_an_invalid_path_is_rejected(path: str) -> None:
     with pytest.raises(ValidationException, match="is not supported"):
         JsonPath.compile(path)
 
@@ -42,6 +42,6 @@ def test_what_is_no_path_is_refused(path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value"), [("$.none", RECORD), ("$[9]", ROW), ("$.id", ROW), ("$[0]", RECORD), ("$[1:]", RECORD)]
 )
-def test_what_is_not_there_fails_the_record(path: str, value: Any) -> None:
-    with pytest.raises(ClientFailure, match="finds nothing in a record"):
+def test_a_path_without_a_match_fails(path: str, value: Any) -> None:
+    with pytest.raises(ClientFailure, match="matches nothing in a record"):
         JsonPath.compile(path).select(value)

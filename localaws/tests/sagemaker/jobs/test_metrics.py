@@ -6,7 +6,7 @@ from localaws.sagemaker.api.errors import ValidationException
 from localaws.sagemaker.jobs.metrics import Metrics
 
 
-def test_the_last_value_counts_wherever_it_stands() -> None:
+def test_the_last_match_is_the_final_value() -> None:
     metrics = Metrics(
         [{"Name": "loss", "Regex": r"loss=([0-9.e+-]+)"}, {"Name": "never", "Regex": "never=(.)"}]
     )
@@ -18,21 +18,21 @@ def test_the_last_value_counts_wherever_it_stands() -> None:
     assert metrics.values("never") == []
 
 
-def test_what_is_no_finite_number_is_left_out() -> None:
+def test_values_that_are_not_finite_numbers_are_ignored() -> None:
     metrics = Metrics([{"Name": "loss", "Regex": "loss=(.*)|(none)"}])
     for line in ("loss=nan", "loss=inf", "loss=", "none"):
         metrics.read(line)
     assert metrics.final() == []
 
 
-def test_a_pattern_that_never_ends_does_not_hold_up_the_job() -> None:
+def test_a_slow_pattern_times_out() -> None:
     metrics = Metrics([{"Name": "slow", "Regex": r"(a|aa)+$"}])
-    began = time.monotonic()
+    started = time.monotonic()
     metrics.read("a" * 100 + "b")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("pattern", ["(", "no group"])
-def test_a_pattern_without_a_value_is_refused(pattern: str) -> None:
+def test_a_pattern_without_a_group_is_rejected(pattern: str) -> None:
     with pytest.raises(ValidationException, match="Invalid metric regex"):
         Metrics([{"Name": "m", "Regex": pattern}])

@@ -18,7 +18,7 @@ from localaws.sagemaker.platform.platform import Platform
 from localaws.testing import ACCOUNT, Laptop, allow, wait_until
 from localaws_tests.jobs import IMAGE, Bucket, end_of, ended, logged
 
-PATIENCE = 30.0  # seconds
+TIMEOUT_SECONDS = 30.0
 Request = Callable[..., Document]
 
 
@@ -60,7 +60,7 @@ def output_of(uri: str, path: str = "/opt/ml/processing/output", mode: str = "En
     return {"OutputName": "out", "S3Output": {"S3Uri": uri, "LocalPath": path, "S3UploadMode": mode}}
 
 
-def test_inputs_go_down_and_outputs_go_up(
+def test_inputs_are_downloaded_and_outputs_uploaded(
     jobs: ProcessingJobs,
     request_of: Request,
     bucket: Bucket,
@@ -91,7 +91,7 @@ def test_inputs_go_down_and_outputs_go_up(
     assert not list((platform.workdir / "processing-job").iterdir())
 
 
-def test_arguments_without_an_entry_point_are_for_the_images_own(
+def test_arguments_without_an_entry_point_go_to_that_of_the_image(
     jobs: ProcessingJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
 ) -> None:
     code = (
@@ -106,7 +106,9 @@ def test_arguments_without_an_entry_point_are_for_the_images_own(
     assert config["AppSpecification"] == {**application, "ContainerEntrypoint": None}
 
 
-def test_the_configuration_is_sagemakers(jobs: ProcessingJobs, request_of: Request, bucket: Bucket) -> None:
+def test_the_configuration_is_like_on_sagemaker(
+    jobs: ProcessingJobs, request_of: Request, bucket: Bucket
+) -> None:
     code = (
         "import shutil\n"
         "for path in (base / 'config').iterdir(): shutil.copy(path, base / 'processing/output')\n"
@@ -137,7 +139,7 @@ def test_an_isolated_job_gets_no_credentials(
     assert not names & {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"}
 
 
-def test_a_failure_tells_the_exit_code_and_the_message_and_uploads_nothing(
+def test_a_failure_records_the_exit_code_and_message_and_uploads_nothing(
     jobs: ProcessingJobs, request_of: Request, bucket: Bucket
 ) -> None:
     code = (
@@ -151,7 +153,7 @@ def test_a_failure_tells_the_exit_code_and_the_message_and_uploads_nothing(
     assert bucket.keys("out") == []
 
 
-def test_continuous_outputs_are_kept_of_a_failed_job(
+def test_continuous_outputs_of_a_failed_job_are_uploaded(
     jobs: ProcessingJobs, request_of: Request, bucket: Bucket
 ) -> None:
     code = "(base / 'processing/output/half.csv').write_text('half'); sys.exit(3)"
@@ -160,7 +162,7 @@ def test_continuous_outputs_are_kept_of_a_failed_job(
     assert bucket.get("out/half.csv") == b"half"
 
 
-def test_a_message_that_is_no_text_fails_the_job(jobs: ProcessingJobs, request_of: Request) -> None:
+def test_a_message_that_is_not_text_fails_the_job(jobs: ProcessingJobs, request_of: Request) -> None:
     record = ended(jobs, request_of("(base / 'output/message').write_bytes(b'\\xff')"))
     assert record["ProcessingJobStatus"] == "Failed"
     assert record["FailureReason"].startswith("ClientError: The file /opt/ml/output/message is not UTF-8")
@@ -174,7 +176,7 @@ def test_an_unknown_image_fails_the_job(jobs: ProcessingJobs, request_of: Reques
     assert "it has obedient" in record["FailureReason"]
 
 
-def test_the_job_acts_as_its_role(
+def test_the_job_uses_its_role(
     jobs: ProcessingJobs, request_of: Request, laptop: Laptop, bucket: Bucket
 ) -> None:
     resource = f"arn:aws:s3:::{bucket.name}*"
@@ -194,7 +196,7 @@ def test_stop_ends_the_container_and_uploads_nothing(
     code = "(base / 'processing/output/a').write_text('a'); print('up'); time.sleep(600)"
     jobs.create(request_of(code))
     wait_until(lambda: "ProcessingStartTime" in jobs.describe({"ProcessingJobName": job_name}))
-    with jobs.records.lock:  # the job does not end meanwhile
+    with jobs.records.lock:  # keeps the job from ending meanwhile
         jobs.stop({"ProcessingJobName": job_name})
         assert jobs.describe({"ProcessingJobName": job_name})["ProcessingJobStatus"] == "Stopping"
     record = end_of(jobs, job_name)
@@ -205,11 +207,11 @@ def test_stop_ends_the_container_and_uploads_nothing(
         jobs.stop({"ProcessingJobName": job_name})
 
 
-def test_time_runs_out(jobs: ProcessingJobs, request_of: Request) -> None:
-    began = time.monotonic()
+def test_max_runtime_stops_the_job(jobs: ProcessingJobs, request_of: Request) -> None:
+    started = time.monotonic()
     record = ended(jobs, request_of("time.sleep(600)", StoppingCondition={"MaxRuntimeInSeconds": 1}))
     assert record["ProcessingJobStatus"] == "Stopped"
-    assert time.monotonic() - began < PATIENCE
+    assert time.monotonic() - started < TIMEOUT_SECONDS
 
 
 def test_names_are_unique_and_jobs_can_be_listed_and_deleted(
@@ -230,7 +232,7 @@ def test_names_are_unique_and_jobs_can_be_listed_and_deleted(
         jobs.describe({"ProcessingJobName": job_name})
 
 
-def test_a_role_that_sagemaker_may_not_assume_is_refused_at_once(
+def test_a_role_that_sagemaker_cannot_assume_is_rejected_by_create(
     request_of: Request, laptop: Laptop, job_name: str
 ) -> None:
     other = laptop.role(f"lambda-{job_name}", principal="lambda.amazonaws.com")
@@ -241,21 +243,25 @@ def test_a_role_that_sagemaker_may_not_assume_is_refused_at_once(
         sagemaker.describe_processing_job(ProcessingJobName=job_name)
 
 
-def of(instances: int) -> Document:
+def cluster_of(instances: int) -> Document:
     cluster = {"InstanceCount": instances, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}
     return {"ClusterConfig": cluster}
 
 
-WITNESS = (
+COPY_INPUTS = (
     "host = json.loads((base / 'config/resourceconfig.json').read_text())['current_host']\n"
     "print('on', host); (base / 'output/message').write_text('from ' + host); import shutil\n"
     "shutil.copytree(base / 'processing/input', base / 'processing/output' / host)"
 )
 
 
-def witness(then: str = "") -> Document:
-    """The environment of containers that copy their inputs to folders of their hosts', and then do more."""
-    return {"CODE": "exec(os.environ['WITNESS']); exec(os.environ['THEN'])", "WITNESS": WITNESS, "THEN": then}
+def copying(then: str = "") -> Document:
+    """Return an environment: a container copies its inputs to a folder named like its host and runs THEN."""
+    return {
+        "CODE": "exec(os.environ['COPY_INPUTS']); exec(os.environ['THEN'])",
+        "COPY_INPUTS": COPY_INPUTS,
+        "THEN": then,
+    }
 
 
 def test_instances_share_the_sharded_inputs_and_the_output(
@@ -271,8 +277,10 @@ def test_instances_share_the_sharded_inputs_and_the_output(
         input_of(bucket.uri("raw/c"), "/opt/ml/processing/input/all"),
         input_of(bucket.uri("raw/d"), "/opt/ml/processing/input/one", **sharded),
     ]
-    environment = witness("shutil.copytree(base / 'config', base / 'processing/output' / host / 'config')")
-    request = request_of("", Environment=environment, ProcessingResources=of(3), ProcessingInputs=inputs)
+    environment = copying("shutil.copytree(base / 'config', base / 'processing/output' / host / 'config')")
+    request = request_of(
+        "", Environment=environment, ProcessingResources=cluster_of(3), ProcessingInputs=inputs
+    )
     record = ended(jobs, request)
     assert record.get("FailureReason") is None
     assert record["ProcessingJobStatus"] == "Completed"
@@ -299,25 +307,26 @@ def test_instances_share_the_sharded_inputs_and_the_output(
 def test_an_instance_that_fails_stops_the_others(
     jobs: ProcessingJobs, request_of: Request, bucket: Bucket
 ) -> None:
-    environment = witness("sys.exit(5) if host == 'algo-2' else time.sleep(600)")
+    environment = copying("sys.exit(5) if host == 'algo-2' else time.sleep(600)")
     outputs = {"Outputs": [output_of(bucket.uri("out"), mode="Continuous")]}
-    began = time.monotonic()
+    started = time.monotonic()
     request = request_of(
-        "", Environment=environment, ProcessingResources=of(3), ProcessingOutputConfig=outputs
+        "", Environment=environment, ProcessingResources=cluster_of(3), ProcessingOutputConfig=outputs
     )
     record = ended(jobs, request)
-    assert time.monotonic() - began < PATIENCE
+    assert time.monotonic() - started < TIMEOUT_SECONDS
     assert record["ProcessingJobStatus"] == "Failed"
     assert record["FailureReason"] == "AlgorithmError: , exit code: 5"
     assert record["ExitMessage"] == "from algo-2"
     assert "out/algo-2/raw/a.csv" in bucket.keys("out")
 
 
-def test_a_failed_instance_keeps_the_others_from_the_end_of_the_job(
+def test_a_failed_instance_prevents_end_of_job_outputs(
     jobs: ProcessingJobs, request_of: Request, bucket: Bucket
 ) -> None:
     record = ended(
-        jobs, request_of("", Environment=witness("sys.exit(host == 'algo-2')"), ProcessingResources=of(2))
+        jobs,
+        request_of("", Environment=copying("sys.exit(host == 'algo-2')"), ProcessingResources=cluster_of(2)),
     )
     assert record["FailureReason"] == "AlgorithmError: , exit code: 1"
     assert bucket.keys("out") == []
@@ -327,7 +336,7 @@ def test_stop_ends_all_instances(
     jobs: ProcessingJobs, request_of: Request, bucket: Bucket, job_name: str
 ) -> None:
     outputs = {"Outputs": [output_of(bucket.uri("out"), mode="Continuous")]}
-    sleepers = {"Environment": witness("time.sleep(600)"), "ProcessingResources": of(2)}
+    sleepers = {"Environment": copying("time.sleep(600)"), "ProcessingResources": cluster_of(2)}
     jobs.create(request_of("", ProcessingOutputConfig=outputs, **sleepers))
     wait_until(lambda: len(bucket.keys("out/algo-2")) and len(bucket.keys("out/algo-1")))
     jobs.stop({"ProcessingJobName": job_name})
@@ -377,7 +386,7 @@ REDSHIFT = {
         ),
     ],
 )
-def test_what_is_not_done_is_refused_by_name(
+def test_an_unsupported_member_is_rejected_by_name(
     jobs: ProcessingJobs, request_of: Request, members: Document, named: str
 ) -> None:
     with pytest.raises(NotSupportedLocally) as caught:
@@ -386,20 +395,20 @@ def test_what_is_not_done_is_refused_by_name(
 
 
 @pytest.mark.parametrize("path", ["/tmp/x", "/opt/ml/processing", "/opt/ml/processing/../x", "processing/x"])
-def test_a_local_path_elsewhere_is_refused(jobs: ProcessingJobs, request_of: Request, path: str) -> None:
+def test_a_local_path_elsewhere_is_rejected(jobs: ProcessingJobs, request_of: Request, path: str) -> None:
     with pytest.raises(ValidationException, match="LocalPath"):
         jobs.create(request_of("", ProcessingInputs=[input_of("s3://b/k", path)]))
 
 
 @pytest.mark.parametrize(
-    ("sources", "said"),
+    ("sources", "message"),
     [
-        ({}, "has to have either an S3Input or a DatasetDefinition"),
-        ({"DatasetDefinition": {"LocalPath": "/opt/ml/processing/x"}}, "needs an AthenaDatasetDefinition"),
+        ({}, "requires either an S3Input or a DatasetDefinition"),
+        ({"DatasetDefinition": {"LocalPath": "/opt/ml/processing/x"}}, "requires an AthenaDatasetDefinition"),
     ],
 )
 def test_an_input_needs_a_source(
-    jobs: ProcessingJobs, request_of: Request, sources: Document, said: str
+    jobs: ProcessingJobs, request_of: Request, sources: Document, message: str
 ) -> None:
-    with pytest.raises(ValidationException, match=said):
+    with pytest.raises(ValidationException, match=message):
         jobs.create(request_of("", ProcessingInputs=[{"InputName": "x", **sources}]))

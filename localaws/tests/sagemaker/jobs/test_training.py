@@ -106,7 +106,7 @@ def test_a_model_is_trained(
     assert not list((platform.workdir / "training-job").iterdir())
 
 
-def test_the_configuration_is_sagemakers(
+def test_the_configuration_is_like_on_sagemaker(
     jobs: TrainingJobs, request_of: Request, bucket: Bucket, job_name: str
 ) -> None:
     code = (
@@ -117,12 +117,12 @@ def test_the_configuration_is_sagemakers(
     record = ended(jobs, request_of(code, Environment={"MINE": "1"}))
     assert record["TrainingJobStatus"] == "Completed"
     assert "ModelArtifacts" not in record
-    told = {
+    written = {
         name: json.loads(text)
         for name, text in unpacked(bucket.get(f"models/{job_name}/output/output.tar.gz")).items()
     }
-    assert told["hyperparameters.json"] == {"epochs": "3"}
-    assert told["inputdataconfig.json"] == {
+    assert written["hyperparameters.json"] == {"epochs": "3"}
+    assert written["inputdataconfig.json"] == {
         "train": {
             "TrainingInputMode": "File",
             "S3DistributionType": "FullyReplicated",
@@ -130,27 +130,27 @@ def test_the_configuration_is_sagemakers(
             "ContentType": "application/jsonlines",
         }
     }
-    assert told["resourceconfig.json"]["hosts"] == ["algo-1"]
-    assert {"TRAINING_JOB_ARN", "TRAINING_JOB_NAME", "MINE", "AWS_SESSION_TOKEN"} <= set(told["env.json"])
-    assert not [name for name in told["env.json"] if name.startswith("SM_")]
+    assert written["resourceconfig.json"]["hosts"] == ["algo-1"]
+    assert {"TRAINING_JOB_ARN", "TRAINING_JOB_NAME", "MINE", "AWS_SESSION_TOKEN"} <= set(written["env.json"])
+    assert not [name for name in written["env.json"] if name.startswith("SM_")]
 
 
-# The first instance listens, the second one calls it by its name: the model says what both were given.
-TOGETHER = """
+# The first instance listens and the second connects to it; the model records the channel's files of both.
+DISTRIBUTED = """
 import socket
 c = json.loads((base / "input/config/resourceconfig.json").read_text())
 rank = c["hosts"].index(c["current_host"])
-said = names = "".join(os.listdir(base / "input/data/train"))
+received = names = "".join(os.listdir(base / "input/data/train"))
 at = c["hosts"][0], {port}
 if rank == 0:
     with socket.create_server(at) as s:
-        said = s.accept()[0].recv(9).decode()
+        received = s.accept()[0].recv(9).decode()
 else:
     s = socket.socket()
     while s.connect_ex(at): time.sleep(0.1)
     s.send(names.encode())
 print("rank=%s;" % rank)
-(base / f"model/{rank}").write_text(said + " " + names)
+(base / f"model/{rank}").write_text(received + " " + names)
 """
 
 
@@ -164,7 +164,7 @@ def test_several_instances_train_together(
     record = ended(
         jobs,
         request_of(
-            TOGETHER.replace("{port}", str(free_port())),
+            DISTRIBUTED.replace("{port}", str(free_port())),
             InputDataConfig=[sharded],
             ResourceConfig={"InstanceCount": 2, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1},
             AlgorithmSpecification=algorithm(MetricDefinitions=[{"Name": "rank", "Regex": "rank=(.)"}]),
@@ -174,9 +174,9 @@ def test_several_instances_train_together(
     assert record.get("FailureReason") is None
     model = unpacked(bucket.get(f"models/{job_name}/output/model.tar.gz"))
     assert model.keys() == {"0", "1"}
-    said, names = model["0"].decode().split()
-    assert sorted(said + names) == ["a", "b", "c"]
-    assert model["1"].decode().split() == [said, said]
+    received, names = model["0"].decode().split()
+    assert sorted(received + names) == ["a", "b", "c"]
+    assert model["1"].decode().split() == [received, received]
     streams = laptop.client("logs").describe_log_streams(
         logGroupName="/aws/sagemaker/TrainingJobs", logStreamNamePrefix=f"{job_name}/"
     )["logStreams"]
@@ -186,7 +186,7 @@ def test_several_instances_train_together(
     assert sorted(logged(laptop, "/aws/sagemaker/TrainingJobs", job_name)) == ["rank=0;", "rank=1;"]
 
 
-def test_the_instance_that_fails_ends_the_others_and_gives_the_reason(
+def test_an_instance_that_fails_stops_the_others_and_is_the_reason(
     jobs: TrainingJobs, request_of: Request
 ) -> None:
     code = (
@@ -199,7 +199,7 @@ def test_the_instance_that_fails_ends_the_others_and_gives_the_reason(
     assert record["FailureReason"] == "AlgorithmError: the second one, exit code: 7"
 
 
-def test_a_failure_tells_what_the_container_told(
+def test_the_failure_file_is_the_failure_reason(
     jobs: TrainingJobs, request_of: Request, bucket: Bucket
 ) -> None:
     code = (
@@ -230,7 +230,7 @@ def test_a_killed_process_fails_the_job_with_its_reason(
     )
 
 
-def test_a_stopped_job_leaves_its_model(
+def test_a_stopped_job_uploads_its_model(
     jobs: TrainingJobs, request_of: Request, bucket: Bucket, job_name: str
 ) -> None:
     code = (
@@ -248,13 +248,15 @@ def test_a_stopped_job_leaves_its_model(
     assert statuses[2:] == ["Training", "Stopping", "Uploading", "Stopped"]
 
 
-def test_time_runs_out(jobs: TrainingJobs, request_of: Request) -> None:
+def test_max_runtime_stops_the_job(jobs: TrainingJobs, request_of: Request) -> None:
     record = ended(jobs, request_of("time.sleep(600)", StoppingCondition={"MaxRuntimeInSeconds": 1}))
     assert record["TrainingJobStatus"] == "Stopped"
     assert record["SecondaryStatus"] == "MaxRuntimeExceeded"
 
 
-def test_checkpoints_come_and_go(jobs: TrainingJobs, request_of: Request, bucket: Bucket) -> None:
+def test_checkpoints_are_downloaded_and_uploaded(
+    jobs: TrainingJobs, request_of: Request, bucket: Bucket
+) -> None:
     bucket.put("checkpoints/run/step-1", "1")
     bucket.put("checkpoints/run-2/step-1", "not mine")
     code = (
@@ -265,7 +267,7 @@ def test_checkpoints_come_and_go(jobs: TrainingJobs, request_of: Request, bucket
     assert bucket.get("checkpoints/run/step-2") == b"['step-1']"
 
 
-def test_where_checkpoints_lie_is_told(
+def test_the_checkpoint_folder_is_configurable(
     jobs: TrainingJobs, request_of: Request, bucket: Bucket, job_name: str
 ) -> None:
     uri = bucket.uri("checkpoints")
@@ -276,21 +278,21 @@ def test_where_checkpoints_lie_is_told(
     config = {"S3Uri": uri, "LocalPath": "/opt/ml/mine"}
     record = ended(jobs, request_of(code, CheckpointConfig=config))
     assert record["TrainingJobStatus"] == "Completed"
-    told = unpacked(bucket.get(f"models/{job_name}/output/output.tar.gz"))["checkpointconfig.json"]
-    assert json.loads(told) == config
+    written = unpacked(bucket.get(f"models/{job_name}/output/output.tar.gz"))["checkpointconfig.json"]
+    assert json.loads(written) == config
     assert bucket.get("checkpoints/step-1") == b"1"
 
 
-# Counts to five, and goes on where its checkpoint ends; nothing else may be left. The first that comes to
-# three waits there to be interrupted.
+# Count to five and continue from the checkpoint; assert that nothing else remains of an earlier run. The
+# first run waits at three to be interrupted.
 COUNTING = """
 path, mark = base / "checkpoints/count", Path(os.environ["MARK"])
 assert not [*base.glob("model/*"), *base.glob("output/data/*")]
 (base / "output/data/left").touch()
-def leave(*_):
+def save(*_):
     path.write_text(str(n))
     sys.exit(143)
-signal.signal(signal.SIGTERM, leave)
+signal.signal(signal.SIGTERM, save)
 n = int(path.read_text()) if path.exists() else 0
 print("starts at", n)
 while n < 5:
@@ -316,7 +318,7 @@ def spot_jobs(platform: Platform) -> Iterator[TrainingJobs]:
 
 @pytest.fixture
 def interrupted(platform: Platform, tmp_path: Path) -> Iterator[Callable[[Document], Document]]:
-    """The end of a job of COUNTING that was interrupted where it waits."""
+    """Run a job of COUNTING, interrupt it where it waits, and return its record when it has ended."""
     jobs = TrainingJobs(platform, interruption=math.inf)
 
     def run(request: Document) -> Document:
@@ -324,14 +326,14 @@ def interrupted(platform: Platform, tmp_path: Path) -> Iterator[Callable[[Docume
         request["Environment"]["MARK"] = str(mark)
         jobs.create(request)
         wait_until(mark.exists)
-        jobs._living[request["TrainingJobName"]].interruption = 0.0
+        jobs._running[request["TrainingJobName"]].interruption = 0.0
         return end_of(jobs, request["TrainingJobName"])
 
     yield run
     jobs.close()
 
 
-def test_an_interrupted_job_goes_on_from_its_checkpoint_on_new_instances(
+def test_an_interrupted_job_continues_from_its_checkpoint_on_new_instances(
     interrupted: Callable[[Document], Document],
     request_of: Request,
     bucket: Bucket,
@@ -361,7 +363,7 @@ def test_an_interrupted_job_goes_on_from_its_checkpoint_on_new_instances(
     assert record["BillableTimeInSeconds"] == record["TrainingTimeInSeconds"] >= 1
 
 
-def test_without_checkpoints_an_interrupted_job_starts_anew(
+def test_without_checkpoints_an_interrupted_job_starts_from_the_beginning(
     interrupted: Callable[[Document], Document], request_of: Request, laptop: Laptop, job_name: str
 ) -> None:
     record = interrupted(request_of(COUNTING, **SPOT))
@@ -380,7 +382,7 @@ def test_only_spot_instances_are_interrupted(
     assert statuses == ["Starting", "Downloading", "Training", "Uploading", "Completed"]
 
 
-def test_waiting_and_running_may_take_max_wait(spot_jobs: TrainingJobs, request_of: Request) -> None:
+def test_max_wait_time_stops_the_job(spot_jobs: TrainingJobs, request_of: Request) -> None:
     code = "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1.5), sys.exit(0))); time.sleep(600)"
     condition = {"MaxRuntimeInSeconds": 2, "MaxWaitTimeInSeconds": 2}
     record = ended(spot_jobs, request_of(code, **SPOT | {"StoppingCondition": condition}))
@@ -388,7 +390,7 @@ def test_waiting_and_running_may_take_max_wait(spot_jobs: TrainingJobs, request_
 
 
 @pytest.mark.parametrize(
-    ("spot", "condition", "words"),
+    ("spot", "condition", "message"),
     [
         (
             False,
@@ -400,11 +402,11 @@ def test_waiting_and_running_may_take_max_wait(spot_jobs: TrainingJobs, request_
         (True, {"MaxWaitTimeInSeconds": 86_399}, "It must be present and be greater than or equal to"),
     ],
 )
-def test_the_wait_for_spot_instances_has_to_fit(
-    jobs: TrainingJobs, request_of: Request, spot: bool, condition: Document, words: str
+def test_an_invalid_max_wait_time_is_rejected(
+    jobs: TrainingJobs, request_of: Request, spot: bool, condition: Document, message: str
 ) -> None:
     request = request_of("", EnableManagedSpotTraining=spot, StoppingCondition=condition)
-    with pytest.raises(ValidationException, match=re.escape(words)):
+    with pytest.raises(ValidationException, match=re.escape(message)):
         jobs.create(request)
 
 
@@ -445,7 +447,7 @@ def test_a_channel_without_data_fails_the_job(
         ({"TensorBoardOutputConfig": {"S3OutputPath": "s3://b/k"}}, "TensorBoardOutputConfig"),
     ],
 )
-def test_what_is_not_done_is_refused_by_name(
+def test_an_unsupported_member_is_rejected_by_name(
     jobs: TrainingJobs, request_of: Request, members: Document, named: str
 ) -> None:
     with pytest.raises(NotSupportedLocally, match=named):
@@ -453,22 +455,24 @@ def test_what_is_not_done_is_refused_by_name(
 
 
 @pytest.mark.parametrize("name", [".", ".."])
-def test_a_channel_that_has_no_folder_of_its_own_is_refused(
+def test_a_channel_name_that_is_no_folder_name_is_rejected(
     jobs: TrainingJobs, request_of: Request, name: str
 ) -> None:
     request = request_of("", InputDataConfig=[channel("s3://b/k", ChannelName=name)])
-    with pytest.raises(ValidationException, match="A channel's name"):
+    with pytest.raises(ValidationException, match="A channel name must"):
         jobs.create(request)
 
 
 @pytest.mark.parametrize("pattern", ["(", "no group"])
-def test_a_metric_without_a_value_is_refused(jobs: TrainingJobs, request_of: Request, pattern: str) -> None:
+def test_a_metric_without_a_group_is_rejected(jobs: TrainingJobs, request_of: Request, pattern: str) -> None:
     definitions = [{"Name": "m", "Regex": pattern}]
     with pytest.raises(ValidationException, match="Invalid metric regex"):
         jobs.create(request_of("", AlgorithmSpecification=algorithm(MetricDefinitions=definitions)))
 
 
-def test_the_sdks_usual_extras_are_accepted(jobs: TrainingJobs, request_of: Request, bucket: Bucket) -> None:
+def test_members_that_the_sdk_sends_are_accepted(
+    jobs: TrainingJobs, request_of: Request, bucket: Bucket
+) -> None:
     record = ended(
         jobs,
         request_of(

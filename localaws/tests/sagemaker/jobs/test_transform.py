@@ -83,7 +83,7 @@ def request_of(bucket: Bucket, model_name: str, job_name: str) -> Request:
     return make
 
 
-def test_every_object_has_its_answers_in_order(
+def test_every_object_has_its_predictions_in_order(
     jobs: TransformJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
 ) -> None:
     lines = [f'{{"id":"row-{number}"}}' for number in range(3000)]
@@ -95,12 +95,13 @@ def test_every_object_has_its_answers_in_order(
     assert bucket.keys("out") == ["out/a.jsonl.out", "out/sub/b.jsonl.out"]
     assert bucket.get("out/a.jsonl.out").decode() == "\n".join(lines).upper() + "\n"
     assert bucket.get("out/sub/b.jsonl.out") == b'{"ID":"X"}\n'
-    told = logged(laptop, GROUP, job_name)
-    assert "asked 3000 application/jsonlines application/jsonlines" in told
-    assert "[sagemaker logs]: MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD" in told
+    lines_logged = logged(laptop, GROUP, job_name)
+    assert "asked 3000 application/jsonlines application/jsonlines" in lines_logged
+    settings = "MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"
+    assert f"[sagemaker logs]: {settings}" in lines_logged
 
 
-def test_single_records_side_by_side_stay_in_order(
+def test_concurrent_single_records_stay_in_order(
     jobs: TransformJobs, request_of: Request, bucket: Bucket
 ) -> None:
     bucket.put("in/a.jsonl", "".join(f"{number}\n" for number in range(40)))
@@ -110,7 +111,7 @@ def test_single_records_side_by_side_stay_in_order(
     assert bucket.get("out/a.jsonl.out").split() == [str(number).encode() for number in range(40)]
 
 
-def test_batches_keep_to_the_payload(
+def test_batches_respect_the_maximum_payload(
     jobs: TransformJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
 ) -> None:
     bucket.put("in/a.jsonl", b"\n".join([b"x" * 400_000] * 5))
@@ -119,25 +120,25 @@ def test_batches_keep_to_the_payload(
     assert bucket.get("out/a.jsonl.out").split() == [b"800001", b"800001", b"400000"]
 
 
-def test_the_container_may_say_how_it_wants_to_be_asked(
+def test_execution_parameters_of_the_container_apply(
     jobs: TransformJobs, request_of: Request, bucket: Bucket, laptop: Laptop, job_name: str
 ) -> None:
     bucket.put("in/a.jsonl", "a\nb")
-    told = {"MaxConcurrentTransforms": 3, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 2}
+    parameters = {"MaxConcurrentTransforms": 3, "BatchStrategy": "SINGLE_RECORD", "MaxPayloadInMB": 2}
     assert (
-        ended(jobs, request_of(environment={"PARAMETERS": json.dumps(told)}))["TransformJobStatus"]
+        ended(jobs, request_of(environment={"PARAMETERS": json.dumps(parameters)}))["TransformJobStatus"]
         == "Completed"
     )
-    said = logged(laptop, GROUP, job_name)
+    lines = logged(laptop, GROUP, job_name)
     assert (
-        "[sagemaker logs]: MaxConcurrentTransforms=3, MaxPayloadInMB=2, BatchStrategy=SINGLE_RECORD" in said
+        "[sagemaker logs]: MaxConcurrentTransforms=3, MaxPayloadInMB=2, BatchStrategy=SINGLE_RECORD" in lines
     )
-    assert said.count("asked 1 application/jsonlines None") == 2
+    assert lines.count("asked 1 application/jsonlines None") == 2
 
 
 def test_whole_objects_gzip_and_manifests(jobs: TransformJobs, request_of: Request, bucket: Bucket) -> None:
     bucket.put("raw/a.bin.gz", gzip.compress(b"one\ntwo"))
-    bucket.put("raw/b.bin.gz", gzip.compress(b"not asked for"))
+    bucket.put("raw/b.bin.gz", gzip.compress(b"not in the manifest"))
     manifest = bucket.put_manifest("plan.json", bucket.uri("raw/"), "a.bin.gz")
     source = {
         "DataSource": {"S3DataSource": {"S3DataType": "ManifestFile", "S3Uri": manifest}},
@@ -158,7 +159,7 @@ def test_records_are_filtered_and_joined(jobs: TransformJobs, request_of: Reques
     assert answers == [{"id": 1, "SageMakerOutput": "A"}, {"id": 2, "SageMakerOutput": "B"}]
 
 
-def test_parts_stay_as_the_model_gave_them_unless_assembled_by_line(
+def test_responses_are_concatenated_unless_assembled_by_line(
     jobs: TransformJobs, request_of: Request, bucket: Bucket
 ) -> None:
     bucket.put("in/a.jsonl", "a\nb")
@@ -166,9 +167,9 @@ def test_parts_stay_as_the_model_gave_them_unless_assembled_by_line(
     assert bucket.get("out/a.jsonl.out") == b"AB"
 
 
-def test_requests_go_out_side_by_side(jobs: TransformJobs, request_of: Request, bucket: Bucket) -> None:
+def test_requests_are_concurrent(jobs: TransformJobs, request_of: Request, bucket: Bucket) -> None:
     bucket.put("in/a.jsonl", "1\n2\n3")
-    # Each waits until all three are there.
+    # Each request waits until all three have arrived.
     code = (
         "here = base / 'here'; here.mkdir(exist_ok=True); (here / body.decode()).touch()\n"
         "while len(list(here.iterdir())) < 3: time.sleep(0.05)\n"
@@ -217,7 +218,7 @@ def test_more_instances_than_objects_are_not_started(
     assert bucket.get("out/a.txt.out") == b"A\n"
 
 
-def test_a_refused_object_does_not_hold_up_the_other_instances(
+def test_a_failed_object_does_not_stop_the_other_instances(
     jobs: TransformJobs, request_of: Request, bucket: Bucket
 ) -> None:
     for name in ("a", "b", "c", "d"):
@@ -239,7 +240,7 @@ def test_an_instance_that_fails_stops_the_others(
     resources = {"InstanceCount": 2, "InstanceType": INSTANCE}
     record = ended(jobs, request_of(code, ModelClientConfig=config, TransformResources=resources))
     assert record["TransformJobStatus"] == "Failed"
-    assert "ended while it served, exit code: 3" in record["FailureReason"]
+    assert "exited during a request, exit code: 3" in record["FailureReason"]
     assert bucket.keys("out") == []
     assert not list((platform.workdir / "transform-job").iterdir())
 
@@ -256,7 +257,7 @@ def test_an_object_of_blank_lines_has_an_empty_output(
     assert bucket.get("out/b.csv.out") == b"X\n"
 
 
-def test_an_object_that_cannot_be_read_fails_the_job_and_the_others_are_kept(
+def test_an_unreadable_object_fails_the_job_and_the_others_are_uploaded(
     jobs: TransformJobs, request_of: Request, bucket: Bucket
 ) -> None:
     bucket.put("in/a.gz", b"no gzip")
@@ -268,7 +269,7 @@ def test_an_object_that_cannot_be_read_fails_the_job_and_the_others_are_kept(
     assert bucket.keys("out") == ["out/b.gz.out"]
 
 
-def test_a_refused_object_fails_the_job_and_the_others_are_kept(
+def test_a_failed_object_fails_the_job_and_the_others_are_uploaded(
     jobs: TransformJobs, request_of: Request, bucket: Bucket
 ) -> None:
     bucket.put("in/a.jsonl", "good")
@@ -284,19 +285,17 @@ def test_a_refused_object_fails_the_job_and_the_others_are_kept(
     assert bucket.keys("out") == ["out/a.jsonl.out", "out/c.jsonl.out"]
 
 
-def test_errors_of_the_server_are_asked_again(
-    jobs: TransformJobs, request_of: Request, bucket: Bucket
-) -> None:
+def test_server_errors_are_retried(jobs: TransformJobs, request_of: Request, bucket: Bucket) -> None:
     bucket.put("in/a.jsonl", "a")
     code = (
-        "asked = base / 'asked'; count = int(asked.read_text()) + 1 if asked.exists() else 1\n"
-        "asked.write_text(str(count)); status = 200 if count == 3 else 503; answer = str(count).encode()"
+        "file = base / 'count'; count = int(file.read_text()) + 1 if file.exists() else 1\n"
+        "file.write_text(str(count)); status = 200 if count == 3 else 503; answer = str(count).encode()"
     )
     assert ended(jobs, request_of(code))["TransformJobStatus"] == "Completed"
     assert bucket.get("out/a.jsonl.out") == b"3\n"
 
 
-def test_a_server_that_only_fails_fails_the_job(
+def test_a_server_that_fails_every_retry_fails_the_job(
     jobs: TransformJobs, request_of: Request, bucket: Bucket
 ) -> None:
     bucket.put("in/a.jsonl", "a")
@@ -326,11 +325,12 @@ def test_a_killed_server_fails_the_job(
     record = end_of(jobs, job_name)
     assert record["TransformJobStatus"] == "Failed"
     assert record["FailureReason"].startswith(
-        "AlgorithmError: The model's container ended while it served, exit code: 137. The process was killed"
+        "AlgorithmError: The model's container exited during a request, exit code: 137. "
+        "The process was killed"
     )
 
 
-def test_stop_does_not_wait_for_answers(
+def test_stop_does_not_wait_for_responses(
     jobs: TransformJobs,
     request_of: Request,
     bucket: Bucket,
@@ -365,14 +365,14 @@ def _logged(laptop: Laptop, job_name: str) -> list[str]:
         ({"DataCaptureConfig": {"DestinationS3Uri": "s3://b/k"}}, "DataCaptureConfig"),
     ],
 )
-def test_what_is_not_done_is_refused_by_name(
+def test_an_unsupported_member_is_rejected_by_name(
     jobs: TransformJobs, request_of: Request, members: Document, named: str
 ) -> None:
     with pytest.raises(NotSupportedLocally, match=named):
         jobs.create(request_of(**members))
 
 
-def test_requests_that_make_no_sense_are_refused(jobs: TransformJobs, request_of: Request) -> None:
+def test_invalid_requests_are_rejected(jobs: TransformJobs, request_of: Request) -> None:
     with pytest.raises(ValidationException, match="at most 100 MB"):
         jobs.create(request_of(MaxConcurrentTransforms=20, MaxPayloadInMB=6))
     with pytest.raises(ValidationException, match="Could not find model"):

@@ -1,4 +1,4 @@
-"""Pipelines as the API answers for them, on a SageMaker of the tests' own that does as it is told."""
+"""The API operations on pipelines, with a fake SageMaker client for the steps."""
 
 import json
 import threading
@@ -33,8 +33,8 @@ TRAINING = {
 ARGUMENTS: dict[str, dict[str, Any]] = {"RegisterModel": {}, "Training": TRAINING}
 
 
-class Told:
-    """A SageMaker whose operations are the test's functions."""
+class FakeSageMaker:
+    """A SageMaker client whose operations are functions of the test."""
 
     def __init__(self, **operations: Callable[[], dict[str, Any]]) -> None:
         self._operations = operations
@@ -43,8 +43,8 @@ class Told:
         return lambda **_: self._operations[name]()
 
 
-class Driven(Pipelines):
-    """Pipelines whose steps go to the SageMaker that the test sets."""
+class FakedPipelines(Pipelines):
+    """Pipelines whose steps call the client `sagemaker` that the test sets."""
 
     sagemaker: Any
 
@@ -53,12 +53,12 @@ class Driven(Pipelines):
         self.executions = executions(platform, self._pipeline)
         self.executions._client = lambda role_arn, service: self.sagemaker  # type: ignore[method-assign]
 
-    def begin(self, role_arn: str, *steps: str, kind: str = "RegisterModel", **members: Any) -> str:
-        """Create the pipeline "driven" with these steps, independent ones, and start it."""
+    def launch(self, role_arn: str, *steps: str, kind: str = "RegisterModel", **members: Any) -> str:
+        """Create the pipeline "driven" with these independent steps, and start it."""
         body = [{"Name": name, "Type": kind, "Arguments": ARGUMENTS[kind]} for name in steps]
-        return self.begin_with(role_arn, *body, **members)
+        return self.launch_steps(role_arn, *body, **members)
 
-    def begin_with(self, role_arn: str, *steps: dict[str, Any], **members: Any) -> str:
+    def launch_steps(self, role_arn: str, *steps: dict[str, Any], **members: Any) -> str:
         """Create the pipeline "driven" with these steps, and start it."""
         body = {"Version": "2020-12-01", "Steps": steps}
         self.create(
@@ -70,14 +70,14 @@ class Driven(Pipelines):
             }
             | members
         )
-        return self.begin_again()
+        return self.start_again()
 
-    def begin_again(self, **members: Any) -> str:
-        answer = self.executions.start({"PipelineName": "driven", "ClientRequestToken": token()} | members)
-        return str(answer["PipelineExecutionArn"])
+    def start_again(self, **members: Any) -> str:
+        request = {"PipelineName": "driven", "ClientRequestToken": token()} | members
+        return str(self.executions.start(request)["PipelineExecutionArn"])
 
     def ended(self, arn: str) -> str:
-        """How the execution ended."""
+        """Wait for the execution's end and return its status."""
 
         def status() -> str | None:
             found = str(self.executions.describe({"PipelineExecutionArn": arn})["PipelineExecutionStatus"])
@@ -86,8 +86,8 @@ class Driven(Pipelines):
         return str(wait_until(status))
 
     def steps(self, arn: str) -> dict[str, dict[str, Any]]:
-        answer = self.executions.list_steps({"PipelineExecutionArn": arn})
-        return {step["StepName"]: step for step in answer["PipelineExecutionSteps"]}
+        response = self.executions.list_steps({"PipelineExecutionArn": arn})
+        return {step["StepName"]: step for step in response["PipelineExecutionSteps"]}
 
 
 def token() -> str:
@@ -99,7 +99,9 @@ def registered() -> dict[str, Any]:
 
 
 def error(code: str) -> botocore.exceptions.ClientError:
-    return botocore.exceptions.ClientError({"Error": {"Code": code, "Message": "told so"}}, "StopTrainingJob")
+    return botocore.exceptions.ClientError(
+        {"Error": {"Code": code, "Message": "rejected"}}, "StopTrainingJob"
+    )
 
 
 def throw(error: Exception) -> dict[str, Any]:
@@ -107,18 +109,18 @@ def throw(error: Exception) -> dict[str, Any]:
 
 
 @pytest.fixture
-def pipelines(platform: Platform) -> Iterator[Driven]:
-    driven = Driven(platform)
-    driven.sagemaker = Told(create_model_package=registered, describe_model_package=dict)
+def pipelines(platform: Platform) -> Iterator[FakedPipelines]:
+    driven = FakedPipelines(platform)
+    driven.sagemaker = FakeSageMaker(create_model_package=registered, describe_model_package=dict)
     yield driven
     driven.close()
 
 
-def test_an_execution_that_ends_while_it_is_stopped_still_ends(platform: Platform, role_arn: str) -> None:
+def test_a_stop_during_the_end_of_an_execution_takes_effect(platform: Platform, role_arn: str) -> None:
     may_end = threading.Event()
 
     class Slow(Executions):
-        """What is read stays so for a while, in which the execution could end."""
+        """Delay after reading an execution's record; meanwhile, the execution could end."""
 
         def _execution(self, request: dict[str, Any]) -> dict[str, Any]:
             found = super()._execution(request)
@@ -130,29 +132,29 @@ def test_an_execution_that_ends_while_it_is_stopped_still_ends(platform: Platfor
         may_end.wait(10)
         return registered()
 
-    slow = Driven(platform, Slow)
-    slow.sagemaker = Told(create_model_package=register, describe_model_package=dict)
-    arn = slow.begin(role_arn, "A")
+    slow = FakedPipelines(platform, Slow)
+    slow.sagemaker = FakeSageMaker(create_model_package=register, describe_model_package=dict)
+    arn = slow.launch(role_arn, "A")
     slow.executions.stop({"PipelineExecutionArn": arn})
     assert slow.ended(arn) == "Stopped"
     with pytest.raises(ValidationException, match="'Executing' status can be stopped; this one is Stopped"):
         slow.executions.stop({"PipelineExecutionArn": arn})
 
 
-def test_what_is_deleted_does_not_start(pipelines: Driven, role_arn: str) -> None:
-    pipelines.ended(pipelines.begin(role_arn, "A"))
+def test_a_deleted_pipeline_cannot_be_started(pipelines: FakedPipelines, role_arn: str) -> None:
+    pipelines.ended(pipelines.launch(role_arn, "A"))
     outcome: list[Any] = []
 
     def start() -> None:
         try:
-            outcome.append(pipelines.begin_again())
-        except ResourceNotFound as refused:
-            outcome.append(refused)
+            outcome.append(pipelines.start_again())
+        except ResourceNotFound as not_found:
+            outcome.append(not_found)
 
     starter = threading.Thread(target=start)
 
     class Interrupted(Records):
-        """After the first look at the executions, someone starts one."""
+        """Start an execution after the first iteration over the executions."""
 
         def __iter__(self) -> Iterator[dict[str, Any]]:
             found = super().__iter__()
@@ -167,75 +169,75 @@ def test_what_is_deleted_does_not_start(pipelines: Driven, role_arn: str) -> Non
     assert isinstance(outcome[0], ResourceNotFound)
 
 
-def test_what_cannot_act_as_its_role_does_not_start(
-    laptop: Laptop, pipelines: Driven, bucket: Bucket
+def test_start_fails_if_the_role_cannot_be_assumed(
+    laptop: Laptop, pipelines: FakedPipelines, bucket: Bucket
 ) -> None:
     role_arn = laptop.role(f"leaving-{bucket.name}")
-    pipelines.ended(pipelines.begin(role_arn, "A"))
+    pipelines.ended(pipelines.launch(role_arn, "A"))
     laptop.client("iam").delete_role(RoleName=role_arn.rsplit("/", 1)[-1])
     with pytest.raises(ValidationException, match="Could not assume role"):
-        pipelines.begin_again()
+        pipelines.start_again()
     listed = pipelines.executions.list({"PipelineName": "driven"})["PipelineExecutionSummaries"]
     assert [execution["PipelineExecutionStatus"] for execution in listed] == ["Succeeded"]
     pipelines.delete({"PipelineName": "driven"})
 
 
-def test_each_call_is_made_with_credentials_that_are_valid_then(platform: Platform, role_arn: str) -> None:
+def test_each_call_uses_current_credentials(platform: Platform, role_arn: str) -> None:
     class Renewing(Executions):
-        """The credentials of each client end with its first call."""
+        """Return clients whose credentials expire after their first call."""
 
         def _client(self, role_arn: str, service: str) -> SageMakerClient:
             calls: list[str] = []
 
-            def once(answer: dict[str, Any]) -> dict[str, Any]:
+            def once(response: dict[str, Any]) -> dict[str, Any]:
                 calls.append("")
                 if len(calls) > 1:
                     raise error("ExpiredTokenException")
-                return answer
+                return response
 
             job = {"TrainingJobStatus": "Completed"}
             operations = {
                 "create_training_job": lambda: once({"TrainingJobArn": "arn"}),
                 "describe_training_job": lambda: once(job),
             }
-            return cast(SageMakerClient, Told(**operations))
+            return cast(SageMakerClient, FakeSageMaker(**operations))
 
-    renewing = Driven(platform)
+    renewing = FakedPipelines(platform)
     renewing.executions = Renewing(platform, renewing._pipeline)
-    arn = renewing.begin(role_arn, "A", "B", kind="Training")
+    arn = renewing.launch(role_arn, "A", "B", kind="Training")
     assert renewing.ended(arn) == "Succeeded", renewing.steps(arn)
 
 
 @pytest.mark.parametrize(
     ("code", "status"), [("ValidationException", "Succeeded"), ("AccessDeniedException", "Failed")]
 )
-def test_a_job_that_ends_while_it_is_stopped_is_what_it_became(
-    pipelines: Driven, role_arn: str, code: str, status: str
+def test_a_job_that_ends_during_stop_keeps_its_status(
+    pipelines: FakedPipelines, role_arn: str, code: str, status: str
 ) -> None:
     job = {"TrainingJobStatus": "InProgress"}
 
-    def refuse_to_stop() -> dict[str, Any]:
+    def complete_and_reject() -> dict[str, Any]:
         job["TrainingJobStatus"] = "Completed"
         raise error(code)
 
-    pipelines.sagemaker = Told(
+    pipelines.sagemaker = FakeSageMaker(
         create_training_job=lambda: {"TrainingJobArn": "arn"},
         describe_training_job=lambda: dict(job),
-        stop_training_job=refuse_to_stop,
+        stop_training_job=complete_and_reject,
     )
-    arn = pipelines.begin(role_arn, "A", kind="Training")
+    arn = pipelines.launch(role_arn, "A", kind="Training")
     wait_until(lambda: "Metadata" in pipelines.steps(arn).get("A", {}))
     pipelines.executions.stop({"PipelineExecutionArn": arn})
     assert pipelines.ended(arn) == "Stopped"
     assert pipelines.steps(arn)["A"]["StepStatus"] == status
 
 
-def test_a_step_that_breaks_has_failed(pipelines: Driven, role_arn: str) -> None:
-    def break_down() -> dict[str, Any]:
+def test_an_unexpected_error_fails_the_step(pipelines: FakedPipelines, role_arn: str) -> None:
+    def fail_unexpectedly() -> dict[str, Any]:
         raise TypeError("not as expected")
 
-    pipelines.sagemaker = Told(create_model_package=break_down)
-    arn = pipelines.begin(role_arn, "A")
+    pipelines.sagemaker = FakeSageMaker(create_model_package=fail_unexpectedly)
+    arn = pipelines.launch(role_arn, "A")
     assert pipelines.ended(arn) == "Failed"
     step = pipelines.steps(arn)["A"]
     assert step["StepStatus"] == "Failed"
@@ -244,8 +246,8 @@ def test_a_step_that_breaks_has_failed(pipelines: Driven, role_arn: str) -> None
 
 
 @pytest.mark.parametrize(("failures", "status"), [(2, "Succeeded"), (3, "Failed")])
-def test_a_step_is_tried_again_as_its_policies_say(
-    pipelines: Driven, role_arn: str, failures: int, status: str
+def test_a_step_is_retried_by_its_policies(
+    pipelines: FakedPipelines, role_arn: str, failures: int, status: str
 ) -> None:
     calls = []
 
@@ -255,28 +257,28 @@ def test_a_step_is_tried_again_as_its_policies_say(
             raise error("ThrottlingException")
         return registered()
 
-    pipelines.sagemaker = Told(create_model_package=register, describe_model_package=dict)
+    pipelines.sagemaker = FakeSageMaker(create_model_package=register, describe_model_package=dict)
     policy = {"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 0, "MaxAttempts": 2}
     step = {"Name": "A", "Type": "RegisterModel", "Arguments": {}, "RetryPolicies": [policy]}
-    arn = pipelines.begin_with(role_arn, step)
+    arn = pipelines.launch_steps(role_arn, step)
     assert pipelines.ended(arn) == status
     assert (pipelines.steps(arn)["A"]["AttemptCount"], len(calls)) == (3, 3)
 
 
-def test_a_stop_ends_the_wait_for_another_try(pipelines: Driven, role_arn: str) -> None:
+def test_a_stop_ends_the_wait_for_a_retry(pipelines: FakedPipelines, role_arn: str) -> None:
     policy = {"ExceptionType": ["Step.THROTTLING"], "IntervalSeconds": 600}
-    pipelines.sagemaker = Told(create_model_package=lambda: throw(error("ThrottlingException")))
+    pipelines.sagemaker = FakeSageMaker(create_model_package=lambda: throw(error("ThrottlingException")))
     step = {"Name": "A", "Type": "RegisterModel", "Arguments": {}, "RetryPolicies": [policy]}
-    arn = pipelines.begin_with(role_arn, step)
+    arn = pipelines.launch_steps(role_arn, step)
     wait_until(lambda: pipelines.steps(arn))
     pipelines.executions.stop({"PipelineExecutionArn": arn})
     assert pipelines.ended(arn) == "Stopped"
     assert pipelines.steps(arn)["A"]["StepStatus"] == "Stopped"
 
 
-def test_what_a_deleted_pipeline_did_is_not_reused(pipelines: Driven, role_arn: str) -> None:
+def test_runs_of_a_deleted_pipeline_are_not_reused(pipelines: FakedPipelines, role_arn: str) -> None:
     job = {"TrainingJobStatus": "Completed"}
-    pipelines.sagemaker = Told(
+    pipelines.sagemaker = FakeSageMaker(
         create_training_job=lambda: {"TrainingJobArn": "arn"}, describe_training_job=lambda: job
     )
     arguments = TRAINING | {
@@ -289,17 +291,17 @@ def test_what_a_deleted_pipeline_did_is_not_reused(pipelines: Driven, role_arn: 
         assert pipelines.ended(arn) == "Succeeded", pipelines.steps(arn)
         return "CacheHitResult" in pipelines.steps(arn)["A"]
 
-    assert not hit(pipelines.begin_with(role_arn, step))
-    assert hit(pipelines.begin_again())
+    assert not hit(pipelines.launch_steps(role_arn, step))
+    assert hit(pipelines.start_again())
     pipelines.delete({"PipelineName": "driven"})
-    assert not hit(pipelines.begin_with(role_arn, step))
+    assert not hit(pipelines.launch_steps(role_arn, step))
 
 
 @pytest.mark.parametrize(
     ("of_pipeline", "of_execution", "expected"), [(None, None, 4), (1, None, 1), (1, 2, 2), (None, 3, 3)]
 )
-def test_no_more_steps_run_side_by_side_than_may(
-    pipelines: Driven, role_arn: str, of_pipeline: int | None, of_execution: int | None, expected: int
+def test_the_number_of_parallel_steps_is_limited(
+    pipelines: FakedPipelines, role_arn: str, of_pipeline: int | None, of_execution: int | None, expected: int
 ) -> None:
     changed = threading.Condition()
     running = [0]
@@ -311,7 +313,7 @@ def test_no_more_steps_run_side_by_side_than_may(
             seen.append(running[0])
             changed.notify_all()
             changed.wait_for(lambda: max(seen) >= expected, 30)
-        time.sleep(0.2)  # in which one more could begin
+        time.sleep(0.2)  # in which one more could launch
         with changed:
             running[0] -= 1
         return registered()
@@ -319,24 +321,24 @@ def test_no_more_steps_run_side_by_side_than_may(
     def parallelism(limit: int | None) -> dict[str, Any]:
         return {"ParallelismConfiguration": {"MaxParallelExecutionSteps": limit}} if limit else {}
 
-    pipelines.ended(pipelines.begin(role_arn, "A", "B", "C", "D", **parallelism(of_pipeline)))
+    pipelines.ended(pipelines.launch(role_arn, "A", "B", "C", "D", **parallelism(of_pipeline)))
     seen.clear()
-    pipelines.sagemaker = Told(create_model_package=register, describe_model_package=dict)
-    arn = pipelines.begin_again(**parallelism(of_execution))
+    pipelines.sagemaker = FakeSageMaker(create_model_package=register, describe_model_package=dict)
+    arn = pipelines.start_again(**parallelism(of_execution))
     assert pipelines.ended(arn) == "Succeeded"
     assert (len(seen), max(seen)) == (4, expected)
     described = pipelines.executions.describe({"PipelineExecutionArn": arn})["ParallelismConfiguration"]
     assert (described or {}).get("MaxParallelExecutionSteps") == (of_execution or of_pipeline)
 
 
-def test_a_job_s_end_is_told_to_its_step(
-    pipelines: Driven,
+def test_the_end_of_a_job_notifies_its_step(
+    pipelines: FakedPipelines,
     platform: Platform,
     bucket: Bucket,
     role_arn: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The step looks again when it is notified; by itself it would not before an hour."""
+    """The step must be notified: it would poll only after an hour."""
     monkeypatch.setattr("localaws.sagemaker.pipelines.jobs.POLL_SECONDS", 3600.0)
     jobs = TrainingJobs(platform)
     pipelines.sagemaker = SimpleNamespace(
@@ -351,47 +353,47 @@ def test_a_job_s_end_is_told_to_its_step(
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
         "Environment": {"CODE": "time.sleep(1)"},
     }
-    arn = pipelines.begin_with(role_arn, {"Name": "A", "Type": "Training", "Arguments": arguments})
+    arn = pipelines.launch_steps(role_arn, {"Name": "A", "Type": "Training", "Arguments": arguments})
     assert pipelines.ended(arn) == "Succeeded"
     jobs.close()
 
 
-def test_after_a_failure_what_waits_for_its_turn_does_not_start(pipelines: Driven, role_arn: str) -> None:
-    pipelines.sagemaker = Told()
+def test_after_a_failure_waiting_steps_do_not_start(pipelines: FakedPipelines, role_arn: str) -> None:
+    pipelines.sagemaker = FakeSageMaker()
     one = {"MaxParallelExecutionSteps": 1}
-    arn = pipelines.begin(role_arn, "A", "B", ParallelismConfiguration=one)
+    arn = pipelines.launch(role_arn, "A", "B", ParallelismConfiguration=one)
     assert pipelines.ended(arn) == "Failed"
     assert len(pipelines.steps(arn)) == 1
 
 
-def test_parameters_are_told_page_by_page(pipelines: Driven, role_arn: str) -> None:
-    given = [{"Name": name, "Value": name} for name in ("one", "two", "three")]
+def test_parameters_are_listed_in_pages(pipelines: FakedPipelines, role_arn: str) -> None:
+    supplied = [{"Name": name, "Value": name} for name in ("one", "two", "three")]
     body = {
         "Version": "2020-12-01",
-        "Parameters": [{"Name": item["Name"], "Type": "String"} for item in given],
+        "Parameters": [{"Name": item["Name"], "Type": "String"} for item in supplied],
         "Steps": [{"Name": "A", "Type": "RegisterModel", "Arguments": {}}],
     }
-    pipelines.begin(role_arn, "A")
+    pipelines.launch(role_arn, "A")
     pipelines.update({"PipelineName": "driven", "PipelineDefinition": json.dumps(body)})
-    arn = pipelines.begin_again(PipelineParameters=given)
+    arn = pipelines.start_again(PipelineParameters=supplied)
     first = pipelines.executions.list_parameters({"PipelineExecutionArn": arn, "MaxResults": 2})
     rest = pipelines.executions.list_parameters(
         {"PipelineExecutionArn": arn, "NextToken": first["NextToken"]}
     )
-    assert [first["PipelineParameters"], rest["PipelineParameters"]] == [given[:2], given[2:]]
+    assert [first["PipelineParameters"], rest["PipelineParameters"]] == [supplied[:2], supplied[2:]]
     assert "NextToken" not in rest
 
 
-def test_a_token_creates_one_pipeline(pipelines: Driven, role_arn: str) -> None:
+def test_a_token_creates_one_pipeline(pipelines: FakedPipelines, role_arn: str) -> None:
     once = token()
-    arn = pipelines.begin(role_arn, "A", ClientRequestToken=once).split("/execution/")[0]
-    pipelines.begin(role_arn, "A", ClientRequestToken=once)
+    arn = pipelines.launch(role_arn, "A", ClientRequestToken=once).split("/execution/")[0]
+    pipelines.launch(role_arn, "A", ClientRequestToken=once)
     assert [each["PipelineArn"] for each in pipelines.list({})["PipelineSummaries"]] == [arn]
     with pytest.raises(ValidationException, match="Pipeline names must be unique"):
-        pipelines.begin(role_arn, "A")
+        pipelines.launch(role_arn, "A")
 
 
-def test_an_execution_has_to_be_named(laptop: Laptop) -> None:
+def test_listing_steps_requires_an_execution(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     with pytest.raises(sagemaker.exceptions.ResourceNotFound):
         sagemaker.list_pipeline_execution_steps()
@@ -402,7 +404,7 @@ DEFINITION = json.dumps(
 )
 
 
-def test_a_definition_in_s3_is_read_as_the_pipeline_s_role(laptop: Laptop, bucket: Bucket) -> None:
+def test_a_definition_in_s3_is_read_with_the_role_of_the_pipeline(laptop: Laptop, bucket: Bucket) -> None:
     sagemaker = laptop.client("sagemaker")
     laptop.client("s3").put_bucket_versioning(
         Bucket=bucket.name, VersioningConfiguration={"Status": "Enabled"}
@@ -439,7 +441,7 @@ def test_a_definition_in_s3_is_read_as_the_pipeline_s_role(laptop: Laptop, bucke
 
 
 @pytest.mark.parametrize("operation", HANDLED)
-def test_every_member_is_handled_refused_or_without_effect(pipelines: Driven, operation: str) -> None:
-    answered = pipelines.operations()
-    assert set(HANDLED) == set(answered)
-    check_members(answered[operation], operation, HANDLED[operation], WITHOUT_EFFECT.get(operation, ()))
+def test_every_member_is_handled_rejected_or_ignored(pipelines: FakedPipelines, operation: str) -> None:
+    operations = pipelines.operations()
+    assert set(HANDLED) == set(operations)
+    check_members(operations[operation], operation, HANDLED[operation], WITHOUT_EFFECT.get(operation, ()))

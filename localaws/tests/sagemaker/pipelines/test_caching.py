@@ -1,4 +1,4 @@
-"""Cache keys, and how long a run may be reused."""
+"""Cache keys and the maximum age of reused runs."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,21 +31,21 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
         ("P999999999999Y", timedelta.max),
     ],
 )
-def test_a_duration_is_iso_8601_or_as_aws_writes_it(text: str, expected: timedelta) -> None:
+def test_a_duration_is_iso_8601_or_a_short_form_of_aws(text: str, expected: timedelta) -> None:
     assert caching.duration(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "P", "T", "30", "d30", "30 days", "-1d", "1.5h"])
-def test_what_is_no_duration_is_refused(text: str) -> None:
-    with pytest.raises(ValidationException, match="is no ISO 8601 duration"):
+def test_an_invalid_duration_is_rejected(text: str) -> None:
+    with pytest.raises(ValidationException, match="is not an ISO 8601 duration"):
         caching.duration(text)
 
 
-def test_only_a_step_that_says_so_is_reused() -> None:
+def test_only_a_step_with_caching_enabled_is_reused() -> None:
     assert caching.expiry({}) is None
     assert caching.expiry({"CacheConfig": {"Enabled": False, "ExpireAfter": "1d"}}) is None
     assert caching.expiry({"CacheConfig": {"Enabled": True, "ExpireAfter": "1d"}}) == timedelta(days=1)
-    with pytest.raises(ValidationException, match="Enabled true needs ExpireAfter"):
+    with pytest.raises(ValidationException, match="Enabled true requires ExpireAfter"):
         caching.expiry({"CacheConfig": {"Enabled": True}})
 
 
@@ -58,7 +58,7 @@ def changed(arguments: dict[str, Any], path: str) -> dict[str, Any]:
     ("step_type", "path"),
     [(name, path) for name, step_type in STEP_TYPES.items() for path in step_type.cache_attributes],
 )
-def test_each_attribute_that_aws_names_changes_the_key(step_type: str, path: str) -> None:
+def test_each_documented_attribute_changes_the_key(step_type: str, path: str) -> None:
     before: dict[str, Any] = TUNING if step_type == "Tuning" else TRAINING
     assert caching.key(step_type, changed(before, path), {}) != caching.key(step_type, before, {})
 
@@ -74,18 +74,18 @@ def test_each_attribute_that_aws_names_changes_the_key(step_type: str, path: str
         ("Transform", "TransformOutput"),
     ],
 )
-def test_what_aws_does_not_name_leaves_the_key(step_type: str, path: str) -> None:
+def test_other_attributes_do_not_change_the_key(step_type: str, path: str) -> None:
     before: dict[str, Any] = TUNING if step_type == "Tuning" else TRAINING
     assert caching.key(step_type, changed(before, path), {}) == caching.key(step_type, before, {})
 
 
-def test_other_code_in_an_image_is_another_key() -> None:
+def test_changed_code_in_an_image_changes_the_key() -> None:
     assert caching.key("Training", TRAINING, {"tiny": "1"}) != caching.key(
         "Training", TRAINING, {"tiny": "2"}
     )
 
 
-def test_the_most_recent_run_within_the_time_is_found_in_its_own_pipeline() -> None:
+def test_the_latest_run_within_the_limit_is_found_per_pipeline() -> None:
     cache = caching.StepCache()
     for minutes in (10, 5):
         ended = NOON - timedelta(minutes=minutes)
@@ -95,7 +95,7 @@ def test_the_most_recent_run_within_the_time_is_found_in_its_own_pipeline() -> N
     assert found is not None
     assert found.execution_arn == "execution 5"
     assert cache.find("arn", "A", "key", NOON + timedelta(seconds=1), limit) is None
-    for place in (("other", "A", "key"), ("arn", "B", "key"), ("arn", "A", "other")):
-        assert cache.find(*place, NOON, limit) is None
+    for other_key in (("other", "A", "key"), ("arn", "B", "key"), ("arn", "A", "other")):
+        assert cache.find(*other_key, NOON, limit) is None
     cache.forget("arn")
     assert cache.find("arn", "A", "key", NOON, limit) is None

@@ -1,4 +1,4 @@
-"""Conditions: what holds, what does not, and what is none."""
+"""Conditions: evaluated, and rejected if invalid."""
 
 from typing import Any
 
@@ -55,18 +55,18 @@ def hold(*conditions_: Condition) -> bool:
         (either(FALSE, FALSE), False),
     ],
 )
-def test_each_condition_of_the_sdk_is_decided(condition: Condition, expected: bool) -> None:
+def test_each_condition_of_the_sdk_is_evaluated(condition: Condition, expected: bool) -> None:
     assert hold(condition) is expected
 
 
-def test_all_have_to_hold_and_the_first_that_does_not_is_the_last_asked() -> None:
+def test_all_must_be_true_and_evaluation_ends_at_the_first_false() -> None:
     assert hold(TRUE, TRUE)
     assert not hold(TRUE, FALSE)
     assert not hold(FALSE, compare("LessThan", "a", 1))
 
 
 @pytest.mark.parametrize(("left", "right"), [("0.9", 0.8), (True, 1), (None, 1)])
-def test_what_cannot_be_compared_is_named(left: Any, right: Any) -> None:
+def test_values_that_cannot_be_compared_are_named(left: Any, right: Any) -> None:
     rendered: Any = [{"Type": "GreaterThan", "LeftValue": left, "RightValue": right}]
     with pytest.raises(
         ValidationException, match=rf"GreaterThan cannot compare {left!r} \(.*\) with {right}"
@@ -75,20 +75,20 @@ def test_what_cannot_be_compared_is_named(left: Any, right: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "message"),
     [
-        ([], "Conditions has to be a list of one condition or more"),
-        ({"Type": "Equals"}, "has to be a list"),
-        ([{"Type": "Like"}], r"Conditions\[0\] is no condition of a type in \[Equals, .*Or\]"),
+        ([], "Conditions must be a list of at least one condition"),
+        ({"Type": "Equals"}, "must be a list"),
+        ([{"Type": "Like"}], r"Conditions\[0\] must be a condition of a type in \[Equals, .*Or\]"),
         ([{"Type": "Equals", "LeftValue": 1}], r"the members \['LeftValue', 'RightValue'\], not"),
         ([{"Type": "Not", "Expression": {}}], r"\['Condition'\], not \['Expression'\]"),
-        ([{"Type": "Not", "Condition": []}], r"Conditions\[0\].Condition is no condition"),
-        ([{"Type": "Or", "Conditions": []}], r"Conditions\[0\].Conditions has to be a list"),
-        ([{"Type": "In", "QueryValue": 1, "Values": 1}], r"Values has to be a list"),
-        ([{"Type": "In", "QueryValue": 1, "Values": [[]]}], r"Values\[0\] has to be a text"),
-        ([{"Type": "Equals", "LeftValue": {"a": 1}, "RightValue": 1}], "LeftValue has to be a text"),
+        ([{"Type": "Not", "Condition": []}], r"Conditions\[0\].Condition must be a condition"),
+        ([{"Type": "Or", "Conditions": []}], r"Conditions\[0\].Conditions must be a list"),
+        ([{"Type": "In", "QueryValue": 1, "Values": 1}], r"Values must be a list"),
+        ([{"Type": "In", "QueryValue": 1, "Values": [[]]}], r"Values\[0\] must be a string"),
+        ([{"Type": "Equals", "LeftValue": {"a": 1}, "RightValue": 1}], "LeftValue must be a string"),
     ],
 )
-def test_what_is_no_condition_is_refused_where_it_stands(wrong: Any, words: str) -> None:
-    with pytest.raises(ValidationException, match=words):
+def test_an_invalid_condition_is_rejected_with_its_path(wrong: Any, message: str) -> None:
+    with pytest.raises(ValidationException, match=message):
         conditions.check(wrong, "Conditions")

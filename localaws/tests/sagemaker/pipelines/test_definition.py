@@ -1,4 +1,4 @@
-"""Definitions: whole, or refused with a name."""
+"""Definitions: valid, or rejected with a message that names the problem."""
 
 import json
 from typing import Any
@@ -61,7 +61,7 @@ def step(name: str, kind: str = "Training", arguments: Document = TRAINING, **me
 
 
 def model(name: str, data: str | Document, **members: Any) -> Document:
-    """A Model step, with what stands at a path, or stands for itself, as its data."""
+    """Return a Model step; `data` is the path of a Get, or a reference."""
     url = {"Get": data} if isinstance(data, str) else data
     container = {"Image": "tiny", "ModelDataUrl": url}
     return step(name, "Model", {"ExecutionRoleArn": ROLE, "PrimaryContainer": container}, **members)
@@ -104,7 +104,7 @@ def body(*steps: Document, **top: Any) -> str:
     return json.dumps({"Version": "2020-12-01", "Parameters": parameters, "Steps": list(steps)} | top)
 
 
-def test_order_comes_from_references_from_depends_on_and_from_branches() -> None:
+def test_dependencies_come_from_references_depends_on_and_branches() -> None:
     definition = PipelineDefinition.parse(
         body(
             step("A"),
@@ -131,7 +131,7 @@ def test_order_comes_from_references_from_depends_on_and_from_branches() -> None
     ]
 
 
-SOUND = {
+VALID = {
     "tuning": (step("A", "Tuning", TUNING), model("B", "Steps.A.BestTrainingJob.TrainingJobArn")),
     "tuned jobs": (
         step("A", "Tuning", TUNING),
@@ -155,17 +155,17 @@ SOUND = {
 }
 
 
-@pytest.mark.parametrize("case", SOUND)
-def test_a_sound_definition_passes(case: str) -> None:
-    PipelineDefinition.parse(body(*SOUND[case]))
+@pytest.mark.parametrize("case", VALID)
+def test_a_valid_definition_is_accepted(case: str) -> None:
+    PipelineDefinition.parse(body(*VALID[case]))
 
 
-def test_what_a_tuning_step_lists_is_known_to_be_asked_for() -> None:
-    definition = PipelineDefinition.parse(body(*SOUND["tuned jobs"], step("C", "Tuning", TUNING)))
+def test_references_to_a_tuning_step_s_job_list_are_found() -> None:
+    definition = PipelineDefinition.parse(body(*VALID["tuned jobs"], step("C", "Tuning", TUNING)))
     assert (definition.reads_tuned_jobs("A"), definition.reads_tuned_jobs("C")) == (True, False)
 
 
-WRONG = {
+INVALID = {
     "not JSON": ("{", "Unable to parse the pipeline definition as JSON"),
     "too deep": ("[" * 100_000, "Unable to parse the pipeline definition as JSON"),
     "no steps": (body(), r"at \$.Steps: \[\]"),
@@ -173,10 +173,10 @@ WRONG = {
     "top member": (body(step("A"), Cache=1), "'Cache' was unexpected"),
     "default": (
         body(step("A"), Parameters=[{"Name": "P", "Type": "Integer", "DefaultValue": "2"}]),
-        "Parameter 'P' is of type Integer, and '2' is not",
+        "Parameter 'P' is of type Integer, but '2' is not",
     ),
-    "twice": (body(step("A"), step("A")), "step names are not unique: 'A' stands twice"),
-    "twice in branches": (body(step("A"), condition("D", step("A"))), "not unique: 'A' stands twice"),
+    "twice": (body(step("A"), step("A")), "step names are not unique: 'A' is used twice"),
+    "twice in branches": (body(step("A"), condition("D", step("A"))), "not unique: 'A' is used twice"),
     "type": (body(step("A", "EMR")), "step type 'EMR' of step 'A' is not supported locally"),
     "member": (body(step("A", Cache=1)), "Invalid step 'A': a Training step has no member 'Cache'"),
     "member of another": (body(step("A", PropertyFiles=[])), "Training step has no member 'PropertyFiles'"),
@@ -190,7 +190,7 @@ WRONG = {
     ),
     "expiry": (
         body(step("A", CacheConfig={"Enabled": True, "ExpireAfter": "soon"})),
-        "Invalid step 'A': 'soon' is no ISO 8601 duration",
+        "Invalid step 'A': 'soon' is not an ISO 8601 duration",
     ),
     "retries": (
         body(step("A", RetryPolicies=[{"ExceptionType": ["Moon"]}])),
@@ -198,19 +198,22 @@ WRONG = {
     ),
     "dangling step": (
         body(model("B", "Steps.Z.ModelArtifacts")),
-        "Invalid step 'B': It refers to 'Steps.Z.ModelArtifacts', which the pipeline does not have",
+        "Invalid step 'B': It refers to 'Steps.Z.ModelArtifacts', which does not exist in the pipeline",
     ),
     "dangling parameter": (body(model("B", "Parameters.Q")), "Invalid step 'B': It refers to 'Parameters.Q'"),
     "dangling variable": (body(model("B", "Execution.Moon")), "It refers to 'Execution.Moon'"),
     "a whole step": (body(step("A"), model("B", "Steps.A")), "It refers to 'Steps.A'"),
     "property": (
         body(step("A"), model("B", "Steps.A.ModelArtifacts.Uri")),
-        "It refers to 'Steps.A.ModelArtifacts.Uri', and ModelArtifacts has no 'Uri': it has S3ModelArtifacts",
+        "'Steps.A.ModelArtifacts.Uri', but ModelArtifacts has no member 'Uri', only S3ModelArtifacts",
     ),
-    "below a text": (body(step("A"), model("B", "Steps.A.TrainingJobName.x")), "nothing to find 'x' in"),
+    "below a text": (
+        body(step("A"), model("B", "Steps.A.TrainingJobName.x")),
+        "the value before 'x' has no members",
+    ),
     "output": (
         body(evaluation(), model("B", "Steps.E.ProcessingOutputConfig.Outputs['out'].S3Output.S3Uri")),
-        "there is no 'out': there are metrics",
+        "but the list has no item 'out', only metrics",
     ),
     "structure": (
         body(step("A"), model("B", "Steps.A.ModelArtifacts")),
@@ -240,11 +243,11 @@ WRONG = {
     ),
     "join of a list": (
         body(model("B", {"Std:Join": {"On": "", "Values": [["a"]]}})),
-        "Std:Join joins texts, numbers and references",
+        "Std:Join only joins strings, numbers and references",
     ),
     "join of a structure": (
         body(step("A"), model("B", {"Std:Join": {"On": "", "Values": [{"Get": "Steps.A.ModelArtifacts"}]}})),
-        "Std:Join joins texts, numbers and references: Steps.A.ModelArtifacts",
+        "Std:Join only joins strings, numbers and references, not Steps.A.ModelArtifacts",
     ),
     "function": (body(model("B", {"Std:Moon": {}})), "'Std:Moon': {}} is not supported locally"),
     "missing dependency": (body(step("B", DependsOn=["Z"])), "Step 'B' depends on 'Z'"),
@@ -266,7 +269,7 @@ WRONG = {
     ),
     "conditions": (
         body(step("D", "Condition", {"IfSteps": []})),
-        "Invalid step 'D': Conditions has to be a list",
+        "Invalid step 'D': Conditions must be a list",
     ),
     "condition's arguments": (
         body(step("D", "Condition", condition("D")["Arguments"] | {"Then": []})),
@@ -279,26 +282,26 @@ WRONG = {
     "after a fail step": (body(fail("F"), step("A", DependsOn=["F"])), "A can not depends on F"),
     "of a fail step": (body(fail("F"), model("A", "Steps.F.ErrorMessage")), "Fail step has no properties"),
     "outcome": (body(condition("D"), model("A", "Steps.D.Result")), "which a Condition step does not have"),
-    "message": (body(fail("F", ["a"])), "a Fail step's Arguments are an ErrorMessage, a text"),
+    "message": (body(fail("F", ["a"])), "the Arguments of a Fail step must be an ErrorMessage string"),
     "lambda's output": (body(function("L"), model("A", "Steps.L.OutputParameters['x']")), "does not have"),
-    "function's ARN": (body(step("L", "Lambda", {})), "a Lambda step needs a FunctionArn"),
+    "function's ARN": (body(step("L", "Lambda", {})), "a Lambda step requires a FunctionArn"),
     "property file": (
         body(
             evaluation(), condition("D", left=json.loads(json.dumps(ACCURACY).replace("Files.M", "Files.Q")))
         ),
-        r"It refers to 'Steps.E.PropertyFiles.Qetrics', and step 'E' has the files \[Metrics\]",
+        r"'Steps.E.PropertyFiles.Qetrics', but the property files of step 'E' are \[Metrics\]",
     ),
     "property file as a property": (
         body(evaluation(), model("B", "Steps.E.PropertyFiles.Metrics")),
-        "is a property file: only Std:JsonGet reads one",
+        "is a property file, which only Std:JsonGet can read",
     ),
     "property file's output": (
         body(step("E", "Processing", PROCESSING, PropertyFiles=[FILE | {"OutputName": "x"}])),
-        r"is in the output 'x', and the outputs are \['metrics'\]",
+        r"refers to the output 'x', but the outputs are \['metrics'\]",
     ),
     "json without a path": (
         body(condition("D", left={"Std:JsonGet": {"S3Uri": "s3://b/x"}})),
-        "Std:JsonGet has Path and either PropertyFile",
+        "Std:JsonGet requires Path and either PropertyFile",
     ),
     "json's path": (
         body(condition("D", left={"Std:JsonGet": {"S3Uri": "s3://b/x", "Path": "a[*]"}})),
@@ -307,8 +310,8 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_a_broken_definition_is_refused(case: str) -> None:
-    text, words = WRONG[case]
-    with pytest.raises(ValidationException, match=words):
+@pytest.mark.parametrize("case", INVALID)
+def test_an_invalid_definition_is_rejected(case: str) -> None:
+    text, message = INVALID[case]
+    with pytest.raises(ValidationException, match=message):
         PipelineDefinition.parse(text)

@@ -1,4 +1,4 @@
-"""Executions of pipelines: real jobs, in order, side by side, failed and stopped."""
+"""Executions of pipelines with real jobs: order, parallel steps, failures and stops."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def account(laptop: Laptop) -> Account:
     return Account(laptop)
 
 
-def test_steps_run_in_order_and_hand_on_what_they_made(account: Account) -> None:
+def test_steps_run_in_dependency_order_with_outputs_as_inputs(account: Account) -> None:
     arn = account.start("order", account.training("Train", "Prepare"), account.processing("Prepare"))
     execution = account.ended(arn)
     assert execution["PipelineExecutionStatus"] == "Succeeded", account.steps(arn)
@@ -27,7 +27,7 @@ def test_steps_run_in_order_and_hand_on_what_they_made(account: Account) -> None
     assert written == b"ONE\nTWO\n"
 
 
-def test_independent_steps_run_side_by_side(account: Account) -> None:
+def test_independent_steps_run_in_parallel(account: Account) -> None:
     slow = [account.training(name, "Prepare", seconds="1.5") for name in ("One", "Two")]
     arn = account.start("side", account.processing("Prepare"), *slow)
     assert account.ended(arn)["PipelineExecutionStatus"] == "Succeeded"
@@ -35,7 +35,7 @@ def test_independent_steps_run_side_by_side(account: Account) -> None:
     assert max(one["StartTime"], two["StartTime"]) < min(one["EndTime"], two["EndTime"])
 
 
-def test_a_failed_step_names_the_reason_and_what_follows_does_not_start(account: Account) -> None:
+def test_a_failed_step_has_the_reason_and_its_dependents_do_not_start(account: Account) -> None:
     arn = account.start(
         "failing",
         account.processing("Prepare"),
@@ -73,7 +73,7 @@ def test_a_stopped_execution_stops_its_jobs(account: Account) -> None:
     assert account.sagemaker.describe_training_job(TrainingJobName=job)["TrainingJobStatus"] == "Stopped"
 
 
-def test_the_same_token_is_the_same_execution(account: Account) -> None:
+def test_a_repeated_token_returns_the_same_execution(account: Account) -> None:
     first = account.start("tokens", account.processing("Prepare"))
     assert account.start_again("tokens", "0" * 32) == first
     second = account.start_again("tokens", "1" * 32)
@@ -88,7 +88,7 @@ def test_the_same_token_is_the_same_execution(account: Account) -> None:
     ]
 
 
-def test_a_missing_parameter_is_refused_at_start(account: Account) -> None:
+def test_start_rejects_a_missing_parameter(account: Account) -> None:
     sagemaker = account.sagemaker
     with pytest.raises(sagemaker.exceptions.ClientError, match="Parameter 'Output' has no value"):
         sagemaker.start_pipeline_execution(PipelineName="tokens")

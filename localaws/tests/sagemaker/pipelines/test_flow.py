@@ -1,4 +1,4 @@
-"""What decides which steps of an execution run: conditions, caches, retries, failures on purpose."""
+"""Control flow of executions: conditions, caching, retries and Fail steps."""
 
 import io
 import shutil
@@ -40,22 +40,22 @@ def decision(name: str, left: Any, if_steps: list[Document], else_steps: list[Do
     return {"Name": name, "Type": "Condition", "Arguments": arguments}
 
 
-def fail(name: str, *words: Any) -> Document:
-    message = {"Std:Join": {"On": " ", "Values": list(words)}}
+def fail(name: str, *values: Any) -> Document:
+    message = {"Std:Join": {"On": " ", "Values": list(values)}}
     return {"Name": name, "Type": "Fail", "Arguments": {"ErrorMessage": message}}
 
 
 def measure(account: Account, **members: Any) -> Document:
-    """A step whose property file is the metrics in capitals."""
+    """Return a step whose property file has the metrics in capitals."""
     return account.processing("Measure", "json/", PropertyFiles=[CAPITALS], **members)
 
 
 @pytest.mark.parametrize(
-    ("path", "taken", "left_out"),
+    ("path", "taken", "skipped"),
     [("SCORES.F1[1]", "High", "Low"), ("$.SCORES['F1'][0]", "Low", "High")],
 )
-def test_a_condition_takes_one_branch_and_what_needs_the_other_never_starts(
-    account: Account, path: str, taken: str, left_out: str
+def test_a_condition_runs_one_branch_and_skips_dependents_of_the_other(
+    account: Account, path: str, taken: str, skipped: str
 ) -> None:
     arn = account.start(
         f"branches-{taken}",
@@ -63,7 +63,7 @@ def test_a_condition_takes_one_branch_and_what_needs_the_other_never_starts(
         decision("Good", json_get(path), [account.processing("High")], [account.processing("Low")]),
         account.processing("AfterHigh", DependsOn=["High"]),
         account.processing("AfterLow", DependsOn=["Low"]),
-        account.processing("AfterThat", DependsOn=[f"After{left_out}"]),
+        account.processing("AfterThat", DependsOn=[f"After{skipped}"]),
     )
     account.succeeded(arn)
     steps = account.steps(arn)
@@ -72,12 +72,12 @@ def test_a_condition_takes_one_branch_and_what_needs_the_other_never_starts(
     assert steps["Good"]["EndTime"] <= steps[taken]["StartTime"]
 
 
-def test_a_fail_step_ends_the_execution_with_its_words(account: Account) -> None:
-    words = ("the score", json_get("SCORES.F1[0]"), "is too low:", {"Get": "Steps.Good.Outcome"})
+def test_a_fail_step_fails_the_execution_with_its_message(account: Account) -> None:
+    message = ("the score", json_get("SCORES.F1[0]"), "is too low:", {"Get": "Steps.Good.Outcome"})
     arn = account.start(
         "failing-on-purpose",
         measure(account),
-        decision("Good", json_get("SCORES.F1[0]"), [], [fail("TooLow", *words)]),
+        decision("Good", json_get("SCORES.F1[0]"), [], [fail("TooLow", *message)]),
     )
     execution = account.ended(arn)
     assert execution["PipelineExecutionStatus"] == "Failed"
@@ -91,7 +91,7 @@ def test_a_fail_step_ends_the_execution_with_its_words(account: Account) -> None
     assert summary["PipelineExecutionFailureReason"] == execution["FailureReason"]
 
 
-def test_a_fail_step_need_not_say_why(account: Account) -> None:
+def test_the_message_of_a_fail_step_can_be_empty(account: Account) -> None:
     arn = account.start("speechless", {"Name": "F", "Type": "Fail", "Arguments": {"ErrorMessage": ""}})
     assert account.ended(arn)["PipelineExecutionStatus"] == "Failed"
     step = account.steps(arn)["F"]
@@ -100,24 +100,24 @@ def test_a_fail_step_need_not_say_why(account: Account) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "path", "words"),
+    ("source", "path", "message"),
     [
-        ("json/", "SCORES.PRECISION", "finds nothing at 'SCORES.PRECISION' of s3://"),
-        ("json/", "SCORES.F1", "finds no text, number, true or false at 'SCORES.F1' of s3://"),
+        ("json/", "SCORES.PRECISION", "found no value at 'SCORES.PRECISION' in s3://"),
+        ("json/", "SCORES.F1", "found no string, number or boolean at 'SCORES.F1' in s3://"),
         ("in/", "SCORES", "it is not JSON"),
     ],
 )
-def test_what_a_property_file_does_not_have_fails_the_step(
-    account: Account, source: str, path: str, words: str
+def test_a_missing_value_in_a_property_file_fails_the_step(
+    account: Account, source: str, path: str, message: str
 ) -> None:
     name = f"unfound-{uuid.uuid4().hex[:8]}"
     prepare = account.processing("Measure", source, PropertyFiles=[CAPITALS])
     arn = account.start(name, prepare, decision("Good", json_get(path), [], []))
     assert account.ended(arn)["PipelineExecutionStatus"] == "Failed"
-    assert words in account.steps(arn)["Good"]["FailureReason"]
+    assert message in account.steps(arn)["Good"]["FailureReason"]
 
 
-def test_a_property_file_that_is_not_there_is_named(account: Account) -> None:
+def test_a_missing_property_file_is_named(account: Account) -> None:
     missing = {**CAPITALS, "FilePath": "moon.json"}
     prepare = account.processing("Measure", "json/", PropertyFiles=[missing])
     arn = account.start("fileless", prepare, decision("Good", json_get("A"), [], []))
@@ -127,7 +127,7 @@ def test_a_property_file_that_is_not_there_is_named(account: Account) -> None:
     assert f"ClientError: Std:JsonGet cannot read {uri}: An error occurred (NoSuchKey)" in reason
 
 
-def test_an_earlier_run_of_a_step_is_reused_with_what_it_made(account: Account) -> None:
+def test_an_earlier_run_is_reused_with_its_properties(account: Account) -> None:
     steps = (
         measure(account, **CACHED),
         decision("Good", json_get("SCORES.F1[1]"), [account.processing("High")], []),
@@ -151,14 +151,14 @@ def test_an_earlier_run_of_a_step_is_reused_with_what_it_made(account: Account) 
 
 @pytest.fixture
 def image() -> Iterator[Path]:
-    """An image of the test's own, like the tiny one."""
+    """Copy the tiny image, so that the test can change it."""
     folder = IMAGES / f"tiny-{uuid.uuid4().hex[:8]}"
     shutil.copytree(IMAGES / "tiny", folder)
     yield folder
     shutil.rmtree(folder)
 
 
-def test_other_code_and_other_attributes_run_again(account: Account, image: Path) -> None:
+def test_changed_code_and_changed_attributes_run_again(account: Account, image: Path) -> None:
     step = account.processing("Measure", **CACHED)
     step["Arguments"]["AppSpecification"]["ImageUri"] = f"{image.name}:latest"
     name = f"changing-{image.name}"
@@ -184,7 +184,7 @@ def test_other_code_and_other_attributes_run_again(account: Account, image: Path
     assert not hit("5")
 
 
-def test_a_retried_execution_keeps_what_succeeded_and_runs_the_rest(account: Account) -> None:
+def test_a_retry_keeps_successful_steps_and_runs_all_others(account: Account) -> None:
     arn = account.start(
         "retried",
         account.processing("First"),
@@ -212,11 +212,11 @@ def test_a_retried_execution_keeps_what_succeeded_and_runs_the_rest(account: Acc
         retry(PipelineExecutionArn=arn, ClientRequestToken="s" * 32)
 
 
-def test_a_stopped_execution_can_be_retried_and_one_that_runs_cannot(
+def test_a_stopped_execution_can_be_retried_and_a_running_one_cannot(
     account: Account, tmp_path: Path
 ) -> None:
-    may_end = tmp_path / "may-end"
-    training = account.training("Train", "Prepare", until=str(may_end))
+    can_end = tmp_path / "can-end"
+    training = account.training("Train", "Prepare", until=str(can_end))
     arn = account.start("resumed", account.processing("Prepare"), training)
     wait_until(lambda: "TrainingJob" in account.steps(arn).get("Train", {}).get("Metadata", {}))
     retry = account.sagemaker.retry_pipeline_execution
@@ -226,12 +226,12 @@ def test_a_stopped_execution_can_be_retried_and_one_that_runs_cannot(
         retry(PipelineExecutionArn=arn)
     account.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
     assert account.ended(arn)["PipelineExecutionStatus"] == "Stopped"
-    may_end.touch()
+    can_end.touch()
     retry(PipelineExecutionArn=arn)
     account.succeeded(arn)
 
 
-def test_a_tuning_step_hands_on_its_best_job(account: Account) -> None:
+def test_a_tuning_step_has_its_best_job_as_property(account: Account) -> None:
     training = account.training("Train", "Prepare")["Arguments"]
     del training["HyperParameters"]
     training["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "lines", "Regex": "lines=([0-9]+)"}]
@@ -254,7 +254,7 @@ def test_a_tuning_step_hands_on_its_best_job(account: Account) -> None:
         "tuned",
         account.processing("Prepare"),
         {"Name": "Tune", "Type": "Tuning", "Arguments": tuning},
-        fail("Say", *best),
+        fail("Report", *best),
     )
     assert account.ended(arn)["PipelineExecutionStatus"] == "Failed"
     steps = account.steps(arn)
@@ -263,7 +263,7 @@ def test_a_tuning_step_hands_on_its_best_job(account: Account) -> None:
     assert name.startswith(f"{arn.rsplit('/', 1)[-1]}-tune-")
     job = account.sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     best_name = job["BestTrainingJob"]["TrainingJobName"]
-    assert steps["Say"]["FailureReason"] == f"{best_name} {best_name}"
+    assert steps["Report"]["FailureReason"] == f"{best_name} {best_name}"
 
 
 FUNCTION = """
@@ -299,43 +299,43 @@ def lambda_step(function_arn: str, word: str, length: str = "Integer") -> Docume
     return {"Name": "Shout", "Type": "Lambda", "Arguments": {"word": word}} | members
 
 
-def test_a_lambda_step_hands_on_what_the_function_answers(account: Account, function_arn: str) -> None:
-    said = {"Get": "Steps.Shout.OutputParameters['shouted']"}
-    long = decision("Long", {"Get": "Steps.Shout.OutputParameters['length']"}, [fail("Say", said)], [])
+def test_a_lambda_step_has_the_outputs_of_its_function(account: Account, function_arn: str) -> None:
+    output = {"Get": "Steps.Shout.OutputParameters['shouted']"}
+    long = decision("Long", {"Get": "Steps.Shout.OutputParameters['length']"}, [fail("Report", output)], [])
     arn = account.start("shouting", lambda_step(function_arn, "hello"), long)
     assert account.ended(arn)["PipelineExecutionStatus"] == "Failed"
     steps = account.steps(arn)
-    assert steps["Say"]["FailureReason"] == "HELLO"
+    assert steps["Report"]["FailureReason"] == "HELLO"
     parameters = [{"Name": "shouted", "Value": "HELLO"}, {"Name": "length", "Value": "5"}]
     assert steps["Shout"]["Metadata"] == {"Lambda": {"Arn": function_arn, "OutputParameters": parameters}}
 
 
 @pytest.mark.parametrize(
-    ("word", "length", "words"),
+    ("word", "length", "message"),
     [
         ("stop", "Integer", "the word stop is not allowed"),
-        ("go", "String", "has to answer with 'length' of type String, not 2"),
+        ("go", "String", "must return 'length' of type String, not 2"),
     ],
 )
 def test_a_lambda_step_fails_with_its_function(
-    account: Account, function_arn: str, word: str, length: str, words: str
+    account: Account, function_arn: str, word: str, length: str, message: str
 ) -> None:
     name = f"shouting-{word}"
     arn = account.start(name, lambda_step(function_arn, word, length))
     assert account.ended(arn)["PipelineExecutionStatus"] == "Failed"
-    assert words in account.steps(arn)["Shout"]["FailureReason"]
+    assert message in account.steps(arn)["Shout"]["FailureReason"]
 
 
 @pytest.mark.parametrize("step_type", STEP_TYPES)
-def test_a_job_s_name_is_short_enough_and_begins_as_the_pipeline_does(step_type: str) -> None:
-    known = STEP_TYPES[step_type]
-    name = job_name(known, "cmkjoil4kcdj", "A_very_long_name_of_a_step_that_goes_on_" + "x" * 24, None)
-    assert len(name) == known.name_characters
+def test_a_job_name_respects_the_limit_and_has_the_execution_id(step_type: str) -> None:
+    definition = STEP_TYPES[step_type]
+    name = job_name(definition, "cmkjoil4kcdj", "A_very_long_name_of_a_step_that_goes_on_" + "x" * 24, None)
+    assert len(name) == definition.name_characters
     assert "cmkjoil4kcdj-A-very-" in name
-    assert job_name(known, "cmkjoil4kcdj", "A", "mine").startswith("mine-cmkjoil4kcdj-")
+    assert job_name(definition, "cmkjoil4kcdj", "A", "mine").startswith("mine-cmkjoil4kcdj-")
 
 
-def test_a_definition_is_checked_when_a_pipeline_is_updated(account: Account) -> None:
+def test_update_validates_the_definition(account: Account) -> None:
     account.start("updated", account.processing("Prepare"))
     wrong = account.processing("Prepare")
     del wrong["Arguments"]["RoleArn"]
@@ -343,19 +343,19 @@ def test_a_definition_is_checked_when_a_pipeline_is_updated(account: Account) ->
         account.update("updated", wrong)
 
 
-def test_the_newest_step_is_listed_first_as_on_aws(account: Account) -> None:
+def test_steps_are_listed_newest_first_as_on_aws(account: Account) -> None:
     arn = account.start("listed", account.processing("One"), account.processing("Two", DependsOn=["One"]))
     account.succeeded(arn)
 
     def names(**order: str) -> list[str]:
-        answer = account.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, **order)
-        return [step["StepName"] for step in answer["PipelineExecutionSteps"]]
+        response = account.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, **order)
+        return [step["StepName"] for step in response["PipelineExecutionSteps"]]
 
     assert names() == ["Two", "One"]
     assert names(SortOrder="Ascending") == ["One", "Two"]
 
 
-def test_decisions_take_next_to_no_time(account: Account) -> None:
+def test_condition_steps_do_not_wait_for_a_poll(account: Account) -> None:
     chain = decision("C0", 0, [], [])
     names = [f"C{i}" for i in range(1, 10)]
     decisions = [decision(name, {"Get": f"Steps.C{i}.Outcome"}, [], []) for i, name in enumerate(names)]
@@ -366,5 +366,5 @@ def test_decisions_take_next_to_no_time(account: Account) -> None:
     found = account.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, MaxResults=100)
     times = [(step["StartTime"], step["EndTime"]) for step in found["PipelineExecutionSteps"]]
     assert len(times) == 10
-    # Looked at again and again, every two seconds, they would take twenty.
+    # With a poll every two seconds, ten steps would take twenty seconds.
     assert (max(end for _, end in times) - min(start for start, _ in times)).total_seconds() < 10

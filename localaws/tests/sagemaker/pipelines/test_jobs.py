@@ -1,4 +1,4 @@
-"""Steps through the API: how they begin, are followed and fail."""
+"""Steps through the API: creation, waiting and failures."""
 
 import threading
 import time
@@ -17,38 +17,38 @@ from localaws.sagemaker.platform.notifier import Notifier
 Document = dict[str, Any]
 
 
-class Recorded:
-    """A SageMaker that answers what the test says, and keeps what it was asked."""
+class FakeSageMaker:
+    """A SageMaker client that returns the test's responses and records the requests."""
 
-    def __init__(self, **answers: Any) -> None:
-        self.asked: dict[str, Document] = {}
-        self._answers = answers
+    def __init__(self, **responses: Any) -> None:
+        self.requests: dict[str, Document] = {}
+        self._responses = responses
 
     def __getattr__(self, operation: str) -> Any:
-        def answer(**request: Any) -> Any:
-            self.asked[operation] = request
-            answer = self._answers[operation]
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+        def call(**request: Any) -> Any:
+            self.requests[operation] = request
+            response = self._responses[operation]
+            if isinstance(response, Exception):
+                raise response
+            return response
 
-        return answer
+        return call
 
 
-def api_step(sagemaker: Recorded, kind: str = "Tuning", notifier: Notifier | None = None) -> ApiStep:
+def api_step(sagemaker: FakeSageMaker, kind: str = "Tuning", notifier: Notifier | None = None) -> ApiStep:
     step = Step({"Name": "Tune", "Type": kind, "Arguments": {}})
     client = cast(SageMakerClient, sagemaker)
     return ApiStep(step, "cmkjoil4kcdj", lambda: client, threading.Event(), notifier or Notifier())
 
 
 @pytest.mark.parametrize(("objective", "order"), [("Maximize", "Descending"), ("Minimize", "Ascending")])
-def test_a_tuning_step_lists_its_jobs_best_first_when_asked(objective: str, order: str) -> None:
+def test_a_tuning_step_lists_its_jobs_best_first_on_request(objective: str, order: str) -> None:
     described = {
         "HyperParameterTuningJobStatus": "Completed",
         "HyperParameterTuningJobConfig": {"HyperParameterTuningJobObjective": {"Type": objective}},
     }
     jobs = [{"TrainingJobName": "best"}, {"TrainingJobName": "other"}]
-    sagemaker = Recorded(
+    sagemaker = FakeSageMaker(
         create_hyper_parameter_tuning_job={"HyperParameterTuningJobArn": "arn"},
         describe_hyper_parameter_tuning_job=described,
         list_training_jobs_for_hyper_parameter_tuning_job={"TrainingJobSummaries": jobs},
@@ -56,11 +56,11 @@ def test_a_tuning_step_lists_its_jobs_best_first_when_asked(objective: str, orde
     step = api_step(sagemaker)
     assert step.create({"any": 1}) == {"TuningJob": {"Arn": "arn"}}
     assert step.result(with_tuned_jobs=False) == described
-    assert "list_training_jobs_for_hyper_parameter_tuning_job" not in sagemaker.asked
+    assert "list_training_jobs_for_hyper_parameter_tuning_job" not in sagemaker.requests
     assert step.result(with_tuned_jobs=True) == described | {"TrainingJobSummaries": jobs}
-    name = sagemaker.asked["create_hyper_parameter_tuning_job"]["HyperParameterTuningJobName"]
+    name = sagemaker.requests["create_hyper_parameter_tuning_job"]["HyperParameterTuningJobName"]
     assert len(name) <= 32
-    assert sagemaker.asked["list_training_jobs_for_hyper_parameter_tuning_job"] == {
+    assert sagemaker.requests["list_training_jobs_for_hyper_parameter_tuning_job"] == {
         "HyperParameterTuningJobName": name,
         "SortBy": "FinalObjectiveMetricValue",
         "SortOrder": order,
@@ -68,27 +68,27 @@ def test_a_tuning_step_lists_its_jobs_best_first_when_asked(objective: str, orde
     }
 
 
-def refused(code: str, status: int = 400) -> botocore.exceptions.ClientError:
+def client_error(code: str, status: int = 400) -> botocore.exceptions.ClientError:
     metadata: Any = {"HTTPStatusCode": status}
     return botocore.exceptions.ClientError(
-        {"Error": {"Code": code, "Message": "told so"}, "ResponseMetadata": metadata}, "CreateTrainingJob"
+        {"Error": {"Code": code, "Message": "rejected"}, "ResponseMetadata": metadata}, "CreateTrainingJob"
     )
 
 
 @pytest.mark.parametrize(
     ("error", "expected"),
     [
-        (refused("ThrottlingException"), retrying.THROTTLING),
-        (refused("ResourceLimitExceeded"), retrying.RESOURCE_LIMIT),
-        (refused("InternalFailure", 500), retrying.SERVICE_FAULT),
-        (refused("ValidationException"), ""),
+        (client_error("ThrottlingException"), retrying.THROTTLING),
+        (client_error("ResourceLimitExceeded"), retrying.RESOURCE_LIMIT),
+        (client_error("InternalFailure", 500), retrying.SERVICE_FAULT),
+        (client_error("ValidationException"), ""),
         (botocore.exceptions.EndpointConnectionError(endpoint_url="http://x"), retrying.SERVICE_FAULT),
         (botocore.exceptions.ParamValidationError(report="wrong"), ""),
     ],
 )
-def test_an_error_of_the_api_is_what_retry_policies_call_it(error: Exception, expected: str) -> None:
+def test_api_errors_have_the_exception_types_of_retry_policies(error: Exception, expected: str) -> None:
     with pytest.raises(StepFailed, match="Failed to invoke sagemaker:CreateTrainingJob") as failure:
-        api_step(Recorded(create_training_job=error), "Training").create({})
+        api_step(FakeSageMaker(create_training_job=error), "Training").create({})
     assert failure.value.exception_type == expected
 
 
@@ -100,10 +100,10 @@ def test_an_error_of_the_api_is_what_retry_policies_call_it(error: Exception, ex
         ("AlgorithmError: it broke", ""),
     ],
 )
-def test_a_failed_job_is_what_retry_policies_call_it(reason: str, expected: str) -> None:
+def test_failed_jobs_have_the_exception_types_of_retry_policies(reason: str, expected: str) -> None:
     job = {"TrainingJobStatus": "Failed", "FailureReason": reason}
     step = api_step(
-        Recorded(create_training_job={"TrainingJobArn": "arn"}, describe_training_job=job), "Training"
+        FakeSageMaker(create_training_job={"TrainingJobArn": "arn"}, describe_training_job=job), "Training"
     )
     step.create({})
     with pytest.raises(StepFailed, match=reason) as failure:
@@ -111,10 +111,10 @@ def test_a_failed_job_is_what_retry_policies_call_it(reason: str, expected: str)
     assert failure.value.exception_type == expected
 
 
-def test_a_step_learns_of_its_jobs_end_when_the_bell_rings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_sees_the_end_of_its_job_when_notified(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("localaws.sagemaker.pipelines.jobs.POLL_SECONDS", 60.0)
     job = {"TrainingJobStatus": "InProgress"}
-    sagemaker = Recorded(create_training_job={"TrainingJobArn": "arn"}, describe_training_job=job)
+    sagemaker = FakeSageMaker(create_training_job={"TrainingJobArn": "arn"}, describe_training_job=job)
     notifier = Notifier()
     step = api_step(sagemaker, "Training", notifier)
     step.create({})
@@ -124,14 +124,14 @@ def test_a_step_learns_of_its_jobs_end_when_the_bell_rings(monkeypatch: pytest.M
         notifier.notify()
 
     threading.Timer(0.1, end).start()
-    began = time.monotonic()
+    started = time.monotonic()
     assert step.result(with_tuned_jobs=False) == job
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - started < 30
 
 
-def test_the_images_of_a_step_are_its_own_and_its_model_s() -> None:
+def test_the_images_of_a_step_include_those_of_its_model() -> None:
     containers = {"Containers": [{"Image": "in-package"}]}
-    sagemaker = Recorded(
+    sagemaker = FakeSageMaker(
         describe_model={"PrimaryContainer": {"Image": "own"}, "Containers": [{"ModelPackageName": "arn"}]},
         describe_model_package={"InferenceSpecification": containers},
     )

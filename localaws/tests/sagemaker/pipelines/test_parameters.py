@@ -1,4 +1,4 @@
-"""Parameters: declared in agreement with themselves, and given as text."""
+"""Parameters: declarations and values."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ DECLARED: dict[str, dict[str, Any]] = {
 
 
 def test_values_have_their_type_and_default() -> None:
-    given = {"P": "p", "N": "3", "F": "0.5", "B": "True", "E": "y"}
-    assert parameters.values(DECLARED, given) == {"P": "p", "N": 3, "F": 0.5, "B": True, "E": "y"}
+    supplied = {"P": "p", "N": "3", "F": "0.5", "B": "True", "E": "y"}
+    assert parameters.values(DECLARED, supplied) == {"P": "p", "N": 3, "F": 0.5, "B": True, "E": "y"}
     assert parameters.values(DECLARED, {"P": ""}) == {"P": "", "N": 2, "F": 1, "B": False, "E": "x"}
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("supplied", "message"),
     [
         ({}, "Parameter 'P' has no value and no default"),
         ({"P": "p", "Q": "y"}, r"Unknown parameters \['Q'\]"),
@@ -32,28 +32,28 @@ def test_values_have_their_type_and_default() -> None:
         ({"P": "p", "E": "z"}, r"Parameter 'E' must be one of \['x', 'y'\], not 'z'"),
     ],
 )
-def test_a_wrong_value_is_named(given: dict[str, str], words: str) -> None:
-    with pytest.raises(ValidationException, match=words):
-        parameters.values(DECLARED, given)
+def test_an_invalid_value_is_named(supplied: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationException, match=message):
+        parameters.values(DECLARED, supplied)
 
 
 @pytest.mark.parametrize(
-    ("members", "words"),
+    ("members", "message"),
     [
-        ({"Type": "Integer", "DefaultValue": "2"}, "is of type Integer, and '2' is not"),
-        ({"Type": "Integer", "DefaultValue": True}, "is of type Integer, and True is not"),
+        ({"Type": "Integer", "DefaultValue": "2"}, "is of type Integer, but '2' is not"),
+        ({"Type": "Integer", "DefaultValue": True}, "is of type Integer, but True is not"),
         ({"Type": "Float", "DefaultValue": "0.5"}, "is of type Float"),
         ({"Type": "Boolean", "DefaultValue": "true"}, "is of type Boolean"),
-        ({"Type": "String", "DefaultValue": None}, "is of type String, and None is not"),
-        ({"Type": "String", "EnumValues": [1]}, "and 1 is not"),
+        ({"Type": "String", "DefaultValue": None}, "is of type String, but None is not"),
+        ({"Type": "String", "EnumValues": [1]}, "but 1 is not"),
         ({"Type": "String", "DefaultValue": "z", "EnumValues": ["x"]}, r"must be one of \['x'\], not 'z'"),
     ],
 )
-def test_a_declaration_that_contradicts_itself_is_refused(members: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValidationException, match=words):
+def test_an_invalid_declaration_is_rejected(members: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationException, match=message):
         parameters.check({"Name": "P"} | members)
 
 
-def test_a_sound_declaration_passes() -> None:
+def test_a_valid_declaration_is_accepted() -> None:
     for spec in DECLARED.values():
         parameters.check(spec)

@@ -1,10 +1,10 @@
-"""The page about pipeline steps names what SageMaker has."""
+"""The step types match SageMaker's API model."""
 
 from localaws.sagemaker.api.shapes import service_model
 from localaws.sagemaker.pipelines.steps import AWS_ONLY, OWN_TYPES, STEP_TYPES
 
 
-def test_every_operation_and_every_metadata_member_is_sagemaker_s() -> None:
+def test_operations_and_metadata_members_exist_in_sagemaker() -> None:
     model = service_model("sagemaker")
     metadata = model.shape_for("PipelineExecutionStepMetadata").members  # type: ignore[attr-defined]
     for step_type in STEP_TYPES.values():

@@ -1,4 +1,4 @@
-"""Retry policies: which failures, how often, how long."""
+"""Retry policies: matching failures, number of retries and delays."""
 
 import pytest
 
@@ -33,13 +33,13 @@ POLICIES = [RetryPolicy.parse(policy) for policy in (LIMIT, FAULTS)]
         ("", 1, 0, None),
     ],
 )
-def test_a_policy_is_for_its_failures_and_ends(
+def test_a_policy_retries_its_exception_types_up_to_its_limit(
     exception_type: str, retry: int, elapsed: float, expected: float | None
 ) -> None:
     assert retrying.delay(POLICIES, exception_type, retry, elapsed) == expected
 
 
-def test_five_attempts_are_the_default_and_two_limits_are_refused() -> None:
+def test_five_attempts_are_the_default_and_two_limits_are_rejected() -> None:
     policy = RetryPolicy.parse({"ExceptionType": [retrying.THROTTLING]})
     assert (policy.delay(5, 0), policy.delay(6, 0)) == (16, None)
     with pytest.raises(ValidationException, match="and not both"):

@@ -27,7 +27,9 @@ def link(name: str, target: str) -> tarfile.TarInfo:
     return info
 
 
-def test_an_archive_goes_up_and_comes_back(storage: Storage, bucket: Bucket, tmp_path: Path) -> None:
+def test_an_uploaded_archive_is_downloaded_and_unpacked(
+    storage: Storage, bucket: Bucket, tmp_path: Path
+) -> None:
     model = tmp_path / "model"
     (model / "deep").mkdir(parents=True)
     (model / "deep" / "weights").write_bytes(bytes(range(256)) * 1000)
@@ -40,7 +42,7 @@ def test_an_archive_goes_up_and_comes_back(storage: Storage, bucket: Bucket, tmp
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "target"]
 
 
-def test_a_missing_archive_is_botocores_error(storage: Storage, bucket: Bucket, tmp_path: Path) -> None:
+def test_a_missing_archive_raises_botocores_error(storage: Storage, bucket: Bucket, tmp_path: Path) -> None:
     with pytest.raises(ClientError):
         fetch_archive(storage.client, bucket.uri("none.tar.gz"), tmp_path)
 
@@ -54,7 +56,9 @@ def test_a_missing_archive_is_botocores_error(storage: Storage, bucket: Bucket, 
         link("evil", "../.."),
     ],
 )
-def test_an_archive_that_reaches_out_is_refused(tmp_path: Path, member: tarfile.TarInfo) -> None:
+def test_an_archive_with_members_outside_the_folder_is_rejected(
+    tmp_path: Path, member: tarfile.TarInfo
+) -> None:
     target = tmp_path / "target"
     target.mkdir()
     path = archive(tmp_path / "model.tar.gz", (member, b""))
@@ -64,7 +68,7 @@ def test_an_archive_that_reaches_out_is_refused(tmp_path: Path, member: tarfile.
     assert not (tmp_path / "evil").exists()
 
 
-def test_an_archive_larger_than_the_disk_is_refused_before_it_fills_it(tmp_path: Path) -> None:
+def test_an_archive_larger_than_the_disk_is_rejected_before_unpacking(tmp_path: Path) -> None:
     bomb = tarfile.TarInfo("zeros")
     bomb.size = 1 << 60
     path = tmp_path / "bomb.tar"
@@ -76,7 +80,7 @@ def test_an_archive_larger_than_the_disk_is_refused_before_it_fills_it(tmp_path:
     assert not (tmp_path / "zeros").exists()
 
 
-def test_noise_and_a_cut_archive_are_refused(tmp_path: Path) -> None:
+def test_an_invalid_or_truncated_archive_is_rejected(tmp_path: Path) -> None:
     noise = tmp_path / "noise.tar.gz"
     noise.write_bytes(b"\x89PNG not an archive")
     whole = archive(tmp_path / "whole.tar.gz", (tarfile.TarInfo("a"), bytes(range(256)) * 4000))

@@ -18,11 +18,11 @@ DOWN = EndpointConnectionError(endpoint_url="http://127.0.0.1")
 
 
 class Failing:
-    """CloudWatch Logs that refuses events for as long as it has a failure."""
+    """A CloudWatch Logs client that raises `failure`, if set, for every put_log_events."""
 
     def __init__(self, client: CloudWatchLogsClient) -> None:
         self.failure: Exception | None = None
-        self.refused = 0
+        self.rejected = 0
         self._client = client
 
     def __getattr__(self, name: str) -> Any:
@@ -30,7 +30,7 @@ class Failing:
 
     def put_log_events(self, **request: Any) -> Any:
         if (failure := self.failure) is not None:
-            self.refused += 1
+            self.rejected += 1
             raise failure
         return self._client.put_log_events(**request)
 
@@ -58,7 +58,7 @@ def logs_of(client: Failing) -> Logs:
 
 
 @pytest.mark.parametrize("failure", [THROTTLED, DOWN])
-def test_a_failed_call_is_made_again_and_no_line_is_lost(
+def test_a_failed_call_is_retried_and_no_line_is_lost(
     client: Failing, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     monkeypatch.setattr(logs, "BATCH_EVENTS", 2)
@@ -66,17 +66,17 @@ def test_a_failed_call_is_made_again_and_no_line_is_lost(
     with logs_of(client).open("g", "s") as stream:
         for line in "abc":
             stream.write(line)
-        wait_until(lambda: client.refused >= 3, 10)
+        wait_until(lambda: client.rejected >= 3, 10)
         stream.write("d")
         client.failure = None
         wait_until(lambda: len(client.lines()) == 4, 10)
         stream.write("e")
     assert client.lines() == ["a", "b", "c", "d", "e"]
-    (told,) = caplog.messages
-    assert told.startswith("g/s: cannot be written to now")
+    (message,) = caplog.messages
+    assert message.startswith("g/s: cannot send, will retry")
 
 
-def test_the_end_does_not_wait_for_the_logs_to_come_back(
+def test_closing_does_not_wait_for_failing_logs(
     client: Failing, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "FLUSH_SECONDS", 600)
@@ -84,12 +84,12 @@ def test_the_end_does_not_wait_for_the_logs_to_come_back(
         stream.write("a")
         stream.write("b")
         client.failure = DOWN
-    (told,) = caplog.messages
-    assert told.startswith("g/s: the last 2 lines are lost")
-    assert client.refused == 1
+    (message,) = caplog.messages
+    assert message.startswith("g/s: the last 2 lines were lost")
+    assert client.rejected == 1
 
 
-def test_while_nothing_can_be_sent_only_the_newest_lines_are_kept(
+def test_while_sending_fails_only_the_newest_lines_are_kept(
     client: Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "QUEUE_EVENTS", 5)
@@ -97,14 +97,14 @@ def test_while_nothing_can_be_sent_only_the_newest_lines_are_kept(
     client.failure = DOWN
     with logs_of(client).open("g", "s") as stream:
         stream.write("first")
-        wait_until(lambda: client.refused >= 2, 10)
+        wait_until(lambda: client.rejected >= 2, 10)
         for number in range(100):
             stream.write(str(number))
         client.failure = None
     assert client.lines() == ["first", "95", "96", "97", "98", "99"]
 
 
-def test_who_writes_faster_than_is_sent_waits(client: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_blocks_while_the_queue_is_full(client: Failing, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "QUEUE_EVENTS", 5)
     lines = [str(number) for number in range(100)]
     with logs_of(client).open("g", "s") as stream:

@@ -7,9 +7,9 @@ from localaws.sagemaker.platform.notifier import Notifier
 def test_a_notification_wakes_a_waiting_thread() -> None:
     notifier = Notifier()
     threading.Timer(0.05, notifier.notify).start()
-    began = time.monotonic()
+    started = time.monotonic()
     notifier.wait(notifier.count, 10)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
     assert notifier.count == 1
 
 
@@ -17,13 +17,13 @@ def test_a_notification_before_the_wait_is_not_missed() -> None:
     notifier = Notifier()
     seen = notifier.count
     notifier.notify()
-    began = time.monotonic()
+    started = time.monotonic()
     notifier.wait(seen, 10)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - started < 5
 
 
 def test_without_a_notification_the_wait_ends_after_its_seconds() -> None:
     notifier = Notifier()
-    began = time.monotonic()
+    started = time.monotonic()
     notifier.wait(notifier.count, 0.1)
-    assert time.monotonic() - began >= 0.1
+    assert time.monotonic() - started >= 0.1

@@ -1,4 +1,4 @@
-"""Lists: filtered, sorted, paged."""
+"""Records and pages of List operations: filtered, sorted and paged."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,7 +55,7 @@ def test_a_list_is_sorted_and_filtered(jobs: Records) -> None:
         "ListTransformJobs",
     ],
 )
-def test_the_order_is_the_one_that_the_reference_tells(operation: str) -> None:
+def test_the_default_order_is_that_of_the_api_reference(operation: str) -> None:
     shape = operation_model(operation).input_shape
     assert shape is not None
     assert f"The default is <code>{default_order(operation)}</code>" in (
@@ -63,7 +63,7 @@ def test_the_order_is_the_one_that_the_reference_tells(operation: str) -> None:
     )
 
 
-def test_of_one_moment_the_last_made_is_the_newest() -> None:
+def test_among_equal_creation_times_the_last_added_is_the_newest() -> None:
     records = Records()
     for name in ("first", "second"):
         records.add(name, {"ModelName": name, "CreationTime": START}, ResourceInUse(name))

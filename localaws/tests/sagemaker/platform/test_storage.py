@@ -10,7 +10,7 @@ from localaws_tests.jobs import Bucket
 
 
 @pytest.mark.parametrize("uri", ["", "s3://", "s3:///key", "http://b/k", "/opt/ml"])
-def test_what_is_no_s3_uri_is_refused(uri: str) -> None:
+def test_an_invalid_s3_uri_is_rejected(uri: str) -> None:
     with pytest.raises(ValidationException, match="not a valid S3 URI"):
         S3Uri.parse(uri)
 
@@ -26,7 +26,7 @@ def test_what_is_no_s3_uri_is_refused(uri: str) -> None:
         ("", "raw/a.csv", "raw/a.csv"),
     ],
 )
-def test_names_below_a_prefix(prefix: str, key: str, relative: str) -> None:
+def test_names_relative_to_a_prefix(prefix: str, key: str, relative: str) -> None:
     assert relative_name(prefix, key) == relative
 
 
@@ -60,11 +60,11 @@ def test_a_malformed_manifest_is_named(storage: Storage, bucket: Bucket, content
 
 
 @pytest.mark.parametrize("name", ["../up.csv", "sub/../../up.csv", "a//b.csv", "./a.csv"])
-def test_a_name_that_leads_elsewhere_is_refused(
+def test_a_path_outside_the_folder_is_rejected(
     storage: Storage, bucket: Bucket, tmp_path: Path, name: str
 ) -> None:
     manifest = bucket.put_manifest("manifest.json", bucket.uri("raw/"), name)
-    with pytest.raises(ClientFailure, match=r"leads out of its folder|illegal char sub-sequence"):
+    with pytest.raises(ClientFailure, match=r"is a path outside its folder|illegal char sub-sequence"):
         storage.download(storage.objects("ManifestFile", manifest), tmp_path)
     assert not list(files(tmp_path))
 
@@ -84,13 +84,15 @@ def test_a_denied_action_is_named_with_its_uri_and_role(
 ) -> None:
     bucket.put("in/a.csv", "a")
     everything = f"arn:aws:s3:::{bucket.name}*"
-    may_nothing = laptop.role(f"nothing-{bucket.name}", allow("s3:GetBucketLocation", resource=everything))
-    may_list = laptop.role(f"list-{bucket.name}", allow("s3:ListBucket", resource=everything))
+    without_permission = laptop.role(
+        f"nothing-{bucket.name}", allow("s3:GetBucketLocation", resource=everything)
+    )
+    list_only = laptop.role(f"list-{bucket.name}", allow("s3:ListBucket", resource=everything))
     with pytest.raises(
-        ClientFailure, match=rf"s3://{bucket.name}/in/ \(AccessDenied: .*{may_nothing}.*s3:ListBucket"
+        ClientFailure, match=rf"s3://{bucket.name}/in/ \(AccessDenied: .*{without_permission}.*s3:ListBucket"
     ):
-        Storage(platform.sessions, may_nothing).objects("S3Prefix", bucket.uri("in/"))
-    limited = Storage(platform.sessions, may_list)
+        Storage(platform.sessions, without_permission).objects("S3Prefix", bucket.uri("in/"))
+    limited = Storage(platform.sessions, list_only)
     with pytest.raises(ClientFailure, match=rf"s3://{bucket.name}/in/a\.csv \(AccessDenied: .*s3:GetObject"):
         limited.download(limited.objects("S3Prefix", bucket.uri("in/")), tmp_path)
     (tmp_path / "b.csv").write_text("b")

@@ -1,4 +1,4 @@
-"""Tags: on what exists, while it exists."""
+"""Tags: only on existing resources."""
 
 import uuid
 
@@ -10,7 +10,7 @@ from localaws.testing import Laptop
 from localaws_tests.membership import check_members
 
 
-def test_tags_stay_with_their_resource(laptop: Laptop) -> None:
+def test_tags_are_set_listed_and_deleted(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     tags = [{"Key": "team", "Value": "films"}]
     arn = sagemaker.create_model_package_group(ModelPackageGroupName="Tagged", Tags=tags)[
@@ -21,25 +21,25 @@ def test_tags_stay_with_their_resource(laptop: Laptop) -> None:
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "cost", "Value": "1"}]
 
 
-def test_what_does_not_exist_has_no_tags(laptop: Laptop) -> None:
+def test_a_resource_that_does_not_exist_has_no_tags(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     tags = [{"Key": "team", "Value": "films"}]
     arn = sagemaker.create_model_package_group(ModelPackageGroupName="Shortlived", Tags=tags)[
         "ModelPackageGroupArn"
     ]
     sagemaker.delete_model_package_group(ModelPackageGroupName="Shortlived")
-    refused = pytest.raises(sagemaker.exceptions.ClientError, match=f"{arn} does not exist")
-    with refused:
+    rejected = pytest.raises(sagemaker.exceptions.ClientError, match=f"{arn} does not exist")
+    with rejected:
         sagemaker.list_tags(ResourceArn=arn)
-    with refused:
+    with rejected:
         sagemaker.add_tags(ResourceArn=arn, Tags=tags)
-    with refused:
+    with rejected:
         sagemaker.delete_tags(ResourceArn=arn, TagKeys=["team"])
     sagemaker.create_model_package_group(ModelPackageGroupName="Shortlived")
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == []
 
 
-def test_a_retried_create_keeps_what_was_added_since(laptop: Laptop) -> None:
+def test_a_repeated_create_keeps_tags_added_since(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="Retried")
     request = {"ModelPackageGroupName": "Retried", "ClientToken": uuid.uuid4().hex}
@@ -49,7 +49,7 @@ def test_a_retried_create_keeps_what_was_added_since(laptop: Laptop) -> None:
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "cost", "Value": "1"}]
 
 
-def test_tags_are_told_page_by_page(laptop: Laptop) -> None:
+def test_tags_are_listed_in_pages(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     tags = [{"Key": f"key-{number}", "Value": "x"} for number in range(60)]
     arn = sagemaker.create_model_package_group(ModelPackageGroupName="Paged")["ModelPackageGroupArn"]
@@ -62,6 +62,6 @@ def test_tags_are_told_page_by_page(laptop: Laptop) -> None:
 
 @pytest.mark.parametrize("operation", HANDLED)
 def test_every_member_is_handled(platform: Platform, operation: str) -> None:
-    answered = Tags(platform).operations()
-    assert set(HANDLED) == set(answered)
-    check_members(answered[operation], operation, HANDLED[operation])
+    operations = Tags(platform).operations()
+    assert set(HANDLED) == set(operations)
+    check_members(operations[operation], operation, HANDLED[operation])

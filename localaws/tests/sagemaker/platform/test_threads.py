@@ -4,15 +4,15 @@ import time
 from localaws.sagemaker.platform.threads import run_parallel
 
 
-def test_all_calls_are_made_at_once() -> None:
+def test_all_calls_run_concurrently() -> None:
     barrier = threading.Barrier(3, timeout=10)
     run_parallel([barrier.wait] * 3)
     assert not barrier.broken
 
 
-def test_all_waits_together_are_bounded() -> None:
-    gate = threading.Event()
-    began = time.monotonic()
-    run_parallel([gate.wait] * 50, 0.2)
-    assert 0.2 <= time.monotonic() - began < 5  # each for itself: 10
-    gate.set()
+def test_the_total_wait_is_bounded() -> None:
+    event = threading.Event()
+    started = time.monotonic()
+    run_parallel([event.wait] * 50, 0.2)
+    assert 0.2 <= time.monotonic() - started < 5  # one after the other: 10
+    event.set()

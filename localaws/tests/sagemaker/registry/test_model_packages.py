@@ -1,4 +1,4 @@
-"""The registry: versions that count up, approvals that change, over HTTP."""
+"""The model registry: versions, approvals, updates and lists."""
 
 import re
 import sys
@@ -30,7 +30,7 @@ def register(sagemaker: Any, group: str, **members: Any) -> str:
     return arn
 
 
-def test_versions_count_up_and_are_never_used_again(laptop: Laptop) -> None:
+def test_versions_count_up_and_are_never_reused(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     group_arn = sagemaker.create_model_package_group(ModelPackageGroupName="Films")["ModelPackageGroupArn"]
     first, second = register(sagemaker, "Films"), register(sagemaker, group_arn)
@@ -45,7 +45,7 @@ def test_versions_count_up_and_are_never_used_again(laptop: Laptop) -> None:
     assert container.items() >= SPECIFICATION["Containers"][0].items()
 
 
-def test_a_version_keeps_which_content_its_image_had(laptop: Laptop) -> None:
+def test_a_version_records_the_digest_of_its_image(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="digests")
     digests = []
@@ -61,7 +61,7 @@ def test_a_version_keeps_which_content_its_image_had(laptop: Laptop) -> None:
     assert digests == [digests[0], digests[0], None]
 
 
-def test_an_approval_changes_with_its_reason(laptop: Laptop) -> None:
+def test_an_update_changes_approval_and_description(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="Approvals")
     properties = {"dataset": "abc"}
@@ -85,7 +85,7 @@ def test_an_approval_changes_with_its_reason(laptop: Laptop) -> None:
     assert approved["ModelPackageSummaryList"] == []
 
 
-def test_a_group_with_models_stays(laptop: Laptop) -> None:
+def test_a_group_with_model_packages_cannot_be_deleted(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="Full")
     arn = register(sagemaker, "Full")
@@ -109,7 +109,7 @@ def test_the_last_metadata_property_can_be_removed(laptop: Laptop) -> None:
     assert "CustomerMetadataProperties" not in sagemaker.describe_model_package(ModelPackageName=arn)
 
 
-def test_no_update_is_lost(platform: Platform) -> None:
+def test_concurrent_updates_are_not_lost(platform: Platform) -> None:
     registry = ModelRegistry(platform)
     registry.create_group({"ModelPackageGroupName": "busy"})
     arn = registry.create({"ModelPackageGroupName": "busy"})["ModelPackageArn"]
@@ -128,7 +128,7 @@ def test_no_update_is_lost(platform: Platform) -> None:
     assert len(registry.get(arn)["CustomerMetadataProperties"]) == 400
 
 
-def test_a_group_that_is_deleted_gets_no_version(platform: Platform) -> None:
+def test_a_deleted_group_gets_no_version(platform: Platform) -> None:
     registry = ModelRegistry(platform)
     registry.create_group({"ModelPackageGroupName": "going"})
     outcome: list[Any] = []
@@ -136,13 +136,13 @@ def test_a_group_that_is_deleted_gets_no_version(platform: Platform) -> None:
     def create() -> None:
         try:
             outcome.append(registry.create({"ModelPackageGroupName": "going"}))
-        except ValidationException as refused:
-            outcome.append(refused)
+        except ValidationException as error:
+            outcome.append(error)
 
     creator = threading.Thread(target=create)
 
     class Interrupted(Records):
-        """After the first look at the packages, someone registers one."""
+        """Register a package after the first iteration over the packages."""
 
         def __iter__(self) -> Iterator[dict[str, Any]]:
             found = super().__iter__()
@@ -179,8 +179,8 @@ def test_packages_are_listed_by_their_type(laptop: Laptop) -> None:
     ]
 
     def listed(**request: Any) -> set[str]:
-        answer = sagemaker.list_model_packages(NameContains="types", MaxResults=100, **request)
-        return {package["ModelPackageArn"] for package in answer["ModelPackageSummaryList"]}
+        response = sagemaker.list_model_packages(NameContains="types", MaxResults=100, **request)
+        return {package["ModelPackageArn"] for package in response["ModelPackageSummaryList"]}
 
     assert listed() == listed(ModelPackageType="Unversioned") == {named}
     assert listed(ModelPackageType="Versioned") == {versioned}
@@ -188,7 +188,7 @@ def test_packages_are_listed_by_their_type(laptop: Laptop) -> None:
     assert listed(ModelPackageGroupName="Types") == {versioned}
 
 
-def test_one_token_is_one_version(laptop: Laptop) -> None:
+def test_a_repeated_token_returns_the_same_version(laptop: Laptop) -> None:
     sagemaker = laptop.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="Once")
     assert register(sagemaker, "Once", ClientToken="a") == register(sagemaker, "Once", ClientToken="a")
@@ -198,7 +198,7 @@ def test_one_token_is_one_version(laptop: Laptop) -> None:
 
 
 @pytest.mark.parametrize("operation", HANDLED)
-def test_every_member_is_handled_refused_or_without_effect(platform: Platform, operation: str) -> None:
-    answered = ModelRegistry(platform).operations()
-    assert set(HANDLED) == set(answered)
-    check_members(answered[operation], operation, HANDLED[operation], WITHOUT_EFFECT.get(operation, ()))
+def test_every_member_is_handled_rejected_or_ignored(platform: Platform, operation: str) -> None:
+    operations = ModelRegistry(platform).operations()
+    assert set(HANDLED) == set(operations)
+    check_members(operations[operation], operation, HANDLED[operation], WITHOUT_EFFECT.get(operation, ()))

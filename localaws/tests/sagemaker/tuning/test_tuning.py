@@ -1,4 +1,4 @@
-"""Tuning jobs, whose training jobs are processes."""
+"""Tuning jobs with real training jobs."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from localaws.sagemaker.api.errors import (
     ServiceUnavailable,
     ValidationException,
 )
-from localaws.sagemaker.api.shapes import Document, operation_model, parse_request, render_answer
+from localaws.sagemaker.api.shapes import Document, operation_model, parse_request, render_response
 from localaws.sagemaker.jobs.training import TrainingJobs
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.tags import Tags
@@ -28,7 +28,7 @@ NAME = "HyperParameterTuningJobName"
 STATUS = "HyperParameterTuningJobStatus"
 READ = "p = json.loads((base / 'input/config/hyperparameters.json').read_text())\n"
 PARABOLA = READ + "x = float(p['x']); print(f'epoch 1: score={9.0 - (x - 2) ** 2};')\n"
-TENS = [{"Name": "x", "Values": ["0", "1", "2", "3"]}]
+CATEGORIES = [{"Name": "x", "Values": ["0", "1", "2", "3"]}]
 
 Request = Callable[..., Document]
 
@@ -59,7 +59,7 @@ def request_of(bucket: Bucket, role_arn: str, job_name: str) -> Request:
             "Strategy": "Grid",
             "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "score"},
             "ResourceLimits": {"MaxParallelTrainingJobs": 4},
-            "ParameterRanges": {"CategoricalParameterRanges": TENS},
+            "ParameterRanges": {"CategoricalParameterRanges": CATEGORIES},
         }
         definition = {
             "StaticHyperParameters": {"fixed": "yes"},
@@ -97,9 +97,9 @@ def continuous(low: str = "-10", high: str = "10", **members: str) -> Document:
 def listed(jobs: TuningJobs, name: str, **members: Any) -> list[Document]:
     wire = {NAME: name, "MaxResults": 100, **members}
     request = parse_request("ListTrainingJobsForHyperParameterTuningJob", wire)
-    answer = jobs.list_training_jobs(request)
-    render_answer("ListTrainingJobsForHyperParameterTuningJob", answer)
-    found: list[Document] = answer["TrainingJobSummaries"]
+    response = jobs.list_training_jobs(request)
+    render_response("ListTrainingJobsForHyperParameterTuningJob", response)
+    found: list[Document] = response["TrainingJobSummaries"]
     return found
 
 
@@ -111,7 +111,7 @@ def tried(jobs: TuningJobs, name: str) -> list[str]:
     return [item["TunedHyperParameters"]["x"] for item in listed(jobs, name)]
 
 
-def test_the_best_of_a_grid_is_found(
+def test_grid_search_finds_the_best_combination(
     jobs: TuningJobs, training: TrainingJobs, request_of: Request, job_name: str
 ) -> None:
     record = ended(jobs, request_of(DefinitionName="only"))
@@ -138,10 +138,10 @@ def test_the_best_of_a_grid_is_found(
     }  # fmt: skip
     number, suffix = best["TrainingJobName"].removeprefix(f"{job_name}-").split("-")
     assert (number, len(bytes.fromhex(suffix))) == ("003", 4)
-    assert "TuningJobArn" in render_answer("DescribeTrainingJob", trained)
+    assert "TuningJobArn" in render_response("DescribeTrainingJob", trained)
 
 
-def test_less_can_be_better_and_the_last_value_counts(jobs: TuningJobs, request_of: Request) -> None:
+def test_minimize_uses_the_last_value_of_each_job(jobs: TuningJobs, request_of: Request) -> None:
     objective = {"Type": "Minimize", "MetricName": "score"}
     code = READ + "print(f'score=-5; score={p[\"x\"]};')"
     record = ended(jobs, request_of(code, HyperParameterTuningJobObjective=objective))
@@ -150,7 +150,7 @@ def test_less_can_be_better_and_the_last_value_counts(jobs: TuningJobs, request_
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_as_many_run_side_by_side_as_may(
+def test_training_jobs_run_in_parallel_up_to_the_limit(
     jobs: TuningJobs, request_of: Request, job_name: str, tmp_path: Path, parallel: int
 ) -> None:
     code = PARABOLA + (
@@ -164,7 +164,9 @@ def test_as_many_run_side_by_side_as_may(
 
 
 @pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
-def test_a_seed_reproduces(jobs: TuningJobs, request_of: Request, job_name: str, strategy: str) -> None:
+def test_a_seed_reproduces_the_search(
+    jobs: TuningJobs, request_of: Request, job_name: str, strategy: str
+) -> None:
     found = []
     for index, seed in enumerate((7, 7, 8)):
         name = f"{job_name}-{index}"
@@ -177,7 +179,7 @@ def test_a_seed_reproduces(jobs: TuningJobs, request_of: Request, job_name: str,
     assert all(-10 <= float(value) <= 10 for value in found[0])
 
 
-HOPELESS = READ + (
+RISING = READ + (
     "x = float(p['x'])\n"
     "for epoch in range(1, 7):\n"
     "    print(f'score={x * epoch};'); time.sleep(PAUSE if x == 1 and epoch > 1 else 0)\n"
@@ -185,11 +187,13 @@ HOPELESS = READ + (
 )
 
 
-def test_a_hopeless_job_is_stopped_early(jobs: TuningJobs, request_of: Request, job_name: str) -> None:
-    # Each is ahead of those before it, but for the last: whenever they are looked at, it alone is behind.
+def test_a_job_below_the_median_is_stopped_early(
+    jobs: TuningJobs, request_of: Request, job_name: str
+) -> None:
+    # Every job is better than those before it, except for the last one, which must be stopped at any poll.
     ranges = {"CategoricalParameterRanges": [{"Name": "x", "Values": ["2", "3", "1"]}]}
     changes = {"ParameterRanges": ranges, "TrainingJobEarlyStoppingType": "Auto"}
-    code = HOPELESS.replace("PAUSE", "60")
+    code = RISING.replace("PAUSE", "60")
     record = ended(jobs, request_of(code, ResourceLimits={"MaxParallelTrainingJobs": 1}, **changes))
     assert record[STATUS] == "Completed"
     statuses = [item["TrainingJobStatus"] for item in listed(jobs, job_name)]
@@ -200,13 +204,15 @@ def test_a_hopeless_job_is_stopped_early(jobs: TuningJobs, request_of: Request, 
     assert record["BestTrainingJob"]["TunedHyperParameters"] == {"x": "3"}
 
 
-def test_nobody_is_stopped_early_unasked(jobs: TuningJobs, request_of: Request, job_name: str) -> None:
+def test_no_job_is_stopped_early_by_default(jobs: TuningJobs, request_of: Request, job_name: str) -> None:
     ranges = {"CategoricalParameterRanges": [{"Name": "x", "Values": ["2", "1"]}]}
-    ended(jobs, request_of(HOPELESS.replace("PAUSE", "0.2"), ParameterRanges=ranges))
+    ended(jobs, request_of(RISING.replace("PAUSE", "0.2"), ParameterRanges=ranges))
     assert [item["TrainingJobStatus"] for item in listed(jobs, job_name)] == ["Completed", "Completed"]
 
 
-def test_a_stop_ends_everything(jobs: TuningJobs, training: TrainingJobs, request_of: Request) -> None:
+def test_a_stop_stops_all_training_jobs(
+    jobs: TuningJobs, training: TrainingJobs, request_of: Request
+) -> None:
     request = request_of(PARABOLA + "time.sleep(600)", ResourceLimits={"MaxParallelTrainingJobs": 2})
     name = request[NAME]
     jobs.create(request)
@@ -215,7 +221,7 @@ def test_a_stop_ends_everything(jobs: TuningJobs, training: TrainingJobs, reques
     assert jobs.describe({NAME: name})["TrainingJobStatusCounters"]["InProgress"] == 2
     with pytest.raises(ResourceInUse):
         jobs.delete({NAME: name})
-    with jobs.records.lock:  # it cannot end before it is looked at
+    with jobs.records.lock:  # keeps the job from ending meanwhile
         jobs.stop({NAME: name})
         assert jobs.describe({NAME: name})[STATUS] == "Stopping"
     record = end_of(jobs, name)
@@ -239,19 +245,19 @@ def test_no_training_job_is_started_after_a_stop(
     request = request_of(PARABOLA + "time.sleep(600)")
     create = jobs._create_training
 
-    def create_while_a_stop_comes(about: Document) -> Document:
-        answer = create(about)
+    def create_then_stop(training_request: Document) -> Document:
+        response = create(training_request)
         jobs.stop({NAME: request[NAME]})
-        return answer
+        return response
 
-    monkeypatch.setattr(jobs, "_create_training", create_while_a_stop_comes)
+    monkeypatch.setattr(jobs, "_create_training", create_then_stop)
     jobs.create(request)
     assert end_of(jobs, request[NAME])[STATUS] == "Stopped"
     [trained] = training.list({})["TrainingJobSummaries"]
     assert trained["TrainingJobStatus"] == "Stopped"
 
 
-def test_a_training_job_that_somebody_stops_is_one_of_the_search(
+def test_a_training_job_stopped_by_a_caller_counts_as_stopped(
     jobs: TuningJobs, training: TrainingJobs, request_of: Request
 ) -> None:
     request = request_of(PARABOLA + "time.sleep(600 if x == 2 else 0)")
@@ -265,11 +271,11 @@ def test_a_training_job_that_somebody_stops_is_one_of_the_search(
     record = end_of(jobs, name)
     assert record[STATUS] == "Completed"
     assert record["TrainingJobStatusCounters"]["Stopped"] == 1
-    # It was the best so far, but did not complete.
+    # x = 2 has the best objective, but was stopped.
     assert record["BestTrainingJob"]["TunedHyperParameters"] == {"x": "1"}
 
 
-def test_the_end_of_the_service_is_the_end_of_a_tuning_job(
+def test_the_shutdown_of_the_service_stops_a_tuning_job(
     jobs: TuningJobs, request_of: Request, job_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("localaws.sagemaker.jobs.job.CLOSING_SECONDS", 60.0)
@@ -281,7 +287,9 @@ def test_the_end_of_the_service_is_the_end_of_a_tuning_job(
         jobs.create(request_of(name="another"))
 
 
-def test_some_failures_do_not_matter(jobs: TuningJobs, request_of: Request, job_name: str) -> None:
+def test_a_tuning_job_completes_despite_failed_training_jobs(
+    jobs: TuningJobs, request_of: Request, job_name: str
+) -> None:
     code = PARABOLA + "sys.exit(3 if x < 2 else 0)"
     record = ended(jobs, request_of(code))
     assert record[STATUS] == "Completed"
@@ -305,7 +313,7 @@ def test_some_failures_do_not_matter(jobs: TuningJobs, request_of: Request, job_
         ),
     ],
 )
-def test_five_failures_without_a_success_are_enough(
+def test_five_failures_without_a_success_fail_the_tuning_job(
     jobs: TuningJobs, request_of: Request, code: str, reason: str
 ) -> None:
     changes = {"Strategy": "Random", "ParameterRanges": continuous()}
@@ -316,7 +324,7 @@ def test_five_failures_without_a_success_are_enough(
     assert "BestTrainingJob" not in record
 
 
-def test_a_target_that_is_reached_ends_the_search(jobs: TuningJobs, request_of: Request) -> None:
+def test_reaching_the_target_ends_the_search(jobs: TuningJobs, request_of: Request) -> None:
     criteria = {"TargetObjectiveMetricValue": 8.0}
     record = ended(
         jobs,
@@ -327,7 +335,7 @@ def test_a_target_that_is_reached_ends_the_search(jobs: TuningJobs, request_of: 
     assert record["BestTrainingJob"]["TunedHyperParameters"] == {"x": "1"}
 
 
-def test_time_that_is_up_ends_the_search(jobs: TuningJobs, request_of: Request, job_name: str) -> None:
+def test_max_runtime_ends_the_search(jobs: TuningJobs, request_of: Request, job_name: str) -> None:
     request = request_of(PARABOLA + "time.sleep(600 if x else 0)")
     request[CONFIG]["ResourceLimits"]["MaxRuntimeInSeconds"] = 3600
     jobs.create(request)
@@ -342,7 +350,7 @@ def test_time_that_is_up_ends_the_search(jobs: TuningJobs, request_of: Request, 
     assert record["BestTrainingJob"]["TunedHyperParameters"] == {"x": "0"}
 
 
-def test_lists_are_in_order(jobs: TuningJobs, request_of: Request, job_name: str) -> None:
+def test_lists_are_sorted(jobs: TuningJobs, request_of: Request, job_name: str) -> None:
     ended(jobs, request_of(ResourceLimits={"MaxParallelTrainingJobs": 1}))
     names = [item["TrainingJobName"] for item in listed(jobs, job_name)]
     assert names == sorted(names)
@@ -350,7 +358,7 @@ def test_lists_are_in_order(jobs: TuningJobs, request_of: Request, job_name: str
     assert values(listed(jobs, job_name, SortBy="FinalObjectiveMetricValue")) == [5, 8, 8, 9]
     best_first = listed(jobs, job_name, SortBy="FinalObjectiveMetricValue", SortOrder="Descending")
     assert values(best_first) == [9, 8, 8, 5]
-    # Of equals the one that came first, which is also the one that would be the best.
+    # Among equal values the first trial comes first, as for BestTrainingJob.
     assert [item["TunedHyperParameters"]["x"] for item in best_first] == ["2", "1", "3", "0"]
     newest = listed(jobs, job_name, SortBy="CreationTime", SortOrder="Descending", MaxResults=1)
     assert [item["TrainingJobName"] for item in newest] == names[-1:]
@@ -359,9 +367,9 @@ def test_lists_are_in_order(jobs: TuningJobs, request_of: Request, job_name: str
 
     other = job_name.replace("job", "a-job")
     ended(jobs, request_of(name=other))
-    answer = jobs.list({})
-    render_answer("ListHyperParameterTuningJobs", answer)
-    summaries = answer["HyperParameterTuningJobSummaries"]
+    response = jobs.list({})
+    render_response("ListHyperParameterTuningJobs", response)
+    summaries = response["HyperParameterTuningJobSummaries"]
     assert [item[NAME] for item in summaries] == [other, job_name]
     assert summaries[0]["Strategy"] == "Grid"
     assert summaries[0]["ResourceLimits"] == {"MaxParallelTrainingJobs": 4}
@@ -370,11 +378,11 @@ def test_lists_are_in_order(jobs: TuningJobs, request_of: Request, job_name: str
     assert len(filtered["HyperParameterTuningJobSummaries"]) == 1
 
 
-def test_tags_go_on_to_the_training_jobs(jobs: TuningJobs, tags: Tags, request_of: Request) -> None:
-    wanted = [{"Key": "team", "Value": "films"}]
-    record = ended(jobs, request_of(Tags=wanted))
+def test_tags_are_copied_to_the_training_jobs(jobs: TuningJobs, tags: Tags, request_of: Request) -> None:
+    expected = [{"Key": "team", "Value": "films"}]
+    record = ended(jobs, request_of(Tags=expected))
     arn = record["BestTrainingJob"]["TrainingJobArn"]
-    assert tags.list({"ResourceArn": arn})["Tags"] == wanted
+    assert tags.list({"ResourceArn": arn})["Tags"] == expected
 
 
 @pytest.mark.parametrize(
@@ -390,7 +398,7 @@ def test_tags_go_on_to_the_training_jobs(jobs: TuningJobs, tags: Tags, request_o
         },
     ],
 )
-def test_resources_can_be_a_choice(
+def test_the_first_of_alternative_resources_is_used(
     jobs: TuningJobs, training: TrainingJobs, request_of: Request, resources: Document
 ) -> None:
     request = request_of(HyperParameterTuningResourceConfig=resources)
@@ -407,16 +415,16 @@ def combination(number: int, **ranges: Any) -> Document:
 
 
 INTEGER = {"Name": "x", "MinValue": "1", "MaxValue": "3"}
-WRONG: dict[str, tuple[Document, str]] = {
+INVALID: dict[str, tuple[Document, str]] = {
     "metric": (
         {"HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "other"}},
         "A metric is required for this hyperparameter tuning job objective",
     ),
     "static and tuned": ({"StaticHyperParameters": {"x": "1"}}, "cannot be static and tuned: x"),
-    "no range": ({"ParameterRanges": {}}, "between 1 and 30 hyperparameters, and has 0"),
+    "no range": ({"ParameterRanges": {}}, "between 1 and 30 hyperparameters, not 0"),
     "two ranges": (
-        combination(2, IntegerParameterRanges=[INTEGER], CategoricalParameterRanges=TENS),
-        "one range only: x, x",
+        combination(2, IntegerParameterRanges=[INTEGER], CategoricalParameterRanges=CATEGORIES),
+        "only one range: x, x",
     ),
     "few combinations": (
         combination(4, IntegerParameterRanges=[INTEGER]),
@@ -424,24 +432,24 @@ WRONG: dict[str, tuple[Document, str]] = {
     ),
     "no numbers": (
         combination(2, IntegerParameterRanges=[INTEGER | {"MaxValue": "3.5"}]),
-        "has to be from an integer to an integer, not '3.5'",
+        "limits of the range of x must be integers, not '3.5'",
     ),
     "upside down": ({**combination(2), "ParameterRanges": continuous("2", "1")}, "greater than its MaxValue"),
     "logarithm of nothing": (
         {**combination(2), "ParameterRanges": continuous("0", "1", ScalingType="Logarithmic")},
-        "needs values greater than 0",
+        "requires a MinValue greater than 0",
     ),
     "reverse of one": (
         {**combination(2), "ParameterRanges": continuous("0", "1", ScalingType="ReverseLogarithmic")},
         "within 0 <= x < 1.0",
     ),
-    "a grid of numbers": ({"ParameterRanges": continuous()}, "takes categorical hyperparameters only"),
-    "half a grid": ({"ResourceLimits": limits(2, 1)}, "has to be 4 or left out, and is 2"),
+    "a grid of numbers": ({"ParameterRanges": continuous()}, "supports only categorical hyperparameters"),
+    "half a grid": ({"ResourceLimits": limits(2, 1)}, "must be 4 or omitted, not 2"),
     "no image": (
         {"AlgorithmSpecification": {
             "TrainingInputMode": "File", "MetricDefinitions": [{"Name": "score", "Regex": "(.)"}]
         }},
-        "needs a TrainingImage",
+        "requires a TrainingImage",
     ),
     "resources twice": (
         {"HyperParameterTuningResourceConfig": {"InstanceCount": 1}},
@@ -451,9 +459,9 @@ WRONG: dict[str, tuple[Document, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_what_is_wrong_is_said(jobs: TuningJobs, request_of: Request, case: str) -> None:
-    changes, message = WRONG[case]
+@pytest.mark.parametrize("case", INVALID)
+def test_an_invalid_request_is_rejected(jobs: TuningJobs, request_of: Request, case: str) -> None:
+    changes, message = INVALID[case]
     with pytest.raises(ValidationException, match=message):
         jobs.create(request_of(**changes))
     assert jobs.list({})["HyperParameterTuningJobSummaries"] == []
@@ -474,20 +482,22 @@ UNSUPPORTED: dict[str, Document] = {
 
 
 @pytest.mark.parametrize("named", UNSUPPORTED)
-def test_what_is_not_done_is_refused_by_name(jobs: TuningJobs, request_of: Request, named: str) -> None:
+def test_an_unsupported_member_is_rejected_by_name(jobs: TuningJobs, request_of: Request, named: str) -> None:
     create = jobs.operations()["CreateHyperParameterTuningJob"]
     with pytest.raises(NotSupportedLocally, match=named):
         create(request_of(**UNSUPPORTED[named]))
 
 
 @pytest.mark.parametrize("operation", HANDLED)
-def test_every_member_is_handled_or_refused(jobs: TuningJobs, operation: str) -> None:
-    answered = jobs.operations()
-    assert set(HANDLED) == set(answered)
-    check_members(answered[operation], operation, HANDLED[operation])
+def test_every_member_is_handled_or_rejected(jobs: TuningJobs, operation: str) -> None:
+    operations = jobs.operations()
+    assert set(HANDLED) == set(operations)
+    check_members(operations[operation], operation, HANDLED[operation])
 
 
-def test_a_caller_needs_the_tuning_job_and_the_role(request_of: Request, role_arn: str) -> None:
+def test_a_caller_needs_permissions_for_the_tuning_job_and_the_role(
+    request_of: Request, role_arn: str
+) -> None:
     prefix = "arn:aws:sagemaker:us-east-1:000000000000:"
     needed = required_permissions("CreateHyperParameterTuningJob", request_of(name="Tuned"), prefix)
     assert [(item.action, item.resource) for item in needed] == [

@@ -1,4 +1,4 @@
-"""What a tuning job tries, stops and is content with: without a process."""
+"""Strategies, early stopping and completion criteria, without training jobs."""
 
 import itertools
 import math
@@ -23,7 +23,7 @@ SMOOTH = {
 
 
 def smooth(combination: Combination) -> float:
-    """0 at x = 1, y = 0.01, n = 20, less everywhere else."""
+    """Return the objective; its maximum is 0 at x = 1, y = 0.01, n = 20."""
     x, y, n = (float(combination[name]) for name in "xyn")
     return -((x - 1) ** 2) - 3 * (math.log10(y) + 2) ** 2 - ((n - 20) / 10) ** 2
 
@@ -55,7 +55,7 @@ def test_a_bayesian_search_beats_a_random_one() -> None:
 
 
 @pytest.mark.parametrize("name", ["Bayesian", "Random"])
-def test_no_combination_is_tried_twice_while_there_are_others(name: str) -> None:
+def test_no_combination_is_repeated_while_others_remain(name: str) -> None:
     ranges = {
         "CategoricalParameterRanges": [{"Name": "a", "Values": ["x", "y"]}],
         "IntegerParameterRanges": [{"Name": "n", "MinValue": "1", "MaxValue": "5"}],
@@ -73,21 +73,21 @@ def test_no_combination_is_tried_twice_while_there_are_others(name: str) -> None
     assert tried == set(expected)
 
 
-def test_failures_teach_nothing_and_break_nothing() -> None:
+def test_failed_trials_do_not_break_the_search() -> None:
     searching = strategy("Bayesian", SMOOTH, 20, seed=1)
     for number in range(20):
         searching.propose()
         searching.conclude(number, None if number % 2 else 1.0)
 
 
-def test_a_grid_goes_through_all_in_order() -> None:
+def test_a_grid_proposes_all_combinations_in_order() -> None:
     values = [{"Name": "a", "Values": ["x", "y"]}, {"Name": "b", "Values": ["1", "2"]}]
     searching = strategy("Grid", {"CategoricalParameterRanges": values}, 4)
     assert ["".join(searching.propose().values()) for _ in range(4)] == ["x1", "x2", "y1", "y2"]
 
 
 def middle_of(numbers: Numbers) -> float:
-    """Half of the values of the range are less, on its scale."""
+    """Return the median of uniform samples on the range's scale."""
     low, high = numbers.low, numbers.high
     match numbers.scale:
         case "Linear":
@@ -110,7 +110,7 @@ def middle_of(numbers: Numbers) -> float:
         ("Integer", "Logarithmic", "10", "10000", "Logarithmic"),
     ],
 )
-def test_values_lie_within_their_range_on_its_scale(
+def test_values_are_within_their_range_and_uniform_on_its_scale(
     kind: str, scaling: str, low: str, high: str, scale: str
 ) -> None:
     item = {"Name": "x", "MinValue": low, "MaxValue": high, "ScalingType": scaling}
@@ -131,8 +131,8 @@ def test_values_lie_within_their_range_on_its_scale(
 
 def test_combinations_are_counted() -> None:
     integers = [{"Name": "n", "MinValue": "1", "MaxValue": "5"}]
-    words = [{"Name": "w", "Values": ["a", "b"]}]
-    document: Document = {"IntegerParameterRanges": integers, "CategoricalParameterRanges": words}
+    categories = [{"Name": "w", "Values": ["a", "b"]}]
+    document: Document = {"IntegerParameterRanges": integers, "CategoricalParameterRanges": categories}
     assert combinations(parse_ranges(document)) == 10
     assert combinations(parse_ranges(document | SMOOTH)) == math.inf
 
@@ -141,23 +141,23 @@ RISING = [1.0, 2.0, 3.0, 4.0]  # running averages: 1, 1.5, 2, 2.5
 
 
 @pytest.mark.parametrize(
-    ("current", "previous", "maximize", "hopeless"),
+    ("current", "previous", "maximize", "stopped"),
     [
         ([1.0, 1.4], [RISING], True, True),
         ([1.0, 1.5], [RISING], True, False),
         ([1.0, 1.6], [RISING], False, True),
-        ([0.0], [RISING], True, False),  # told once
+        ([0.0], [RISING], True, False),  # a single value
         ([], [RISING, []], True, False),
-        ([1.0, 1.0, 1.0, 1.0, 1.0], [RISING], True, False),  # nobody else came so far
+        ([1.0, 1.0, 1.0, 1.0, 1.0], [RISING], True, False),  # no other job has as many epochs
         ([1.0, 1.6], [RISING, [9.0, 9.0], [0.0, 0.0]], True, False),  # the median is 1.5
         ([1.0, 1.6], [RISING, [9.0, 9.0], [9.0, 9.0]], True, True),
         ([1.0, 0.0], [], True, False),
     ],
 )
 def test_the_median_rule(
-    current: list[float], previous: list[list[float]], maximize: bool, hopeless: bool
+    current: list[float], previous: list[list[float]], maximize: bool, stopped: bool
 ) -> None:
-    assert falls_behind(current, previous, maximize) is hopeless
+    assert falls_behind(current, previous, maximize) is stopped
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_the_median_rule(
         ([-0.5, -0.4], True, 0),
     ],
 )
-def test_improvement_is_more_than_a_hundredth(values: list[float], maximize: bool, count: int) -> None:
+def test_an_improvement_is_more_than_one_percent(values: list[float], maximize: bool, count: int) -> None:
     assert not_improving(values, maximize) == count
 
 

@@ -1,1 +1,1 @@
-"""SageMaker's API on the wire: shapes, errors, permissions, CloudFormation's resource types."""
+"""SageMaker's API: HTTP, validation, errors, permissions and CloudFormation resource types."""

@@ -13,11 +13,11 @@ from localaws.sagemaker.api.shapes import Document
 
 @dataclass(frozen=True)
 class Permission:
-    """One thing that the caller's policies have to allow.
+    """A permission that the caller's policies must allow.
 
     Attributes:
-        action: such as "sagemaker:CreateEndpoint".
-        resource: the ARN that it acts on, "*" for an action without resources.
+        action: the IAM action, such as "sagemaker:CreateEndpoint".
+        resource: the ARN of the resource; "*" for an action without resources.
         context: condition keys of the request, such as iam:PassedToService.
     """
 
@@ -27,7 +27,7 @@ class Permission:
 
 
 Authorize = Callable[[Permission], None]
-"""Raises AccessDeniedException for what the caller may not do."""
+"""Raises AccessDeniedException for a permission that the caller does not have."""
 
 _KINDS = {
     "ProcessingJob": "processing-job",
@@ -41,9 +41,10 @@ _KINDS = {
     "ModelPackageGroup": "model-package-group",
     "FeatureGroup": "feature-group",
 }
-# Operations that act on more resources than the one in their name.
-_ALSO = {"CreateEndpoint": ("EndpointConfig",), "UpdateEndpoint": ("EndpointConfig",)}
-_INSTEAD = {
+# Additional resources of operations that act on more than the one in their name.
+_ADDITIONAL_KINDS = {"CreateEndpoint": ("EndpointConfig",), "UpdateEndpoint": ("EndpointConfig",)}
+# Resources of operations that are named for something else.
+_OTHER_KINDS = {
     "StartPipelineExecution": "Pipeline",
     "ListPipelineExecutions": "Pipeline",
     "InvokeEndpointAsync": "Endpoint",
@@ -54,10 +55,10 @@ _INSTEAD = {
     "UpdateRecord": "FeatureGroup",
     "ListRecords": "FeatureGroup",
 }
-# Operations on several feature groups: the member that lists what names one.
+# Operations on several feature groups, with the member that lists items with a FeatureGroupName.
 _BATCHES = {"BatchWriteRecord": "Entries", "BatchGetRecord": "Identifiers"}
-# Actions that an operation needs besides its own.
-_BESIDES = {"BatchWriteRecord": "PutRecord"}
+# Additional actions that an operation requires.
+_ADDITIONAL_ACTIONS = {"BatchWriteRecord": "PutRecord"}
 _VERB = re.compile(r"^(Create|Describe|Update|Delete|Stop|Start|Invoke|List|Retry)")
 
 
@@ -65,15 +66,15 @@ def required_permissions(operation: str, request: Document, arn_prefix: str) -> 
     """Yield the permissions that a caller of the operation needs.
 
     Args:
-        operation: such as "CreateEndpoint".
-        request: its members.
-        arn_prefix: such as "arn:aws:sagemaker:us-east-1:000000000000:".
+        operation: the operation's name, such as "CreateEndpoint".
+        request: the request's members.
+        arn_prefix: the account's prefix, such as "arn:aws:sagemaker:us-east-1:000000000000:".
     """
     resources = list(resource_arns(operation, request, arn_prefix)) or ["*"]
     for resource in resources:
         yield Permission(f"sagemaker:{operation}", resource)
-        if operation in _BESIDES:
-            yield Permission(f"sagemaker:{_BESIDES[operation]}", resource)
+        if operation in _ADDITIONAL_ACTIONS:
+            yield Permission(f"sagemaker:{_ADDITIONAL_ACTIONS[operation]}", resource)
     if request.get("Tags") and operation.startswith("Create"):
         yield Permission("sagemaker:AddTags", resources[0])
     for passing in (request, request.get("TrainingJobDefinition", {})):
@@ -97,8 +98,8 @@ def resource_arns(operation: str, request: Document, arn_prefix: str) -> Iterato
     if operation.endswith("ModelPackage"):
         yield _model_package_arn(request, arn_prefix)
         return
-    resource_kind = _INSTEAD.get(operation, _VERB.sub("", operation))
-    for kind in (resource_kind, *_ALSO.get(operation, ())):
+    resource_kind = _OTHER_KINDS.get(operation, _VERB.sub("", operation))
+    for kind in (resource_kind, *_ADDITIONAL_KINDS.get(operation, ())):
         name = request.get(f"{kind}Name")
         if kind in _KINDS and name:
             yield _arn(name, _KINDS[kind], arn_prefix)

@@ -1,4 +1,4 @@
-"""CloudFormation's resource types of SageMaker, implemented with the operations that a client calls.
+"""CloudFormation's SageMaker resource types, implemented with the API's operations.
 
 Source: the CloudFormation resource provider schemas of AWS::SageMaker.
 """
@@ -16,20 +16,20 @@ from localaws.sagemaker.api.shapes import Document
 POLL_SECONDS = 0.1
 
 Call = Callable[[str, Document], Document]
-"""Runs an operation, by its name and request, and returns the answer."""
+"""Runs an operation by name with a request, and returns the response."""
 
 
 class ResourceType(Protocol):
     """Creates, updates and deletes the resources of one type."""
 
     def create(self, properties: Document, generated_name: str) -> tuple[str, Document]:
-        """Create it; return its physical ID (for Ref) and its attributes (for GetAtt)."""
+        """Create a resource; return its physical ID (for Ref) and its attributes (for GetAtt)."""
 
     def update(self, physical_id: str, old: Document, new: Document) -> tuple[str, Document]:
-        """Change it in place; return the same as `create`."""
+        """Update a resource in place; return the same as `create`."""
 
     def delete(self, physical_id: str) -> None:
-        """Delete it."""
+        """Delete a resource."""
 
 
 class PipelineType:
@@ -69,7 +69,7 @@ class ModelPackageGroupType:
         return arn, {"ModelPackageGroupArn": arn, "ModelPackageGroupStatus": "Completed"}
 
     def update(self, physical_id: str, old: Document, new: Document) -> tuple[str, Document]:
-        """Update the tags; nothing else of a group changes in place."""
+        """Update the tags; all other properties require replacement."""
         refuse(new, "ModelPackageGroupPolicy")
         _retag(self._call, physical_id, old, new)
         return physical_id, {"ModelPackageGroupArn": physical_id}
@@ -86,41 +86,41 @@ class FeatureGroupType:
         self._call = call
 
     def create(self, properties: Document, generated_name: str) -> tuple[str, Document]:
-        """Make the group, and wait until its records may come; Ref gives its name."""
+        """Create the group and wait until it accepts records; Ref returns its name."""
         name = properties["FeatureGroupName"]
         self._call("CreateFeatureGroup", properties)
-        while (group := self._described(name))["FeatureGroupStatus"] == "Creating":
+        while (group := self._describe(name))["FeatureGroupStatus"] == "Creating":
             time.sleep(POLL_SECONDS)
         if group["FeatureGroupStatus"] != "Created":
             reason = group.get("FailureReason", group["FeatureGroupStatus"])
             self._call("DeleteFeatureGroup", {"FeatureGroupName": name})
-            raise ValidationException(f"The FeatureGroup {name} could not be made: {reason}")
+            raise ValidationException(f"The FeatureGroup {name} could not be created: {reason}")
         return name, _feature_group_attributes(group)
 
     def update(self, physical_id: str, old: Document, new: Document) -> tuple[str, Document]:
-        """Add features; nothing else of a group changes in place but its tags."""
+        """Add features and update tags; all other properties require replacement."""
         changed = {name for name in old.keys() | new.keys() if old.get(name) != new.get(name)}
         refuse(dict.fromkeys(changed - {"FeatureDefinitions", "Tags"}, "changed"), *changed)
-        former = old["FeatureDefinitions"]
-        if any(feature not in new["FeatureDefinitions"] for feature in former):
+        existing = old["FeatureDefinitions"]
+        if any(feature not in new["FeatureDefinitions"] for feature in existing):
             raise ValidationException(f"Features can only be added to the FeatureGroup {physical_id}")
-        added = [feature for feature in new["FeatureDefinitions"] if feature not in former]
+        added = [feature for feature in new["FeatureDefinitions"] if feature not in existing]
         if added:
             self._call("UpdateFeatureGroup", {"FeatureGroupName": physical_id, "FeatureAdditions": added})
-        group = self._described(physical_id)
+        group = self._describe(physical_id)
         _retag(self._call, group["FeatureGroupArn"], old, new)
         return physical_id, _feature_group_attributes(group)
 
     def delete(self, physical_id: str) -> None:
-        """Remove the group; its files and its Glue table stay."""
+        """Delete the group; its files and its Glue table are kept, as on AWS."""
         self._call("DeleteFeatureGroup", {"FeatureGroupName": physical_id})
 
-    def _described(self, name: str) -> Document:
+    def _describe(self, name: str) -> Document:
         return self._call("DescribeFeatureGroup", {"FeatureGroupName": name})
 
 
 def resource_types(call: Call) -> dict[str, ResourceType]:
-    """The types by their CloudFormation names."""
+    """Return the resource types by their CloudFormation names."""
     return {
         "AWS::SageMaker::Pipeline": PipelineType(call),
         "AWS::SageMaker::ModelPackageGroup": ModelPackageGroupType(call),
@@ -134,17 +134,17 @@ def _feature_group_attributes(group: Document) -> Document:
 
 
 def _retag(call: Call, arn: str, old: Document, new: Document) -> None:
-    """Make a resource's tags the new ones; those that the stack did not set stay."""
+    """Replace the stack's tags on a resource; tags that the stack did not set are kept."""
     tags = new.get("Tags", [])
-    gone = {tag["Key"] for tag in old.get("Tags", [])} - {tag["Key"] for tag in tags}
-    if gone:
-        call("DeleteTags", {"ResourceArn": arn, "TagKeys": sorted(gone)})
+    removed = {tag["Key"] for tag in old.get("Tags", [])} - {tag["Key"] for tag in tags}
+    if removed:
+        call("DeleteTags", {"ResourceArn": arn, "TagKeys": sorted(removed)})
     if tags:
         call("AddTags", {"ResourceArn": arn, "Tags": tags})
 
 
 def _pipeline_request(properties: Document) -> Document:
-    """CreatePipeline's members, which CloudFormation names and nests a little otherwise."""
+    """Convert CloudFormation's properties to CreatePipeline's request, where the definition is a string."""
     request = {member: value for member, value in properties.items() if member != "PipelineDefinition"}
     definition = properties.get("PipelineDefinition", {})
     if "PipelineDefinitionBody" in definition:

@@ -11,13 +11,13 @@ SageMakerError
 ├── ConflictException        the resource's state does not allow the change (400)
 ├── ValidationError          the runtime API's ValidationException (400)
 ├── ServiceUnavailable       the endpoint's container is not ready, or the server is shutting down (503)
-├── ModelError               the model's container answered with an error (424)
+├── ModelError               the model's container returned an error (424)
 └── UnknownOperation         botocore's model has no such operation (400)
 
 HostingError                 a model's container cannot serve; the message becomes a FailureReason
-└── PingHealthCheckFailed    it exited, or did not answer GET /ping with 200 in time
+└── PingHealthCheckFailed    it exited, or did not return 200 for GET /ping in time
 
-JobFailure                   ends a job as Failed; the message is its FailureReason
+JobFailure                   the job ends with status Failed; the message is its FailureReason
 ├── ClientFailure            the user's data, image or role is at fault ("ClientError: …")
 └── AlgorithmFailure         the container is at fault ("AlgorithmError: …")
 
@@ -26,11 +26,11 @@ The codes are AWS's: botocore raises the exception class with the same name.
 
 from typing import Any
 
-FAILURE_REASON_CHARACTERS = 1024  # what a FailureReason holds
+FAILURE_REASON_CHARACTERS = 1024  # maximum length of a FailureReason
 
 
 class SageMakerError(Exception):
-    """An error answer in AWS's format; the class's name is the code."""
+    """An error response in AWS's format; the code defaults to the class's name."""
 
     code: str = ""
     status: int = 400
@@ -40,7 +40,7 @@ class SageMakerError(Exception):
         self.message = message
 
     def body(self) -> dict[str, Any]:
-        """Return the members of the answer's JSON body."""
+        """Return the members of the response's JSON body."""
         return {"__type": self.code or type(self).__name__, "message": self.message, "Message": self.message}
 
 
@@ -53,8 +53,8 @@ class NotSupportedLocally(ValidationException):
 
     code = "ValidationException"
 
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not supported locally")
+    def __init__(self, feature: str) -> None:
+        super().__init__(f"{feature} is not supported locally")
 
 
 class AccessDeniedException(SageMakerError):  # noqa: N818
@@ -101,7 +101,7 @@ class UnknownOperation(SageMakerError):  # noqa: N818
 
 
 class ModelError(SageMakerError):
-    """The model's container answered with an error; `summary` omits the container's text."""
+    """The model's container returned an error; `summary` omits the container's text."""
 
     status = 424
 
@@ -115,7 +115,7 @@ class ModelError(SageMakerError):
         self.log_stream_arn = log_stream_arn
 
     def body(self) -> dict[str, Any]:
-        """Return the members of the answer's JSON body."""
+        """Return the members of the response's JSON body."""
         return super().body() | {
             "OriginalStatusCode": self.original_status,
             "OriginalMessage": self.original_message,
@@ -128,11 +128,11 @@ class HostingError(Exception):
 
 
 class PingHealthCheckFailed(HostingError):  # noqa: N818
-    """The container exited, or did not answer GET /ping with 200 in time."""
+    """The container exited, or did not return 200 for GET /ping in time."""
 
 
 class JobFailure(Exception):  # noqa: N818
-    """Ends a job as Failed; the message is its FailureReason."""
+    """The job ends with status Failed; the message is its FailureReason."""
 
 
 class ClientFailure(JobFailure):

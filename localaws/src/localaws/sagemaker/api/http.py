@@ -1,4 +1,4 @@
-"""SageMaker over HTTP: JSON 1.1 for the control plane, REST for invocations and the feature store."""
+"""The HTTP interface: JSON 1.1 for the control plane, REST for invocations and the feature store."""
 
 import json
 import logging
@@ -16,7 +16,7 @@ from localaws.sagemaker.api.errors import (
 from localaws.sagemaker.api.operations import Operation
 from localaws.sagemaker.api.rest import JSON_TYPE as REST_JSON_TYPE
 from localaws.sagemaker.api.rest import Query, RestApi
-from localaws.sagemaker.api.shapes import Document, operation_model, parse_request, render_answer
+from localaws.sagemaker.api.shapes import Document, operation_model, parse_request, render_response
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -29,17 +29,17 @@ logger = logging.getLogger("localaws.sagemaker")
 
 
 class Invocations(Protocol):
-    """Answers InvokeEndpoint and InvokeEndpointAsync; header names are in lower case."""
+    """Handles InvokeEndpoint and InvokeEndpointAsync; header names are in lower case."""
 
     def invoke(self, endpoint: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Return the answer of the endpoint's model."""
+        """Return the response of the endpoint's model."""
 
     def invoke_async(self, endpoint: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Queue a request whose payload is an S3 object or the body."""
 
 
 class Http:
-    """Maps HTTP requests to operations, and their results or errors to HTTP answers."""
+    """Maps HTTP requests to operations, and their results or errors to HTTP responses."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Http:
         """Register the handlers.
 
         Args:
-            operations: the control plane's, by name.
+            operations: the control plane's operations, by name.
             rest_apis: the runtime APIs besides InvokeEndpoint.
-            invocations: answers InvokeEndpoint and InvokeEndpointAsync.
+            invocations: handles InvokeEndpoint and InvokeEndpointAsync.
             arn_prefix: the prefix of the account's ARNs.
         """
         self._operations = {CONTROL_PLANE: operations} | {api.service: api.operations for api in rest_apis}
@@ -70,14 +70,14 @@ class Http:
         body: bytes,
         authorize: Authorize,
     ) -> Answer:
-        """Answer a request; an unexpected exception is logged and becomes an InternalFailure.
+        """Handle a request; an unexpected exception is logged and returned as an InternalFailure.
 
         Args:
-            method: HTTP's.
+            method: the HTTP method.
             path: the URL's path, decoded.
             query: the URL's parameters.
-            headers: by name in lower case.
-            body: as received.
+            headers: the headers, by name in lower case.
+            body: the request's body.
             authorize: raises AccessDeniedException for a missing permission.
         """
         try:
@@ -85,16 +85,16 @@ class Http:
                 return self._invoke(invocation[1], invocation[2], headers, body, authorize)
             for api in self._rest_apis:
                 if rest_request := api.request(method, path, query, body):
-                    answer = self._authorized(*rest_request, authorize, api.service)
-                    return 200, {"Content-Type": REST_JSON_TYPE}, json.dumps(answer).encode()
-            answer = self._authorized(*_json_request(headers, body), authorize, CONTROL_PLANE)
-            return 200, {"Content-Type": JSON_TYPE}, json.dumps(answer).encode()
+                    result = self._run_authorized(*rest_request, authorize, api.service)
+                    return 200, {"Content-Type": REST_JSON_TYPE}, json.dumps(result).encode()
+            result = self._run_authorized(*_json_request(headers, body), authorize, CONTROL_PLANE)
+            return 200, {"Content-Type": JSON_TYPE}, json.dumps(result).encode()
         except SageMakerError as error:
-            return _error_answer(error.status, error.body())
+            return _error_response(error.status, error.body())
         except Exception:
             logger.exception("%s failed", headers.get("x-amz-target", path))
             message = "An internal error occurred: see the log of localaws"
-            return _error_answer(500, {"__type": "InternalFailure", "message": message})
+            return _error_response(500, {"__type": "InternalFailure", "message": message})
 
     def call(self, operation: str, wire: Document) -> Document:
         """Run an operation of the control plane without an authorization check.
@@ -102,21 +102,21 @@ class Http:
         Raises:
             SageMakerError: the operation failed.
         """
-        return self._answer(operation, self._parsed(operation, wire, CONTROL_PLANE), CONTROL_PLANE)
+        return self._run_operation(operation, self._parse(operation, wire, CONTROL_PLANE), CONTROL_PLANE)
 
-    def _authorized(self, operation: str, wire: Document, authorize: Authorize, service: str) -> Document:
-        request = self._parsed(operation, wire, service)
+    def _run_authorized(self, operation: str, wire: Document, authorize: Authorize, service: str) -> Document:
+        request = self._parse(operation, wire, service)
         self._authorize(operation, request, authorize)
-        return self._answer(operation, request, service)
+        return self._run_operation(operation, request, service)
 
-    def _parsed(self, operation: str, wire: Document, service: str) -> Document:
+    def _parse(self, operation: str, wire: Document, service: str) -> Document:
         operation_model(operation, service)
         if operation not in self._operations[service]:
             raise NotSupportedLocally(f"The operation {operation}")
         return parse_request(operation, wire, service)
 
-    def _answer(self, operation: str, request: Document, service: str) -> Document:
-        return render_answer(operation, self._operations[service][operation](request), service)
+    def _run_operation(self, operation: str, request: Document, service: str) -> Document:
+        return render_response(operation, self._operations[service][operation](request), service)
 
     def _authorize(self, operation: str, request: Document, authorize: Authorize) -> None:
         for permission in required_permissions(operation, request, self._arn_prefix):
@@ -145,6 +145,6 @@ def _json_request(headers: Mapping[str, str], body: bytes) -> tuple[str, Documen
     return target[1], request
 
 
-def _error_answer(status: int, body: Document) -> Answer:
+def _error_response(status: int, body: Document) -> Answer:
     headers = {"Content-Type": JSON_TYPE, "x-amzn-ErrorType": str(body["__type"])}
     return status, headers, json.dumps(body).encode()

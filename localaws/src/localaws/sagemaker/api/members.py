@@ -1,7 +1,7 @@
-"""Refuses members of a request that are not supported.
+"""Reject members of a request that are not supported.
 
 Each resource lists the members that it handles and those without effect on one machine; all others are
-refused. A path such as "InputDataConfig.DataSource.S3DataSource" names a member in every item of a list.
+rejected. A path such as "InputDataConfig.DataSource.S3DataSource" includes the items of lists.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -22,10 +22,10 @@ def values(request: Document, path: str) -> Iterator[Any]:
 
 
 def refuse(request: Document, *paths: str) -> None:
-    """Refuse these members unless they are missing or empty.
+    """Reject these members unless they are missing or empty.
 
     Raises:
-        NotSupportedLocally: one has a value.
+        NotSupportedLocally: a member has a value.
     """
     for path in paths:
         if any(values(request, path)):
@@ -33,23 +33,23 @@ def refuse(request: Document, *paths: str) -> None:
 
 
 def refuse_others(request: Document, known: Collection[str]) -> None:
-    """Refuse every member outside of the known ones, unless it is empty.
+    """Reject every member that is not among the known ones, unless it is empty.
 
     Raises:
-        NotSupportedLocally: one has a value.
+        NotSupportedLocally: an unknown member has a value.
     """
     for path in _others(request, known):
         refuse(request, path)
 
 
-def refuse_values(request: Document, path: str, *refused: str) -> None:
-    """Refuse these values of a member.
+def refuse_values(request: Document, path: str, *rejected: str) -> None:
+    """Reject these values of a member.
 
     Raises:
-        NotSupportedLocally: it has one of them.
+        NotSupportedLocally: the member has one of the values.
     """
     for value in values(request, path):
-        if value in refused:
+        if value in rejected:
             raise NotSupportedLocally(f"The value {value} of {path}")
 
 
@@ -58,7 +58,7 @@ def refusing_others(
     handled: Mapping[str, tuple[str, ...]],
     without_effect: Mapping[str, tuple[str, ...]],
 ) -> dict[str, Operation]:
-    """Return the operations wrapped to refuse members that are neither handled nor without effect."""
+    """Return the operations, wrapped to reject members that are neither handled nor without effect."""
 
     def guarded(operation: Operation, known: tuple[str, ...]) -> Operation:
         def checked(request: Document) -> Document:
@@ -74,11 +74,11 @@ def refusing_others(
 
 
 def _others(value: Any, known: Collection[str], path: str = "") -> Iterator[str]:
-    """Yield the paths of unknown members in a request, or in a value at `path` of it."""
+    """Yield the paths of unknown members in a request, or in its value at `path`."""
     for item in value if isinstance(value, list) else [value]:
         for name, member in item.items():
-            here = f"{path}.{name}" if path else name
-            if any(one.startswith(f"{here}.") for one in known):
-                yield from _others(member, known, here)
-            elif here not in known:
-                yield here
+            member_path = f"{path}.{name}" if path else name
+            if any(item.startswith(f"{member_path}.") for item in known):
+                yield from _others(member, known, member_path)
+            elif member_path not in known:
+                yield member_path

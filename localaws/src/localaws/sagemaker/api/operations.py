@@ -1,8 +1,8 @@
-"""An operation of an API: a function from its request to its answer."""
+"""The type of an API operation: a function from the request to the response."""
 
 from collections.abc import Callable
 
 from localaws.sagemaker.api.shapes import Document
 
 Operation = Callable[[Document], Document]
-"""Raises SageMakerError where AWS answers with an error."""
+"""Raises SageMakerError where AWS returns an error."""

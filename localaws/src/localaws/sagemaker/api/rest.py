@@ -1,4 +1,4 @@
-"""A SageMaker runtime API on the wire: REST with JSON bodies, as botocore's model describes it."""
+"""SageMaker's runtime APIs: REST with JSON bodies, as described by botocore's models."""
 
 import json
 import re
@@ -13,15 +13,15 @@ from localaws.sagemaker.api.shapes import Document, operation_model, service_mod
 JSON_TYPE = "application/json"
 
 Query = Mapping[str, Sequence[str]]
-"""The query string's values by name."""
+"""The values of the query string, by name."""
 
 
 class RestApi:
-    """One REST API: its routes, and what answers them.
+    """One REST API: its routes and operations.
 
     Attributes:
         service: botocore's name of the API, such as "sagemaker-featurestore-runtime".
-        operations: the operations that are supported, by name.
+        operations: the supported operations, by name.
     """
 
     def __init__(self, service: str, operations: Mapping[str, Operation]) -> None:
@@ -34,10 +34,10 @@ class RestApi:
         """Return the operation and the members of an HTTP request; None for a request of another API.
 
         Args:
-            method: in capital letters.
+            method: the HTTP method, in uppercase.
             path: the URL's path, decoded.
             query: the URL's parameters, decoded.
-            body: as received.
+            body: the request's body.
 
         Raises:
             ValidationException: the body is not a JSON object.
@@ -62,7 +62,7 @@ class RestApi:
 
 
 def _pattern(model: OperationModel) -> re.Pattern[str]:
-    # An ARN may replace a resource's name, with a slash in it.
+    # A parameter can contain slashes, since an ARN can replace a resource's name.
     return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>.+)", model.http["requestUri"]))
 
 

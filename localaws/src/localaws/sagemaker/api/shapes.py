@@ -1,4 +1,4 @@
-"""Requests and answers checked and converted by botocore's own service models."""
+"""Validate and convert requests and responses with botocore's service models."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -22,17 +22,17 @@ from localaws.sagemaker.api.errors import UnknownOperation, ValidationException
 
 Document = dict[str, Any]
 
-NAME_CHARACTERS = 256  # a string that may be longer is data, not a name
-NAMES = 4096  # of each kind, remembered as well formed
+NAME_CHARACTERS = 256  # shapes with a greater maximum length are data, not names
+CACHED_NAMES = 4096  # valid names cached per pattern
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """A scalar that will be known later: it satisfies the constraints of every shape of its type.
+    """A value that is not known yet; it satisfies the constraints of every shape of its type.
 
     Attributes:
-        shown: how messages name it.
-        type_name: botocore's word for its type, such as "string"; "" where that is not known either.
+        shown: the value's name in messages.
+        type_name: botocore's name of its type, such as "string"; "" if the type is unknown too.
     """
 
     shown: str
@@ -44,15 +44,15 @@ class Unknown:
 
 @functools.cache
 def service_model(service: str) -> ServiceModel:
-    """Botocore's description of a service, such as "sagemaker" or "sagemaker-runtime"."""
+    """Return botocore's model of a service, such as "sagemaker" or "sagemaker-runtime"."""
     return ServiceModel(botocore.loaders.Loader().load_service_model(service, "service-2"), service)
 
 
 def operation_model(operation: str, service: str = "sagemaker") -> OperationModel:
-    """The description of one operation.
+    """Return botocore's model of an operation.
 
     Raises:
-        UnknownOperation: the service has no operation of that name.
+        UnknownOperation: the service has no such operation.
     """
     model = service_model(service)
     if operation not in model.operation_names:
@@ -61,10 +61,10 @@ def operation_model(operation: str, service: str = "sagemaker") -> OperationMode
 
 
 def parse_request(operation: str, wire: Document, service: str = "sagemaker") -> Document:
-    """A request checked against every constraint of the model, with timestamps as datetimes.
+    """Validate a request against all constraints of the model and convert timestamps to datetimes.
 
     Raises:
-        ValidationException: with all violations, in SageMaker's words.
+        ValidationException: the request is invalid; the message lists all violations in SageMaker's words.
     """
     shape = operation_model(operation, service).input_shape
     if shape is None:
@@ -74,12 +74,12 @@ def parse_request(operation: str, wire: Document, service: str = "sagemaker") ->
 
 
 def check(value: Any, shape: Shape) -> Any:
-    """The value, converted, if it keeps the shape's constraints.
+    """Validate a value against a shape and convert timestamps to datetimes.
 
     Raises:
-        ValidationException: with all violations, in SageMaker's words.
+        ValidationException: the value is invalid; the message lists all violations, worded like SageMaker's.
     """
-    fits = _fits(shape)(value)
+    fits = _validator(shape)(value)
     if fits and not _has_timestamps(shape):
         return value
     found = [] if fits else violations(value, shape)
@@ -87,26 +87,27 @@ def check(value: Any, shape: Shape) -> Any:
         count = len(found)
         noun = "validation error" if count == 1 else "validation errors"
         raise ValidationException(f"{count} {noun} detected: {'; '.join(found)}")
-    return _converted(value, shape)
+    return _convert(value, shape)
 
 
 def violations(value: Any, shape: Shape) -> list[str]:
-    """What is wrong with a value, in SageMaker's words; parts of it may be Unknown."""
+    """Return a value's violations of a shape, worded like SageMaker's; parts of the value can be Unknown."""
     return list(_violations(value, shape, ""))
 
 
-def render_answer(operation: str, answer: Document, service: str = "sagemaker") -> Document:
-    """An answer on the wire: the members that the model knows, timestamps as seconds since the epoch."""
+def render_response(operation: str, result: Document, service: str = "sagemaker") -> Document:
+    """Return a response for JSON: only the model's members, timestamps in seconds since the epoch."""
     shape = operation_model(operation, service).output_shape
-    rendered: Document = _rendered(answer, shape) if shape is not None else {}
+    rendered: Document = _render(result, shape) if shape is not None else {}
     return rendered
 
 
 @functools.cache
-def _fits(shape: Shape) -> Callable[[Any], bool]:
-    """Says of a value whether it breaks nothing and has nothing to leave out.
+def _validator(shape: Shape) -> Callable[[Any], bool]:
+    """Return a function that checks whether a value has neither violations nor null members.
 
-    A batch of records has a thousand values and mostly no fault: the words for one are only made if there is.
+    It is a fast path for batches of records with thousands of values, which rarely have violations; the
+    messages are only generated if it returns False.
     """
     low, high = shape.metadata.get("min", 0), shape.metadata.get("max", float("inf"))
     if isinstance(shape, StructureShape):
@@ -116,7 +117,7 @@ def _fits(shape: Shape) -> Callable[[Any], bool]:
             return (
                 isinstance(value, dict)
                 and required <= value.keys()
-                and all(name in members and _fits(members[name])(item) for name, item in value.items())
+                and all(name in members and _validator(members[name])(item) for name, item in value.items())
             )
 
         return structure_fits
@@ -124,7 +125,9 @@ def _fits(shape: Shape) -> Callable[[Any], bool]:
 
         def list_fits(value: Any) -> bool:
             return (
-                isinstance(value, list) and low <= len(value) <= high and all(map(_fits(shape.member), value))
+                isinstance(value, list)
+                and low <= len(value) <= high
+                and all(map(_validator(shape.member), value))
             )
 
         return list_fits
@@ -134,15 +137,15 @@ def _fits(shape: Shape) -> Callable[[Any], bool]:
             return (
                 isinstance(value, dict)
                 and low <= len(value) <= high
-                and all(map(_fits(shape.key), value))
-                and all(map(_fits(shape.value), value.values()))
+                and all(map(_validator(shape.key), value))
+                and all(map(_validator(shape.value), value.values()))
             )
 
         return map_fits
     if isinstance(shape, StringShape) and not shape.enum and "pattern" in shape.metadata:
-        matches = _compiled(shape.metadata["pattern"]).fullmatch
+        matches = _compile(shape.metadata["pattern"]).fullmatch
         if high <= NAME_CHARACTERS:
-            matches = functools.lru_cache(NAMES)(matches)  # the same names come in every record
+            matches = functools.lru_cache(CACHED_NAMES)(matches)  # every record repeats the same names
 
         def string_fits(value: Any) -> bool:
             return isinstance(value, str) and low <= len(value) <= high and matches(value) is not None
@@ -202,19 +205,19 @@ _SCALARS: dict[str, tuple[type, ...]] = {
 }
 
 
-_KINDS_OF_NUMBER = {"integer": "whole", "long": "whole", "float": "any", "double": "any"}
+_KINDS_OF_NUMBER = {"integer": "integer", "long": "integer", "float": "float", "double": "float"}
 
 
-def _same_type(actual: str, wanted: str) -> bool:
-    """Whether a value of one type may stand where another is wanted: a whole number is any number, too."""
-    actual, wanted = (_KINDS_OF_NUMBER.get(name, name) for name in (actual, wanted))
-    return actual in ("", wanted) or (actual, wanted) == ("whole", "any")
+def _is_compatible(actual: str, expected: str) -> bool:
+    """Return whether a value of one type is valid for another; an integer is valid for a float."""
+    actual, expected = (_KINDS_OF_NUMBER.get(name, name) for name in (actual, expected))
+    return actual in ("", expected) or (actual, expected) == ("integer", "float")
 
 
 def _scalar_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
     expected = _SCALARS.get(shape.type_name)
     if isinstance(value, Unknown):
-        if not _same_type(value.type_name, shape.type_name):
+        if not _is_compatible(value.type_name, shape.type_name):
             yield f"Value '{value}' of type {value.type_name} at '{path}' must be a {shape.type_name}"
         return
     if expected and (not isinstance(value, expected) or (isinstance(value, bool) and bool not in expected)):
@@ -228,7 +231,7 @@ def _scalar_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
         if shape.enum and value not in shape.enum:
             yield f"{failed}Member must satisfy enum value set: [{', '.join(shape.enum)}]"
         pattern = shape.metadata.get("pattern")
-        if pattern and not _compiled(pattern).fullmatch(value):
+        if pattern and not _compile(pattern).fullmatch(value):
             yield f"{failed}Member must satisfy regular expression pattern: {pattern}"
     elif shape.type_name in ("integer", "long", "float", "double"):
         low, high = shape.metadata.get("min"), shape.metadata.get("max")
@@ -254,33 +257,31 @@ def _length_violations(value: Any, shape: Shape, path: str) -> Iterator[str]:
         yield f"{failed}less than or equal to {high}"
 
 
-# The characters beyond U+FFFF, as pairs of UTF-16, of which a Python pattern knows nothing.
+# AWS's patterns have the characters above U+FFFF as UTF-16 surrogate pairs, which Python does not support.
 _SURROGATES = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
 
 
 @functools.cache
-def _compiled(pattern: str) -> regex.Pattern[str]:
+def _compile(pattern: str) -> regex.Pattern[str]:
     return regex.compile(pattern.replace(*_SURROGATES))
 
 
 def _join(path: str, name: str, lower: bool = True) -> str:
-    # SageMaker names members in its messages with a small first letter.
+    # SageMaker's messages have members' names with a lowercase first letter.
     shown = name[0].lower() + name[1:] if lower else name
     return f"{path}.{shown}" if path else shown
 
 
-def _converted(value: Any, shape: Shape) -> Any:
+def _convert(value: Any, shape: Shape) -> Any:
     match shape:
         case StructureShape():
             return {
-                name: _converted(item, shape.members[name])
-                for name, item in value.items()
-                if item is not None
+                name: _convert(item, shape.members[name]) for name, item in value.items() if item is not None
             }
         case ListShape():
-            return [_converted(item, shape.member) for item in value]
+            return [_convert(item, shape.member) for item in value]
         case MapShape():
-            return {key: _converted(item, shape.value) for key, item in value.items()}
+            return {key: _convert(item, shape.value) for key, item in value.items()}
         case _ if shape.type_name == "timestamp":
             return _timestamp(value)
         case _:
@@ -289,16 +290,16 @@ def _converted(value: Any, shape: Shape) -> Any:
 
 @functools.cache
 def _has_timestamps(shape: Shape) -> bool:
-    """Whether a value of the shape may hold what has to be converted."""
+    """Return whether a shape contains timestamps, which have to be converted."""
     seen: set[str] = set()
-    left = [shape]
-    while left:
-        found = left.pop()
-        if found.type_name == "timestamp":
+    remaining = [shape]
+    while remaining:
+        current = remaining.pop()
+        if current.type_name == "timestamp":
             return True
-        if found.name not in seen:
-            seen.add(found.name)
-            left += _inner_shapes(found)
+        if current.name not in seen:
+            seen.add(current.name)
+            remaining += _inner_shapes(current)
     return False
 
 
@@ -321,18 +322,18 @@ def _timestamp(value: float | str | datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _rendered(value: Any, shape: Shape) -> Any:
+def _render(value: Any, shape: Shape) -> Any:
     match shape:
         case StructureShape():
             return {
-                name: _rendered(value[name], member)
+                name: _render(value[name], member)
                 for name, member in shape.members.items()
                 if value.get(name) is not None
             }
         case ListShape():
-            return [_rendered(item, shape.member) for item in value]
+            return [_render(item, shape.member) for item in value]
         case MapShape():
-            return {key: _rendered(item, shape.value) for key, item in value.items()}
+            return {key: _render(item, shape.value) for key, item in value.items()}
         case _ if shape.type_name == "timestamp":
             return value.timestamp() if isinstance(value, datetime) else value
         case _:

@@ -1,4 +1,4 @@
-"""Athena as the source of a processing job's input: a query, run as the job's role, into objects."""
+"""Run the Athena query of a processing job's input, as the job's role, and list the result's objects."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from localaws.sagemaker.platform.storage import S3Object, S3Uri
 if TYPE_CHECKING:  # stubs, not installed with localaws
     from mypy_boto3_athena import AthenaClient
 
-FIRST_LOOK_SECONDS = 0.05  # between two looks at the query; it doubles
-LAST_LOOK_SECONDS = 0.2
+FIRST_POLL_SECONDS = 0.05  # interval between two polls of the query; it doubles up to MAX_POLL_SECONDS
+MAX_POLL_SECONDS = 0.2
 COMPRESSIONS = MappingProxyType(
     {"PARQUET": (None, "GZIP", "SNAPPY"), "JSON": (None, "GZIP"), "TEXTFILE": (None, "GZIP")}
 )
@@ -25,19 +25,19 @@ QUERY_ENDED = ("SUCCEEDED", "FAILED", "CANCELLED")
 
 
 def unload(definition: Document, job: Job, name: str) -> list[S3Object]:
-    """Run an AthenaDatasetDefinition's query; the objects that hold its rows now, some in each.
+    """Run an AthenaDatasetDefinition's query and return the S3 objects that contain its rows.
 
     Args:
         definition: the AthenaDatasetDefinition.
-        job: whose input it is.
-        name: the input's.
+        job: the job that has the input.
+        name: the InputName.
 
     Raises:
-        ClientFailure: the query cannot be run, gives no rows, or fails: with Athena's reason.
-        JobStopped: the job was asked to stop; so was the query.
+        ClientFailure: the query cannot be started, returns no rows or fails; the message has Athena's reason.
+        JobStopped: the job was stopped; the query is stopped too.
     """
     athena: AthenaClient = job.platform.sessions.client("athena", job.role_arn)
-    # Of the job's own: UNLOAD writes only where nothing lies.
+    # A prefix per job and input, since UNLOAD requires an empty location.
     output = S3Uri.parse(definition["OutputS3Uri"]) / f"{job.name}/{name}/"
     rows = output / "rows/"
     try:
@@ -54,18 +54,18 @@ def unload(definition: Document, job: Job, name: str) -> list[S3Object]:
                 athena.stop_query_execution(QueryExecutionId=query_id)
             raise
     except (ClientError, BotoCoreError) as error:
-        raise ClientFailure(f"The query of the input {name} cannot be run: {error}") from error
-    objects = job.storage.listed(rows)
+        raise ClientFailure(f"The Athena query of the input {name} failed to run: {error}") from error
+    objects = job.storage.list_objects(rows)
     if not objects:
-        raise ClientFailure(f"The query {query_id} of the input {name} gave no rows")
+        raise ClientFailure(f"The Athena query {query_id} of the input {name} returned no rows")
     return objects
 
 
 def check(definition: Document) -> None:
-    """Make sure that a definition makes sense.
+    """Validate an AthenaDatasetDefinition.
 
     Raises:
-        ValidationException: it does not.
+        ValidationException: OutputS3Uri is not an S3 URI, or OutputCompression does not fit OutputFormat.
     """
     S3Uri.parse(definition["OutputS3Uri"])
     compression, file_format = definition.get("OutputCompression"), definition["OutputFormat"]
@@ -84,16 +84,16 @@ def _statement(definition: Document, rows: S3Uri) -> str:
 
 
 def _wait(athena: AthenaClient, query_id: str, job: Job, name: str) -> None:
-    pause = FIRST_LOOK_SECONDS
+    pause = FIRST_POLL_SECONDS
     while True:
         status = athena.get_query_execution(QueryExecutionId=query_id)["QueryExecution"]["Status"]
         if status["State"] in QUERY_ENDED:
             break
         if job.stopping.wait(pause):
             raise JobStopped
-        pause = min(2 * pause, LAST_LOOK_SECONDS)
+        pause = min(2 * pause, MAX_POLL_SECONDS)
     if status["State"] != "SUCCEEDED":
         raise ClientFailure(
-            f"The query {query_id} of the input {name} ended as {status['State']}: "
-            f"{status.get('StateChangeReason', 'Athena gives no reason')}"
+            f"The Athena query {query_id} of the input {name} ended with state {status['State']}: "
+            f"{status.get('StateChangeReason', 'no StateChangeReason')}"
         )

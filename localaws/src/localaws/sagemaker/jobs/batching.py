@@ -1,4 +1,4 @@
-"""How batch transform cuts a file into requests, and has several under way without mixing their order."""
+"""Split an input file of batch transform into requests, and run them concurrently in their order."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,10 +12,10 @@ _U = TypeVar("_U")
 
 
 def lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
-    """The file's records, one a line, without their ends; empty lines are none.
+    """Yield the file's records, one per line, without line ends; skip empty lines.
 
     Raises:
-        ClientFailure: a line is longer than a payload may be.
+        ClientFailure: a line is longer than max_bytes.
     """
     number = 0
     while line := file.readline(max_bytes + 3):
@@ -31,7 +31,7 @@ def lines(file: BinaryIO, max_bytes: int) -> Iterator[bytes]:
 
 
 def batches(records: Iterable[bytes], max_bytes: int) -> Iterator[list[bytes]]:
-    """As many records in each batch as fit into a payload, joined by newlines."""
+    """Group records into batches; a batch joined by newlines is at most max_bytes long."""
     batch: list[bytes] = []
     size = 0
     for record in records:
@@ -45,10 +45,10 @@ def batches(records: Iterable[bytes], max_bytes: int) -> Iterator[list[bytes]]:
 
 
 def whole(file: BinaryIO, max_bytes: int) -> Iterator[list[bytes]]:
-    """The whole file as one record.
+    """Yield one batch with the whole file as its only record.
 
     Raises:
-        ClientFailure: it is larger than a payload may be.
+        ClientFailure: the file is larger than max_bytes.
     """
     content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
@@ -62,7 +62,10 @@ def whole(file: BinaryIO, max_bytes: int) -> Iterator[list[bytes]]:
 def in_order(
     pool: Executor, work: Callable[[_T], _U], items: Iterable[_T], window: int
 ) -> Iterator[tuple[_T, Future[_U]]]:
-    """Do work on all items, up to `window` of them begun and not yet taken; give them in their order."""
+    """Run `work` on all items in the pool and yield (item, future) in the items' order.
+
+    At most `window` items are submitted and not yet yielded.
+    """
     pending: deque[tuple[_T, Future[_U]]] = deque()
     try:
         for item in items:

@@ -1,4 +1,4 @@
-"""Checkpoints: a folder of a training job's container that outlives the container, in S3.
+"""Checkpoints: a folder of a training job's container that is kept in sync with S3.
 
 Source: "Checkpoints in Amazon SageMaker AI" of the developer guide.
 """
@@ -19,30 +19,30 @@ DEFAULT_PATH = f"{OPT_ML}/checkpoints"
 
 
 def check(request: Document) -> None:
-    """Make sure that a request's checkpoints, if it has any, have their places.
+    """Validate a request's CheckpointConfig, if it has one.
 
     Raises:
-        ValidationException: the S3Uri is none, or the LocalPath is not below /opt/ml.
+        ValidationException: S3Uri is not an S3 URI, or LocalPath is not below /opt/ml.
     """
     if CONFIG in request:
         S3Uri.parse(request[CONFIG]["S3Uri"])
         _relative_path(request[CONFIG])
 
 
-def described(request: Document) -> dict[str, Document]:
-    """The file of the container's configuration that says where they are, by its name."""
+def container_config(request: Document) -> dict[str, Document]:
+    """Return the content of /opt/ml/input/config/checkpointconfig.json by the file's stem; {} without one."""
     if CONFIG not in request:
         return {}
     return {"checkpointconfig": {"LocalPath": DEFAULT_PATH, **request[CONFIG]}}
 
 
 @contextmanager
-def kept(job: Job, base_dir: Path) -> Iterator[None]:
-    """Bring what S3 has to a container; what it writes and deletes meanwhile, S3 writes and deletes.
+def synchronized(job: Job, base_dir: Path) -> Iterator[None]:
+    """Download the checkpoints; within the context, repeat the container's writes and deletions in S3.
 
     Args:
-        job: whose.
-        base_dir: what the container sees as /opt/ml.
+        job: the training job.
+        base_dir: the folder that is /opt/ml in the container.
     """
     config = job.request.get(CONFIG)
     if config is None:
@@ -50,7 +50,7 @@ def kept(job: Job, base_dir: Path) -> Iterator[None]:
         return
     folder = base_dir / _relative_path(config)
     folder.mkdir(parents=True, exist_ok=True)
-    # A prefix: "run" must not find what lies under "run-2".
+    # With a slash: the prefix "run" would match the objects of "run-2" too.
     uri = S3Uri.parse(config["S3Uri"].rstrip("/") + "/")
     _download(job.storage, uri, folder)
     with ContinuousUpload(job.storage, folder, uri, deletes=True):
@@ -58,16 +58,16 @@ def kept(job: Job, base_dir: Path) -> Iterator[None]:
 
 
 def _download(storage: Storage, uri: S3Uri, folder: Path) -> None:
-    """Download all but what is deleted meanwhile: the trials of a search may have their S3Uri in common."""
-    objects = storage.listed(uri)
+    """Download the objects; skip those that are deleted meanwhile, since tuning trials can share an S3Uri."""
+    objects = storage.list_objects(uri)
     while True:
         try:
             return storage.download(objects, folder)
         except ClientFailure:
-            there = set(storage.listed(uri))
-            if there.issuperset(objects):
+            remaining = set(storage.list_objects(uri))
+            if remaining.issuperset(objects):
                 raise
-            objects = [item for item in objects if item in there]
+            objects = [item for item in objects if item in remaining]
 
 
 def _relative_path(config: Document) -> PurePosixPath:

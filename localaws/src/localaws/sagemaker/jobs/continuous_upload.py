@@ -1,4 +1,4 @@
-"""A folder that is uploaded while a job writes to it."""
+"""Upload a folder to S3 while a job writes to it."""
 
 import threading
 from pathlib import Path
@@ -7,17 +7,17 @@ from types import TracebackType
 from localaws.sagemaker.api.errors import ClientFailure
 from localaws.sagemaker.platform.storage import S3Uri, Storage, files
 
-INTERVAL_SECONDS = 2.0  # between two looks at the folder
+INTERVAL_SECONDS = 2.0  # between two scans of the folder
 
 
 class ContinuousUpload:
-    """Uploads a folder's files when they change, for as long as the context lasts and once at its end.
+    """Upload changed files of a folder, repeatedly within the context and once at its end.
 
     Args:
-        storage: S3.
-        folder: whose files.
-        uri: the prefix that they get.
-        deletes: whether a file that is gone from the folder goes from S3 too.
+        storage: access to S3.
+        folder: the folder to upload; files that exist before the context starts are not uploaded.
+        uri: the prefix of the objects.
+        deletes: whether a file that is deleted in the folder is deleted in S3.
     """
 
     def __init__(self, storage: Storage, folder: Path, uri: S3Uri, deletes: bool = False) -> None:
@@ -28,7 +28,7 @@ class ContinuousUpload:
         self._uploaded: dict[Path, tuple[int, int]] = {}
         self._closing = threading.Event()
         self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._follow, name=f"upload {folder}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"upload {folder}", daemon=True)
 
     def __enter__(self) -> "ContinuousUpload":
         self._uploaded = {path: _state(path) for path in files(self._folder)}
@@ -43,15 +43,15 @@ class ContinuousUpload:
         if error is None and self._failure is not None:
             raise self._failure
 
-    def _follow(self) -> None:
+    def _run(self) -> None:
         try:
             while not self._closing.wait(INTERVAL_SECONDS):
-                self._follow_changes()
-            self._follow_changes()
+                self._sync()
+            self._sync()
         except BaseException as failure:
             self._failure = failure
 
-    def _follow_changes(self) -> None:
+    def _sync(self) -> None:
         self._upload_changes()
         if self._deletes:
             for path in [path for path in self._uploaded if not path.exists()]:
@@ -68,7 +68,7 @@ class ContinuousUpload:
                 self._uploaded[path] = state
             except (FileNotFoundError, ClientFailure):
                 if path.exists():
-                    raise  # a file that is gone again is not missed
+                    raise  # a file that was deleted during the scan is skipped
 
     def _target(self, path: Path) -> S3Uri:
         return self._uri / path.relative_to(self._folder).as_posix()

@@ -1,4 +1,4 @@
-"""Batch transform's DataProcessing: what of a record the model sees, and what of both is kept."""
+"""Batch transform's DataProcessing: InputFilter, JoinSource and OutputFilter."""
 
 import csv
 import io
@@ -21,12 +21,12 @@ class DataProcessing:
     """The filters and the join of a transform job.
 
     Attributes:
-        input_filter: chooses what of a record is sent.
-        output_filter: chooses what of the (joined) answer is kept.
-        join: whether a record is kept with its answer.
-        content_type: of the input.
-        accept: of the answers.
-        single: whether a request carries one record, so that its answer may have many lines.
+        input_filter: selects the part of a record that is sent to the model.
+        output_filter: selects the part of the (joined) prediction that is written.
+        join: whether a record is joined with its prediction.
+        content_type: media type of the input.
+        accept: media type of the predictions.
+        single: whether a request contains one record; a JSON response can then span several lines.
     """
 
     input_filter: JsonPath
@@ -38,10 +38,10 @@ class DataProcessing:
 
     @classmethod
     def of(cls, request: Document, single: bool) -> "DataProcessing":
-        """What a CreateTransformJob request asks for.
+        """Return the DataProcessing of a CreateTransformJob request.
 
         Raises:
-            ValidationException: a filter is malformed, or the formats cannot be filtered and joined.
+            ValidationException: a filter is malformed, or the formats do not support filters or joins.
         """
         processing = request.get("DataProcessing", {})
         content_type = _media_type(request["TransformInput"].get("ContentType", ""))
@@ -53,13 +53,13 @@ class DataProcessing:
             _media_type(request["TransformOutput"].get("Accept", "")) or content_type,
             single,
         )
-        if not data_processing.idle:
+        if not data_processing.is_identity:
             _check_formats(data_processing)
         return data_processing
 
     @property
-    def idle(self) -> bool:
-        """Whether there is nothing to filter and nothing to join."""
+    def is_identity(self) -> bool:
+        """Whether nothing is filtered or joined."""
         return self.input_filter.is_whole and not self._changes_output
 
     @property
@@ -67,48 +67,51 @@ class DataProcessing:
         return self.join or not self.output_filter.is_whole
 
     def records(self, content: Sequence[bytes]) -> list[bytes]:
-        """The records of an object that is sent whole: its lines, where they have to be told apart."""
-        if self.idle or self.content_type == JSON:
+        """Return the records of an object that is sent whole: its lines, if they are filtered or joined."""
+        if self.is_identity or self.content_type == JSON:
             return list(content)
         return [line for part in content for line in part.splitlines() if line]
 
-    def sent(self, records: Sequence[bytes]) -> list[bytes]:
-        """What the model gets to see of the records.
+    def filter_input(self, records: Sequence[bytes]) -> list[bytes]:
+        """Apply InputFilter to the records.
 
         Raises:
-            ClientFailure: a record is not in its format, or has not what the filter chooses.
+            ClientFailure: a record cannot be parsed, or lacks what the filter selects.
         """
         if self.input_filter.is_whole:
             return list(records)
         return [
-            _written(self.input_filter.select(_read(record, self.content_type)), self.content_type)
+            _serialize(self.input_filter.select(_parse(record, self.content_type)), self.content_type)
             for record in records
         ]
 
-    def kept(self, records: Sequence[bytes], answer: bytes) -> bytes:
-        """What goes to the output for the records and the model's answer to them.
+    def output_of(self, records: Sequence[bytes], response: bytes) -> bytes:
+        """Return the output for a batch: join the records and the model's response, then apply OutputFilter.
 
         Raises:
-            ClientFailure: an answer has not what the filter chooses.
-            AlgorithmFailure: the answer is not in its format, or not one for each record.
+            ClientFailure: a prediction lacks what the filter selects.
+            AlgorithmFailure: the response cannot be parsed, or has not one prediction per record.
         """
         if not self._changes_output:
-            return answer
-        answers = self._answers(answer)
+            return response
+        predictions = self._parse_response(response)
         if self.join:
-            if len(answers) != len(records):
+            if len(predictions) != len(records):
                 raise AlgorithmFailure(
-                    f"The model gave {len(answers)} answers to {len(records)} records: they do not match"
+                    f"The model returned {len(predictions)} predictions for {len(records)} records; "
+                    "JoinSource needs one prediction per record"
                 )
-            pairs = zip(records, answers, strict=True)
-            answers = [_joined(_read(record, self.content_type), one, self.accept) for record, one in pairs]
-        return b"\n".join(_written(self.output_filter.select(one), self.accept) for one in answers)
+            pairs = zip(records, predictions, strict=True)
+            predictions = [
+                _join(_parse(record, self.content_type), one, self.accept) for record, one in pairs
+            ]
+        return b"\n".join(_serialize(self.output_filter.select(one), self.accept) for one in predictions)
 
-    def _answers(self, answer: bytes) -> list[Any]:
+    def _parse_response(self, response: bytes) -> list[Any]:
         try:
-            if self.accept == JSON and self.single:  # perhaps over many lines
-                return [json.loads(answer)]
-            return [_read(line, self.accept) for line in answer.splitlines() if line]
+            if self.accept == JSON and self.single:  # can span several lines
+                return [json.loads(response)]
+            return [_parse(line, self.accept) for line in response.splitlines() if line]
         except (ClientFailure, ValueError) as error:
             raise AlgorithmFailure(
                 f"Failed to parse output from the algorithm as {self.accept}: {error}"
@@ -123,24 +126,24 @@ def _check_formats(data_processing: DataProcessing) -> None:
     formats = (data_processing.content_type, data_processing.accept)
     if not set(formats) <= {CSV, JSON, JSON_LINES}:
         raise ValidationException(
-            f"DataProcessing needs a ContentType and an Accept of {CSV}, {JSON} or {JSON_LINES}, "
-            f"and they are {formats[0]!r} and {formats[1]!r}"
+            f"DataProcessing supports ContentType and Accept of {CSV}, {JSON} or {JSON_LINES}, "
+            f"not {formats[0]!r} and {formats[1]!r}"
         )
     if data_processing.join and (CSV in formats) and len(set(formats)) > 1:
         raise ValidationException(f"JoinSource Input cannot join {formats[0]} with {formats[1]}")
 
 
-def _read(record: bytes, media_type: str) -> Any:
+def _parse(record: bytes, media_type: str) -> Any:
     try:
         text = record.decode("utf-8")
         if media_type == CSV:
             return next(csv.reader([text], strict=True))
         return json.loads(text)
     except (ValueError, csv.Error) as error:
-        raise ClientFailure(f"A record cannot be read as {media_type}: {error}") from error
+        raise ClientFailure(f"A record cannot be parsed as {media_type}: {error}") from error
 
 
-def _written(value: Any, media_type: str) -> bytes:
+def _serialize(value: Any, media_type: str) -> bytes:
     if media_type != CSV:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
     row = io.StringIO()
@@ -148,9 +151,9 @@ def _written(value: Any, media_type: str) -> bytes:
     return row.getvalue().encode()
 
 
-def _joined(record: Any, answer: Any, media_type: str) -> Any:
+def _join(record: Any, prediction: Any, media_type: str) -> Any:
     if media_type == CSV:
-        return record + answer
+        return record + prediction
     if isinstance(record, dict):
-        return record | {"SageMakerOutput": answer}
-    return {"SageMakerInput": record, "SageMakerOutput": answer}
+        return record | {"SageMakerOutput": prediction}
+    return {"SageMakerInput": record, "SageMakerOutput": prediction}

@@ -1,4 +1,4 @@
-"""A processing job's inputs: where their objects lie, and which instance gets which of them."""
+"""A processing job's inputs: their S3 objects and how they are distributed to the instances."""
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,7 +15,7 @@ PROCESSING_DIR = f"{OPT_ML}/processing"
 SHARDED = "ShardedByS3Key"
 
 DATASET = "ProcessingInputs.DatasetDefinition"
-# What is acted on, or kept and shown; any other member is refused.
+# Members that have an effect, or are stored and returned by Describe; any other member is rejected.
 HANDLED = (
     "ProcessingInputs.InputName",
     *(
@@ -48,12 +48,12 @@ WITHOUT_EFFECT = (f"{DATASET}.AthenaDatasetDefinition.KmsKeyId",)
 
 @dataclass(frozen=True)
 class Input:
-    """An input whose objects are known.
+    """An input with its S3 objects.
 
     Attributes:
-        folder: where they go, relative to /opt/ml.
-        objects: in order.
-        sharded: whether each instance gets some of them, not all.
+        folder: the objects' folder in the container, relative to /opt/ml.
+        objects: the objects in their order.
+        sharded: whether the objects are split between the instances (ShardedByS3Key).
     """
 
     folder: PurePosixPath
@@ -61,15 +61,16 @@ class Input:
     sharded: bool
 
     def share(self, index: int, instances: int) -> list[S3Object]:
-        """What one of the instances gets, which may be nothing where there are fewer objects."""
+        """Return the objects for one instance; empty if there are more instances than sharded objects."""
         return self.objects[index::instances] if self.sharded else self.objects
 
 
 def check(request: Document) -> None:
-    """Refuse what cannot be done.
+    """Validate a request's ProcessingInputs.
 
     Raises:
-        ValidationException: why it cannot be done.
+        ValidationException: an input is invalid.
+        NotSupportedLocally: an input uses a value that is not supported.
     """
     for path in ("ProcessingInputs.S3Input.S3InputMode", f"{DATASET}.InputMode"):
         refuse_values(request, path, "Pipe")
@@ -85,16 +86,16 @@ def check(request: Document) -> None:
             athena.check(source["AthenaDatasetDefinition"])
         else:
             raise ValidationException(
-                f"The DatasetDefinition of the input {item['InputName']} needs an AthenaDatasetDefinition"
+                f"The DatasetDefinition of the input {item['InputName']} requires an AthenaDatasetDefinition"
             )
 
 
 def resolve(job: Job) -> list[Input]:
-    """Look up the inputs' objects; a query's are made now.
+    """List the inputs' objects; run the Athena queries that create them.
 
     Raises:
-        ClientFailure: an input cannot be had, or is empty.
-        JobStopped: the job was asked to stop.
+        ClientFailure: an input cannot be read, or is empty.
+        JobStopped: the job was stopped.
     """
     inputs = []
     for item in job.request.get("ProcessingInputs", []):
@@ -111,8 +112,8 @@ def resolve(job: Job) -> list[Input]:
     return inputs
 
 
-def described(item: Document) -> Document:
-    """A ProcessingInput as the container's configuration shows it: what it has not is null."""
+def container_config(item: Document) -> Document:
+    """Return a ProcessingInput as in processingjobconfig.json, where absent members are null."""
     shown = {"AppManaged": False, "DatasetDefinition": None, **item}
     if "S3Input" not in item:
         absent = {"RedshiftDatasetDefinition": None, "DataDistributionType": SHARDED, "InputMode": "File"}
@@ -124,7 +125,7 @@ def _source(item: Document) -> Document:
     sources = [item[name] for name in ("S3Input", "DatasetDefinition") if name in item]
     if len(sources) != 1:
         raise ValidationException(
-            f"The input {item['InputName']} has to have either an S3Input or a DatasetDefinition"
+            f"The input {item['InputName']} requires either an S3Input or a DatasetDefinition"
         )
     source: Document = sources[0]
     return source

@@ -1,4 +1,4 @@
-"""What jobs share: a life, told by their Describe operation, and for most of them a container."""
+"""The base classes of jobs: lifecycle, records and API operations, and containers for most kinds."""
 
 import logging
 import threading
@@ -32,11 +32,11 @@ from localaws.sagemaker.platform.records import Records, list_page, now
 from localaws.sagemaker.platform.storage import Storage
 from localaws.sagemaker.platform.threads import run_parallel
 
-ALGO_HOST = "algo-1"  # the first instance's name, in the container's configuration and the log stream's
+ALGO_HOST = "algo-1"  # the first instance's host name, in the container's configuration and the log stream
 MAX_RUNTIME_SECONDS = 86_400  # SageMaker's default for processing and training
-GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as SageMaker gives
-CLOSING_GRACE_SECONDS = 3.0  # the same when the whole service ends
-CLOSING_SECONDS = 5.0  # how long the service's end waits for all jobs together
+GRACE_SECONDS = 120.0  # between SIGTERM and SIGKILL, as in SageMaker
+CLOSING_GRACE_SECONDS = 3.0  # the same during shutdown of the service
+CLOSING_SECONDS = 5.0  # how long the shutdown waits for all jobs together
 POLL_SECONDS = 0.2
 ENDED = ("Completed", "Failed", "Stopped")
 
@@ -44,29 +44,30 @@ logger = logging.getLogger("localaws.sagemaker")
 
 
 class JobStopped(Exception):  # noqa: N818
-    """Someone asked the job to stop, between two pieces of its work."""
+    """The job has to stop; raised between two parts of its work."""
 
 
 @dataclass
 class Job:
-    """A job while it lives.
+    """A running job.
 
     Attributes:
-        name: its own.
-        arn: its own.
-        request: what created it.
-        role_arn: whom it acts as.
-        platform: what it runs on.
-        stream: its first instance's log stream's name.
-        base_dir: what its container sees as /opt/ml, while it works; of several containers, each sees a
-            folder of its own in it.
-        stopping: set when it has to end.
-        grace: seconds that its container gets to end by itself.
-        limits: moments of time.monotonic() after which it may not run, by the names of what sets them.
-        exceeded: the limit that it ran into.
-        interruption: seconds of running after which its container is taken away from it, if it is.
-        interrupted: whether its container was taken away the last time that it ran.
-        seconds: that its containers have run so far.
+        name: name of the job.
+        arn: ARN of the job.
+        request: the Create request.
+        role_arn: the IAM role that the job assumes.
+        platform: the platform that the job runs on.
+        stream: name of the first instance's log stream.
+        base_dir: the folder that is /opt/ml in the container; with several containers, it has a subfolder
+            per container.
+        stopping: set when the job has to stop.
+        ended: set when the job's record has its final status.
+        grace: seconds between SIGTERM and SIGKILL for the containers.
+        limits: deadlines in time.monotonic() seconds, by the name of the request's member.
+        exceeded: name of the limit that was exceeded; empty if none was.
+        interruption: seconds after which the containers are stopped like interrupted Spot instances.
+        interrupted: whether the last run of the containers was interrupted.
+        seconds: total run time of the containers so far.
     """
 
     name: str
@@ -87,33 +88,34 @@ class Job:
 
     @property
     def storage(self) -> Storage:
-        """S3, as the job's role."""
+        """Access to S3 with the job's role."""
         return Storage(self.platform.sessions, self.role_arn)
 
     @property
     def max_runtime(self) -> int:
-        """Seconds that its container may run."""
+        """Maximum total run time of the containers, in seconds."""
         condition: Document = self.request.get("StoppingCondition", {})
         return int(condition.get("MaxRuntimeInSeconds", MAX_RUNTIME_SECONDS))
 
     def stream_of(self, host: str) -> str:
-        """The name of an instance's log stream."""
+        """Return the name of an instance's log stream."""
         return f"{self.name}/{host}-{self.stream.rpartition('-')[2]}"
 
     def raise_if_stopped(self) -> None:
-        """Come here between pieces of work.
+        """Raise if the job has to stop; called between parts of its work.
 
         Raises:
-            JobStopped: there is no more to be done.
+            JobStopped: `stopping` is set.
         """
         if self.stopping.is_set():
             raise JobStopped
 
     def prepare(self, image: str) -> None:
-        """Make the image ready.
+        """Make the image available to the runtime.
 
         Raises:
-            ClientFailure: it is not to be had.
+            ClientFailure: the image cannot be pulled.
+            JobStopped: the job was stopped.
         """
         self.raise_if_stopped()
         try:
@@ -122,63 +124,64 @@ class Job:
             raise ClientFailure(f"The image {image} cannot be pulled: {error}") from error
 
     def credentials(self, isolated: bool) -> dict[str, str]:
-        """The variables that make the container act as the role; none if it is to have no network."""
+        """Return the environment variables with the role's credentials; {} with EnableNetworkIsolation."""
         return {} if isolated else self.platform.sessions.environment(self.role_arn)
 
     def run_cluster(self, specs: Sequence[ContainerSpec]) -> list[int | None]:
-        """Run containers side by side to their end; the first that fails stops the others.
+        """Run containers concurrently until they exit; the first that fails stops the others.
 
         Returns:
-            Their exit codes, None for those that were stopped or ran out of time.
+            The exit code per container; None for a container that was stopped or exceeded a limit.
 
         Raises:
-            ClientFailure: one cannot be started; none is left running.
+            ClientFailure: a container cannot be started; the others are stopped.
+            JobStopped: the job was stopped before.
         """
         self.raise_if_stopped()
         codes: list[int | None] = [None] * len(specs)
         self.exceeded, self.interrupted = "", False
         started = time.monotonic()
         limits = self.limits | {"MaxRuntimeInSeconds": started + self.max_runtime - self.seconds}
-        living: deque[tuple[int, Container]] = deque()
+        running: deque[tuple[int, Container]] = deque()
         try:
             for index, spec in enumerate(specs):
-                living.append((index, self.platform.runtime.start(spec)))
-            while living and not any(codes):
-                index, container = living.popleft()
-                codes[index] = container.wait(POLL_SECONDS / (len(living) + 1))
+                running.append((index, self.platform.runtime.start(spec)))
+            while running and not any(codes):
+                index, container = running.popleft()
+                codes[index] = container.wait(POLL_SECONDS / (len(running) + 1))
                 if codes[index] is not None:
                     continue
-                living.append((index, container))
+                running.append((index, container))
                 moment = time.monotonic()
                 self.exceeded = next((name for name, limit in limits.items() if moment > limit), "")
-                taken = self.interruption is not None and moment > started + self.interruption
-                self.interrupted = taken and not self.exceeded
+                interrupted = self.interruption is not None and moment > started + self.interruption
+                self.interrupted = interrupted and not self.exceeded
                 if self.exceeded or self.interrupted or self.stopping.is_set():
                     break
         except ImageError as error:
             raise ClientFailure(str(error)) from error
         finally:
-            run_parallel([partial(container.stop, self.grace) for _, container in living])
+            run_parallel([partial(container.stop, self.grace) for _, container in running])
             self.seconds += time.monotonic() - started
         return codes
 
 
 class Lifecycle(ABC):
-    """One kind of jobs: its records, and a thread for each job that lives."""
+    """One kind of job: its records, its API operations and a thread per running job."""
 
     kind: ClassVar[str]
-    """Such as "TrainingJob"."""
+    """The name of the kind in operations and members, such as "TrainingJob"."""
     arn_kind: ClassVar[str]
-    """Such as "training-job"."""
+    """The name of the kind in ARNs, such as "training-job"."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self.records = Records()
-        self._living: dict[str, Job] = {}
+        self._running: dict[str, Job] = {}
         self._closed = False
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the operations of this resource, by name."""
         return {
             f"Create{self.kind}": self.create,
             f"Describe{self.kind}": self.describe,
@@ -187,10 +190,10 @@ class Lifecycle(ABC):
         }
 
     def create(self, request: Document) -> Document:
-        """Check a request and start the job.
+        """Validate a request and start the job.
 
         Raises:
-            SageMakerError: it cannot be started.
+            SageMakerError: the request is invalid, the name is taken, or the service is shutting down.
         """
         name = request[f"{self.kind}Name"]
         role_arn = self.check(request)
@@ -214,26 +217,26 @@ class Lifecycle(ABC):
                 raise ServiceUnavailable("The server is shutting down")
             if name in self.records:
                 raise taken
-            # First, since a record whose thread cannot be started would be in progress for ever; the job
-            # itself waits for the lock before it touches its record.
-            threading.Thread(target=self._live, args=(job,), name=arn, daemon=True).start()
+            # The thread starts before the record is added: if it cannot start, no record stays InProgress.
+            # The job waits for the lock before it updates its record.
+            threading.Thread(target=self._run, args=(job,), name=arn, daemon=True).start()
             self.records.add(name, record, taken)
-            self._living[name] = job
+            self._running[name] = job
         return {f"{self.kind}Arn": arn}
 
     def describe(self, request: Document) -> Document:
-        """A job as it is now."""
+        """Return a job's record."""
         return self.records.get(request[f"{self.kind}Name"], self._missing(request))
 
     def list(self, request: Document) -> Document:
-        """Jobs by name, status and time."""
+        """Return a page of jobs, filtered by name, status and time."""
         return list_page(f"List{self.kind}s", iter(self.records), request, self.kind)
 
     def stop(self, request: Document) -> Document:
-        """Ask a job to stop.
+        """Start to stop a job; a second request has no further effect.
 
         Raises:
-            ValidationException: it has ended.
+            ValidationException: the job has ended.
         """
         with self.records.lock:
             record = self.describe(request)
@@ -242,16 +245,16 @@ class Lifecycle(ABC):
                 raise ValidationException(
                     f"The request was rejected because the {self._label} is in status {status}."
                 )
-            self._living[name].stopping.set()
+            self._running[name].stopping.set()
             if status != "Stopping":
                 self.records.update(name, **self._status("Stopping", record))
         return {}
 
     def delete(self, request: Document) -> Document:
-        """Forget a job that has ended.
+        """Delete the record of an ended job.
 
         Raises:
-            ResourceInUse: it has not.
+            ResourceInUse: the job has not ended.
         """
         name = request[f"{self.kind}Name"]
         with self.records.lock:
@@ -262,42 +265,42 @@ class Lifecycle(ABC):
         return {}
 
     def close(self) -> None:
-        """Start no more jobs and stop all that live; wait CLOSING_SECONDS at most until they have ended."""
+        """Reject new jobs and stop all running ones; wait at most CLOSING_SECONDS until they have ended."""
         with self.records.lock:
             self._closed = True
-            living = list(self._living.values())
-        for job in living:
+            running = list(self._running.values())
+        for job in running:
             job.grace = CLOSING_GRACE_SECONDS
             job.stopping.set()
         deadline = time.monotonic() + CLOSING_SECONDS
-        for job in living:
+        for job in running:
             job.ended.wait(max(0.0, deadline - time.monotonic()))
 
     @abstractmethod
     def check(self, request: Document) -> str:
-        """Refuse what cannot be done; give the ARN of the role that the job acts as.
+        """Validate a Create request and return the ARN of the role that the job assumes.
 
         Raises:
-            SageMakerError: why it cannot be done.
+            SageMakerError: the request is invalid or not supported.
         """
 
     @abstractmethod
     def perform(self, job: Job) -> None:
-        """Do the job: it is Completed, or Stopped if it was asked to, when this returns.
+        """Run the job to its end: on return it is Completed, or Stopped if it was stopped.
 
         Raises:
             JobFailure: the job fails.
-            JobStopped: it was stopped midway.
+            JobStopped: the job was stopped before its end.
         """
 
     def status_members(self, status: str, record: Document) -> Document:
-        """What else changes in a record when the job's status does."""
+        """Return the members of a record that change together with the job's status."""
         return {}
 
     def _status(self, status: str, record: Document) -> Document:
         return {f"{self.kind}Status": status, **self.status_members(status, record)}
 
-    def _live(self, job: Job) -> None:
+    def _run(self, job: Job) -> None:
         status, reason = self._outcome(job)
         with self.records.lock:
             record = self.records.get(job.name, self._missing({f"{self.kind}Name": job.name}))
@@ -305,7 +308,7 @@ class Lifecycle(ABC):
                 record |= {"FailureReason": reason[:FAILURE_REASON_CHARACTERS]}
                 self.records.update(job.name, FailureReason=record["FailureReason"])
             self.records.update(job.name, **self._status(status, record | {"_Job": job}))
-            del self._living[job.name]
+            del self._running[job.name]
         job.ended.set()
         self.platform.notifier.notify()
 
@@ -329,7 +332,7 @@ class Lifecycle(ABC):
 
     def _missing(self, request: Document) -> SageMakerError:
         name = request[f"{self.kind}Name"]
-        return ResourceNotFound(f"Requested resource not found: there is no {self._label} {name}")
+        return ResourceNotFound(f"Requested resource not found: the {self._label} {name} does not exist")
 
     @property
     def _label(self) -> str:
@@ -337,10 +340,10 @@ class Lifecycle(ABC):
 
 
 class Jobs(Lifecycle):
-    """One kind of jobs that run a container: each has a folder of its own, and a log."""
+    """One kind of job that runs containers, with a work folder and a log stream per job."""
 
     def perform(self, job: Job) -> None:
-        """Do the job between the making and the removal of its folder."""
+        """Run the job in a new work folder, which is removed at the end."""
         with (
             self._base_dir(job),
             self.platform.logs.open(f"/aws/sagemaker/{self.kind}s", job.stream) as log,
@@ -349,10 +352,10 @@ class Jobs(Lifecycle):
 
     @abstractmethod
     def work(self, job: Job, log: LogStream) -> None:
-        """Do the job, as `perform` has to."""
+        """Run the job to its end; raise the same errors as `perform`."""
 
     def renew_base_dir(self, job: Job) -> None:
-        """Put a new, empty folder in the place of the job's."""
+        """Replace the job's folder with a new, empty one."""
         self.platform.discard(job.base_dir)
         job.base_dir = self.platform.new_base_dir(self.arn_kind, job.name)
 
@@ -366,7 +369,7 @@ class Jobs(Lifecycle):
 
 
 def algorithm_failure(printed: str, code: int) -> AlgorithmFailure:
-    """The failure of a container that ended with an exit code, in SageMaker's words."""
+    """Return the failure of a container with a nonzero exit code, worded like SageMaker's FailureReason."""
     end = f", exit code: {code}"
     if code == 137:
         end += ". The process was killed (SIGKILL), which is what happens when memory runs out"
@@ -375,12 +378,12 @@ def algorithm_failure(printed: str, code: int) -> AlgorithmFailure:
 
 
 def local_path(path: str, folder: str) -> PurePosixPath:
-    """A request's LocalPath, relative to /opt/ml.
+    """Return a request's LocalPath relative to /opt/ml.
 
     Raises:
-        ValidationException: it is not below the folder.
+        ValidationException: the path is not below the folder.
     """
     local = PurePosixPath(path)
     if PurePosixPath(folder) not in local.parents or ".." in local.parts:
-        raise ValidationException(f"LocalPath {path!r} has to be an absolute path under {folder}/")
+        raise ValidationException(f"LocalPath {path!r} must be an absolute path under {folder}/")
     return local.relative_to(OPT_ML)

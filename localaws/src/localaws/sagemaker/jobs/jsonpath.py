@@ -1,8 +1,8 @@
-"""The JSONPath of batch transform's filters: a small dialect, whose answer is one value.
+"""The JSONPath dialect of batch transform's filters; a path selects one value.
 
-`$` is the whole, `.name`, `.*` and `['name']` go down, `['a','b']` keeps some members of an object, `[0]`
-takes an element of an array, `[0,2]`, `[1:]` and `[0,5:]` keep some. After a choice of several elements of an
-array, the rest of the path applies to each.
+`$` is the whole value; `.name`, `.*` and `['name']` select a member; `['a','b']` keeps some members of an
+object; `[0]` selects an element of an array; `[0,2]`, `[1:]` and `[0,5:]` keep some elements. After a
+selection of several elements, the rest of the path applies to each of them.
 
 Source: "Associate Prediction Results with Input Records", supported JSONPath operators.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from localaws.sagemaker.api.errors import ClientFailure, ValidationException
 
-_STEP = re.compile(r"\.(?P<name>\w+|\*)|\[(?P<choice>(?:'[^']*'|\"[^\"]*\"|[^\]'\"])*)\]")
+_STEP = re.compile(r"\.(?P<name>\w+|\*)|\[(?P<selection>(?:'[^']*'|\"[^\"]*\"|[^\]'\"])*)\]")
 _NAME = re.compile(r"\s*(?:'([^']*)'|\"([^\"]*)\")\s*")
 _INDEX = re.compile(r"\s*(-?\d+)\s*")
 _SLICE = re.compile(r"\s*(-?\d+)?\s*:\s*(-?\d+)?\s*")
@@ -31,10 +31,10 @@ class JsonPath:
 
     @classmethod
     def compile(cls, text: str) -> "JsonPath":
-        """Read a path.
+        """Parse a path.
 
         Raises:
-            ValidationException: it is none of this dialect.
+            ValidationException: the text is not a path of this dialect.
         """
         steps: list[Step] = []
         position = 1
@@ -42,7 +42,7 @@ class JsonPath:
             found = _STEP.match(text, position)
             if found is None:
                 break
-            steps.append(_step(found["name"], found["choice"], text))
+            steps.append(_step(found["name"], found["selection"], text))
             position = found.end()
         if not text.startswith("$") or position != max(1, len(text)):
             raise ValidationException(f"The JSONPath expression {text!r} is not supported")
@@ -50,37 +50,37 @@ class JsonPath:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is just `$`."""
+        """Whether the path is `$`, the whole value."""
         return not self.steps
 
     def select(self, value: Any) -> Any:
-        """What the path chooses of a value.
+        """Return the part of a value that the path selects.
 
         Raises:
-            ClientFailure: it has no such part.
+            ClientFailure: the value has no such part.
         """
         try:
             return _select(value, self.steps)
         except (KeyError, IndexError, TypeError) as error:
             raise ClientFailure(
-                f"The JSONPath expression {self.text!r} finds nothing in a record: {error!r}"
+                f"The JSONPath expression {self.text!r} matches nothing in a record: {error!r}"
             ) from error
 
 
-def _step(name: str | None, choice: str | None, text: str) -> Step:
+def _step(name: str | None, selection: str | None, text: str) -> Step:
     if name is not None:
         return _ALL if name == "*" else name
-    if (choice or "").strip() == "*":
+    if (selection or "").strip() == "*":
         return _ALL
-    chosen = tuple(_chosen(part, text) for part in _parts(choice or ""))
-    return chosen[0] if len(chosen) == 1 and not isinstance(chosen[0], slice) else chosen
+    selected = tuple(_parse_selector(part, text) for part in _selectors(selection or ""))
+    return selected[0] if len(selected) == 1 and not isinstance(selected[0], slice) else selected
 
 
-def _parts(choice: str) -> list[str]:
-    return re.findall(r"(?:'[^']*'|\"[^\"]*\"|[^,'\"])+", choice) or [""]
+def _selectors(selection: str) -> list[str]:
+    return re.findall(r"(?:'[^']*'|\"[^\"]*\"|[^,'\"])+", selection) or [""]
 
 
-def _chosen(part: str, text: str) -> str | int | slice:
+def _parse_selector(part: str, text: str) -> str | int | slice:
     if found := _NAME.fullmatch(part):
         return found[1] if found[1] is not None else found[2]
     if found := _INDEX.fullmatch(part):
@@ -101,14 +101,14 @@ def _select(value: Any, steps: tuple[Step, ...]) -> Any:
         return _select(kept, rest)
     elements: Any = list(value.values()) if isinstance(value, dict) and step == _ALL else value
     if not isinstance(elements, list):
-        raise TypeError(f"{type(value).__name__} is no array")
-    chosen: list[Any] = []
+        raise TypeError(f"{type(value).__name__} is not an array")
+    selected: list[Any] = []
     for one in step:
         if isinstance(one, slice):
-            chosen += elements[one]
+            selected += elements[one]
         else:
-            chosen.append(_item(elements, one))
-    return [_select(element, rest) for element in chosen]
+            selected.append(_item(elements, one))
+    return [_select(element, rest) for element in selected]
 
 
 def _item(value: Any, key: str | int) -> Any:

@@ -23,7 +23,7 @@ from localaws.sagemaker.platform.storage import S3Uri
 MESSAGE_BYTES = 1024  # of ExitMessage
 
 CLUSTER = "ProcessingResources.ClusterConfig"
-# What is acted on, or kept and shown; any other member is refused.
+# Members that have an effect, or are stored and returned by Describe; any other member is rejected.
 HANDLED = (
     "ProcessingJobName",
     "RoleArn",
@@ -37,8 +37,8 @@ HANDLED = (
     "Tags",
     *inputs.HANDLED,
 )
-# Accepted, since they only say something about AWS's machines, networks, keys and bookkeeping. A job with
-# EnableNetworkIsolation gets no credentials, but its process is not cut off from the network.
+# Accepted and ignored, since they only concern AWS's machines, networks, keys and experiment tracking. A job
+# with EnableNetworkIsolation gets no credentials, but its process can still access the network.
 WITHOUT_EFFECT = (
     f"{CLUSTER}.InstanceType",
     f"{CLUSTER}.VolumeSizeInGB",
@@ -56,30 +56,30 @@ class Instance:
     """One container of a job.
 
     Attributes:
-        host: its name, such as "algo-1".
-        base_dir: what it sees as /opt/ml.
+        host: the instance's host name, such as "algo-1".
+        base_dir: the folder that is /opt/ml in the container.
     """
 
     host: str
     base_dir: Path
 
     def local(self, item: Document) -> Path:
-        """The folder of an output."""
+        """Return the local folder of an output."""
         return self.base_dir / local_path(item["LocalPath"], PROCESSING_DIR)
 
 
 class ProcessingJobs(Jobs):
-    """Processing jobs: inputs down, a container on each instance, outputs up."""
+    """Processing jobs: download the inputs, run a container per instance, upload the outputs."""
 
     kind = "ProcessingJob"
     arn_kind = "processing-job"
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the operations of this resource, by name."""
         return super().operations() | {"DeleteProcessingJob": self.delete}
 
     def check(self, request: Document) -> str:
-        """Refuse what cannot be done; give the role's ARN."""
+        """Validate a CreateProcessingJob request and return the role's ARN."""
         refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))
         if not {"ContainerEntrypoint", "ContainerArguments"} & request["AppSpecification"].keys():
             raise NotSupportedLocally(
@@ -92,37 +92,37 @@ class ProcessingJobs(Jobs):
         return str(request["RoleArn"])
 
     def status_members(self, status: str, record: Document) -> Document:
-        """The end has its time."""
+        """Return ProcessingEndTime when the job has ended."""
         return {"ProcessingEndTime": now()} if status in ENDED else {}
 
     def work(self, job: Job, log: LogStream) -> None:
-        """Download, run the containers, upload; what fails or is stopped uploads no EndOfJob output."""
+        """Run the job; a job that fails or is stopped uploads no EndOfJob outputs."""
         job.prepare(job.request["AppSpecification"]["ImageUri"])
         instances = _instances(job)
-        _lay_out(job, instances)
+        _create_folders(job, instances)
         outputs = _outputs(job.request)
         with ExitStack() as stack:
             logs = [log, *(stack.enter_context(self._log(job, instance)) for instance in instances[1:])]
-            for instance, output in _each(instances, outputs, "Continuous"):
+            for instance, output in _instance_outputs(instances, outputs, "Continuous"):
                 uri = S3Uri.parse(output["S3Uri"])
                 stack.enter_context(ContinuousUpload(job.storage, instance.local(output), uri))
             self.records.update(job.name, ProcessingStartTime=now())
             codes = job.run_cluster(_specs(job, instances, logs))
-            # The one that failed speaks first; sorting keeps the others' order.
+            # Instances that failed come first; the sort keeps the order of the others.
             by_end = sorted(zip(codes, instances, strict=True), key=lambda ended: not ended[0])
-            self._keep_message(job, [instance for _, instance in by_end])
+            self._record_exit_message(job, [instance for _, instance in by_end])
         for code in codes:
             if code:
                 raise algorithm_failure("", code)
         if None not in codes:
-            for instance, output in _each(instances, outputs, "EndOfJob"):
+            for instance, output in _instance_outputs(instances, outputs, "EndOfJob"):
                 job.storage.upload(instance.local(output), S3Uri.parse(output["S3Uri"]))
 
     def _log(self, job: Job, instance: Instance) -> LogStream:
         return self.platform.logs.open(f"/aws/sagemaker/{self.kind}s", job.stream_of(instance.host))
 
-    def _keep_message(self, job: Job, instances: Sequence[Instance]) -> None:
-        """Keep what the first of the instances that left a message says in it."""
+    def _record_exit_message(self, job: Job, instances: Sequence[Instance]) -> None:
+        """Record the output/message file of the first instance that wrote one as ExitMessage."""
         paths = (instance.base_dir / "output" / "message" for instance in instances)
         path = next((path for path in paths if path.is_file()), None)
         if path is None:
@@ -130,7 +130,7 @@ class ProcessingJobs(Jobs):
         with path.open("rb") as file:
             content = file.read(MESSAGE_BYTES)
         try:
-            # Not final: the cut may go through a character.
+            # An incremental decoder, since the limit in bytes can split a character.
             message = codecs.getincrementaldecoder("utf-8")().decode(content)
         except UnicodeDecodeError as error:
             raise ClientFailure(f"The file {OPT_ML}/output/message is not UTF-8 text: {error}") from error
@@ -143,8 +143,8 @@ def _instances(job: Job) -> list[Instance]:
     return [Instance(host, job.base_dir / host) for host in hosts]
 
 
-def _lay_out(job: Job, instances: Sequence[Instance]) -> None:
-    """Make the instances' folders as their containers find them, with the inputs in them."""
+def _create_folders(job: Job, instances: Sequence[Instance]) -> None:
+    """Create the instances' /opt/ml folders with configuration, inputs and empty output folders."""
     resolved = inputs.resolve(job)
     hosts = [instance.host for instance in instances]
     for index, instance in enumerate(instances):
@@ -175,10 +175,10 @@ def _specs(job: Job, instances: Sequence[Instance], logs: Sequence[LogStream]) -
     ]
 
 
-def _each(
+def _instance_outputs(
     instances: Sequence[Instance], outputs: Sequence[Document], mode: str
 ) -> list[tuple[Instance, Document]]:
-    """Every instance with every output of an S3UploadMode."""
+    """Return every pair of an instance and an output with this S3UploadMode."""
     return [(one, output) for one in instances for output in outputs if output["S3UploadMode"] == mode]
 
 
@@ -194,7 +194,7 @@ def _job_config(job: Job) -> Document:
         "ProcessingJobName": job.name,
         "AppSpecification": {"ContainerArguments": None, "ContainerEntrypoint": None, **application},
         "Environment": request.get("Environment", {}),
-        "ProcessingInputs": [inputs.described(item) for item in request.get("ProcessingInputs", [])],
+        "ProcessingInputs": [inputs.container_config(item) for item in request.get("ProcessingInputs", [])],
         "ProcessingOutputConfig": {
             "Outputs": [
                 {"AppManaged": False, "FeatureStoreOutput": None, **item}

@@ -14,7 +14,12 @@ from localaws.sagemaker.api.shapes import Document
 from localaws.sagemaker.jobs import checkpoints
 from localaws.sagemaker.jobs.job import MAX_RUNTIME_SECONDS, Job, Jobs, algorithm_failure
 from localaws.sagemaker.jobs.metrics import Metrics
-from localaws.sagemaker.jobs.training_instances import Instance, instance_names, lay_out, merged
+from localaws.sagemaker.jobs.training_instances import (
+    Instance,
+    create_instances,
+    instance_names,
+    merge_folders,
+)
 from localaws.sagemaker.platform.archives import upload_archive
 from localaws.sagemaker.platform.logs import LogStream
 from localaws.sagemaker.platform.platform import Platform
@@ -22,7 +27,7 @@ from localaws.sagemaker.platform.records import now
 from localaws.sagemaker.platform.storage import S3Uri
 
 S3_SOURCE = "InputDataConfig.DataSource.S3DataSource"
-# What is acted on, or kept and shown; any other member is refused.
+# Members that have an effect, or are stored and returned by Describe; any other member is rejected.
 HANDLED = (
     "TrainingJobName",
     "RoleArn",
@@ -51,10 +56,12 @@ HANDLED = (
     "CheckpointConfig",
     "Tags",
 )
-OF_TUNING = ("TuningJobArn",)  # no member of a caller's: a tuning job adds it to its training jobs' requests
-# Accepted, since they only say something about AWS's machines, networks, keys, tools and bookkeeping. A job
-# with EnableNetworkIsolation gets no credentials, but its process is not cut off from the network; the input
-# mode FastFile downloads like File.
+ADDED_BY_TUNING = (
+    "TuningJobArn",
+)  # not in the public API: a tuning job adds it to its training jobs' requests
+# Accepted and ignored, since they only concern AWS's machines, networks, keys, debugging tools and experiment
+# tracking. A job with EnableNetworkIsolation gets no credentials, but its process can still access the
+# network. The input mode FastFile downloads like File.
 WITHOUT_EFFECT = (
     "AlgorithmSpecification.EnableSageMakerMetricsTimeSeries",
     "AlgorithmSpecification.TrainingImageConfig",
@@ -94,10 +101,10 @@ _WITHOUT_INSTANCES = ("Starting", "Interrupted")
 
 
 class TrainingJobs(Jobs):
-    """Training jobs: channels down, `train` on each instance, the model up.
+    """Training jobs: download the channels, run `train` per instance, upload the model.
 
     Args:
-        platform: what they run on.
+        platform: the platform that the jobs run on.
         interruption: seconds after which a job on Spot instances is interrupted, once; None for never.
     """
 
@@ -109,22 +116,22 @@ class TrainingJobs(Jobs):
         self._interruption = interruption
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the operations of this resource, by name."""
         return super().operations() | {"DeleteTrainingJob": self.delete}
 
     def describe(self, request: Document) -> Document:
-        """A job as it is now; without a key of the caller's, KmsKeyId is empty and not absent, as on AWS."""
+        """Return a job's record; without a KMS key, KmsKeyId is empty and not absent, as on AWS."""
         record = super().describe(request)
         return record | {"OutputDataConfig": {"KmsKeyId": "", **record["OutputDataConfig"]}}
 
     def list(self, request: Document) -> Document:
-        """Jobs by name, status and time."""
+        """Return a page of jobs, filtered by name, status and time."""
         refuse(request, "WarmPoolStatusEquals", "TrainingPlanArnEquals")
         return super().list(request)
 
     def check(self, request: Document) -> str:
-        """Refuse what cannot be done; give the role's ARN."""
-        refuse_others(request, (*HANDLED, *WITHOUT_EFFECT, *OF_TUNING))
+        """Validate a CreateTrainingJob request and return the role's ARN."""
+        refuse_others(request, (*HANDLED, *WITHOUT_EFFECT, *ADDED_BY_TUNING))
         refuse_values(request, "AlgorithmSpecification.TrainingInputMode", "Pipe")
         refuse_values(request, "InputDataConfig.InputMode", "Pipe")
         refuse_values(request, "InputDataConfig.RecordWrapperType", "RecordIO")
@@ -132,16 +139,16 @@ class TrainingJobs(Jobs):
         if "Gzip" in values(request, "InputDataConfig.CompressionType"):
             raise ValidationException("CompressionType Gzip can only be used with the input mode Pipe")
         if not request.get("AlgorithmSpecification", {}).get("TrainingImage"):
-            raise ValidationException("AlgorithmSpecification needs a TrainingImage")
+            raise ValidationException("AlgorithmSpecification requires a TrainingImage")
         names = list(values(request, "InputDataConfig.ChannelName"))
         if len(set(names)) < len(names):
-            raise ValidationException(f"The channels' names have to be unique, and are {', '.join(names)}")
+            raise ValidationException(f"Channel names must be unique, not {', '.join(names)}")
         if {".", ".."} & set(names):
             raise ValidationException(
-                f"A channel's name has to be one of a folder of its own: {', '.join(names)}"
+                f"A channel name must be a valid folder name, not '.' or '..': {', '.join(names)}"
             )
         if len(list(values(request, S3_SOURCE))) < len(names):
-            raise ValidationException("Every channel's DataSource needs an S3DataSource")
+            raise ValidationException("The DataSource of every channel requires an S3DataSource")
         for uri in (*values(request, f"{S3_SOURCE}.S3Uri"), request["OutputDataConfig"]["S3OutputPath"]):
             S3Uri.parse(uri)
         checkpoints.check(request)
@@ -150,23 +157,23 @@ class TrainingJobs(Jobs):
         return str(request["RoleArn"])
 
     def status_members(self, status: str, record: Document) -> Document:
-        """The secondary status moves along, and the end has its time."""
+        """Return SecondaryStatus and its transitions; at the end also the times."""
         if status == "InProgress":
-            return _entered(record, "Starting")
+            return _with_secondary_status(record, "Starting")
         if status == "Stopping":
-            return _entered(record, "Stopping")
+            return _with_secondary_status(record, "Stopping")
         stopped_by = record["_Job"].exceeded if status == "Stopped" else ""
-        moved = _entered(record, _EXCEEDED.get(stopped_by, status))
+        changes = _with_secondary_status(record, _EXCEEDED.get(stopped_by, status))
         end: datetime = now()
-        moved["SecondaryStatusTransitions"][-1]["EndTime"] = end
+        changes["SecondaryStatusTransitions"][-1]["EndTime"] = end
         if "TrainingStartTime" in record:
-            seconds = math.ceil(_seconds_on_instances(moved["SecondaryStatusTransitions"]))
-            # In full: here nobody knows what Spot capacity would have cost.
-            moved |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": max(1, seconds)}
-        return moved | {"TrainingEndTime": end}
+            seconds = math.ceil(_seconds_on_instances(changes["SecondaryStatusTransitions"]))
+            # Billable equals training time: Spot savings are not emulated.
+            changes |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": max(1, seconds)}
+        return changes | {"TrainingEndTime": end}
 
     def work(self, job: Job, log: LogStream) -> None:
-        """Train between downloads and uploads; what was stopped uploads its model too, as on AWS."""
+        """Run the job; a stopped job uploads its model too, as on AWS."""
         request = job.request
         algorithm = request["AlgorithmSpecification"]
         job.limits = _limits(request)
@@ -175,7 +182,7 @@ class TrainingJobs(Jobs):
         metrics = Metrics(algorithm.get("MetricDefinitions", []))
         self.records.update(job.name, _Metrics=metrics)
 
-        def reader(log: LogStream) -> Callable[[str], None]:
+        def line_handler(log: LogStream) -> Callable[[str], None]:
             def on_line(line: str) -> None:
                 log.write(line)
                 metrics.read(line)
@@ -184,34 +191,34 @@ class TrainingJobs(Jobs):
 
         with ExitStack() as stack:
             others = (stack.enter_context(self._log(job, host)) for host in instance_names(job)[1:])
-            lines = [reader(log), *map(reader, others)]
+            lines = [line_handler(log), *map(line_handler, others)]
             instances, codes = self._train(job, lines, TrainingStartTime=now())
             while job.interrupted:
-                self._enter(job, "Interrupted")
+                self._set_secondary_status(job, "Interrupted")
                 job.raise_if_stopped()
                 job.interruption = None
                 self.renew_base_dir(job)
-                self._enter(job, "Starting")
+                self._set_secondary_status(job, "Starting")
                 instances, codes = self._train(job, lines)
         if metrics.final():
             self.records.update(job.name, FinalMetricDataList=metrics.final())
         for instance, code in zip(instances, codes, strict=True):
             if code:
                 raise algorithm_failure(instance.failure, code)
-        self._enter(job, "Uploading")
+        self._set_secondary_status(job, "Uploading")
         self._upload(job, instances)
 
     def _train(
         self, job: Job, lines: Sequence[Callable[[str], None]], **members: datetime
     ) -> tuple[Sequence[Instance], Sequence[int | None]]:
-        """Run the containers on instances that have seen nothing yet; their exit codes, None without one."""
-        self._enter(job, "Downloading", **members)
-        instances = lay_out(job)
+        """Run the containers on new instances; return the instances and their exit codes, None if stopped."""
+        self._set_secondary_status(job, "Downloading", **members)
+        instances = create_instances(job)
         job.raise_if_stopped()
         algorithm = job.request["AlgorithmSpecification"]
         with ExitStack() as stack:
             for instance in instances:
-                stack.enter_context(checkpoints.kept(job, instance.base_dir))
+                stack.enter_context(checkpoints.synchronized(job, instance.base_dir))
             specs = [
                 ContainerSpec(
                     algorithm["TrainingImage"],
@@ -223,25 +230,25 @@ class TrainingJobs(Jobs):
                 )
                 for instance, on_line in zip(instances, lines, strict=True)
             ]
-            self._enter(job, "Training")
+            self._set_secondary_status(job, "Training")
             return instances, job.run_cluster(specs)
 
     def _log(self, job: Job, name: str) -> AbstractContextManager[LogStream]:
         return self.platform.logs.open(f"/aws/sagemaker/{self.kind}s", job.stream_of(name))
 
-    def _enter(self, job: Job, secondary: str, **members: datetime) -> None:
+    def _set_secondary_status(self, job: Job, secondary: str, **members: datetime) -> None:
         with self.records.lock:
             record = self.describe({"TrainingJobName": job.name})
-            self.records.update(job.name, **_entered(record, secondary), **members)
+            self.records.update(job.name, **_with_secondary_status(record, secondary), **members)
 
     def _upload(self, job: Job, instances: Sequence[Instance]) -> None:
         output = S3Uri.parse(job.request["OutputDataConfig"]["S3OutputPath"]) / f"{job.name}/output"
-        data = merged(job, instances, "output/data")
+        data = merge_folders(job, instances, "output/data")
         if any(data.iterdir()):
             upload_archive(job.storage, data, output / "output.tar.gz")
-        model = merged(job, instances, "model")
+        model = merge_folders(job, instances, "model")
         if not any(model.iterdir()):
-            return  # no artifact: the job did not write one
+            return  # the job wrote no model, so it has no ModelArtifacts
         if job.request["OutputDataConfig"].get("CompressionType") == "NONE":
             artifact = output / "model/"
             job.storage.upload(model, artifact)
@@ -251,7 +258,7 @@ class TrainingJobs(Jobs):
         self.records.update(job.name, ModelArtifacts={"S3ModelArtifacts": str(artifact)})
 
 
-def _entered(record: Document, secondary: str) -> Document:
+def _with_secondary_status(record: Document, secondary: str) -> Document:
     moment = now()
     transitions = [dict(item) for item in record.get("SecondaryStatusTransitions", [])]
     if transitions:
@@ -261,10 +268,10 @@ def _entered(record: Document, secondary: str) -> Document:
 
 
 def _check_wait(request: Document) -> None:
-    """Make sure that MaxWaitTimeInSeconds is there for Spot instances, long enough, and only for them.
+    """Validate MaxWaitTimeInSeconds: required for Spot training, at least MaxRuntimeInSeconds.
 
     Raises:
-        ValidationException: it is not.
+        ValidationException: it is missing or too short, or set without EnableManagedSpotTraining.
     """
     condition: Document = request.get("StoppingCondition", {})
     wait = condition.get("MaxWaitTimeInSeconds")
@@ -296,7 +303,7 @@ def _seconds_on_instances(transitions: list[Document]) -> float:
 
 
 def _command(algorithm: Document) -> tuple[str, ...]:
-    """What the entry point is given: the image's own runs `train` unless it is told otherwise."""
+    """Return the container's arguments; `train` if the request has neither entry point nor arguments."""
     arguments = tuple(algorithm.get("ContainerArguments", ()))
     return arguments if arguments or "ContainerEntrypoint" in algorithm else ("train",)
 

@@ -1,4 +1,4 @@
-"""The instances of a training job: what each finds under /opt/ml, and what they leave there together."""
+"""The instances of a training job: their /opt/ml folders and how their results are merged."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from localaws.sagemaker.jobs import checkpoints
 from localaws.sagemaker.jobs.job import Job
 
 INSTANCE_GROUP = "homogeneousCluster"
-INTERFACE = "lo"  # the hosts are this machine's, and talk over loopback
+INTERFACE = "lo"  # all hosts are on this machine and communicate over loopback
 SHARDED = "ShardedByS3Key"
 
 
@@ -21,8 +21,8 @@ class Instance:
     """One instance of a training job.
 
     Attributes:
-        host: its name among the hosts.
-        base_dir: what its container sees as /opt/ml.
+        host: the instance's name in resourceconfig.json.
+        base_dir: the folder that is /opt/ml in the container.
     """
 
     host: str
@@ -30,7 +30,7 @@ class Instance:
 
     @property
     def failure(self) -> str:
-        """Why it failed, as far as its container told."""
+        """The start of the container's output/failure file, at most FAILURE_REASON_CHARACTERS; "" without."""
         path = self.base_dir / "output" / "failure"
         if not path.is_file():
             return ""
@@ -39,16 +39,16 @@ class Instance:
 
 
 def instance_names(job: Job) -> list[str]:
-    """The instances' names, as log streams have them."""
+    """Return the instances' names in log streams: algo-1, algo-2, …"""
     count = job.request.get("ResourceConfig", {}).get("InstanceCount", 1)
     return [f"algo-{number}" for number in range(1, count + 1)]
 
 
-def lay_out(job: Job) -> list[Instance]:
-    """Make the instances' folders as their containers find them, with the channels in them."""
+def create_instances(job: Job) -> list[Instance]:
+    """Create the instances' /opt/ml folders with configuration and channels."""
     names = instance_names(job)
     count = len(names)
-    # Nothing here resolves algo-2. An address is a name too, and each of 127.0.0.0/8 is this machine's.
+    # Addresses instead of names: no DNS resolves algo-2 here, and all of 127.0.0.0/8 is this machine.
     hosts = names if count == 1 else [f"127.0.0.{number}" for number in range(1, count + 1)]
     instances = [Instance(host, job.base_dir / name) for host, name in zip(hosts, names, strict=True)]
     for index, instance in enumerate(instances):
@@ -60,14 +60,14 @@ def lay_out(job: Job) -> list[Instance]:
     return instances
 
 
-def merged(job: Job, instances: Sequence[Instance], folder: str) -> Path:
-    """What all instances left in a folder; it is theirs to use different names."""
+def merge_folders(job: Job, instances: Sequence[Instance], folder: str) -> Path:
+    """Merge a folder of all instances and return the result; for equal file names, the last instance wins."""
     if len(instances) == 1:
         return instances[0].base_dir / folder
-    together = job.base_dir / "merged" / folder
+    target = job.base_dir / "merged" / folder
     for instance in instances:
-        shutil.copytree(instance.base_dir / folder, together, symlinks=True, dirs_exist_ok=True)
-    return together
+        shutil.copytree(instance.base_dir / folder, target, symlinks=True, dirs_exist_ok=True)
+    return target
 
 
 def _config(request: Document, instance: Instance, hosts: Sequence[str]) -> dict[str, Document]:
@@ -93,7 +93,7 @@ def _config(request: Document, instance: Instance, hosts: Sequence[str]) -> dict
             "instance_groups": [group],
             "network_interface_name": INTERFACE,
         },
-        **checkpoints.described(request),
+        **checkpoints.container_config(request),
     }
 
 

@@ -28,9 +28,9 @@ from localaws.sagemaker.platform.records import now
 from localaws.sagemaker.platform.storage import S3Object, S3Uri
 
 PARAMETERS_SECONDS = 5.0
-LOOK_SECONDS = 2.0  # between two looks at whether the job is to stop
+STOP_POLL_SECONDS = 2.0  # interval between two checks whether the job has to stop
 
-# What is acted on, or kept and shown; any other member is refused.
+# Members that have an effect, or are stored and returned by Describe; any other member is rejected.
 HANDLED = (
     "TransformJobName",
     "ModelName",
@@ -47,7 +47,7 @@ HANDLED = (
     "DataProcessing",
     "Tags",
 )
-# Accepted, since they only say something about AWS's machines, keys and bookkeeping.
+# Accepted and ignored, since they only concern AWS's machines, keys and experiment tracking.
 WITHOUT_EFFECT = (
     "TransformResources.InstanceType",
     "TransformResources.VolumeKmsKeyId",
@@ -58,7 +58,7 @@ WITHOUT_EFFECT = (
 
 
 class TransformJobs(Jobs):
-    """Batch transform jobs: every object of the input through a model's container."""
+    """Batch transform jobs: send every input object to a model's container and upload the predictions."""
 
     kind = "TransformJob"
     arn_kind = "transform-job"
@@ -68,7 +68,7 @@ class TransformJobs(Jobs):
         self._models = models
 
     def check(self, request: Document) -> str:
-        """Refuse what cannot be done; give the ARN of the model's role."""
+        """Validate a CreateTransformJob request and return the ARN of the model's role."""
         refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))
         refuse_values(request, "TransformInput.SplitType", "RecordIO", "TFRecord")
         refuse_values(
@@ -79,7 +79,7 @@ class TransformJobs(Jobs):
             raise NotSupportedLocally("MaxPayloadInMB of 0, which means chunked requests,")
         if (payload or PAYLOAD_MB) * concurrent > LIMIT_MB:
             raise ValidationException(
-                f"MaxConcurrentTransforms * MaxPayloadInMB has to be at most {LIMIT_MB} MB"
+                f"MaxConcurrentTransforms * MaxPayloadInMB must be at most {LIMIT_MB} MB"
             )
         S3Uri.parse(request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"])
         S3Uri.parse(request["TransformOutput"]["S3OutputPath"])
@@ -87,7 +87,7 @@ class TransformJobs(Jobs):
         return str(self._models.get(request["ModelName"])["ExecutionRoleArn"])
 
     def status_members(self, status: str, record: Document) -> Document:
-        """The end has its time."""
+        """Return TransformEndTime when the job has ended."""
         return {"TransformEndTime": now()} if status in ENDED else {}
 
     def work(self, job: Job, log: LogStream) -> None:
@@ -99,31 +99,33 @@ class TransformJobs(Jobs):
         job.prepare(model["_Container"]["Image"])
         source = job.request["TransformInput"]["DataSource"]["S3DataSource"]
         objects = job.storage.objects(source["S3DataType"], source["S3Uri"])
-        # An instance without an object would only start and end.
+        # An instance without objects would only start and stop.
         count = min(job.request["TransformResources"]["InstanceCount"], len(objects))
         hosts = [f"algo-{number}" for number in range(1, count + 1)]
-        over = threading.Event()
+        failed = threading.Event()
         with ExitStack() as stack, ThreadPoolExecutor(count, thread_name_prefix="instance") as pool:
             logs = [log, *(stack.enter_context(self._log(job.stream_of(host))) for host in hosts[1:])]
             instances = [
-                pool.submit(self._transform, Instance(job, model, host, own_log, over), objects[index::count])
-                for index, (host, own_log) in enumerate(zip(hosts, logs, strict=True))
+                pool.submit(
+                    self._transform, Instance(job, model, host, stream, failed), objects[index::count]
+                )
+                for index, (host, stream) in enumerate(zip(hosts, logs, strict=True))
             ]
             try:
-                refused = [failure for done in as_completed(instances) for failure in done.result()]
+                failures = [failure for done in as_completed(instances) for failure in done.result()]
             finally:
-                over.set()
-        if refused:
-            raise refused[0]
+                failed.set()
+        if failures:
+            raise failures[0]
 
     def _transform(self, instance: Instance, objects: Sequence[S3Object]) -> list[ClientFailure]:
-        """Transform objects in a container of their own; why some of them could not be."""
+        """Start a container and transform the objects; return the failures of single objects."""
         job = instance.job
         server = ModelServer(self.platform, instance.model, self.arn_kind, instance.log.write)
         try:
             server.start()
             _wait_healthy(instance, server)
-            self._log_start(job.name)
+            self._record_start(job.name)
             plan = Plan.of(job.request, _execution_parameters(server))
             with self._log(f"{job.stream_of(instance.host)}/data-log") as data_log:
                 data_log.write(
@@ -133,14 +135,14 @@ class TransformJobs(Jobs):
                 )
                 return Transformation(instance, plan, server, data_log).run(objects)
         except PingHealthCheckFailed as error:
-            raise AlgorithmFailure(f"The model's container does not serve: {error}") from error
+            raise AlgorithmFailure(f"The model's container failed its health check: {error}") from error
         except HostingError as error:
             raise ClientFailure(str(error)) from error
         finally:
             server.stop(min(job.grace, GRACE_SECONDS))
 
-    def _log_start(self, name: str) -> None:
-        """The job starts with the first of its instances."""
+    def _record_start(self, name: str) -> None:
+        """Record TransformStartTime when the first instance is healthy."""
         with self.records.lock:
             if "TransformStartTime" not in self.describe({f"{self.kind}Name": name}):
                 self.records.update(name, TransformStartTime=now())
@@ -168,21 +170,21 @@ def _wait_healthy(instance: Instance, server: ModelServer) -> None:
     while True:
         instance.raise_if_stopped()
         try:
-            server.wait_healthy(LOOK_SECONDS)
+            server.wait_healthy(STOP_POLL_SECONDS)
             return
         except PingHealthCheckFailed:
             if server.wait(0) is not None:
                 raise
             if time.monotonic() > deadline:
                 raise PingHealthCheckFailed(
-                    f"GET /ping did not answer 200 within {HEALTHY_SECONDS:g} seconds"
+                    f"GET /ping did not return 200 within {HEALTHY_SECONDS:g} seconds"
                 ) from None
 
 
 def _execution_parameters(server: ModelServer) -> Document:
     try:
-        answer = server.request("GET", "/execution-parameters", {}, None, PARAMETERS_SECONDS)
-        parameters = json.loads(answer.body) if answer.status == 200 else {}
+        response = server.request("GET", "/execution-parameters", {}, None, PARAMETERS_SECONDS)
+        parameters = json.loads(response.body) if response.status == 200 else {}
     except (OSError, ValueError):
         return {}
     return parameters if isinstance(parameters, dict) else {}

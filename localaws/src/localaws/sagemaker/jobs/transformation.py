@@ -1,4 +1,4 @@
-"""The way of objects through a model's container: downloaded, cut, asked, put together, uploaded."""
+"""Transform S3 objects in a model's container: download, split, invoke, assemble, upload."""
 
 import gzip
 import threading
@@ -20,52 +20,52 @@ from localaws.sagemaker.platform.storage import S3Object, S3Uri
 
 MB = 1 << 20
 PAYLOAD_MB = 6  # SageMaker's default
-LIMIT_MB = 100  # of a payload, and of all payloads under way
+LIMIT_MB = 100  # maximum of one payload, and of all concurrent payloads together
 INVOCATION_SECONDS = 600  # SageMaker's default
 RETRIES = 3  # SageMaker's default
 RETRY_SECONDS = 0.5  # before the first retry; it doubles
-ENDING_SECONDS = 10.0  # from a container's lost connection to its end, where it has ended
-WINDOW = 2  # requests prepared for each one under way
-SHOWN_CHARACTERS = 500  # of a container's error answer
+ENDING_SECONDS = 10.0  # how long to wait for a container's exit after its connection was lost
+WINDOW = 2  # requests prepared per concurrent request
+SHOWN_CHARACTERS = 500  # of a container's error response
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One container's place in a job.
+    """One instance of a transform job.
 
     Attributes:
         job: the job.
-        model: what it serves, as `Models.get` gives it.
-        host: its name, such as "algo-1".
-        log: where its lines go.
-        over: set when any instance of the job has failed.
+        model: the model's record, as returned by `Models.get`.
+        host: the instance's host name, such as "algo-1".
+        log: the log stream of the container's output.
+        failed: set when any instance of the job has failed.
     """
 
     job: Job
     model: Document
     host: str
     log: LogStream
-    over: threading.Event
+    failed: threading.Event
 
     @property
     def folder(self) -> Path:
-        """For what is under way."""
+        """The instance's folder for temporary files."""
         return self.job.base_dir / self.host
 
     def raise_if_stopped(self) -> None:
-        """Come here between pieces of work.
+        """Raise if the instance has to stop; called between parts of its work.
 
         Raises:
-            JobStopped: there is no more to be done.
+            JobStopped: the job was stopped, or another instance failed.
         """
         self.job.raise_if_stopped()
-        if self.over.is_set():
+        if self.failed.is_set():
             raise JobStopped
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One request's records: none to mark that an object begins; or why the object cannot be read on."""
+    """The records of one request; empty at the start of an object, or when reading it failed."""
 
     source: S3Object
     records: list[bytes]
@@ -74,7 +74,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Plan:
-    """How requests are made; what the job leaves open, the container may say."""
+    """Concurrency, payload size and batch strategy of the requests."""
 
     max_concurrent: int
     payload_bytes: int
@@ -82,7 +82,7 @@ class Plan:
 
     @classmethod
     def of(cls, request: Document, execution_parameters: Document) -> "Plan":
-        """The job's settings, then the container's, then SageMaker's own."""
+        """Return the job's settings; default to the container's /execution-parameters, then SageMaker's."""
         strategy = request.get("BatchStrategy") or _camel(
             execution_parameters.get("BatchStrategy", "MULTI_RECORD")
         )
@@ -95,13 +95,13 @@ class Plan:
 
 
 class Transformation:
-    """The objects of one instance on their way.
+    """The transformation of one instance's objects.
 
     Args:
-        instance: whose they are.
-        plan: how the container is asked.
-        server: the container.
-        data_log: the job's data log.
+        instance: the instance.
+        plan: the settings of the requests.
+        server: the model's container.
+        data_log: the instance's data log.
     """
 
     def __init__(self, instance: Instance, plan: Plan, server: ModelServer, data_log: LogStream) -> None:
@@ -116,37 +116,39 @@ class Transformation:
         self._output: Document = job.request["TransformOutput"]
         self._by_line = self._input.get("SplitType") == "Line"
         self._data_processing = DataProcessing.of(job.request, single=plan.single or not self._by_line)
-        self._over = threading.Event()
-        self._given_up: set[S3Object] = set()
+        self._cancelled = threading.Event()
+        self._failed: set[S3Object] = set()
         config = job.request.get("ModelClientConfig", {})
         self._timeout = config.get("InvocationsTimeoutInSeconds", INVOCATION_SECONDS)
         self._retries = config.get("InvocationsMaxRetries", RETRIES)
 
     def run(self, objects: Sequence[S3Object]) -> list[ClientFailure]:
-        """Transform all objects; those that the model or their content refuse do not hold up the others.
+        """Transform all objects; an object that fails does not stop the others.
 
         Returns:
-            The refusals.
+            The failure per failed object.
 
         Raises:
-            AlgorithmFailure: the container does not answer.
-            JobStopped: the job was asked to stop, or another instance failed.
+            AlgorithmFailure: the container does not respond.
+            JobStopped: the job was stopped, or another instance failed.
         """
         failures: list[ClientFailure] = []
         pool = ThreadPoolExecutor(self._plan.max_concurrent, thread_name_prefix="transform")
-        answers = in_order(pool, self._answer_of, self._batches(objects), WINDOW * self._plan.max_concurrent)
+        results = in_order(
+            pool, self._transform_batch, self._batches(objects), WINDOW * self._plan.max_concurrent
+        )
         try:
-            for item, parts in groupby(answers, key=lambda answer: answer[0].source):
+            for item, parts in groupby(results, key=lambda result: result[0].source):
                 try:
                     self._assemble(item, (future for _, future in parts))
                 except ClientFailure as failure:
-                    self._given_up.add(item)
+                    self._failed.add(item)
                     message = str(failure).removeprefix("ClientError: ")
                     failures.append(ClientFailure(f"{item.uri}: {message}"))
                     self._data_log.write(f"[sagemaker logs]: {item.uri}: {failure}")
         finally:
-            self._over.set()
-            # Not waited for: what is under way ends when the container does.
+            self._cancelled.set()
+            # No wait: open requests end when the container is stopped.
             pool.shutdown(wait=False, cancel_futures=True)
         return failures
 
@@ -157,8 +159,8 @@ class Transformation:
             try:
                 self._storage.download_file(item.uri, path)
                 with self._open(path) as file:
-                    for records in self._cut(file):
-                        if item in self._given_up:
+                    for records in self._split(file):
+                        if item in self._failed:
                             break
                         yield Batch(item, records)
             except ClientFailure as failure:
@@ -173,7 +175,7 @@ class Transformation:
             return cast(BinaryIO, gzip.GzipFile(path, "rb"))
         return path.open("rb")
 
-    def _cut(self, file: BinaryIO) -> Iterator[list[bytes]]:
+    def _split(self, file: BinaryIO) -> Iterator[list[bytes]]:
         if not self._by_line:
             for content in whole(file, self._plan.payload_bytes):
                 yield self._data_processing.records(content)
@@ -182,24 +184,24 @@ class Transformation:
         else:
             yield from batches(lines(file, self._plan.payload_bytes), self._plan.payload_bytes)
 
-    def _answer_of(self, batch: Batch) -> bytes:
+    def _transform_batch(self, batch: Batch) -> bytes:
         if batch.failure is not None:
             raise batch.failure
-        if not batch.records or batch.source in self._given_up:
+        if not batch.records or batch.source in self._failed:
             return b""
-        payload = b"\n".join(self._data_processing.sent(batch.records))
-        answer = self._data_processing.kept(batch.records, self._invoke(batch.source, payload))
+        payload = b"\n".join(self._data_processing.filter_input(batch.records))
+        output = self._data_processing.output_of(batch.records, self._invoke(batch.source, payload))
         by_line = self._output.get("AssembleWith") == "Line"
-        return answer + b"\n" if by_line and not answer.endswith(b"\n") else answer
+        return output + b"\n" if by_line and not output.endswith(b"\n") else output
 
     def _invoke(self, source: S3Object, payload: bytes) -> bytes:
         problem, lost = "", False
         for attempt in range(self._retries + 1):
-            if self._over.wait(RETRY_SECONDS * 2 ** (attempt - 1) if attempt else 0):
+            if self._cancelled.wait(RETRY_SECONDS * 2 ** (attempt - 1) if attempt else 0):
                 raise JobStopped
             lost = False
             try:
-                answer = self._post(payload)
+                response = self._post(payload)
             except TimeoutError:
                 problem = (
                     f"Model server did not respond to /invocations request within {self._timeout} seconds"
@@ -208,14 +210,15 @@ class Transformation:
             except ConnectionError as error:
                 problem, lost = f"Unable to get response from algorithm: {error}", True
                 continue
-            if answer.status < 300:
-                return answer.body
-            shown = answer.body[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace")[:SHOWN_CHARACTERS].strip()
-            problem = f"Bad HTTP status received from algorithm: {answer.status}. Message: {shown}"
-            if answer.status < 500 and answer.status != 429:
+            if response.status < 300:
+                return response.body
+            content = response.body[: 4 * SHOWN_CHARACTERS].decode("utf-8", "replace")
+            shown = content[:SHOWN_CHARACTERS].strip()
+            problem = f"Bad HTTP status received from algorithm: {response.status}. Message: {shown}"
+            if response.status < 500 and response.status != 429:
                 raise ClientFailure(problem)
         if (code := self._server.wait(ENDING_SECONDS if lost else 0)) is not None:
-            raise algorithm_failure("The model's container ended while it served", code)
+            raise algorithm_failure("The model's container exited during a request", code)
         raise AlgorithmFailure(f"{source.uri}: {problem}")
 
     def _post(self, payload: bytes) -> ContainerAnswer:

@@ -14,7 +14,7 @@ from localaws.sagemaker.platform.records import Records, list_page, now
 
 _UPDATABLE = ("PipelineDisplayName", "PipelineDescription", "RoleArn", "ParallelismConfiguration")
 _DEFINITION = ("PipelineDefinition", "PipelineDefinitionS3Location")
-# The members that each operation handles; all others are refused.
+# The supported members per operation; all others are rejected.
 HANDLED = {
     "CreatePipeline": ("PipelineName", *_UPDATABLE, *_DEFINITION, "ClientRequestToken", "Tags"),
     "UpdatePipeline": ("PipelineName", *_UPDATABLE, *_DEFINITION),
@@ -31,7 +31,7 @@ HANDLED = {
     ),
     **executions.HANDLED,
 }
-# Accepted without effect: a repeated request changes nothing, whatever its token.
+# Accepted and ignored: a repeated request changes nothing, whatever its token.
 WITHOUT_EFFECT = {"DeletePipeline": ("ClientRequestToken",), **executions.WITHOUT_EFFECT}
 
 
@@ -120,7 +120,7 @@ class Pipelines:
     def _body(self, request: Document, role_arn: str) -> str:
         if sum(member in request for member in _DEFINITION) != 1:
             raise ValidationException(
-                "Either PipelineDefinition or PipelineDefinitionS3Location is needed, and not both"
+                "Either PipelineDefinition or PipelineDefinitionS3Location is required, and not both"
             )
         if "PipelineDefinition" in request:
             return str(request["PipelineDefinition"])
@@ -128,8 +128,8 @@ class Pipelines:
         version = {"VersionId": location["VersionId"]} if "VersionId" in location else {}
         s3 = self._platform.sessions.client("s3", role_arn)
         try:
-            answer = s3.get_object(Bucket=location["Bucket"], Key=location["ObjectKey"], **version)
-            return answer["Body"].read().decode()
+            response = s3.get_object(Bucket=location["Bucket"], Key=location["ObjectKey"], **version)
+            return response["Body"].read().decode()
         except (ClientError, UnicodeDecodeError) as error:
             uri = f"s3://{location['Bucket']}/{location['ObjectKey']}"
             raise ValidationException(f"Unable to read the pipeline definition {uri}: {error}") from error

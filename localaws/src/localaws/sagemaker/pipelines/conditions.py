@@ -1,6 +1,6 @@
-"""Conditions of condition steps: checked, and decided.
+"""Validate and evaluate the conditions of condition steps.
 
-Source: what the SDK's sagemaker.workflow.conditions renders.
+Source: the output of the SDK's sagemaker.workflow.conditions.
 """
 
 import operator
@@ -12,7 +12,7 @@ from localaws.sagemaker.api.shapes import Document
 from localaws.sagemaker.pipelines import references
 
 Resolve = Callable[[Any], Any]
-"""The value that a literal or a reference stands for."""
+"""Returns the value of a literal or a reference."""
 
 _COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "Equals": operator.eq,
@@ -31,22 +31,22 @@ CONDITION_MEMBERS: Mapping[str, tuple[str, ...]] = {
 
 
 def check(conditions: Any, path: str) -> None:
-    """Make sure that a list of conditions is one.
+    """Validate a list of conditions.
 
     Raises:
-        ValidationException: naming what is wrong, and where.
+        ValidationException: a condition is invalid; the message has its path.
     """
     if not isinstance(conditions, list) or not conditions:
-        raise ValidationException(f"{path} has to be a list of one condition or more, not {conditions!r}")
+        raise ValidationException(f"{path} must be a list of at least one condition, not {conditions!r}")
     for index, condition in enumerate(conditions):
         _check(condition, f"{path}[{index}]")
 
 
 def hold(conditions: list[Document], resolve: Resolve) -> bool:
-    """Whether all conditions are true; what follows a false one is not asked.
+    """Return whether all conditions are true; conditions after a false one are not evaluated.
 
     Raises:
-        ValidationException: values cannot be compared, or a reference has none.
+        ValidationException: values cannot be compared, or a reference has no value.
     """
     return all(_holds(condition, resolve) for condition in conditions)
 
@@ -54,11 +54,11 @@ def hold(conditions: list[Document], resolve: Resolve) -> bool:
 def _check(condition: Any, path: str) -> None:
     if not isinstance(condition, dict) or condition.get("Type") not in CONDITION_MEMBERS:
         known = ", ".join(CONDITION_MEMBERS)
-        raise ValidationException(f"{path} is no condition of a type in [{known}]: {condition!r}")
+        raise ValidationException(f"{path} must be a condition of a type in [{known}], not {condition!r}")
     members = CONDITION_MEMBERS[condition["Type"]]
     if set(condition) != {"Type", *members}:
         raise ValidationException(
-            f"{path} of type {condition['Type']} has to have the members {[*members]}, not "
+            f"{path} of type {condition['Type']} must have the members {[*members]}, not "
             f"{sorted(set(condition) - {'Type'})}"
         )
     match condition:
@@ -68,7 +68,7 @@ def _check(condition: Any, path: str) -> None:
             check(inner, f"{path}.Conditions")
         case {"Type": "In", "QueryValue": value, "Values": values}:
             if not isinstance(values, list) or not values:
-                raise ValidationException(f"{path}.Values has to be a list of one value or more")
+                raise ValidationException(f"{path}.Values must be a list of at least one value")
             _check_values(path, QueryValue=value, **{f"Values[{i}]": item for i, item in enumerate(values)})
         case _:
             _check_values(path, **{member: condition[member] for member in members})
@@ -78,7 +78,7 @@ def _check_values(path: str, **values: Any) -> None:
     for member, value in values.items():
         if not isinstance(value, str | int | float) and not references.is_reference(value):
             raise ValidationException(
-                f"{path}.{member} has to be a text, a number, true, false or a reference, not {value!r}"
+                f"{path}.{member} must be a string, number, boolean or reference, not {value!r}"
             )
 
 
@@ -89,22 +89,22 @@ def _holds(condition: Document, resolve: Resolve) -> bool:
         case {"Type": "Or", "Conditions": inner}:
             return any(_holds(one, resolve) for one in inner)
         case {"Type": "In", "QueryValue": value, "Values": values}:
-            wanted = resolve(value)
-            return any(_equal(wanted, resolve(item)) for item in values)
+            query = resolve(value)
+            return any(_equal(query, resolve(item)) for item in values)
         case {"Type": "Equals", "LeftValue": left, "RightValue": right}:
             return _equal(resolve(left), resolve(right))
         case {"Type": kind, "LeftValue": left, "RightValue": right}:
             return _compare(kind, resolve(left), resolve(right))
-    raise ValidationException(f"{condition!r} is no condition")
+    raise ValidationException(f"{condition!r} is not a condition")
 
 
 def _equal(left: Any, right: Any) -> bool:
-    # To Python true is 1.
+    # In Python, True == 1.
     return _kind(left) == _kind(right) and bool(left == right)
 
 
 def _compare(kind: str, left: Any, right: Any) -> bool:
-    if _kind(left) != _kind(right) or _kind(left) not in ("a number", "a text"):
+    if _kind(left) != _kind(right) or _kind(left) not in ("number", "string"):
         raise ValidationException(
             f"{kind} cannot compare {left!r} ({_kind(left)}) with {right!r} ({_kind(right)})"
         )
@@ -114,9 +114,9 @@ def _compare(kind: str, left: Any, right: Any) -> bool:
 def _kind(value: Any) -> str:
     match value:
         case bool():
-            return "true or false"
+            return "boolean"
         case int() | float():
-            return "a number"
+            return "number"
         case str():
-            return "a text"
-    return f"a {type(value).__name__}"
+            return "string"
+    return type(value).__name__

@@ -1,4 +1,4 @@
-"""A pipeline's definition, checked as a whole before anything runs."""
+"""Parse and validate pipeline definitions as a whole, before any step runs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ _BRANCHES = {"IfSteps": True, "ElseSteps": False}
 
 @dataclass(frozen=True)
 class PipelineDefinition:
-    """What a pipeline does.
+    """A valid pipeline definition.
 
     Attributes:
-        parameters: their declarations by name.
-        steps: by name, those in the branches of condition steps too.
-        dependencies: for each step, the steps that have to end before it.
+        parameters: the parameters' declarations, by name.
+        steps: all steps by name, including the branches of condition steps.
+        dependencies: per step, the steps that must end before it.
     """
 
     parameters: Mapping[str, Document]
@@ -42,39 +42,39 @@ class PipelineDefinition:
 
     @classmethod
     def parse(cls, body: str) -> "PipelineDefinition":
-        """Read and check a definition.
+        """Parse and validate a definition.
 
         Raises:
-            ValidationException: naming the step, parameter or reference that is wrong.
-            NotSupportedLocally: for what only AWS does.
+            ValidationException: the definition is invalid; the message has the step, parameter or reference.
+            NotSupportedLocally: the definition uses a feature that only AWS supports.
         """
         document = schema.load(body)
         declared = _by_name(((spec["Name"], spec) for spec in document.get("Parameters", [])), "parameter")
         for spec in declared.values():
             parameters.check(spec)
-        steps = _by_name(((step.name, step) for step in _flat(document["Steps"])), "step")
+        steps = _by_name(((step.name, step) for step in _all_steps(document["Steps"])), "step")
         placeholders = Placeholders(declared, steps)
         for step in steps.values():
             try:
-                _check(step, placeholders)
+                _check_step(step, placeholders)
             except NotSupportedLocally:
                 raise
             except ValidationException as error:
                 raise ValidationException(f"Invalid step {step.name!r}: {error.message}") from error
         dependencies = {name: _dependencies(step, steps) for name, step in steps.items()}
-        _refuse_cycles(dependencies)
+        _check_cycles(dependencies)
         return cls(declared, steps, dependencies)
 
     def parameter_values(self, supplied: Mapping[str, str]) -> dict[str, Any]:
-        """Every parameter's value for one execution.
+        """Return the value of every parameter for one execution.
 
         Raises:
-            ValidationException: a value is missing, unknown or of another type.
+            ValidationException: a value is missing, unknown or of the wrong type.
         """
         return parameters.values(self.parameters, supplied)
 
     def reads_tuned_jobs(self, name: str) -> bool:
-        """Whether a step refers to the list of a tuning step's jobs."""
+        """Return whether any step refers to the job list of the tuning step `name`."""
         return any(
             references.segments(path)[:3] == ["Steps", name, TUNED_JOBS]
             for step in self.steps.values()
@@ -82,8 +82,8 @@ class PipelineDefinition:
         )
 
 
-def _flat(documents: list[Document]) -> Iterator[Step]:
-    """The steps, and after each condition step those of its branches."""
+def _all_steps(documents: list[Document]) -> Iterator[Step]:
+    """Yield all steps; the steps of a condition step's branches follow it."""
     for index, document in enumerate(documents):
         yield Step(document)
         if document["Type"] != CONDITION:
@@ -94,7 +94,7 @@ def _flat(documents: list[Document]) -> Iterator[Step]:
             if nested := [step["Name"] for step in branch if step["Type"] == CONDITION]:
                 raise ValidationException(
                     f"Condition step {document['Name']!r} has condition steps {nested} in its {member}: "
-                    "a condition step cannot stand in a branch of another one"
+                    "condition steps cannot be nested"
                 )
             yield from (Step(step, (document["Name"], outcome)) for step in branch)
 
@@ -104,14 +104,14 @@ def _by_name(items: Iterable[tuple[str, _T]], kind: str) -> dict[str, _T]:
     for name, item in items:
         if name in named:
             raise ValidationException(
-                f"Invalid pipeline definition: the {kind} names are not unique: {name!r} stands twice"
+                f"Invalid pipeline definition: the {kind} names are not unique: {name!r} is used twice"
             )
         named[name] = item
     return named
 
 
-def _check(step: Step, placeholders: Placeholders) -> None:
-    """Make sure that a step has what its type needs, and nothing else."""
+def _check_step(step: Step, placeholders: Placeholders) -> None:
+    """Check that a step has the members that its type requires, and no unknown ones."""
     if step.type not in STEP_TYPES and step.type not in OWN_TYPES:
         raise NotSupportedLocally(f"The step type {step.type!r} of step {step.name!r}")
     _check_members(step)
@@ -142,19 +142,21 @@ def _check_members(step: Step) -> None:
     if step.type == CONDITION and (extra := set(step.document["Arguments"]) - {"Conditions", *_BRANCHES}):
         raise ValidationException(f"the Arguments of a Condition step have no members {sorted(extra)}")
     if step.type == LAMBDA and "FunctionArn" not in step.document:
-        raise ValidationException("a Lambda step needs a FunctionArn")
+        raise ValidationException("a Lambda step requires a FunctionArn")
 
 
 def _check_message(arguments: Document) -> None:
     message = arguments.get("ErrorMessage")
     if set(arguments) - {"ErrorMessage"} or not isinstance(message, str | Unknown | None):
-        raise ValidationException(f"a Fail step's Arguments are an ErrorMessage, a text, not {arguments}")
+        raise ValidationException(
+            f"the Arguments of a Fail step must be an ErrorMessage string, not {arguments}"
+        )
 
 
 def _check_arguments(step: Step, arguments: Document) -> None:
     step_type = STEP_TYPES[step.type]
     if step_type.name_member:
-        # The pipeline gives the name; one that stands here is the prefix of it.
+        # The pipeline generates the name; a name in the arguments is used as its prefix.
         arguments = {step_type.name_member: Unknown("the job's name")} | arguments
     elif "ModelPackageName" in arguments:
         raise ValidationException("Unknown Argument member 'ModelPackageName'")
@@ -168,8 +170,8 @@ def _check_property_files(step: Step) -> None:
     for file in step.document.get(PROPERTY_FILES, []):
         if file["OutputName"] not in names:
             raise ValidationException(
-                f"the property file {file['PropertyFileName']!r} is in the output {file['OutputName']!r}, "
-                f"and the outputs are {names}"
+                f"the property file {file['PropertyFileName']!r} refers to the output "
+                f"{file['OutputName']!r}, but the outputs are {names}"
             )
 
 
@@ -178,23 +180,23 @@ def _dependencies(step: Step, steps: Mapping[str, Step]) -> frozenset[str]:
     for name in explicit:
         if name not in steps:
             raise ValidationException(
-                f"Step {step.name!r} depends on {name!r}, which the pipeline does not have"
+                f"Step {step.name!r} depends on {name!r}, which does not exist in the pipeline"
             )
         if steps[name].type == FAIL:
             raise ValidationException(
-                f"{step.name} can not depends on {name}: after a Fail step nothing runs"
+                f"{step.name} can not depends on {name}: no step runs after a Fail step"
             )
         if steps[name].type == CONDITION:
             raise ValidationException(
-                f"Step {step.name!r} depends on the condition step {name!r}: only the steps of its branches "
-                "follow a condition step; put it into one"
+                f"Step {step.name!r} depends on the condition step {name!r}, which only the steps of its "
+                "branches can follow: move it into IfSteps or ElseSteps"
             )
     paths = (references.segments(path) for path in references.find(step.arguments))
-    referred = (str(parts[1]) for parts in paths if parts[0] == "Steps")
-    return frozenset((*explicit, *referred, *(step.branch[:1] if step.branch else ())))
+    referenced = (str(parts[1]) for parts in paths if parts[0] == "Steps")
+    return frozenset((*explicit, *referenced, *(step.branch[:1] if step.branch else ())))
 
 
-def _refuse_cycles(dependencies: Mapping[str, frozenset[str]]) -> None:
+def _check_cycles(dependencies: Mapping[str, frozenset[str]]) -> None:
     try:
         TopologicalSorter(dependencies).prepare()
     except CycleError as error:

@@ -11,7 +11,7 @@ class StepEnd(Exception):  # noqa: N818
 
 
 class StepFailed(StepEnd):
-    """A step failed; the message is its FailureReason, which may be "".
+    """A step failed; the message is its FailureReason and can be "".
 
     Attributes:
         exception_type: the name for retry policies, such as "SageMaker.RESOURCE_LIMIT"; "" if none applies.

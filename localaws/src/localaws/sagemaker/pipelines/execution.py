@@ -59,7 +59,7 @@ class PipelineRun:
         for step in self.steps:
             if step["StepStatus"] != "Succeeded":
                 name = step["StepName"]
-                self.steps.remove(name, SageMakerError(f"step {name} is gone"))
+                self.steps.remove(name, SageMakerError(f"step {name} does not exist"))
         threading.Thread(
             target=self._run, args=(max_parallel_steps,), name=f"pipeline {self._arn}", daemon=True
         ).start()
@@ -72,7 +72,7 @@ class PipelineRun:
         try:
             self._run_steps(max_parallel_steps)
         except Exception:
-            logger.exception("pipeline execution %s broke", self._arn)
+            logger.exception("pipeline execution %s failed", self._arn)
             self._executions.update(
                 self._arn, PipelineExecutionStatus="Failed", FailureReason=INTERNAL_FAILURE
             )
@@ -86,7 +86,7 @@ class PipelineRun:
         failed = False
         with ThreadPoolExecutor(max_parallel_steps, thread_name_prefix="step") as pool:
             while True:
-                # As on AWS: after a failure nothing more starts, and what runs may end.
+                # As on AWS: after a failure no further step starts, and running steps finish.
                 if not failed and not self._stopping.is_set():
                     ready += self._due(order, skipped)
                     room = max_parallel_steps - len(running)
@@ -109,7 +109,7 @@ class PipelineRun:
                 self._executions.update(self._arn, PipelineExecutionStatus="Succeeded")
 
     def _due(self, order: TopologicalSorter[str], skipped: set[str]) -> list[str]:
-        """The steps to start now; those that have succeeded before, or never start, are done with."""
+        """Return the steps to start now; mark skipped and already successful steps as done."""
         due: list[str] = []
         while names := order.get_ready():
             for name in names:
@@ -123,7 +123,7 @@ class PipelineRun:
         return due
 
     def _never_starts(self, name: str, skipped: set[str]) -> bool:
-        """Whether a step is in a branch that is not taken, or needs one that is."""
+        """Return whether a step is in a branch that is not taken, or depends on such a step."""
         if self._definition.dependencies[name] & skipped:
             return True
         match self._definition.steps[name].branch:
@@ -133,7 +133,7 @@ class PipelineRun:
                 return bool(self._scope["Steps"][condition]["Outcome"] != taken_with)
 
     def _conclude(self, name: str, future: Future[None]) -> bool:
-        """Tell how a step ended; whether it succeeded."""
+        """Record the end of a step and return whether it succeeded."""
         ending = {"StepStatus": "Succeeded"}
         try:
             future.result()
@@ -144,7 +144,7 @@ class PipelineRun:
             if reason := str(failure)[:FAILURE_REASON_CHARACTERS]:
                 ending["FailureReason"] = reason
         except Exception:
-            logger.exception("step %s of %s broke", name, self._arn)
+            logger.exception("step %s of %s failed", name, self._arn)
             ending = {"StepStatus": "Failed", "FailureReason": INTERNAL_FAILURE}
         self.steps.update(name, EndTime=now(), **ending)
         return ending["StepStatus"] == "Succeeded"
@@ -161,13 +161,13 @@ class PipelineRun:
         }
         self.steps.add(name, record, SageMakerError(f"step {name} runs twice"))
         policies = [RetryPolicy.parse(policy) for policy in step.document.get("RetryPolicies", [])]
-        began = time.monotonic()
+        started = time.monotonic()
         for retry in count(1):
             try:
                 self._scope["Steps"][name] = self._executor.run(step)
                 return
             except StepFailed as failure:
-                elapsed = time.monotonic() - began
+                elapsed = time.monotonic() - started
                 delay = retrying.delay(policies, failure.exception_type, retry, elapsed)
                 if delay is None:
                     raise

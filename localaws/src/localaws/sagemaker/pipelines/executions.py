@@ -1,4 +1,4 @@
-"""Executions of pipelines, as the API shows them."""
+"""The API operations on pipeline executions."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +18,7 @@ from localaws.sagemaker.platform.records import Records, list_page, now, page
 _RUNNING = ("Executing", "Stopping")
 _RETRYABLE = ("Failed", "Stopped")
 _PAGE = ("SortOrder", "NextToken", "MaxResults")
-# The members that each operation acts on, or keeps and shows; any other is refused.
+# The supported members per operation; all others are rejected.
 HANDLED = {
     "StartPipelineExecution": (
         "PipelineName",
@@ -36,7 +36,7 @@ HANDLED = {
     "ListPipelineExecutionSteps": (*_PAGE, "PipelineExecutionArn"),
     "ListPipelineParametersForExecution": ("PipelineExecutionArn", "NextToken", "MaxResults"),
 }
-# Accepted: what is asked twice, with one token or with two, is done once.
+# Accepted and ignored: a repeated request changes nothing, whatever its token.
 WITHOUT_EFFECT = {"StopPipelineExecution": ("ClientRequestToken",)}
 
 
@@ -56,7 +56,7 @@ class Executions:
         self.cache = StepCache()
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the operations of this resource, by name."""
         return {
             "StartPipelineExecution": self.start,
             "StopPipelineExecution": self.stop,
@@ -126,11 +126,11 @@ class Executions:
         return {"PipelineExecutionArn": arn}
 
     def describe(self, request: Document) -> Document:
-        """How an execution stands."""
+        """Return an execution's record."""
         return self._execution(request)
 
     def describe_definition(self, request: Document) -> Document:
-        """The definition that an execution runs."""
+        """Return the definition that an execution runs."""
         execution = self._execution(request)
         return {
             "PipelineDefinition": execution["_definition"],
@@ -138,7 +138,7 @@ class Executions:
         }
 
     def list(self, request: Document) -> Document:
-        """A pipeline's executions, the newest first."""
+        """Return a page of a pipeline's executions, newest first."""
         arn = self._pipeline(request["PipelineName"])["PipelineArn"]
         found = (
             execution | {"PipelineExecutionFailureReason": execution.get("FailureReason")}
@@ -148,18 +148,18 @@ class Executions:
         return list_page("ListPipelineExecutions", found, request, "PipelineExecution")
 
     def list_steps(self, request: Document) -> Document:
-        """The steps of an execution that have started."""
+        """Return a page of an execution's started steps."""
         run = self._runs[self._execution(request)["PipelineExecutionArn"]]
         return list_page("ListPipelineExecutionSteps", iter(run.steps), request, "Step")
 
     def list_parameters(self, request: Document) -> Document:
-        """The parameters that an execution was started with."""
+        """Return a page of the parameters of an execution's start request."""
         supplied = self._execution(request)["_parameters"]
         parameters = [{"Name": name, "Value": value} for name, value in supplied.items()]
         return page("PipelineParameters", parameters, request)
 
     def running(self, pipeline_arn: str) -> bool:
-        """Whether a pipeline has an execution that has not ended."""
+        """Return whether a pipeline has an execution that has not ended."""
         return any(
             execution["PipelineArn"] == pipeline_arn and execution["PipelineExecutionStatus"] in _RUNNING
             for execution in self.records

@@ -1,4 +1,4 @@
-"""The images that a step's containers are of."""
+"""Find the images of a step's containers."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ _MEMBERS = ("ImageUri", "TrainingImage", "Image")
 
 
 def find(arguments: Document, describer: SageMakerClient) -> set[str]:
-    """The URIs of all images that stand in a step's arguments, or in the model that they name.
+    """Return the URIs of all images in a step's arguments and in the model that they name.
 
     Raises:
-        ClientError: there is no such model.
+        ClientError: the model does not exist.
     """
-    found = set(_within(arguments))
+    found = set(_images_in(arguments))
     if name := arguments.get("ModelName"):
-        found.update(_of_model(name, describer))
+        found.update(_images_of_model(name, describer))
     return found
 
 
-def _of_model(name: str, describer: SageMakerClient) -> Iterator[str]:
+def _images_of_model(name: str, describer: SageMakerClient) -> Iterator[str]:
     model = describer.describe_model(ModelName=name)
     for container in (model.get("PrimaryContainer", {}), *model.get("Containers", [])):
-        yield from _within(container)
+        yield from _images_in(container)
         if package := container.get("ModelPackageName"):
-            yield from _within(describer.describe_model_package(ModelPackageName=package))
+            yield from _images_in(describer.describe_model_package(ModelPackageName=package))
 
 
-def _within(value: Any) -> Iterator[str]:
+def _images_in(value: Any) -> Iterator[str]:
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, item in items:
         if name in _MEMBERS and isinstance(item, str):
             yield item
         else:
-            yield from _within(item)
+            yield from _images_in(item)

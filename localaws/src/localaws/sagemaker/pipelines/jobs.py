@@ -1,4 +1,4 @@
-"""Steps that SageMaker's own API does: jobs, models and model packages."""
+"""Steps that run through SageMaker's API: jobs, models and model packages."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
     from mypy_boto3_sagemaker import SageMakerClient
 
 SUFFIX_CHARACTERS = 10
-POLL_SECONDS = 2.0  # between two looks at a job without a notification
-STEADY_TUNED_JOBS = 50  # as many as SageMaker keeps for references
+POLL_SECONDS = 2.0  # interval between two Describe calls without a notification
+MAX_TUNED_JOBS = 50  # number of a tuning step's jobs that SageMaker keeps for references
 _FAULTS = {"InternalServerError": JOB_INTERNAL_ERROR, "CapacityError": CAPACITY_ERROR}
 _THROTTLED = ("ThrottlingException", "TooManyRequestsException")
 
 
 def random_id(length: int = 12) -> str:
-    """A name part as SageMaker makes them: small letters and digits."""
+    """Return a random string of lowercase letters and digits, like SageMaker's execution ids."""
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(length))
 
 
 def job_name(step_type: StepType, execution_id: str, step: str, prefix: str | None) -> str:
-    """The name of a step's job.
+    """Generate the name of a step's job.
 
     Args:
-        step_type: its type, which limits the length.
-        execution_id: of the execution that it is part of.
+        step_type: the step's type, which limits the length.
+        execution_id: id of the execution.
         step: the step's name.
-        prefix: what the definition gives as the name, if it does.
+        prefix: the name in the step's arguments, if any; the generated name starts with it.
     """
     if prefix:
         stem = f"{prefix}-{execution_id}"
@@ -59,12 +59,12 @@ def job_name(step_type: StepType, execution_id: str, step: str, prefix: str | No
 
 
 class ApiStep:
-    """One run of a step through the API, as the pipeline's role.
+    """One run of a step through the API, with the pipeline's role.
 
     Args:
-        step: which one.
-        execution_id: of the execution that it is part of.
-        client: makes a client that acts as the pipeline's role, valid for now.
+        step: the step.
+        execution_id: id of the execution.
+        client: returns a client with current credentials of the pipeline's role.
         stopping: set when the execution has to end.
         notifier: notifies when `stopping` is set and when a job has ended.
     """
@@ -86,26 +86,29 @@ class ApiStep:
         self._identifier = ""
 
     def create(self, arguments: Document) -> Document:
-        """Make the job or resource; the step's Metadata.
+        """Create the job or resource and return the step's Metadata.
 
         Raises:
-            StepFailed: it cannot be made.
+            StepFailed: Create failed.
         """
         arguments = dict(arguments)
         if name_member := self._type.name_member:
             prefix = arguments.get(name_member)
             arguments[name_member] = job_name(self._type, self._execution_id, self._step.name, prefix)
-        answer = self._call(f"Create{self._type.kind}", arguments)
-        arn: str = answer[self._type.arn_member]
+        response = self._call(f"Create{self._type.kind}", arguments)
+        arn: str = response[self._type.arn_member]
         self._identifier = arguments[name_member] if name_member else arn
         return {self._type.metadata: {"Arn": arn}}
 
     def result(self, with_tuned_jobs: bool) -> Document:
-        """Wait for what `create` began: its description, of tuning with the list of its jobs if asked for.
+        """Wait for the created job and return its description.
+
+        Args:
+            with_tuned_jobs: whether to add the tuning job's training jobs as TrainingJobSummaries.
 
         Raises:
-            StepFailed: it failed.
-            StepStopped: it was stopped with the execution.
+            StepFailed: the job failed, or was stopped by another caller.
+            StepStopped: the job was stopped with the execution.
         """
         request = {self._type.describe_member: self._identifier}
         stop_requested = False
@@ -136,7 +139,7 @@ class ApiStep:
         return False
 
     def _tuned_jobs(self, described: Document) -> list[Document]:
-        """The tuning job's training jobs, the best one first."""
+        """Return the tuning job's training jobs, best objective first."""
         config: Document = described["HyperParameterTuningJobConfig"]
         objective: Document = config.get("HyperParameterTuningJobObjective", {})
         order = "Ascending" if objective.get("Type") == "Minimize" else "Descending"
@@ -144,7 +147,7 @@ class ApiStep:
             self._type.describe_member: self._identifier,
             "SortBy": "FinalObjectiveMetricValue",
             "SortOrder": order,
-            "MaxResults": STEADY_TUNED_JOBS,
+            "MaxResults": MAX_TUNED_JOBS,
         }
         jobs: list[Document] = self._call(LIST_TUNED_JOBS, request)[TUNED_JOBS]
         return jobs
@@ -153,13 +156,13 @@ class ApiStep:
         try:
             self._call(f"Stop{self._type.kind}", request)
         except StepFailed as failure:
-            # A job that has ended meanwhile refuses to stop; how it ended is in its description.
+            # Stop fails with ValidationException for a job that has just ended; Describe has its status.
             if _error_code(failure.__cause__) != "ValidationException":
                 raise
 
     def _call(self, operation: str, arguments: Document) -> Document:
         try:
-            answer: Document = getattr(self._client(), xform_name(operation))(**arguments)
+            response: Document = getattr(self._client(), xform_name(operation))(**arguments)
         except (
             botocore.exceptions.ClientError,
             botocore.exceptions.BotoCoreError,
@@ -167,7 +170,7 @@ class ApiStep:
         ) as error:
             detail = f"Failed to invoke sagemaker:{operation}. Error Details: {error}"
             raise StepFailed(f"ClientError: {detail}", _fault(error)) from error
-        return answer
+        return response
 
 
 def _error_code(error: BaseException | None) -> str:
@@ -177,7 +180,7 @@ def _error_code(error: BaseException | None) -> str:
 
 
 def _fault(error: Exception) -> str:
-    """What retry policies call an error of the API."""
+    """Return the exception type of an API error in retry policies; "" if none applies."""
     match error:
         case botocore.exceptions.ParamValidationError():
             return ""

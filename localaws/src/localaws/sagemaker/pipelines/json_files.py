@@ -1,4 +1,4 @@
-"""Std:JsonGet: a value in a JSON file that an earlier step has left in S3."""
+"""Std:JsonGet: read a value from a JSON file that an earlier step wrote to S3."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
 
 
 class JsonFiles:
-    """Reads the property files of an execution's steps, and other JSON files of S3.
+    """Reads property files of an execution's steps, and other JSON files in S3.
 
     Args:
-        steps: the definition's, by name.
-        scope: what the references in a file's place stand for.
-        s3: makes a client that acts as the pipeline's role, valid for now.
+        steps: the definition's steps, by name.
+        scope: the values for references in a file's URI.
+        s3: returns a client with current credentials of the pipeline's role.
     """
 
     def __init__(
@@ -36,10 +36,10 @@ class JsonFiles:
         self._s3 = s3
 
     def get(self, function: Mapping[str, Any]) -> Any:
-        """What stands at the function's Path in its file.
+        """Return the value at the function's Path in its file.
 
         Raises:
-            ValidationException: the file cannot be read, is not JSON, or has nothing there.
+            ValidationException: the file cannot be read, is not JSON, or has no scalar value at Path.
         """
         uri = self._uri(function)
         path = function["Path"].removeprefix("$")
@@ -48,11 +48,11 @@ class JsonFiles:
             value = references.look_up(path, content)
         except ValidationException as error:
             raise ValidationException(
-                f"Std:JsonGet finds nothing at {function['Path']!r} of {uri}: {error.message}"
+                f"Std:JsonGet found no value at {function['Path']!r} in {uri}: {error.message}"
             ) from error
         if value is None or isinstance(value, dict | list):
             raise ValidationException(
-                f"Std:JsonGet finds no text, number, true or false at {function['Path']!r} of {uri}"
+                f"Std:JsonGet found no string, number or boolean at {function['Path']!r} in {uri}"
             )
         return value
 
@@ -61,8 +61,8 @@ class JsonFiles:
             uri: str = references.resolve(function["S3Uri"], self._scope, self.get)
             return S3Uri.parse(uri)
         name, file = find_property_file(function["PropertyFile"]["Get"], self._steps)
-        place = f"Steps.{name}.ProcessingOutputConfig.Outputs['{file['OutputName']}'].S3Output.S3Uri"
-        return S3Uri.parse(references.look_up(place, self._scope)) / str(file["FilePath"])
+        path = f"Steps.{name}.ProcessingOutputConfig.Outputs['{file['OutputName']}'].S3Output.S3Uri"
+        return S3Uri.parse(references.look_up(path, self._scope)) / str(file["FilePath"])
 
     def _read(self, uri: S3Uri) -> Document:
         try:
@@ -70,8 +70,8 @@ class JsonFiles:
             content: Document = json.loads(body)
         except (ClientError, BotoCoreError) as error:
             raise ValidationException(
-                f"Std:JsonGet cannot read {uri}: {error}. The step before has to write it, and the "
-                "pipeline's role needs s3:GetObject on it."
+                f"Std:JsonGet cannot read {uri}: {error}. Check that an earlier step writes the file and "
+                "that the pipeline's role has s3:GetObject on it."
             ) from error
         except (ValueError, RecursionError) as error:
             raise ValidationException(f"Std:JsonGet cannot read {uri}: it is not JSON ({error})") from error

@@ -41,10 +41,10 @@ def invoke(
         shown = payload.decode(errors="replace")
         raise StepFailed(f"ClientError: Lambda function {function_arn} failed: {shown}")
     try:
-        answer = json.loads(payload or b"null")
+        result = json.loads(payload or b"null")
     except ValueError as error:
-        raise StepFailed(f"ClientError: Lambda function {function_arn} did not answer with JSON") from error
-    return {output["OutputName"]: _output(output, answer, function_arn) for output in outputs}
+        raise StepFailed(f"ClientError: Lambda function {function_arn} did not return JSON") from error
+    return {output["OutputName"]: _output(output, result, function_arn) for output in outputs}
 
 
 def metadata(function_arn: str, outputs: Document) -> Document:
@@ -53,13 +53,13 @@ def metadata(function_arn: str, outputs: Document) -> Document:
     return {"Lambda": {"Arn": function_arn, "OutputParameters": parameters}}
 
 
-def _output(output: Document, answer: Any, function_arn: str) -> Any:
+def _output(output: Document, result: Any, function_arn: str) -> Any:
     name, type_name = output["OutputName"], output["OutputType"]
-    value = answer.get(name) if isinstance(answer, dict) else None
-    right = isinstance(value, _TYPES[type_name]) and isinstance(value, bool) == (type_name == "Boolean")
-    if not right:
+    value = result.get(name) if isinstance(result, dict) else None
+    valid = isinstance(value, _TYPES[type_name]) and isinstance(value, bool) == (type_name == "Boolean")
+    if not valid:
         raise StepFailed(
-            f"ClientError: Lambda function {function_arn} has to answer with {name!r} of type {type_name}, "
+            f"ClientError: Lambda function {function_arn} must return {name!r} of type {type_name}, "
             f"not {value!r}"
         )
     return value

@@ -13,7 +13,7 @@ def _boolean(supplied: str) -> bool:
     return supplied.lower() == "true"
 
 
-# Values arrive as text; defaults are JSON, in which true is a number to Python, too.
+# Values arrive as strings; defaults are JSON values. Booleans are not numbers here, unlike in Python.
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "String": str,
     "Integer": int,
@@ -30,24 +30,25 @@ PARAMETER_TYPES = tuple(_FROM_TEXT)
 
 
 def check(spec: Document) -> None:
-    """Make sure that a declaration agrees with itself.
+    """Validate a parameter's declaration.
 
     Raises:
-        ValidationException: its default, or a value of its enumeration, is of another type or not allowed.
+        ValidationException: DefaultValue or a value of EnumValues has the wrong type, or the default is not
+            one of EnumValues.
     """
     name, values = spec["Name"], spec.get("EnumValues", [])
     for value in (*values, *([spec["DefaultValue"]] if "DefaultValue" in spec else [])):
         if not _OF_TYPE[spec["Type"]](value):
-            raise ValidationException(f"Parameter {name!r} is of type {spec['Type']}, and {value!r} is not")
+            raise ValidationException(f"Parameter {name!r} is of type {spec['Type']}, but {value!r} is not")
     if "DefaultValue" in spec:
         _check_enumeration(spec, spec["DefaultValue"])
 
 
 def values(declared: Mapping[str, Document], supplied: Mapping[str, str]) -> dict[str, Any]:
-    """Every parameter's value for one execution.
+    """Return the value of every parameter for one execution.
 
     Raises:
-        ValidationException: a value is missing, unknown or of another type.
+        ValidationException: a value is missing, unknown or of the wrong type.
     """
     unknown = sorted(set(supplied) - set(declared))
     if unknown:
@@ -59,7 +60,9 @@ def _value(spec: Document, supplied: str | None) -> Any:
     name = spec["Name"]
     if supplied is None:
         if "DefaultValue" not in spec:
-            raise ValidationException(f"Parameter {name!r} has no value and no default: give one at start")
+            raise ValidationException(
+                f"Parameter {name!r} has no value and no default: pass a value at start"
+            )
         return spec["DefaultValue"]
     try:
         value = _FROM_TEXT[spec["Type"]](supplied)

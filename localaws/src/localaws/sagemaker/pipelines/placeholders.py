@@ -1,7 +1,7 @@
-"""Placeholders: what stands for a definition's references before their values are known.
+"""Placeholders for a definition's references, whose values are unknown before the pipeline runs.
 
-With them the arguments of a step can be checked before anything runs, and a reference to what the pipeline
-does not have is found.
+With placeholders of the right types, a step's arguments are validated before anything runs, and references
+to names that do not exist are found.
 """
 
 from collections.abc import Mapping
@@ -23,17 +23,17 @@ EXECUTION_VARIABLES = (
     "StartDateTime",
     "CurrentDateTime",
 )
-# Parameter types, and those of a Lambda step's outputs, in botocore's words.
+# botocore's names of the types of parameters and of a Lambda step's outputs.
 _TYPE_NAMES = {"String": "string", "Integer": "integer", "Float": "float", "Boolean": "boolean"}
 _SCALARS = (*_TYPE_NAMES.values(), "long", "double", "timestamp", "")
 
 
 class Placeholders:
-    """Replaces references by what is known of their values: their types.
+    """Replace references by Unknown values of the right type.
 
     Args:
-        parameters: the pipeline's, by name.
-        steps: all steps, by name.
+        parameters: the pipeline's parameter declarations, by name.
+        steps: all steps of the pipeline, by name.
     """
 
     def __init__(self, parameters: Mapping[str, Document], steps: Mapping[str, Step]) -> None:
@@ -41,11 +41,11 @@ class Placeholders:
         self._steps = steps
 
     def fill(self, value: Any) -> Any:
-        """The value, Unknown wherever a reference stands.
+        """Return the value with an Unknown in place of every reference.
 
         Raises:
-            ValidationException: a reference names what the pipeline does not have.
-            NotSupportedLocally: a function that only AWS knows.
+            ValidationException: a reference is malformed, or names something that does not exist.
+            NotSupportedLocally: the value has a function that only AWS supports.
         """
         match value:
             case {"Get": path}:
@@ -65,7 +65,9 @@ class Placeholders:
 
     def _get(self, path: Any, reference: Document) -> Unknown:
         if not isinstance(path, str) or len(reference) > 1:
-            raise ValidationException(f"{reference!r} is no reference: Get, a path, is all that it has")
+            raise ValidationException(
+                f"{reference!r} is not a reference, which has only the member Get, a path"
+            )
         match references.segments(path):
             case ["Parameters", str(name)] if name in self._parameters:
                 return Unknown(path, _TYPE_NAMES[self._parameters[name]["Type"]])
@@ -73,7 +75,7 @@ class Placeholders:
                 return Unknown(path, "string")
             case ["Steps", str(name), *parts] if name in self._steps and parts:
                 return Unknown(path, _property_type(self._steps[name], parts, path))
-        raise ValidationException(f"It refers to {path!r}, which the pipeline does not have")
+        raise ValidationException(f"It refers to {path!r}, which does not exist in the pipeline")
 
     def _join(self, function: Document) -> Unknown:
         match function:
@@ -82,43 +84,47 @@ class Placeholders:
             ):
                 for value in self.fill(values):
                     if not isinstance(value, str | int | float | Unknown) or _is_compound(value):
-                        raise ValidationException(f"Std:Join joins texts, numbers and references: {value!s}")
+                        raise ValidationException(
+                            f"Std:Join only joins strings, numbers and references, not {value!s}"
+                        )
                 return Unknown("Std:Join", "string")
-        raise ValidationException(f"Std:Join has On, a text, and Values, a list, not {function!r}")
+        raise ValidationException(f"Std:Join requires On, a string, and Values, a list, not {function!r}")
 
     def _json_get(self, function: Document) -> Unknown:
         match function:
             case {"PropertyFile": {"Get": str(path)}, "Path": str(inner), **rest} if not rest:
                 find_property_file(path, self._steps)
-            case {"S3Uri": place, "Path": str(inner), **rest} if not rest:
-                _check_text(self.fill(place), "The S3Uri of a Std:JsonGet")
+            case {"S3Uri": uri, "Path": str(inner), **rest} if not rest:
+                _check_string(self.fill(uri), "The S3Uri of a Std:JsonGet")
             case _:
                 raise ValidationException(
-                    f"Std:JsonGet has Path and either PropertyFile, a Get, or S3Uri, not {function!r}"
+                    f"Std:JsonGet requires Path and either PropertyFile, a Get, or S3Uri, not {function!r}"
                 )
         references.segments(inner.removeprefix("$"))
         return Unknown("Std:JsonGet")
 
 
 def find_property_file(path: str, steps: Mapping[str, Step]) -> tuple[str, Document]:
-    """The step and the property file that "Steps.<step>.PropertyFiles.<file>" names.
+    """Return the step's name and the property file of a path "Steps.<step>.PropertyFiles.<file>".
 
     Raises:
-        ValidationException: there is none.
+        ValidationException: the property file does not exist.
     """
     match references.segments(path):
-        case ["Steps", str(name), "PropertyFiles", str(wanted)] if name in steps:
+        case ["Steps", str(name), "PropertyFiles", str(file_name)] if name in steps:
             files: list[Document] = steps[name].document.get(PROPERTY_FILES, [])
-            if found := [file for file in files if file["PropertyFileName"] == wanted]:
+            if found := [file for file in files if file["PropertyFileName"] == file_name]:
                 return name, found[0]
             known = ", ".join(file["PropertyFileName"] for file in files) or "none"
-            raise ValidationException(f"It refers to {path!r}, and step {name!r} has the files [{known}]")
-    raise ValidationException(f"It refers to {path!r}, which the pipeline does not have")
+            raise ValidationException(
+                f"It refers to {path!r}, but the property files of step {name!r} are [{known}]"
+            )
+    raise ValidationException(f"It refers to {path!r}, which does not exist in the pipeline")
 
 
-def _check_text(value: Any, what: str) -> None:
+def _check_string(value: Any, subject: str) -> None:
     if not isinstance(value, str) and not (isinstance(value, Unknown) and value.type_name == "string"):
-        raise ValidationException(f"{what} is a text, not {value!s}")
+        raise ValidationException(f"{subject} must be a string, not {value!s}")
 
 
 def _is_compound(value: Any) -> bool:
@@ -126,12 +132,12 @@ def _is_compound(value: Any) -> bool:
 
 
 def _property_type(step: Step, parts: list[str | int], path: str) -> str:
-    """The type of a step's property, in botocore's words."""
+    """Return botocore's name of the type of a step's property."""
     match step.type, parts:
         case type_name, [_, *_] if type_name == FAIL:
-            raise ValidationException(f"It refers to {path!r}, and a Fail step has no properties")
+            raise ValidationException(f"It refers to {path!r}, but a Fail step has no properties")
         case _, ["PropertyFiles", *_]:
-            raise ValidationException(f"{path!r} is a property file: only Std:JsonGet reads one")
+            raise ValidationException(f"{path!r} is a property file, which only Std:JsonGet can read")
         case type_name, ["Outcome"] if type_name == CONDITION:
             return "boolean"
         case type_name, ["OutputParameters", str(name)] if type_name == LAMBDA:
@@ -141,12 +147,12 @@ def _property_type(step: Step, parts: list[str | int], path: str) -> str:
             if name in outputs:
                 return _TYPE_NAMES[outputs[name]]
         case type_name, _ if type_name in STEP_TYPES:
-            return _answer_type(step, parts, path)
+            return _response_type(step, parts, path)
     raise ValidationException(f"It refers to {path!r}, which a {step.type} step does not have")
 
 
-def _answer_type(step: Step, parts: list[str | int], path: str) -> str:
-    shapes = STEP_TYPES[step.type].answer_shapes
+def _response_type(step: Step, parts: list[str | int], path: str) -> str:
+    shapes = STEP_TYPES[step.type].response_shapes
     shape: Shape = next((one for one in shapes if parts[0] in one.members), shapes[0])
     argument: Any = step.arguments
     for part in parts:
@@ -156,14 +162,21 @@ def _answer_type(step: Step, parts: list[str | int], path: str) -> str:
 
 
 def _member(shape: Shape, argument: Any, part: str | int, path: str) -> Shape:
-    """What is one part further down; `asked` are the arguments there, if the answer repeats arguments."""
+    """Return the shape one part further down the path.
+
+    Args:
+        shape: the shape of the response so far.
+        argument: the step's argument at the same path, if the response repeats arguments.
+        part: the next part of the path.
+        path: the whole path, for messages.
+    """
     match shape, part:
         case StructureShape(), str() if part in shape.members:
             return shape.members[part]
         case StructureShape(), _:
             known = ", ".join(shape.members)
             raise ValidationException(
-                f"It refers to {path!r}, and {shape.name} has no {part!r}: it has {known}"
+                f"It refers to {path!r}, but {shape.name} has no member {part!r}, only {known}"
             )
         case ListShape(), int():
             return shape.member
@@ -172,11 +185,11 @@ def _member(shape: Shape, argument: Any, part: str | int, path: str) -> Shape:
             if part in names or None in names:
                 return shape.member
             raise ValidationException(
-                f"It refers to {path!r}, and there is no {part!r}: there are {', '.join(map(str, names))}"
+                f"It refers to {path!r}, but the list has no item {part!r}, only {', '.join(map(str, names))}"
             )
         case MapShape(), str():
             return shape.value
-    raise ValidationException(f"It refers to {path!r}, and there is nothing to find {part!r} in")
+    raise ValidationException(f"It refers to {path!r}, but the value before {part!r} has no members")
 
 
 def _argument(argument: Any, part: str | int) -> Any:
@@ -190,6 +203,6 @@ def _argument(argument: Any, part: str | int) -> Any:
 
 
 def _item_name(item: Any) -> str | None:
-    """The name of a list's item, None where it is not known before the pipeline runs."""
+    """Return the name of a list's item; None if it is not known before the pipeline runs."""
     names = [item[member] for member in references.ITEM_NAMES if member in item]
     return names[0] if names and isinstance(names[0], str) else None

@@ -1,4 +1,4 @@
-"""What pipelines can do here, as a page of documentation made from what the code does."""
+"""Generate the documentation page of the supported pipeline steps from the code."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,42 +16,42 @@ from localaws.sagemaker.pipelines.steps import (
     StepType,
 )
 
-_OWN_DOES = {
-    CONDITION: ("decides between `IfSteps` and `ElseSteps`", "`Outcome`"),
-    FAIL: ("ends the execution as Failed, with `ErrorMessage`", "none"),
+_OWN_BEHAVIOUR = {
+    CONDITION: ("runs either `IfSteps` or `ElseSteps`", "`Outcome`"),
+    FAIL: ("ends the execution with the status Failed and `ErrorMessage`", "none"),
     LAMBDA: ("`lambda:InvokeFunction`", "`OutputParameters['<name>']`"),
 }
 
 _PAGE = """\
 # Pipeline steps
 
-What a SageMaker Pipeline may have on the laptop. `python -m localaws step-types` writes this page from the
-code; what is not here is refused by name when the pipeline is created.
+The features of SageMaker Pipelines that localaws supports. `python -m localaws step-types` generates this
+page from the code. `CreatePipeline` rejects any other feature with a message that names it.
 
-The definition is SageMaker's, version {version}. It is checked as a whole by `CreatePipeline` and
-`UpdatePipeline`: steps and their members, every reference, cycles, and the arguments of every step against
-the API that it calls.
+The format is SageMaker's pipeline definition, version {version}. `CreatePipeline` and `UpdatePipeline`
+validate the whole definition: the steps and their members, all references, cycles, and the arguments of every
+step against the API operation that it calls.
 
 ## Step types
 
-| `Type` | What it does | What later steps may refer to | Besides `Arguments` |
+| `Type` | Operations | Properties for later steps | Members besides `Arguments` |
 |---|---|---|---|
 {steps}
 
-Only AWS runs {aws_only}.
+Not supported (AWS only): {aws_only}.
 
-- A step runs as the pipeline's role, and independent steps run side by side, as many as
-  `ParallelismConfiguration` allows.
-- Steps of a branch that is not taken never start, nor does what needs them. A condition step cannot stand in
-  a branch, and no step may name one in `DependsOn`.
-- After a failure nothing more starts. `RetryPipelineExecution` runs an execution that failed or was stopped
-  again: what succeeded stays, the rest runs.
+- A step runs with the pipeline's role. Independent steps run in parallel, up to the limit of
+  `ParallelismConfiguration`.
+- The steps of a branch that is not taken never start, nor do steps that depend on them. Condition steps
+  cannot be nested, and no step can name a condition step in `DependsOn`.
+- After a failure, no further step starts. `RetryPipelineExecution` reruns a failed or stopped execution:
+  successful steps are kept, all others run.
 
 ## References
 
 `Get` names `Parameters.<name>`, `Steps.<name>.<property>` or `Execution.<variable>` ({variables}).
-`Std:Join` joins texts, numbers and references. `Std:JsonGet` reads a value of a JSON file in S3, as the
-pipeline's role: of a step's property file (`PropertyFile`) or of any (`S3Uri`).
+`Std:Join` joins strings, numbers and references. `Std:JsonGet` reads a value from a JSON file in S3 with the
+pipeline's role: from a step's property file (`PropertyFile`) or from any file (`S3Uri`).
 
 ## Conditions
 
@@ -59,67 +59,71 @@ pipeline's role: of a step's property file (`PropertyFile`) or of any (`S3Uri`).
 |---|---|
 {conditions}
 
-All conditions of a step have to hold. Numbers are compared with numbers and texts with texts; what differs in
-kind is not equal, and cannot be ordered.
+All conditions of a step must be true. Values of different types (number, string, boolean) are never equal and
+cannot be ordered.
 
 ## Caching
 
-With `CacheConfig` (`Enabled`, `ExpireAfter`) a successful earlier run of the same step in the same pipeline
-is reused if these arguments are the same, and if it ended no longer ago than `ExpireAfter`:
+With `CacheConfig` (`Enabled`, `ExpireAfter`), a step reuses the latest successful run of the same step in the
+same pipeline if that run ended at most `ExpireAfter` ago and the following arguments are equal:
 
 | `Type` | Arguments |
 |---|---|
 {caching}
 
-One thing is added to SageMaker's rules: the content of the image's folder counts too, of a transform that of
-its model's image. On AWS an image's URI is all that is compared; here changed code would else be answered
-from the cache. As on AWS, what lies at an S3 URI does not count: an input counts by its URI.
+Unlike on AWS, the content of the image's folder is compared too (for a transform, that of its model's image).
+AWS compares only the image's URI; here, changed code has the same URI and would wrongly hit the cache. As on
+AWS, inputs are compared by their S3 URIs, not by the objects' content.
 
 ## Retry policies
 
-`RetryPolicies` may name {exceptions}. The laptop has no capacity to run out of:
-`SageMaker.CAPACITY_ERROR` never happens here.
+Exception types of `RetryPolicies`: {exceptions}. `SageMaker.CAPACITY_ERROR` never occurs in localaws.
 """
 
 
 def page() -> str:
-    """The whole page, in Markdown."""
+    """Return the page in Markdown."""
     return _PAGE.format(
         version=VERSION,
         steps="\n".join(_rows(_step_rows())),
-        aws_only=_listed(AWS_ONLY),
-        variables=_listed(EXECUTION_VARIABLES),
+        aws_only=_code_list(AWS_ONLY),
+        variables=_code_list(EXECUTION_VARIABLES),
         conditions="\n".join(
-            _rows((f"`{kind}`", _listed(members)) for kind, members in CONDITION_MEMBERS.items())
+            _rows((f"`{kind}`", _code_list(members)) for kind, members in CONDITION_MEMBERS.items())
         ),
         caching="\n".join(
             _rows(
-                (f"`{name}`", _listed(step_type.cache_attributes))
+                (f"`{name}`", _code_list(step_type.cache_attributes))
                 for name, step_type in STEP_TYPES.items()
                 if step_type.cache_attributes
             )
         ),
-        exceptions=_listed(EXCEPTION_TYPES),
+        exceptions=_code_list(EXCEPTION_TYPES),
     )
 
 
 def _step_rows() -> Iterator[tuple[str, ...]]:
     for name, step_type in STEP_TYPES.items():
-        properties = _listed((f"Describe{step_type.kind}", *step_type.described_by_too))
-        yield f"`{name}`", _operations(step_type), f"the answer of {properties}", _listed(step_type.members)
-    for name, members in OWN_TYPES.items():
-        does, properties = _OWN_DOES[name]
-        yield f"`{name}`", does, properties, _listed(members) or "nothing"
+        properties = _code_list((f"Describe{step_type.kind}", *step_type.more_describe_operations))
+        yield (
+            f"`{name}`",
+            _operations(step_type),
+            f"the response of {properties}",
+            _code_list(step_type.members),
+        )
+    for name, own_members in OWN_TYPES.items():
+        operations, properties = _OWN_BEHAVIOUR[name]
+        yield f"`{name}`", operations, properties, _code_list(own_members) or "none"
 
 
 def _operations(step_type: StepType) -> str:
     verbs = ("Create", "Describe", "Stop") if step_type.is_job else ("Create", "Describe")
-    return _listed(f"{verb}{step_type.kind}" for verb in verbs)
+    return _code_list(f"{verb}{step_type.kind}" for verb in verbs)
 
 
 def _rows(cells: Iterable[tuple[str, ...]]) -> Iterator[str]:
     return (f"| {' | '.join(row)} |" for row in cells)
 
 
-def _listed(names: Iterable[str]) -> str:
+def _code_list(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)

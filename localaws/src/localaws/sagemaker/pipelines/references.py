@@ -10,7 +10,7 @@ from typing import Any
 
 from localaws.sagemaker.api.errors import NotSupportedLocally, ValidationException
 
-# Names of steps and parameters may have hyphens, and may begin with a digit.
+# Names of steps and parameters can contain hyphens and start with a digit.
 _SEGMENT = re.compile(r"\.?([A-Za-z0-9_-]+)|\['([^']+)'\]|\[\"([^\"]+)\"\]|\[(\d+)\]")
 # Members that identify an item of a list by name instead of by index.
 ITEM_NAMES = ("OutputName", "InputName", "ChannelName", "Name")
@@ -68,15 +68,15 @@ def resolve(value: Any, scope: Mapping[str, Any], json_get: JsonGet) -> Any:
 
 
 def text(value: Any) -> str:
-    """A value as Std:Join writes it: true and false small, as in JSON."""
+    """Return a value as a string like Std:Join does; booleans are lowercase, as in JSON."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def segments(path: str) -> list[str | int]:
-    """A property path in parts: "Outputs['train'].S3Output" is ["Outputs", "train", "S3Output"].
+    """Split a property path: "Outputs['train'].S3Output" gives ["Outputs", "train", "S3Output"].
 
     Raises:
-        ValidationException: it is not a property path.
+        ValidationException: the text is not a property path.
     """
     parts: list[str | int] = []
     position = 0
@@ -92,17 +92,19 @@ def segments(path: str) -> list[str | int]:
 
 
 def look_up(path: str, scope: Any) -> Any:
-    """What stands at a path, such as "Steps.Train.ModelArtifacts" or "metrics['f1'].values[0]".
+    """Return the value at a path, such as "Steps.Train.ModelArtifacts" or "metrics['f1'].values[0]".
 
     Raises:
-        ValidationException: nothing.
+        ValidationException: the path has no value.
     """
     value = scope
     for part in segments(path):
         try:
             value = _item(value, part)
         except (KeyError, IndexError, TypeError):
-            raise ValidationException(f"The reference {path!r} has no value: there is no {part!r}") from None
+            raise ValidationException(
+                f"The reference {path!r} has no value: {part!r} does not exist"
+            ) from None
     return value
 
 
@@ -111,5 +113,5 @@ def _item(value: Any, part: str | int) -> Any:
         named = {item[name]: item for item in value for name in ITEM_NAMES if name in item}
         return named[part]
     if isinstance(value, str):
-        raise TypeError(f"{part!r} of a text")
+        raise TypeError(f"{part!r} of a string")
     return value[part]

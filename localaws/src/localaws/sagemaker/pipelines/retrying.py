@@ -1,4 +1,4 @@
-"""Retry policies of steps: after which failures a step is tried again, and when.
+"""Retry policies of steps: which failures are retried, and when.
 
 Source: "Retry Policy for Pipeline Steps" of the SageMaker developer guide.
 """
@@ -14,19 +14,19 @@ JOB_INTERNAL_ERROR = "SageMaker.JOB_INTERNAL_ERROR"
 CAPACITY_ERROR = "SageMaker.CAPACITY_ERROR"
 RESOURCE_LIMIT = "SageMaker.RESOURCE_LIMIT"
 EXCEPTION_TYPES = (SERVICE_FAULT, THROTTLING, JOB_INTERNAL_ERROR, CAPACITY_ERROR, RESOURCE_LIMIT)
-MAX_ATTEMPTS = 5  # where a policy tells neither a number nor a time
+MAX_ATTEMPTS = 5  # default for policies with neither MaxAttempts nor ExpireAfterMin
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """One policy.
+    """One retry policy.
 
     Attributes:
-        exception_types: the failures that it is for.
+        exception_types: the failures that the policy retries.
         interval: seconds before the first retry.
-        backoff_rate: by which each interval is longer than the one before.
-        max_attempts: how many retries there are; None where time is the limit.
-        expire_after: seconds since the step's start after which there are no more; None where number is.
+        backoff_rate: factor between one interval and the next.
+        max_attempts: maximum number of retries; None if expire_after is the limit.
+        expire_after: seconds after the step's start at which retries end; None if max_attempts is the limit.
     """
 
     exception_types: frozenset[str]
@@ -37,10 +37,10 @@ class RetryPolicy:
 
     @classmethod
     def parse(cls, policy: Document) -> "RetryPolicy":
-        """Read a policy of a definition.
+        """Parse a policy of a definition.
 
         Raises:
-            ValidationException: it tells both a number of attempts and a time.
+            ValidationException: the policy has both MaxAttempts and ExpireAfterMin.
         """
         attempts, minutes = policy.get("MaxAttempts"), policy.get("ExpireAfterMin")
         if attempts is not None and minutes is not None:
@@ -54,10 +54,10 @@ class RetryPolicy:
         )
 
     def delay(self, retry: int, elapsed: float) -> float | None:
-        """Seconds before a retry, None when there is none.
+        """Return the seconds before a retry; None if the limit is reached.
 
         Args:
-            retry: which one it is, from 1.
+            retry: number of the retry, from 1.
             elapsed: seconds since the step's start.
         """
         if self.max_attempts is not None and retry > self.max_attempts:
@@ -68,7 +68,7 @@ class RetryPolicy:
 
 
 def delay(policies: list[RetryPolicy], exception_type: str, retry: int, elapsed: float) -> float | None:
-    """Seconds before the retry of a step that failed so; None when it stays failed."""
+    """Return the seconds before a failed step's retry, by the first matching policy; None without a retry."""
     for policy in policies:
         if exception_type in policy.exception_types:
             return policy.delay(retry, elapsed)

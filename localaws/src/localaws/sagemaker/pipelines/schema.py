@@ -1,6 +1,6 @@
-"""The outer form of a pipeline's definition, as a JSON Schema.
+"""The JSON Schema of a pipeline definition, without the parts that depend on a step's type.
 
-What a step's type decides (its members, its arguments, its references) is checked elsewhere.
+A step's members, arguments and references are validated in `definition`.
 
 Source: "SageMaker Pipeline Definition JSON Schema", version 2020-12-01.
 """
@@ -88,10 +88,10 @@ _DEFINITION = jsonschema.Draft202012Validator(
 
 
 def load(body: str) -> Document:
-    """A definition of the right outer form.
+    """Parse a definition and validate it against the schema.
 
     Raises:
-        ValidationException: it is not JSON, or of another form.
+        ValidationException: the text is not JSON, or does not match the schema.
     """
     try:
         document: Document = json.loads(body)
@@ -106,10 +106,10 @@ def load(body: str) -> Document:
 
 
 def check_branch(steps: object, path: str) -> None:
-    """Make sure that a branch of a condition step is a list of steps.
+    """Validate a branch of a condition step against the schema of steps.
 
     Raises:
-        ValidationException: it is not.
+        ValidationException: the branch does not match the schema.
     """
     error = jsonschema.exceptions.best_match(_STEPS.iter_errors(steps))
     if error is not None:

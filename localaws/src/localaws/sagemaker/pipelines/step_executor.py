@@ -31,7 +31,7 @@ class ExecutionContext:
 
     Attributes:
         client: returns a client of a service with current credentials of the pipeline's role.
-        describer: the platform's SageMaker client, which may describe every model.
+        describer: the platform's SageMaker client, which has the permission to describe every model.
         digest: returns the digest of an image's content by its URI; raises ImageError.
         cache: the results of earlier executions.
         notifier: notifies when a job or the execution has ended, or has to end.
@@ -45,7 +45,7 @@ class ExecutionContext:
 
 
 class StepExecutor:
-    """Runs the steps of one execution.
+    """Run the steps of one execution.
 
     Args:
         definition: the pipeline's definition.
@@ -71,7 +71,7 @@ class StepExecutor:
         self._json_files = JsonFiles(definition.steps, scope, lambda: context.client("s3"))
 
     def run(self, step: Step) -> Document:
-        """Run a step to its end and return the properties that later steps may refer to.
+        """Run a step to its end and return the properties to which later steps can refer.
 
         Raises:
             StepFailed: the step failed.

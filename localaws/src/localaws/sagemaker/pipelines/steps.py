@@ -1,4 +1,4 @@
-"""The step types that a pipeline may have here, and what each one stands for."""
+"""The supported step types of pipelines and their API operations."""
 
 from dataclasses import dataclass
 from typing import cast
@@ -15,17 +15,17 @@ COMMON_MEMBERS = ("Name", "Type", "Arguments", "DisplayName", "Description", "De
 
 @dataclass(frozen=True)
 class StepType:
-    """How a step of one type is done with SageMaker's own API.
+    """A step type that runs through SageMaker's API.
 
     Attributes:
-        kind: the noun of the operations: Create<kind>, Describe<kind>, Stop<kind>.
-        metadata: the member of the step's Metadata that holds the ARN.
-        name_member: the argument that the pipeline fills in; None where SageMaker names the result.
-        is_job: whether it runs, so that it has to be waited for and can be stopped.
-        name_characters: how long the name may be.
-        cache_attributes: paths of the arguments that make two runs the same; none where no run is reused.
-        members: what a step of this type has besides the members of every step.
-        described_by_too: operations whose answers are properties of the step, besides Describe.
+        kind: the resource in the names of the operations: Create<kind>, Describe<kind>, Stop<kind>.
+        metadata: the member of the step's Metadata that contains the ARN.
+        name_member: the argument with the name, which the pipeline generates; None if SageMaker does.
+        is_job: whether the resource is a job, which the step waits for and can stop.
+        name_characters: maximum length of the name.
+        cache_attributes: paths of the arguments in the cache key; empty if the type has no caching.
+        members: members of a step of this type, in addition to COMMON_MEMBERS.
+        more_describe_operations: operations besides Describe whose responses are properties of the step.
     """
 
     kind: str
@@ -35,38 +35,38 @@ class StepType:
     name_characters: int = 63
     cache_attributes: tuple[str, ...] = ()
     members: tuple[str, ...] = ("RetryPolicies",)
-    described_by_too: tuple[str, ...] = ()
+    more_describe_operations: tuple[str, ...] = ()
 
     @property
     def arn_member(self) -> str:
-        """The member of Create's answer that holds the ARN."""
+        """The member of Create's response that contains the ARN."""
         return f"{self.kind}Arn"
 
     @property
     def describe_member(self) -> str:
-        """The member by which Describe finds the result."""
+        """The member of Describe's request that identifies the resource."""
         return self.name_member or "ModelPackageName"
 
     @property
     def status_member(self) -> str:
-        """The member of Describe's answer that tells how a job stands."""
+        """The member of Describe's response that contains a job's status."""
         return f"{self.kind}Status"
 
     @property
     def request_shape(self) -> StructureShape:
-        """The arguments, as botocore knows them."""
+        """The botocore shape of the step's arguments, Create's request."""
         return cast(StructureShape, operation_model(f"Create{self.kind}").input_shape)
 
     @property
-    def answer_shapes(self) -> tuple[StructureShape, ...]:
-        """Where the step's properties are found: Describe's answer, and of tuning the list of its jobs."""
-        operations = (f"Describe{self.kind}", *self.described_by_too)
+    def response_shapes(self) -> tuple[StructureShape, ...]:
+        """The botocore shapes of the step's properties: Describe's response, and the job list of Tuning."""
+        operations = (f"Describe{self.kind}", *self.more_describe_operations)
         return tuple(
             cast(StructureShape, operation_model(operation).output_shape) for operation in operations
         )
 
 
-# What makes two tuned jobs the same, for one definition or for each of several.
+# Cache attributes of each training job definition of a tuning job.
 _TUNED = ("AlgorithmSpecification", "HyperParameterRanges", "InputDataConfig", "StaticHyperParameters")
 
 # Cache attributes: "Default cache key attributes by pipeline step type" of the SageMaker developer guide.
@@ -107,7 +107,7 @@ STEP_TYPES = {
             "TrainingJobDefinitions",
         ),
         members=("CacheConfig", "RetryPolicies"),
-        described_by_too=(LIST_TUNED_JOBS,),
+        more_describe_operations=(LIST_TUNED_JOBS,),
     ),
     "Transform": StepType(
         "TransformJob",
@@ -120,13 +120,13 @@ STEP_TYPES = {
     "Model": StepType("Model", "Model", "ModelName", is_job=False),
     "RegisterModel": StepType("ModelPackage", "RegisterModel", None, is_job=False),
 }
-# Steps that the pipeline does itself, and what each has besides the members of every step.
+# Steps that run in the pipeline itself, and their members in addition to COMMON_MEMBERS.
 OWN_TYPES: dict[str, tuple[str, ...]] = {
     CONDITION: (),
     FAIL: (),
     LAMBDA: ("FunctionArn", "OutputParameters"),
 }
-# Step types of the definition's schema and of the SDK that only AWS runs.
+# Step types of the definition's schema and of the SDK that only AWS supports.
 AWS_ONLY = (
     "AutoML",
     "Callback",
@@ -145,8 +145,8 @@ class Step:
     """A step of a definition.
 
     Attributes:
-        document: as the definition has it.
-        branch: the condition step that decides about it, and the outcome with which it runs.
+        document: the step in the definition.
+        branch: for a step in a branch, the condition step's name and the outcome with which the step runs.
     """
 
     document: Document
@@ -154,17 +154,17 @@ class Step:
 
     @property
     def name(self) -> str:
-        """Its own."""
+        """The step's name."""
         return str(self.document["Name"])
 
     @property
     def type(self) -> str:
-        """Such as "Processing"."""
+        """The step's type, such as "Processing"."""
         return str(self.document["Type"])
 
     @property
     def arguments(self) -> Document:
-        """What it does it with; a condition's branches are steps of their own."""
+        """The step's Arguments; of a condition step without the branches, which are separate steps."""
         arguments: Document = self.document["Arguments"]
         if self.type == CONDITION:
             return {"Conditions": arguments.get("Conditions")}

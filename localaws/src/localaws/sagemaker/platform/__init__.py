@@ -1,1 +1,1 @@
-"""What every part of SageMaker is built on: sessions, storage, logs, records, tags and threads."""
+"""The base of all resources: sessions, storage, logs, records, tags and threads."""

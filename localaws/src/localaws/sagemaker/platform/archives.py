@@ -1,4 +1,4 @@
-"""Model archives: .tar.gz in S3, folders here."""
+"""Upload folders to S3 as .tar.gz archives, and unpack such archives."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
 
 GZIP_LEVEL = 6
 ARCHIVE_MEMBERS = 100_000
-SPARE_BYTES = 1 << 30  # what an unpacked archive has to leave free on the disk
+SPARE_BYTES = 1 << 30  # minimum free disk space after an archive is unpacked
 
 
 def upload_archive(storage: Storage, folder: Path, uri: S3Uri) -> None:
-    """Upload what is in a folder as one .tar.gz.
+    """Upload a folder's content as one .tar.gz.
 
     Raises:
-        ClientFailure: it cannot be written.
+        ClientFailure: the object cannot be written.
     """
     archive = folder.parent / f".{uuid.uuid4().hex}.tar.gz"
     try:
@@ -40,8 +40,8 @@ def fetch_archive(client: S3Client, uri: str, folder: Path) -> None:
     """Download a .tar.gz and unpack it into a folder.
 
     Raises:
-        ClientError: it cannot be had.
-        ValidationException: it is no such archive, reaches out of the folder, or is too large.
+        ClientError: the object cannot be downloaded.
+        ValidationException: the object is not a .tar.gz, has members outside the folder, or is too large.
     """
     location = S3Uri.parse(uri)
     archive = folder.parent / f".{uuid.uuid4().hex}.tar.gz"
@@ -53,10 +53,10 @@ def fetch_archive(client: S3Client, uri: str, folder: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path, name: str) -> None:
-    """Unpack a .tar.gz into a folder, and nothing outside it.
+    """Unpack a .tar.gz into a folder; reject members outside it.
 
     Raises:
-        ValidationException: it is no such archive, reaches out of the folder, or is too large.
+        ValidationException: the file is not a .tar.gz, has members outside the folder, or is too large.
     """
     room = shutil.disk_usage(folder).free - SPARE_BYTES
     try:
@@ -65,8 +65,8 @@ def unpack(archive: Path, folder: Path, name: str) -> None:
                 room -= member.size
                 if room < 0 or count > ARCHIVE_MEMBERS:
                     raise ValidationException(
-                        f"The archive {name} is too large: it may hold {ARCHIVE_MEMBERS} members, and has to "
-                        f"leave {SPARE_BYTES} bytes free on the disk"
+                        f"The archive {name} is too large: the limits are {ARCHIVE_MEMBERS} members, and "
+                        f"{SPARE_BYTES} bytes that remain free on the disk"
                     )
                 tar.extract(member, folder, filter="data")
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:

@@ -1,4 +1,4 @@
-"""What a container prints, in its CloudWatch Logs group."""
+"""Send containers' output to CloudWatch Logs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_logs.type_defs import InputLogEventTypeDef
 
-BATCH_EVENTS = 1_000  # AWS takes 10,000 events or 1 MiB in one call
-EVENT_CHARACTERS = 60_000  # 4 bytes a character at most keeps an event under AWS's 256 KiB
+BATCH_EVENTS = 1_000  # AWS's limit is 10,000 events or 1 MiB per call
+EVENT_CHARACTERS = 60_000  # at most 4 bytes per character, under AWS's limit of 256 KiB per event
 QUEUE_EVENTS = 20_000
 FLUSH_SECONDS = 0.5
 
@@ -25,10 +25,10 @@ logger = logging.getLogger("localaws.sagemaker")
 
 
 class LogStream:
-    """One stream of one group: lines go in, a thread sends them in batches, in order.
+    """A log stream; a thread sends its lines in batches and in order.
 
-    Use it as a context manager: leaving it sends what is left. The queue is bounded: who writes faster than
-    is sent waits; while nothing can be sent, the oldest lines are lost instead.
+    Use it as a context manager: on exit it sends the remaining lines. The queue is bounded: `write` blocks
+    while it is full. If sending fails, `write` does not block and the oldest lines are dropped.
     """
 
     def __init__(self, client: CloudWatchLogsClient, group: str, stream: str) -> None:
@@ -57,7 +57,7 @@ class LogStream:
         self._thread.join()
 
     def write(self, line: str) -> None:
-        """Log a line, at the present moment; an empty one is left out, as CloudWatch refuses it."""
+        """Log a line with the current time; empty lines are skipped, since CloudWatch rejects them."""
         with self._changed:
             for start in range(0, len(line), EVENT_CHARACTERS):
                 self._changed.wait_for(lambda: not self._sending or len(self._events) < QUEUE_EVENTS)
@@ -83,10 +83,10 @@ class LogStream:
                 if final:
                     lost = len(batch) + len(self._events)
                     logger.warning(
-                        "%s/%s: the last %d lines are lost: %s", self.group, self.stream, lost, error
+                        "%s/%s: the last %d lines were lost: %s", self.group, self.stream, lost, error
                     )
                 elif self._sending:
-                    logger.warning("%s/%s: cannot be written to now: %s", self.group, self.stream, error)
+                    logger.warning("%s/%s: cannot send, will retry: %s", self.group, self.stream, error)
                 self._notify_writers(sending=False)
                 return
             self._unsent = []
@@ -105,11 +105,11 @@ class LogStream:
 
 
 class Logs:
-    """Opens the log streams of jobs and endpoints, as the platform."""
+    """Opens the log streams of jobs and endpoints, with the platform's credentials."""
 
     def __init__(self, client: CloudWatchLogsClient) -> None:
         self._client = client
 
     def open(self, group: str, stream: str) -> LogStream:
-        """A stream to write to, such as ("/aws/sagemaker/TrainingJobs", "my-job/algo-1-1700000000")."""
+        """Return a log stream, such as ("/aws/sagemaker/TrainingJobs", "my-job/algo-1-1700000000")."""
         return LogStream(self._client, group, stream)

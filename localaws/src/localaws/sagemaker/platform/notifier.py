@@ -1,10 +1,10 @@
-"""Wakes threads that wait for an event."""
+"""Wake threads that wait for an event."""
 
 import threading
 
 
 class Notifier:
-    """Wakes every waiting thread when something has changed; each thread looks for itself what it was.
+    """Wakes all waiting threads after a change; each thread checks for itself what has changed.
 
     Attributes:
         count: the number of notifications so far.
@@ -23,7 +23,7 @@ class Notifier:
     def wait(self, seen: int, seconds: float) -> None:
         """Wait until `count` differs from `seen`, for at most `seconds`.
 
-        Read `count` before you look at what you wait for: a notification in between is then not missed.
+        Read `count` before checking the condition that you wait for: then no notification is missed.
         """
         with self._condition:
             self._condition.wait_for(lambda: self.count != seen, seconds)

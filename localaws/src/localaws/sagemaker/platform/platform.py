@@ -1,4 +1,4 @@
-"""What every resource of the local SageMaker stands on: account, sessions, logs and containers."""
+"""The platform of all resources: account, sessions, logs and containers."""
 
 import shutil
 import uuid
@@ -13,14 +13,14 @@ from localaws.sagemaker.platform.sessions import Sessions
 
 @dataclass(frozen=True)
 class Platform:
-    """The machine as SageMaker sees it.
+    """The services that all resources use.
 
     Attributes:
-        account_id: the account that everything belongs to.
-        region: the one region.
-        workdir: where jobs and endpoints keep their /opt/ml while they live.
+        account_id: the account of all resources.
+        region: the region of all resources.
+        workdir: the folder for the /opt/ml folders of running jobs and endpoints.
         runtime: runs the containers.
-        sessions: makes clients of the other services, as a role or as the platform itself.
+        sessions: creates clients of other services, with a role or with the platform's credentials.
         logs: writes to CloudWatch Logs.
         notifier: notifies when a job has ended or has to end.
     """
@@ -35,20 +35,20 @@ class Platform:
 
     @property
     def arn_prefix(self) -> str:
-        """What every ARN of the account begins with."""
+        """The prefix of the account's SageMaker ARNs."""
         return f"arn:aws:sagemaker:{self.region}:{self.account_id}:"
 
     def arn(self, kind: str, name: str) -> str:
-        """The ARN of a resource, such as "training-job" and a name; SageMaker writes the name small."""
+        """Return the ARN of a resource of a kind such as "training-job"; SageMaker lowercases the name."""
         return f"{self.arn_prefix}{kind}/{name.lower()}"
 
     def new_base_dir(self, kind: str, name: str) -> Path:
-        """A new, empty folder that a container will see as /opt/ml."""
+        """Create an empty folder to be /opt/ml in a container."""
         folder = self.workdir / kind / f"{name}-{uuid.uuid4().hex[:8]}"
         folder.mkdir(parents=True)
         return folder
 
     @staticmethod
     def discard(folder: Path) -> None:
-        """Remove a base folder."""
+        """Delete a base folder."""
         shutil.rmtree(folder, ignore_errors=True)

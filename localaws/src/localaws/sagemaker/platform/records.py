@@ -1,4 +1,4 @@
-"""What the account holds: named records, each the answer of its own Describe operation."""
+"""In-memory records of resources, and pages of List operations."""
 
 import base64
 import binascii
@@ -16,16 +16,16 @@ PAGE_SIZE = 10  # SageMaker's default for MaxResults
 
 
 def now() -> datetime:
-    """The present moment, at the resolution of SageMaker's answers (milliseconds)."""
+    """Return the current time in UTC, rounded down to milliseconds like in SageMaker's responses."""
     moment = datetime.now(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 class Records:
-    """A kind's records by name, oldest first; as in SageMaker, case makes no other name.
+    """Thread-safe records of one kind of resource, by case-insensitive name, oldest first.
 
-    A record is the document that Describe answers; members that the service model does not know
-    (by custom they start with "_") stay inside. Change one only through `update`.
+    A record is the response of Describe. Members that are not in the service model are internal and never
+    returned to clients; by convention, their names start with "_". Change a record only with `update`.
     """
 
     def __init__(self) -> None:
@@ -40,10 +40,10 @@ class Records:
             return iter([dict(record) for record in self._by_name.values()])
 
     def add(self, name: str, record: Document, taken: SageMakerError) -> None:
-        """Keep a new record.
+        """Add a new record.
 
         Raises:
-            SageMakerError: `taken`, when the name is in use.
+            SageMakerError: `taken`, if the name is in use.
         """
         with self.lock:
             if name.lower() in self._by_name:
@@ -51,10 +51,10 @@ class Records:
             self._by_name[name.lower()] = dict(record)
 
     def get(self, name: str, missing: SageMakerError) -> Document:
-        """A copy of the record.
+        """Return a copy of a record.
 
         Raises:
-            SageMakerError: `missing`, when there is none.
+            SageMakerError: `missing`, if the record does not exist.
         """
         with self.lock:
             if name.lower() not in self._by_name:
@@ -62,7 +62,7 @@ class Records:
             return dict(self._by_name[name.lower()])
 
     def update(self, name: str, **members: Any) -> Document:
-        """Set members (None removes one) and LastModifiedTime; a record that is gone stays gone."""
+        """Set members (None removes one) and LastModifiedTime; return {} if the record does not exist."""
         with self.lock:
             record = self._by_name.get(name.lower())
             if record is None:
@@ -73,10 +73,10 @@ class Records:
             return dict(record)
 
     def remove(self, name: str, missing: SageMakerError) -> Document:
-        """Forget the record, and give it back.
+        """Remove and return a record.
 
         Raises:
-            SageMakerError: `missing`, when there is none.
+            SageMakerError: `missing`, if the record does not exist.
         """
         with self.lock:
             if name.lower() not in self._by_name:
@@ -85,8 +85,8 @@ class Records:
 
 
 _SORT_KEYS = ("CreationTime", "StartTime")
-# What SageMaker's API reference says of SortOrder's default. All others that are answered here are listed
-# in descending order, also those whose default it does not tell (pipelines, their executions and steps).
+# Operations whose SortOrder defaults to Ascending by SageMaker's API reference. All others default to
+# Descending, including those with an undocumented default (pipelines, their executions and steps).
 _ASCENDING = (
     "ListProcessingJobs",
     "ListTrainingJobs",
@@ -96,12 +96,12 @@ _ASCENDING = (
 
 
 def list_page(operation: str, records: Iterator[Document], request: Document, kind: str) -> Document:
-    """One page of a List operation: filtered, sorted and projected as SageMaker's model describes it.
+    """Return one page of a List operation, filtered, sorted and with the members of SageMaker's model.
 
     Args:
-        operation: such as "ListTrainingJobs".
-        records: what there is to list.
-        request: its filters (NameContains, StatusEquals, CreationTimeAfter …), order and page.
+        operation: the operation's name, such as "ListTrainingJobs".
+        records: all records of the kind.
+        request: the filters (NameContains, StatusEquals, CreationTimeAfter …), order and page.
         kind: the prefix of the kind's members: "TrainingJob" for TrainingJobName and TrainingJobStatus.
     """
     member, summary = _summary_shape(operation)
@@ -114,17 +114,17 @@ def list_page(operation: str, records: Iterator[Document], request: Document, ki
 
 
 def page(member: str, items: list[Document], request: Document, size: int = PAGE_SIZE) -> Document:
-    """One page of what there is, as the answer's `member`, with the token of the next page."""
+    """Return a response with one page of the items as `member`, and the NextToken if there are more."""
     start = _offset(request.get("NextToken"))
     end = start + request.get("MaxResults", size)
-    answer: Document = {member: items[start:end]}
+    response: Document = {member: items[start:end]}
     if end < len(items):
-        answer["NextToken"] = base64.urlsafe_b64encode(str(end).encode()).decode()
-    return answer
+        response["NextToken"] = base64.urlsafe_b64encode(str(end).encode()).decode()
+    return response
 
 
 def default_order(operation: str) -> str:
-    """In which order a List operation sorts when its request does not say."""
+    """Return the default SortOrder of a List operation."""
     return "Ascending" if operation in _ASCENDING else "Descending"
 
 

@@ -1,4 +1,4 @@
-"""Clients of the account's other services, as a role that SageMaker was passed or as the platform itself."""
+"""Create clients of other services, with a passed role or with the platform's credentials."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
     from mypy_boto3_sagemaker import SageMakerClient
 
 Credentials = dict[str, str]
-"""STS's: AccessKeyId, SecretAccessKey, SessionToken, Expiration (ISO 8601)."""
+"""STS credentials: AccessKeyId, SecretAccessKey, SessionToken, Expiration (ISO 8601)."""
 
 AssumeRole = Callable[[str], Credentials | None]
-"""A role's credentials, given its ARN; None when SageMaker may not assume it."""
+"""Returns the credentials of a role by its ARN; None if SageMaker cannot assume the role."""
 
 SERVICE_PRINCIPAL = "sagemaker.amazonaws.com"
 RENEW_BEFORE = timedelta(minutes=15)
-# The other end is this process: what is slow is busy, not broken, and nothing is lost between the two, so
-# that a second look at each byte of an object would only cost its time.
+# The server is this process. A slow response means that it is busy, so the read timeout is long. Checksums
+# are off: nothing is lost on loopback, and they would only cost time.
 CLIENT_CONFIG = Config(
     connect_timeout=10,
     read_timeout=300,
@@ -39,7 +39,7 @@ CLIENT_CONFIG = Config(
 
 
 class Sessions:
-    """Makes boto3 clients for one endpoint; a role's credentials are renewed before they end."""
+    """Creates boto3 clients for one endpoint URL; renews a role's credentials before they expire."""
 
     def __init__(
         self, endpoint_url: str, region: str, root_key: str, root_secret: str, assume_role: AssumeRole
@@ -60,10 +60,10 @@ class Sessions:
     @overload
     def client(self, service: str, role_arn: str | None = None) -> Any: ...
     def client(self, service: str, role_arn: str | None = None) -> Any:
-        """A client that acts as the role, or as the account's root where no role is given.
+        """Return a client with the credentials of the role, or of the account's root user without a role.
 
         Raises:
-            ValidationException: SageMaker may not assume the role.
+            ValidationException: SageMaker cannot assume the role.
         """
         with self._lock:
             client, expires = self._clients.get((service, role_arn), (None, _NEVER))
@@ -73,12 +73,12 @@ class Sessions:
             return client
 
     def environment(self, role_arn: str) -> Credentials:
-        """The variables that make any AWS SDK in a container act as the role, on this endpoint.
+        """Return the environment variables with which AWS SDKs in a container use the role and this endpoint.
 
-        Not AWS_DEFAULT_REGION, which boto3 reads: SageMaker sets none either, so a job has to be told.
+        AWS_DEFAULT_REGION, which boto3 reads, is not set, as in SageMaker: a job must set the region itself.
 
         Raises:
-            ValidationException: SageMaker may not assume the role.
+            ValidationException: SageMaker cannot assume the role.
         """
         credentials, _ = self._assume(role_arn)
         return {
@@ -90,15 +90,15 @@ class Sessions:
         }
 
     def check_role(self, role_arn: str) -> None:
-        """Make sure that SageMaker may act as the role.
+        """Check that SageMaker can assume the role.
 
         Raises:
-            ValidationException: it may not, in SageMaker's words.
+            ValidationException: SageMaker cannot assume the role.
         """
         self._assume(role_arn)
 
     def _new_client(self, service: str, role_arn: str | None) -> tuple[Any, datetime]:
-        # All clients are the one session's, since each session would read botocore's models anew.
+        # One session for all clients, since each new session reads botocore's models again.
         make_client: Callable[..., Any] = self._root.client
         keys, expires = {}, _FOREVER
         if role_arn is not None:

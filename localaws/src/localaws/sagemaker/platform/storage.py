@@ -1,4 +1,4 @@
-"""S3, as the role of a job: what is downloaded before it and uploaded after it."""
+"""Download and upload of S3 objects with a job's role."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
     from mypy_boto3_s3 import S3Client
 
 PARALLEL_FILES = 8
-# One thread a file: files travel side by side, and a part is all that is held in memory.
+# One thread per file: files are transferred in parallel, and each holds only one part in memory.
 TRANSFER = TransferConfig(multipart_threshold=64 << 20, multipart_chunksize=16 << 20, use_threads=False)
 MANIFEST_BYTES = 256 << 20
 
@@ -32,22 +32,22 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True)
 class S3Uri:
-    """s3://bucket/key, where the key may be a prefix and may be empty."""
+    """s3://bucket/key; the key can be a prefix or empty."""
 
     bucket: str
     key: str
 
     @classmethod
     def parse(cls, uri: str) -> S3Uri:
-        """Take a URI apart.
+        """Parse a URI.
 
         Raises:
-            ValidationException: it is not one of S3's.
+            ValidationException: the URI is not an S3 URI.
         """
         scheme, _, rest = uri.partition("://")
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not bucket:
-            raise ValidationException(f"{uri!r} is not a valid S3 URI: it has to look like s3://bucket/key")
+            raise ValidationException(f"{uri!r} is not a valid S3 URI: it must have the form s3://bucket/key")
         return cls(bucket, key)
 
     def __str__(self) -> str:
@@ -63,8 +63,8 @@ class S3Object:
     """An object of a job's input.
 
     Attributes:
-        uri: where it lies.
-        relative: its name below the input's prefix, with slashes.
+        uri: the object's URI.
+        relative: the object's name relative to the input's prefix, with slashes.
     """
 
     uri: S3Uri
@@ -72,7 +72,7 @@ class S3Object:
 
 
 class Storage:
-    """S3 as a role; what goes wrong is a job's failure, in SageMaker's words."""
+    """Access to S3 with a role; errors are raised as a job's failure, worded like SageMaker's."""
 
     def __init__(self, sessions: Sessions, role_arn: str) -> None:
         self._sessions = sessions
@@ -80,21 +80,21 @@ class Storage:
 
     @property
     def client(self) -> S3Client:
-        """A client with valid credentials: take it anew for each piece of work."""
+        """An S3 client with current credentials; do not keep it, since credentials expire."""
         return self._sessions.client("s3", self._role_arn)
 
     def objects(self, data_type: str, uri: str) -> list[S3Object]:
-        """What an S3DataSource names, in order.
+        """Return the objects of an S3DataSource, in order.
 
         Args:
             data_type: "S3Prefix" or "ManifestFile".
-            uri: the prefix, or the manifest.
+            uri: the URI of the prefix or of the manifest.
 
         Raises:
-            ClientFailure: it cannot be listed, or names nothing.
+            ClientFailure: the objects cannot be listed, or there are none.
         """
         location = S3Uri.parse(uri)
-        found = self._manifest(location) if data_type == "ManifestFile" else self.listed(location)
+        found = self._manifest(location) if data_type == "ManifestFile" else self.list_objects(location)
         if not found:
             raise ClientFailure(
                 f'No S3 objects found under S3 URL "{uri}" given in input data source. Please ensure that '
@@ -108,19 +108,19 @@ class Storage:
         """Download objects into a folder, under their relative names.
 
         Raises:
-            ClientFailure: one of them cannot be had or has no place.
+            ClientFailure: an object cannot be downloaded, or its name is not a path inside the folder.
         """
         client = self.client
-        targets = [(item, _place(folder, item)) for item in objects]
-        _side_by_side(lambda target: self.download_file(target[0].uri, target[1], client), targets)
+        targets = [(item, _target_path(folder, item)) for item in objects]
+        _run_parallel(lambda target: self.download_file(target[0].uri, target[1], client), targets)
 
     def download_file(self, uri: S3Uri, path: Path, client: S3Client | None = None) -> None:
         """Download an object.
 
         Raises:
-            ClientFailure: it cannot be had.
+            ClientFailure: the object cannot be downloaded.
         """
-        with self._failing("Data download failed: Unable to download object", uri, "s3:GetObject"):
+        with self._as_failure("Data download failed: Unable to download object", uri, "s3:GetObject"):
             path.parent.mkdir(parents=True, exist_ok=True)
             (client or self.client).download_file(uri.bucket, uri.key, str(path), Config=TRANSFER)
 
@@ -128,10 +128,10 @@ class Storage:
         """Upload the files of a folder under a prefix; symbolic links are not followed, as on AWS.
 
         Raises:
-            ClientFailure: one of them cannot be written.
+            ClientFailure: an object cannot be written.
         """
         client = self.client
-        _side_by_side(
+        _run_parallel(
             lambda path: self.upload_file(path, uri / path.relative_to(folder).as_posix(), client),
             list(files(folder)),
         )
@@ -140,10 +140,10 @@ class Storage:
         """Upload a file.
 
         Raises:
-            ClientFailure: it cannot be written.
+            ClientFailure: the object cannot be written.
         """
         with (
-            self._failing("Artifact upload failed: Unable to upload object", uri, "s3:PutObject"),
+            self._as_failure("Artifact upload failed: Unable to upload object", uri, "s3:PutObject"),
             path.open("rb") as file,
         ):
             (client or self.client).upload_fileobj(file, uri.bucket, uri.key, Config=TRANSFER)
@@ -152,18 +152,18 @@ class Storage:
         """Delete an object.
 
         Raises:
-            ClientFailure: it cannot be deleted.
+            ClientFailure: the object cannot be deleted.
         """
-        with self._failing("Unable to delete object", uri, "s3:DeleteObject"):
+        with self._as_failure("Unable to delete object", uri, "s3:DeleteObject"):
             self.client.delete_object(Bucket=uri.bucket, Key=uri.key)
 
-    def listed(self, prefix: S3Uri) -> list[S3Object]:
-        """The objects under a prefix, none perhaps.
+    def list_objects(self, prefix: S3Uri) -> list[S3Object]:
+        """Return the objects under a prefix; the list can be empty.
 
         Raises:
-            ClientFailure: it cannot be listed.
+            ClientFailure: the objects cannot be listed.
         """
-        with self._failing("Data download failed: Unable to list objects under", prefix, "s3:ListBucket"):
+        with self._as_failure("Data download failed: Unable to list objects under", prefix, "s3:ListBucket"):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=prefix.bucket, Prefix=prefix.key
             )
@@ -171,39 +171,39 @@ class Storage:
         return [
             S3Object(S3Uri(prefix.bucket, key), relative_name(prefix.key, key))
             for key in keys
-            if not key.endswith("/")  # the consoles' folders
+            if not key.endswith("/")  # folder objects of the console
         ]
 
     def _manifest(self, uri: S3Uri) -> list[S3Object]:
-        with self._failing("Data download failed: Unable to download manifest", uri, "s3:GetObject"):
-            answer = self.client.get_object(Bucket=uri.bucket, Key=uri.key)
-            if answer["ContentLength"] > MANIFEST_BYTES:
+        with self._as_failure("Data download failed: Unable to download manifest", uri, "s3:GetObject"):
+            response = self.client.get_object(Bucket=uri.bucket, Key=uri.key)
+            if response["ContentLength"] > MANIFEST_BYTES:
                 raise ClientFailure(f"The manifest {uri} is larger than {MANIFEST_BYTES} bytes")
-            content = answer["Body"].read()
+            content = response["Body"].read()
         try:
             head, *names = json.loads(content)
             prefix = S3Uri.parse(head["prefix"])
             if not all(isinstance(name, str) for name in names):
-                raise TypeError("a name in it is not a string")
+                raise TypeError("a name is not a string")
         except (ValueError, TypeError, KeyError, ValidationException) as error:
             raise ClientFailure(
-                f"The manifest {uri} is malformed: it has to be a JSON array of "
-                f'{{"prefix": "s3://bucket/prefix/"}} and names that go on from there ({error!r})'
+                f"The manifest {uri} is malformed: it must be a JSON array of "
+                f'{{"prefix": "s3://bucket/prefix/"}} and names relative to the prefix ({error!r})'
             ) from error
         return [S3Object(S3Uri(prefix.bucket, prefix.key + name), name.lstrip("/")) for name in names]
 
     @contextmanager
-    def _failing(self, what: str, uri: S3Uri, action: str) -> Iterator[None]:
+    def _as_failure(self, message: str, uri: S3Uri, action: str) -> Iterator[None]:
         try:
             yield
         except _S3_ERRORS as error:
-            raise ClientFailure(f"{what} {uri} ({_reason(error, action, self._role_arn)})") from error
+            raise ClientFailure(f"{message} {uri} ({_reason(error, action, self._role_arn)})") from error
         except OSError as error:
-            raise ClientFailure(f"{what} {uri} ({error})") from error
+            raise ClientFailure(f"{message} {uri} ({error})") from error
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """The regular files under a folder, in order; links are not followed."""
+    """Yield the regular files under a folder, in order; symbolic links are skipped."""
     for parent, folders, names in os.walk(folder):
         folders.sort()
         for path in (Path(parent, name) for name in sorted(names)):
@@ -212,7 +212,7 @@ def files(folder: Path) -> Iterator[Path]:
 
 
 def relative_name(prefix: str, key: str) -> str:
-    """What of a key is below the prefix: its last part at least, since a prefix may end inside a part."""
+    """Return a key relative to a prefix; a prefix that ends inside a part is cut at the last slash."""
     if key.startswith(prefix) and (prefix.endswith("/") or not prefix):
         return key[len(prefix) :]
     if key.startswith(f"{prefix}/"):
@@ -220,7 +220,7 @@ def relative_name(prefix: str, key: str) -> str:
     return key[prefix.rfind("/") + 1 :]
 
 
-def _place(folder: Path, item: S3Object) -> Path:
+def _target_path(folder: Path, item: S3Object) -> Path:
     parts = item.relative.split("/")
     if "" in parts:
         raise ClientFailure(
@@ -228,11 +228,11 @@ def _place(folder: Path, item: S3Object) -> Path:
             "sub-sequence '//' in it"
         )
     if ".." in parts or "." in parts or "\0" in item.relative:
-        raise ClientFailure(f"Data download failed: The S3 key {item.uri} leads out of its folder")
+        raise ClientFailure(f"Data download failed: The S3 key {item.uri} is a path outside its folder")
     return folder.joinpath(*parts)
 
 
-def _side_by_side(work: Callable[[_T], None], items: Sequence[_T]) -> None:
+def _run_parallel(work: Callable[[_T], None], items: Sequence[_T]) -> None:
     with ThreadPoolExecutor(PARALLEL_FILES, thread_name_prefix="s3") as pool:
         futures = [pool.submit(work, item) for item in items]
         try:
@@ -248,9 +248,9 @@ def _reason(error: Exception, action: str, role_arn: str) -> str:
         return str(error)
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     if code in ("403", "AccessDenied", "AccessDeniedException"):
-        # What HEAD answers has no words of its own.
+        # The response to HEAD has no message.
         message = f"{message.rstrip('.')}. " if code == "AccessDenied" and message else ""
-        return f"AccessDenied: {message}The role {role_arn} is not allowed to do {action} here"
+        return f"AccessDenied: {message}The role {role_arn} is not allowed to perform {action}"
     if code in ("404", "NoSuchKey"):
         return "NoSuchKey (404): The specified key does not exist"
     return f"{code}: {message}"

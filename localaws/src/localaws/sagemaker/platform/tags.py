@@ -11,17 +11,17 @@ from localaws.sagemaker.api.shapes import Document
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import page
 
-# The members that each operation acts on; any other is refused.
+# The supported members per operation; all others are rejected.
 HANDLED = {
     "AddTags": ("ResourceArn", "Tags"),
     "ListTags": ("ResourceArn", "NextToken", "MaxResults"),
     "DeleteTags": ("ResourceArn", "TagKeys"),
 }
-PAGE_SIZE = 50  # SageMaker's smallest page of tags, and the most that one resource may have
+PAGE_SIZE = 50  # SageMaker's minimum page size of ListTags, and its maximum of tags per resource
 
 
 class Tags:
-    """Tags by the ARN of what they are on; what was never created, or is deleted, can have none."""
+    """Tags by the ARN of their resource; only resources that exist can have tags."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
@@ -29,29 +29,29 @@ class Tags:
         self._lock = threading.Lock()
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the operations of this resource, by name."""
         operations = {"AddTags": self.add, "ListTags": self.list, "DeleteTags": self.delete}
         return refusing_others(operations, HANDLED, {})
 
-    def following(self, operations: Mapping[str, Operation]) -> dict[str, Operation]:
-        """The operations, where Create also keeps the tags of its request, and Delete forgets them."""
-        followed = dict(operations)
+    def wrap_operations(self, operations: Mapping[str, Operation]) -> dict[str, Operation]:
+        """Return the operations; Create also stores the tags of its request, and Delete removes them."""
+        wrapped = dict(operations)
         for name, operation in operations.items():
             if name.startswith("Create"):
-                followed[name] = self._keeping(operation)
+                wrapped[name] = self._with_tags(operation)
             elif name.startswith("Delete"):
-                followed[name] = self._forgetting(name, operation)
-        return followed
+                wrapped[name] = self._with_removal(name, operation)
+        return wrapped
 
     def add(self, request: Document) -> Document:
-        """Set tags; those of other keys stay."""
+        """Set tags; tags with other keys are kept."""
         with self._lock:
             tags = self._tags(request)
             tags |= _by_key(request["Tags"])
             return {"Tags": _as_list(tags)}
 
     def list(self, request: Document) -> Document:
-        """A resource's tags."""
+        """Return a page of a resource's tags."""
         with self._lock:
             return page("Tags", _as_list(self._tags(request)), request, PAGE_SIZE)
 
@@ -63,26 +63,26 @@ class Tags:
                 tags.pop(key, None)
         return {}
 
-    def _keeping(self, create: Operation) -> Operation:
+    def _with_tags(self, create: Operation) -> Operation:
         def create_and_tag(request: Document) -> Document:
-            answer = create(request)
-            arn = next(value for member, value in answer.items() if member.endswith("Arn"))
+            response = create(request)
+            arn = next(value for member, value in response.items() if member.endswith("Arn"))
             with self._lock:
                 tags = self._by_arn.setdefault(arn, {})
                 tags |= _by_key(request.get("Tags", []))
-            return answer
+            return response
 
         return create_and_tag
 
-    def _forgetting(self, name: str, delete: Operation) -> Operation:
-        def delete_and_forget(request: Document) -> Document:
-            answer = delete(request)
+    def _with_removal(self, name: str, delete: Operation) -> Operation:
+        def delete_with_tags(request: Document) -> Document:
+            response = delete(request)
             with self._lock:
                 for arn in resource_arns(name, request, self._platform.arn_prefix):
                     self._by_arn.pop(arn, None)
-            return answer
+            return response
 
-        return delete_and_forget
+        return delete_with_tags
 
     def _tags(self, request: Document) -> dict[str, str]:
         arn = request["ResourceArn"]

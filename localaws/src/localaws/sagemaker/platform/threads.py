@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 
 def run_parallel(calls: Iterable[Callable[[], object]], seconds: float | None = None) -> None:
-    """Run every call in its own thread and wait for all of them, for at most `seconds` in total."""
+    """Run each call in a thread and wait for all of them, for at most `seconds` in total."""
     threads = [threading.Thread(target=call, daemon=True) for call in calls]
     for thread in threads:
         thread.start()

@@ -1,4 +1,4 @@
-"""The model registry: groups of model packages, and their versions."""
+"""The API operations on model package groups and model packages."""
 
 from localaws.runtimes.container import ImageError
 from localaws.sagemaker.api.errors import ConflictException, ValidationException
@@ -19,7 +19,7 @@ _UPDATABLE = (
     "ModelCard",
     "ModelLifeCycle",
 )
-# The members that each operation acts on, or keeps and shows; any other is refused.
+# The supported members per operation; all others are rejected.
 HANDLED = {
     "CreateModelPackageGroup": ("ModelPackageGroupName", "ModelPackageGroupDescription", "Tags"),
     "DescribeModelPackageGroup": ("ModelPackageGroupName",),
@@ -63,7 +63,7 @@ HANDLED = {
         "ModelPackageType",
     ),
 }
-# Accepted: nothing is encrypted or validated here, and an update done twice is an update done once.
+# Accepted and ignored: nothing is encrypted or validated here, and a repeated update has no further effect.
 WITHOUT_EFFECT = {
     "CreateModelPackage": ("SecurityConfig", "SkipModelValidation"),
     "UpdateModelPackage": ("ClientToken",),
@@ -80,7 +80,7 @@ class ModelRegistry:
         self._packages = Records()
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the operations of this resource, by name."""
         operations: dict[str, Operation] = {
             "CreateModelPackageGroup": self.create_group,
             "DescribeModelPackageGroup": self.describe_group,
@@ -95,10 +95,10 @@ class ModelRegistry:
         return refusing_others(operations, HANDLED, WITHOUT_EFFECT)
 
     def get(self, name_or_arn: str) -> Document:
-        """A model package's description.
+        """Return a model package's record.
 
         Raises:
-            ValidationException: there is none.
+            ValidationException: the model package does not exist.
         """
         arn = name_or_arn
         if not name_or_arn.startswith("arn:"):
@@ -106,7 +106,7 @@ class ModelRegistry:
         return self._packages.get(arn, ValidationException(f"ModelPackage {name_or_arn} does not exist."))
 
     def create_group(self, request: Document) -> Document:
-        """Make an empty group."""
+        """Create an empty group."""
         name = request["ModelPackageGroupName"]
         arn = self._platform.arn("model-package-group", name)
         record = {
@@ -120,11 +120,11 @@ class ModelRegistry:
         return {"ModelPackageGroupArn": arn}
 
     def describe_group(self, request: Document) -> Document:
-        """A group, by name or ARN."""
+        """Return a group by name or ARN."""
         return self._group(request["ModelPackageGroupName"])
 
     def delete_group(self, request: Document) -> Document:
-        """Forget an empty group."""
+        """Delete an empty group."""
         with self._packages.lock:
             name = self._group(request["ModelPackageGroupName"])["ModelPackageGroupName"]
             if any(package.get("ModelPackageGroupName") == name for package in self._packages):
@@ -135,12 +135,12 @@ class ModelRegistry:
         return {}
 
     def list_groups(self, request: Document) -> Document:
-        """Groups, all of this account."""
+        """Return a page of this account's groups."""
         refuse_values(request, "CrossAccountFilterOption", "CrossAccount")
         return list_page("ListModelPackageGroups", iter(self._groups), request, "ModelPackageGroup")
 
     def create(self, request: Document) -> Document:
-        """Register a version of a group, or a package with a name of its own; once for each ClientToken."""
+        """Register a group's next version or an unversioned package; idempotent per ClientToken."""
         token = request.get("ClientToken")
         with self._packages.lock:
             for package in self._packages:
@@ -159,7 +159,7 @@ class ModelRegistry:
         return {"ModelPackageArn": arn}
 
     def _with_digests(self, specification: Document) -> Document:
-        """An inference specification that says which content each image has now, where it is here."""
+        """Return an inference specification with the current ImageDigest of each local image."""
         return specification | {
             "Containers": [self._with_digest(container) for container in specification["Containers"]]
         }
@@ -173,12 +173,12 @@ class ModelRegistry:
             return container
 
     def describe(self, request: Document) -> Document:
-        """A model package, by ARN or name."""
+        """Return a model package by ARN or name."""
         refuse_values(request, "IncludedData", "MetadataOnly")
         return self.get(request["ModelPackageName"])
 
     def update(self, request: Document) -> Document:
-        """Change the approval, or what may be changed of the description."""
+        """Update the approval and other updatable members."""
         with self._packages.lock:
             record = self.get(request["ModelPackageArn"])
             changes = {member: request[member] for member in _UPDATABLE if member in request}
@@ -188,13 +188,13 @@ class ModelRegistry:
         return {"ModelPackageArn": record["ModelPackageArn"]}
 
     def delete(self, request: Document) -> Document:
-        """Forget a model package."""
+        """Delete a model package."""
         arn = self.get(request["ModelPackageName"])["ModelPackageArn"]
         self._packages.remove(arn, ValidationException(f"ModelPackage {arn} does not exist."))
         return {}
 
     def list(self, request: Document) -> Document:
-        """Model packages: of a group, or without one those that have a name of their own."""
+        """Return a page of model packages: a group's versions, or without a group the unversioned ones."""
         group = request.get("ModelPackageGroupName")
         name = self._group(group)["ModelPackageGroupName"] if group else None
         kind = request.get("ModelPackageType", "Versioned" if group else "Unversioned")
@@ -211,7 +211,7 @@ class ModelRegistry:
     def _identity(self, request: Document) -> Document:
         if ("ModelPackageName" in request) == ("ModelPackageGroupName" in request):
             raise ValidationException(
-                "Either ModelPackageName or ModelPackageGroupName is needed, and not both"
+                "Either ModelPackageName or ModelPackageGroupName is required, and not both"
             )
         if "ModelPackageName" in request:
             return {"ModelPackageArn": self._platform.arn("model-package", request["ModelPackageName"])}
@@ -221,7 +221,7 @@ class ModelRegistry:
             for package in self._packages
             if package.get("ModelPackageGroupName") == group
         ]
-        # A group's versions are never used again, also when the newest one is deleted.
+        # Version numbers are never reused, even if the newest version is deleted.
         last = max([*versions, self._groups.get(group, _no_group(group)).get("_last_version", 0)])
         self._groups.update(group, _last_version=last + 1)
         return {

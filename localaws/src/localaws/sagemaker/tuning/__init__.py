@@ -1,1 +1,1 @@
-"""Hyperparameter tuning jobs: a search over ranges, made of real training jobs."""
+"""Hyperparameter tuning jobs, which run real training jobs."""

@@ -1,4 +1,4 @@
-"""Tuning jobs, as the API shows them."""
+"""The API operations on tuning jobs."""
 
 import math
 from datetime import datetime
@@ -14,10 +14,10 @@ from localaws.sagemaker.platform.records import list_page, now, page
 from localaws.sagemaker.platform.tags import Tags
 from localaws.sagemaker.tuning.completion import not_improving
 from localaws.sagemaker.tuning.definition import (
-    CHOICE_OF_RESOURCES,
     CONFIG,
     DEFINITION,
-    OF_TRAINING,
+    TRAINING_MEMBERS,
+    TUNING_RESOURCES,
     Definition,
 )
 from localaws.sagemaker.tuning.ranges import Combination
@@ -26,7 +26,7 @@ from localaws.sagemaker.tuning.trials import Trial, best, counters
 
 _NAME = "HyperParameterTuningJobName"
 _PAGE = ("SortBy", "SortOrder", "StatusEquals", "NextToken", "MaxResults")
-# The members that each operation acts on, or keeps and shows; any other is refused.
+# The supported members per operation; all others are rejected.
 HANDLED = {
     "CreateHyperParameterTuningJob": (
         _NAME,
@@ -42,8 +42,8 @@ HANDLED = {
         f"{CONFIG}.RandomSeed",
         f"{DEFINITION}.DefinitionName",
         f"{DEFINITION}.StaticHyperParameters",
-        f"{DEFINITION}.{CHOICE_OF_RESOURCES}",
-        *(f"{DEFINITION}.{member}" for member in OF_TRAINING),
+        f"{DEFINITION}.{TUNING_RESOURCES}",
+        *(f"{DEFINITION}.{member}" for member in TRAINING_MEMBERS),
     ),
     "DescribeHyperParameterTuningJob": (_NAME,),
     "ListHyperParameterTuningJobs": (
@@ -62,7 +62,7 @@ _BY_NAME = {"SortBy": "Name", "SortOrder": "Ascending"}  # SageMaker's default f
 
 
 class TuningJobs(Lifecycle):
-    """Tuning jobs: each a search that makes training jobs under the definition's role."""
+    """Tuning jobs; each runs training jobs with the role of its training job definition."""
 
     kind = "HyperParameterTuningJob"
     arn_kind = "hyper-parameter-tuning-job"
@@ -70,10 +70,10 @@ class TuningJobs(Lifecycle):
     def __init__(self, platform: Platform, training: TrainingJobs, tags: Tags) -> None:
         super().__init__(platform)
         self._training = training
-        self._create_training = tags.following(training.operations())["CreateTrainingJob"]
+        self._create_training = tags.wrap_operations(training.operations())["CreateTrainingJob"]
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the operations of this resource, by name."""
         operations = super().operations() | {
             "DeleteHyperParameterTuningJob": self.delete,
             "ListTrainingJobsForHyperParameterTuningJob": self.list_training_jobs,
@@ -81,29 +81,29 @@ class TuningJobs(Lifecycle):
         return refusing_others(operations, HANDLED, {})
 
     def check(self, request: Document) -> str:
-        """Refuse what cannot be done, be it by a training job of it; give the role's ARN."""
+        """Validate the request and its training jobs' requests; return the training jobs' role."""
         definition = Definition(request)
         sample = {item.name: "0" for item in definition.ranges}
         return self._training.check(definition.training_request(0, sample))
 
     def describe(self, request: Document) -> Document:
-        """A tuning job as it is now."""
+        """Return a tuning job's record with counters and the best training job."""
         return _description(super().describe(request))
 
     def list(self, request: Document) -> Document:
-        """Tuning jobs by name, status and time."""
+        """Return a page of tuning jobs, filtered by name, status and time."""
         records = map(_description, self.records)
         return list_page("ListHyperParameterTuningJobs", records, _BY_NAME | request, self.kind)
 
     def list_training_jobs(self, request: Document) -> Document:
-        """The training jobs that a tuning job has started."""
+        """Return a page of the training jobs that a tuning job has started."""
         request = _BY_NAME | request
         trials = _trials(super().describe(request))
         status = request.get("StatusEquals")
         trials = [trial for trial in trials if status in (None, trial.status)]
         if request["SortBy"] == "FinalObjectiveMetricValue":
             trials = [trial for trial in trials if trial.value is not None]
-        # Of equals the first stays the first, in both orders: the best of them is.
+        # Among equal values the first trial stays first in both orders, as for BestTrainingJob.
         trials.sort(
             key=lambda trial: _sort_key(trial, request["SortBy"]),
             reverse=request["SortOrder"] == "Descending",
@@ -111,12 +111,12 @@ class TuningJobs(Lifecycle):
         return page("TrainingJobSummaries", [trial.summary() for trial in trials], request)
 
     def status_members(self, status: str, record: Document) -> Document:
-        """The end has its time."""
+        """Return HyperParameterTuningEndTime when the job has ended."""
         return {"HyperParameterTuningEndTime": now()} if status in ENDED else {}
 
     def perform(self, job: Job) -> None:
-        """Search for the best training job."""
-        # Half a second, and more memory, that only those who tune shall pay for.
+        """Run the search until its end."""
+        # Imported late: Optuna takes half a second and memory, which other jobs should not cost.
         from localaws.sagemaker.tuning.strategies import strategy_of
 
         definition = Definition(job.request)
@@ -137,10 +137,10 @@ def _trials(record: Document) -> list[Trial]:
 
 
 def _description(record: Document) -> Document:
-    """A record with what its training jobs have come to."""
+    """Return a tuning job's record with the counters and results of its trials."""
     trials = _trials(record)
     config = record[CONFIG]
-    answer = (
+    description = (
         record
         | counters(trials)
         | {
@@ -152,12 +152,12 @@ def _description(record: Document) -> Document:
     if trials:
         search: Search = record["_Search"]
         maximize = search.definition.maximize
-        answer["TuningJobCompletionDetails"] = {
+        description["TuningJobCompletionDetails"] = {
             "NumberOfTrainingJobsObjectiveNotImproving": not_improving(search.objectives, maximize)
         }
         if winner := best(trials, maximize):
-            answer["BestTrainingJob"] = winner.summary()
-    return answer
+            description["BestTrainingJob"] = winner.summary()
+    return description
 
 
 def _runtime_seconds(record: Document) -> int:

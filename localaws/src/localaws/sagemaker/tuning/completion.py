@@ -1,17 +1,17 @@
-"""When a tuning job knows enough."""
+"""Completion criteria of tuning jobs."""
 
 from collections.abc import Sequence
 
 from localaws.sagemaker.api.shapes import Document
 
-IMPROVEMENT = 0.01  # what an objective has to gain on the best before it, as a share of that
+IMPROVEMENT = 0.01  # minimum improvement on the previous best objective, relative to it
 
 
 def not_improving(values: Sequence[float], maximize: bool) -> int:
-    """How many of the last objectives did not improve on the best before them.
+    """Return the number of objectives since the last improvement on the best.
 
     Args:
-        values: the training jobs' objectives, in the order in which they ended.
+        values: the training jobs' objectives, in the order of the jobs' ends.
         maximize: whether greater is better.
     """
     count, best = 0, None
@@ -22,7 +22,7 @@ def not_improving(values: Sequence[float], maximize: bool) -> int:
 
 
 def is_met(criteria: Document, values: Sequence[float], maximize: bool) -> bool:
-    """Whether one of a request's TuningJobCompletionCriteria is met by the objectives so far."""
+    """Return whether the objectives so far meet one of a request's TuningJobCompletionCriteria."""
     if not values:
         return False
     target = criteria.get("TargetObjectiveMetricValue")

@@ -1,4 +1,4 @@
-"""What a tuning job's request says of its training jobs."""
+"""A tuning job's definition, and the requests of its training jobs."""
 
 import secrets
 
@@ -10,9 +10,9 @@ from localaws.sagemaker.tuning.ranges import Combination, Range, combinations, p
 CONFIG = "HyperParameterTuningJobConfig"
 DEFINITION = "TrainingJobDefinition"
 RESOURCES = "ResourceConfig"
-CHOICE_OF_RESOURCES = "HyperParameterTuningResourceConfig"
-# Members of a definition that are members of CreateTrainingJob too.
-OF_TRAINING = (
+TUNING_RESOURCES = "HyperParameterTuningResourceConfig"
+# Members of a training job definition that are also members of CreateTrainingJob.
+TRAINING_MEMBERS = (
     "AlgorithmSpecification",
     "RoleArn",
     "InputDataConfig",
@@ -27,14 +27,15 @@ OF_TRAINING = (
     "RetryStrategy",
     "Environment",
 )
-OBJECTIVE_PARAMETER = "_tuning_objective_metric"  # SageMaker's own, added to the hyperparameters
+OBJECTIVE_PARAMETER = "_tuning_objective_metric"  # added to the hyperparameters, as by SageMaker
 
 
 class Definition:
-    """A request that was found sound.
+    """A valid CreateHyperParameterTuningJob request.
 
     Raises:
-        ValidationException: it is not.
+        ValidationException: the request is invalid.
+        NotSupportedLocally: the request uses a feature that only AWS supports.
     """
 
     def __init__(self, request: Document) -> None:
@@ -50,27 +51,27 @@ class Definition:
         self.objective = _required(self.config, "HyperParameterTuningJobObjective")
         self.ranges = parse_ranges(self.config.get("ParameterRanges", {}))
         self.max_jobs = _max_jobs(self.config, self.ranges)
-        if RESOURCES in self.training and CHOICE_OF_RESOURCES in self.training:
-            raise ValidationException(f"{DEFINITION} can have {RESOURCES} or {CHOICE_OF_RESOURCES}, not both")
+        if RESOURCES in self.training and TUNING_RESOURCES in self.training:
+            raise ValidationException(f"{DEFINITION} can have {RESOURCES} or {TUNING_RESOURCES}, not both")
         self._check_names()
 
     @property
     def maximize(self) -> bool:
-        """Whether a greater objective is better."""
+        """Whether a greater objective is better (Maximize)."""
         return bool(self.objective["Type"] == "Maximize")
 
     def training_request(self, number: int, combination: Combination) -> Document:
-        """CreateTrainingJob's request for one combination, the first having the number 0.
+        """Return CreateTrainingJob's request for the combination with this number, counted from 0.
 
         Raises:
-            ValidationException: a training job cannot be made so.
+            ValidationException: the training job's request would be invalid.
         """
         name = f"{self._request['HyperParameterTuningJobName']}-{number + 1:03d}-{secrets.token_hex(4)}"
         parameters = self.training.get("StaticHyperParameters", {})
         parameters = parameters | combination | {OBJECTIVE_PARAMETER: self.objective["MetricName"]}
-        members = {member: self.training[member] for member in OF_TRAINING if member in self.training}
-        if CHOICE_OF_RESOURCES in self.training:
-            members[RESOURCES] = _first_choice(self.training[CHOICE_OF_RESOURCES])
+        members = {member: self.training[member] for member in TRAINING_MEMBERS if member in self.training}
+        if TUNING_RESOURCES in self.training:
+            members[RESOURCES] = _first_choice(self.training[TUNING_RESOURCES])
         tags = {"Tags": self._request["Tags"]} if "Tags" in self._request else {}
         return parse_request(
             "CreateTrainingJob", {**members, "TrainingJobName": name, "HyperParameters": parameters, **tags}
@@ -96,10 +97,10 @@ def _required(document: Document, member: str) -> Document:
 
 
 def _first_choice(resources: Document) -> Document:
-    """The ResourceConfig that is tried first; here there is never a reason to try another."""
+    """Return the first ResourceConfig of the alternatives; capacity never runs out here."""
     first: Document = next(iter(resources.get("InstanceConfigs", [])), {})
-    of_the_choice = ("AllocationStrategy", "InstanceConfigs")
-    return {member: value for member, value in (resources | first).items() if member not in of_the_choice}
+    tuning_only = ("AllocationStrategy", "InstanceConfigs")
+    return {member: value for member, value in (resources | first).items() if member not in tuning_only}
 
 
 def _max_jobs(config: Document, ranges: tuple[Range, ...]) -> int:
@@ -121,10 +122,10 @@ def _max_jobs(config: Document, ranges: tuple[Range, ...]) -> int:
 def _grid_jobs(limit: int | None, config: Document, size: int) -> int:
     ranges = config.get("ParameterRanges", {})
     if ranges.get("IntegerParameterRanges") or ranges.get("ContinuousParameterRanges"):
-        raise ValidationException("The strategy Grid takes categorical hyperparameters only")
+        raise ValidationException("The strategy Grid supports only categorical hyperparameters")
     if limit not in (None, size):
         raise ValidationException(
-            f"The strategy Grid tries every combination once: MaxNumberOfTrainingJobs has to be {size} or "
-            f"left out, and is {limit}"
+            f"The strategy Grid runs every combination once: MaxNumberOfTrainingJobs must be {size} or "
+            f"omitted, not {limit}"
         )
     return size

@@ -1,19 +1,20 @@
-"""Which training jobs of a tuning job are not worth going on with."""
+"""Early stopping of a tuning job's training jobs."""
 
 import statistics
 from collections.abc import Sequence
 
-FIRST_EPOCH = 2  # an objective that is told once is told at the end, when there is nothing left to save
+FIRST_EPOCH = 2  # a job that reports a single value does so at its end, where stopping saves nothing
 
 
 def falls_behind(current: Sequence[float], previous: Sequence[Sequence[float]], maximize: bool) -> bool:
-    """Whether a training job is to be stopped, by SageMaker's median rule.
+    """Return whether to stop a training job, by SageMaker's median rule.
 
-    Its latest value is held against the median of the previous jobs' running averages up to the same epoch.
+    The job's latest value is compared with the median of the previous jobs' running averages up to the same
+    epoch.
 
     Args:
-        current: the objective's values so far, one an epoch.
-        previous: the values of jobs that ended before.
+        current: the job's objective values so far, one per epoch.
+        previous: the values of jobs that have ended.
         maximize: whether greater is better.
     """
     epoch = len(current)

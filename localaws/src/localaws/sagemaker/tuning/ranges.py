@@ -1,4 +1,4 @@
-"""The ranges that a tuning job searches, as its request states them."""
+"""The hyperparameter ranges of a tuning job."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -9,12 +9,12 @@ from localaws.sagemaker.api.errors import NotSupportedLocally, ValidationExcepti
 from localaws.sagemaker.api.shapes import Document
 
 Combination = dict[str, str]
-"""A value for each tuned hyperparameter, as the training job gets it."""
+"""One value per tuned hyperparameter, as a string for the training job."""
 
 Scale = Literal["Linear", "Logarithmic", "ReverseLogarithmic"]
 
 MAX_RANGES = 30
-AUTO_LOGARITHMIC_RATIO = 100  # a positive range that spans two orders of magnitude is searched by them
+AUTO_LOGARITHMIC_RATIO = 100  # ScalingType Auto is logarithmic for ranges that span this factor
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Numbers:
     """A hyperparameter between two numbers, both included.
 
     Attributes:
-        name: the hyperparameter.
+        name: the hyperparameter's name.
         low: the smallest value.
         high: the greatest value.
-        scale: on which values are spread evenly.
-        integer: whether only whole numbers count.
+        scale: the scale on which values are sampled uniformly.
+        integer: whether the values are integers.
     """
 
     name: str
@@ -37,65 +37,66 @@ class Numbers:
 
     @property
     def size(self) -> float:
-        """How many values there are."""
+        """The number of values; infinite for a continuous range."""
         if self.low == self.high:
             return 1
         return self.high - self.low + 1 if self.integer else math.inf
 
     def values(self) -> Iterable[float]:
-        """All values, of a range that has a finite size."""
+        """Return all values; only for a range of finite size."""
         return range(int(self.low), int(self.high) + 1) if self.integer else (self.low,)
 
     def text(self, value: float) -> str:
-        """A value as the training job gets it."""
+        """Return a value as a string for the training job."""
         return str(int(value) if self.integer else float(value))
 
 
 @dataclass(frozen=True)
 class Categories:
-    """A hyperparameter that is one of several words."""
+    """A categorical hyperparameter."""
 
     name: str
-    words: tuple[str, ...]
+    categories: tuple[str, ...]
 
     @property
     def size(self) -> float:
-        """How many values there are."""
-        return len(self.words)
+        """The number of categories."""
+        return len(self.categories)
 
     def values(self) -> Iterable[str]:
-        """All values."""
-        return self.words
+        """Return all categories."""
+        return self.categories
 
 
 Range = Numbers | Categories
 
 
 def parse_ranges(document: Document) -> tuple[Range, ...]:
-    """The ranges of a request's ParameterRanges.
+    """Parse a request's ParameterRanges.
 
     Raises:
-        ValidationException: one is not a range, or a name stands twice.
+        ValidationException: a range is invalid, or a hyperparameter has two ranges.
+        NotSupportedLocally: the request has AutoParameters.
     """
     if document.get("AutoParameters"):
         raise NotSupportedLocally("The member HyperParameterTuningJobConfig.ParameterRanges.AutoParameters")
-    ranges = tuple(_parsed(document))
+    ranges = tuple(_parse(document))
     names = [item.name for item in ranges]
     if not 0 < len(names) <= MAX_RANGES:
         raise ValidationException(
-            f"ParameterRanges needs between 1 and {MAX_RANGES} hyperparameters, and has {len(names)}"
+            f"ParameterRanges must have between 1 and {MAX_RANGES} hyperparameters, not {len(names)}"
         )
     if len(set(names)) < len(names):
-        raise ValidationException(f"Each hyperparameter can have one range only: {', '.join(names)}")
+        raise ValidationException(f"Each hyperparameter can have only one range: {', '.join(names)}")
     return ranges
 
 
 def combinations(ranges: tuple[Range, ...]) -> float:
-    """How many combinations of values there are; infinite with a continuous range."""
+    """Return the number of combinations of values; infinite with a continuous range."""
     return math.prod(item.size for item in ranges)
 
 
-def _parsed(document: Document) -> Iterator[Range]:
+def _parse(document: Document) -> Iterator[Range]:
     for item in document.get("IntegerParameterRanges", []):
         yield _numbers(item, integer=True)
     for item in document.get("ContinuousParameterRanges", []):
@@ -103,7 +104,7 @@ def _parsed(document: Document) -> Iterator[Range]:
     for item in document.get("CategoricalParameterRanges", []):
         values = tuple(item["Values"])
         if len(set(values)) < len(values):
-            raise ValidationException(f"The values of {item['Name']} have to differ: {', '.join(values)}")
+            raise ValidationException(f"The values of {item['Name']} must be unique: {', '.join(values)}")
         yield Categories(item["Name"], values)
 
 
@@ -121,8 +122,8 @@ def _number(name: str, text: str, integer: bool) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        kind = "an integer" if integer else "a number"
-        raise ValidationException(f"The range of {name} has to be from {kind} to {kind}, not {text!r}")
+        kind = "integers" if integer else "numbers"
+        raise ValidationException(f"The limits of the range of {name} must be {kind}, not {text!r}")
     return value
 
 
@@ -132,13 +133,13 @@ def _scale(item: Document, low: float, high: float, integer: bool) -> Scale:
         case "Logarithmic":
             if low <= 0:
                 raise ValidationException(
-                    f"Logarithmic scaling of {name} needs values greater than 0, not from {low}"
+                    f"Logarithmic scaling of {name} requires a MinValue greater than 0, not {low}"
                 )
             return "Logarithmic"
         case "ReverseLogarithmic":
             if integer or low < 0 or high >= 1:
                 raise ValidationException(
-                    f"ReverseLogarithmic scaling of {name} needs a continuous range within 0 <= x < 1.0, "
+                    f"ReverseLogarithmic scaling of {name} requires a continuous range within 0 <= x < 1.0, "
                     f"not from {low} to {high}"
                 )
             return "ReverseLogarithmic"

@@ -1,4 +1,4 @@
-"""One tuning job at work: training jobs side by side, until enough is known."""
+"""The search of one tuning job: run training jobs in parallel until a limit or criterion is reached."""
 
 import contextlib
 import threading
@@ -17,17 +17,17 @@ from localaws.sagemaker.tuning.strategies import Strategy
 from localaws.sagemaker.tuning.trials import Trial
 
 POLL_SECONDS = 0.05
-ATTEMPTS = 5  # training jobs that may end without an objective before the first that has one
+ATTEMPTS = 5  # the search fails if this many training jobs end and none has an objective
 
 
 class Search:
-    """Starts training jobs, follows them, and ends them all before it ends itself.
+    """Start training jobs, monitor them, and stop them all before the search ends.
 
     Args:
-        definition: the tuning job's.
-        strategy: says what to try.
-        training: where training jobs are followed and stopped.
-        start: starts the training job of a number and a combination; gives its name.
+        definition: the tuning job's definition.
+        strategy: proposes combinations.
+        training: describes and stops training jobs.
+        start: starts the training job for a number and a combination, and returns its name.
         stopping: set when the tuning job has to end.
     """
 
@@ -52,56 +52,54 @@ class Search:
 
     @property
     def objectives(self) -> list[float]:
-        """What was reached so far, in the order in which the training jobs ended."""
+        """The objectives so far, in the order of the training jobs' ends."""
         evaluated = [trial for trial in self.trials if trial.value is not None]
         evaluated.sort(key=lambda trial: trial.record["TrainingEndTime"])
         return [trial.value for trial in evaluated if trial.value is not None]
 
     def run(self) -> None:
-        """Search until a limit is reached, a criterion met, or the job stopped.
+        """Search until a limit is reached, a criterion is met or the job is stopped.
 
         Raises:
             JobFailure: no training job has an objective.
-            JobStopped: the server is closing.
+            JobStopped: the server is shutting down.
         """
         try:
-            while not self._is_over():
+            while not self._is_complete():
                 self._start_trials()
                 self._stopping.wait(POLL_SECONDS)
-                self._follow_trials()
-        except ServiceUnavailable as closing:
-            raise JobStopped from closing
+                self._update_trials()
+        except ServiceUnavailable as shutdown:
+            raise JobStopped from shutdown
         finally:
-            self._end_trials()
+            self._stop_trials()
         if not self._stopping.is_set() and not self.objectives:
             raise JobFailure(self._failure())
 
-    def _is_over(self) -> bool:
+    def _is_complete(self) -> bool:
         criteria: Document = self.definition.config.get("TuningJobCompletionCriteria", {})
         return (
             self._stopping.is_set()
             or time.monotonic() > self._deadline
-            or (self._left_to_start() == 0 and not self._running)
+            or (self._remaining() == 0 and not self._running)
             or completion.is_met(criteria, self.objectives, self.definition.maximize)
         )
 
-    def _left_to_start(self) -> int:
-        in_vain = len(self.trials) - len(self._running) >= ATTEMPTS and not self.objectives
-        return 0 if in_vain else self.definition.max_jobs - len(self.trials)
+    def _remaining(self) -> int:
+        hopeless = len(self.trials) - len(self._running) >= ATTEMPTS and not self.objectives
+        return 0 if hopeless else self.definition.max_jobs - len(self.trials)
 
     def _start_trials(self) -> None:
-        while (
-            len(self._running) < self._max_parallel and self._left_to_start() and not self._stopping.is_set()
-        ):
+        while len(self._running) < self._max_parallel and self._remaining() and not self._stopping.is_set():
             number, combination = len(self.trials), self._strategy.propose()
-            record = self._described(self._start(number, combination))
+            record = self._describe(self._start(number, combination))
             trial = Trial(number, self.definition, combination, record)
             self._running.append(trial)
             self.trials.append(trial)
 
-    def _follow_trials(self) -> None:
+    def _update_trials(self) -> None:
         for trial in list(self._running):
-            trial.record = self._described(trial.name)
+            trial.record = self._describe(trial.name)
             if trial.ended:
                 self._running.remove(trial)
                 self._strategy.conclude(trial.number, trial.value)
@@ -114,20 +112,20 @@ class Search:
         previous = [other.values for other in self.trials if other.ended]
         return falls_behind(trial.values, previous, self.definition.maximize)
 
-    def _end_trials(self) -> None:
+    def _stop_trials(self) -> None:
         for trial in self._running:
             if not trial.stopped:
                 self._stop(trial)
         while self._running:
             time.sleep(POLL_SECONDS)
-            self._follow_trials()
+            self._update_trials()
 
     def _stop(self, trial: Trial) -> None:
         trial.stopped = True
-        with contextlib.suppress(ValidationException):  # it has ended meanwhile
+        with contextlib.suppress(ValidationException):  # the job has ended meanwhile
             self._training.stop({"TrainingJobName": trial.name})
 
-    def _described(self, name: str) -> Document:
+    def _describe(self, name: str) -> Document:
         return self._training.describe({"TrainingJobName": name})
 
     def _failure(self) -> str:

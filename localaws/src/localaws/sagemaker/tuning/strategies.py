@@ -1,4 +1,4 @@
-"""Which hyperparameters a tuning job tries next."""
+"""Search strategies: which hyperparameters a tuning job tries next."""
 
 import itertools
 from typing import Any, Protocol
@@ -11,24 +11,24 @@ from optuna.trial import Trial, TrialState
 from localaws.sagemaker.api.shapes import Document
 from localaws.sagemaker.tuning.ranges import Categories, Combination, Range, combinations
 
-# A Bayesian search draws its first combinations blindly: a third of them, and no more than ten.
-BLIND_SHARE = 3
-MAX_BLIND = 10
-MAX_DRAWS = 20  # of one combination, before what is left is counted through
+# A Bayesian search samples its first combinations at random: a third of all, at most ten.
+RANDOM_SHARE = 3
+MAX_RANDOM = 10
+MAX_DRAWS = 20  # sampled duplicates per proposal before the combinations are enumerated
 
 
 class Strategy(Protocol):
-    """Proposes combinations, and hears what came of them."""
+    """Proposes combinations and learns from their objectives."""
 
     def propose(self) -> Combination:
-        """The next combination to try: no other before was the same."""
+        """Return the next combination to try, different from all before."""
 
     def conclude(self, number: int, objective: float | None) -> None:
-        """What the proposal of that number, counted from 0, has reached; None if its training failed."""
+        """Record the objective of a proposal, numbered from 0; None if it has none."""
 
 
 def strategy_of(config: Document, ranges: tuple[Range, ...]) -> Strategy:
-    """The strategy that a request's HyperParameterTuningJobConfig asks for."""
+    """Return the strategy of a request's HyperParameterTuningJobConfig."""
     if config["Strategy"] == "Grid":
         return Grid(ranges)
     seed = config.get("RandomSeed")
@@ -36,29 +36,29 @@ def strategy_of(config: Document, ranges: tuple[Range, ...]) -> Strategy:
     sampler: BaseSampler = (
         RandomSampler(seed)
         if config["Strategy"] == "Random"
-        else TPESampler(n_startup_trials=min(max(jobs // BLIND_SHARE, 1), MAX_BLIND), seed=seed)
+        else TPESampler(n_startup_trials=min(max(jobs // RANDOM_SHARE, 1), MAX_RANDOM), seed=seed)
     )
     return Sampled(sampler, ranges, config["HyperParameterTuningJobObjective"]["Type"] == "Maximize")
 
 
 class Grid:
-    """Every combination, once, in the order of the ranges."""
+    """Grid search: candidates combination once, in the order of the ranges."""
 
     def __init__(self, ranges: tuple[Range, ...]) -> None:
         names = [item.name for item in ranges]
-        chosen = itertools.product(*(item.values() for item in ranges))
-        self._combinations = (dict(zip(names, map(str, values), strict=True)) for values in chosen)
+        product = itertools.product(*(item.values() for item in ranges))
+        self._combinations = (dict(zip(names, map(str, values), strict=True)) for values in product)
 
     def propose(self) -> Combination:
-        """The next combination to try."""
+        """Return the next combination to try."""
         return next(self._combinations)
 
     def conclude(self, number: int, objective: float | None) -> None:
-        """Nothing that comes depends on it."""
+        """Ignore the objective: the grid's order does not depend on it."""
 
 
 class Sampled:
-    """Combinations that an Optuna sampler draws."""
+    """Random or Bayesian search with an Optuna sampler."""
 
     def __init__(self, sampler: BaseSampler, ranges: tuple[Range, ...], maximize: bool) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -70,7 +70,7 @@ class Sampled:
         self._proposed: list[Combination] = []
 
     def propose(self) -> Combination:
-        """The next combination to try."""
+        """Return the next combination to try."""
         for draw in itertools.count():
             if draw == MAX_DRAWS and self._finite:
                 self._study.enqueue_trial(self._first_new())
@@ -84,17 +84,17 @@ class Sampled:
         return combination
 
     def conclude(self, number: int, objective: float | None) -> None:
-        """What a proposal has reached."""
+        """Report the objective to the sampler."""
         state = TrialState.FAIL if objective is None else TrialState.COMPLETE
         self._study.tell(self._trials[number], objective, state=state)
 
     def _first_new(self) -> dict[str, Any]:
         names = [item.name for item in self._ranges]
-        every = (
+        candidates = (
             dict(zip(names, values, strict=True))
             for values in itertools.product(*(item.values() for item in self._ranges))
         )
-        return next(params for params in every if self._combination(params) not in self._proposed)
+        return next(params for params in candidates if self._combination(params) not in self._proposed)
 
     def _combination(self, params: dict[str, Any]) -> Combination:
         return {item.name: _text(item, params[item.name]) for item in self._ranges}
@@ -102,7 +102,7 @@ class Sampled:
 
 def _distribution(item: Range) -> BaseDistribution:
     if isinstance(item, Categories):
-        return CategoricalDistribution(item.words)
+        return CategoricalDistribution(item.categories)
     logarithmic = item.scale == "Logarithmic"
     if item.integer:
         return IntDistribution(int(item.low), int(item.high), log=logarithmic)

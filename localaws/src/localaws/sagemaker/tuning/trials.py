@@ -29,14 +29,14 @@ _COUNTED = {
 
 @dataclass
 class Trial:
-    """A training job, and what it was started to find out.
+    """A training job of a tuning job.
 
     Attributes:
-        number: how manieth of its tuning job, from 0.
-        definition: the tuning job's.
+        number: the trial's number in its tuning job, from 0.
+        definition: the tuning job's definition.
         combination: the tuned hyperparameters.
-        record: the training job, as it was last seen.
-        stopped: whether the tuning job has asked it to stop.
+        record: the training job's record at the last update.
+        stopped: whether the tuning job has stopped it.
     """
 
     number: int
@@ -47,28 +47,28 @@ class Trial:
 
     @property
     def name(self) -> str:
-        """The training job's."""
+        """The training job's name."""
         return str(self.record["TrainingJobName"])
 
     @property
     def status(self) -> str:
-        """The training job's."""
+        """The training job's status."""
         return str(self.record["TrainingJobStatus"])
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing more to come."""
+        """Whether the training job has ended."""
         return self.status in ENDED
 
     @property
     def values(self) -> list[float]:
-        """What the objective has been so far, one value an epoch."""
+        """The objective's values so far, one per epoch."""
         metrics = self.record.get("_Metrics")
         return metrics.values(self.definition.objective["MetricName"]) if metrics else []
 
     @property
     def value(self) -> float | None:
-        """The objective, once it is evaluated: the last value of a job that ended without a failure."""
+        """The final objective, the last value of a job that ended without failure; None before."""
         if not self.ended or self.status == "Failed":
             return None
         return next(
@@ -82,13 +82,13 @@ class Trial:
 
     @property
     def objective_status(self) -> str:
-        """Succeeded, Pending or Failed."""
+        """The ObjectiveStatus: Succeeded, Pending or Failed."""
         if not self.ended:
             return "Pending"
         return "Failed" if self.value is None else "Succeeded"
 
     def summary(self) -> Document:
-        """The trial as the API tells it."""
+        """Return the trial as a TrainingJobSummary of the API."""
         summary = {member: self.record[member] for member in _SUMMARIZED if member in self.record}
         summary |= {"TunedHyperParameters": self.combination, "ObjectiveStatus": self.objective_status}
         if "DefinitionName" in self.definition.training:
@@ -102,14 +102,14 @@ class Trial:
 
 
 def best(trials: Iterable[Trial], maximize: bool) -> Trial | None:
-    """The completed trial with the best objective, the first of equals."""
+    """Return the completed trial with the best objective; the first one of equals."""
     evaluated = [trial for trial in trials if trial.status == "Completed" and trial.value is not None]
     sign = -1 if maximize else 1
     return min(evaluated, key=lambda trial: sign * (trial.value or 0.0), default=None)
 
 
 def counters(trials: Sequence[Trial]) -> Document:
-    """How many trials stand how, as members of the tuning job."""
+    """Return the tuning job's members with the numbers of trials per status."""
     statuses = Counter(_COUNTED[trial.status] for trial in trials)
     objectives = Counter(trial.objective_status for trial in trials)
     kinds = ("Completed", "InProgress", "RetryableError", "NonRetryableError", "Stopped")
