@@ -114,8 +114,8 @@ class Schema:
         value: str | None = feature.get("ValueAsString")
         if value is None or "ValueAsStringList" in feature:
             raise ValidationError(
-                f"Validation Error: The feature {name} is not a collection: it needs ValueAsString instead of "
-                "ValueAsStringList"
+                f"Validation Error: The feature {name} is not a collection: it needs ValueAsString "
+                "instead of ValueAsStringList"
             )
         if not is_valid(value):
             raise ValidationError(
