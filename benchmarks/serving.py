@@ -108,21 +108,21 @@ def csv_line(text: str) -> str:
     return target.getvalue()
 
 
-def of_csv(answer: str) -> tuple[str, float]:
+def of_csv(response: str) -> tuple[str, float]:
     """Parse a CSV record of a label and its probability."""
-    label, probability = next(csv.reader([answer]))
+    label, probability = next(csv.reader([response]))
     return label, float(probability)
 
 
-def of_serve(answer: str) -> tuple[str, float]:
+def of_serve(response: str) -> tuple[str, float]:
     """Parse the JSON of `serve`."""
-    content = json.loads(answer)
+    content = json.loads(response)
     return content["label"], content["probabilities"][content["label"]]
 
 
-def of_litserve(answer: str) -> tuple[str, float]:
+def of_litserve(response: str) -> tuple[str, float]:
     """Parse the JSON of the LitServe peer."""
-    content = json.loads(answer)
+    content = json.loads(response)
     return content["label"], content["probability"]
 
 
@@ -132,9 +132,9 @@ def inference(text: str) -> str:
     return json.dumps({"inputs": [field]})
 
 
-def of_inference(answer: str) -> tuple[str, float]:
+def of_inference(response: str) -> tuple[str, float]:
     """Parse a response of the V2 inference protocol."""
-    label, probability = json.loads(answer)["outputs"]
+    label, probability = json.loads(response)["outputs"]
     return label["data"][0], probability["data"][0]
 
 

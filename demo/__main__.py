@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
-from demo import ask, data, guide, report, stack, upload
+from demo import data, guide, predictions, report, stack, upload
 from demo.errors import DemoError
 from demo.progress import Outcome, Progress
 from demo.verdict import Finding, exit_code
@@ -95,19 +95,21 @@ def conclude(
     if progress.outcome is Outcome.FAILED:
         report.print_failure(console, progress)
     if progress.outcome is Outcome.DEPLOYED or finding.champion_kept:
-        exchanges = ask.ask(clients, target, questions(clients, dataset, progress))
-        report.print_answers(console, exchanges)
+        exchanges = predictions.predict(clients, target, questions(clients, dataset, progress))
+        report.print_predictions(console, exchanges)
         finding = Finding(progress, exchanges, expect_sense=dataset.reviews)
     report.print_verdict(console, finding)
     return exit_code(finding)
 
 
-def questions(clients: stack.Clients, dataset: data.Dataset, progress: Progress) -> tuple[ask.Review, ...]:
+def questions(
+    clients: stack.Clients, dataset: data.Dataset, progress: Progress
+) -> tuple[predictions.Review, ...]:
     """Return film reviews for a film review model, otherwise rows of the run's test split."""
     judged = progress.history.find("samplesUri")
     if dataset.reviews or dataset.synthetic or not judged:
-        return ask.FILM_REVIEWS
-    return ask.samples(clients, judged["samplesUri"])
+        return predictions.FILM_REVIEWS
+    return predictions.samples(clients, judged["samplesUri"])
 
 
 def raw_keys(clients: stack.Clients, target: stack.Stack) -> list[str]:

@@ -11,10 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from demo.ask import Answer, Exchange
 from demo.data import SAMPLE_NAME
 from demo.details import OBJECTIVE
 from demo.objects import read
+from demo.predictions import Exchange, Prediction
 from demo.progress import Outcome, Progress
 from demo.stack import Clients
 from demo.upload import PREFIX
@@ -118,7 +118,7 @@ def print_failure(console: Console, progress: Progress) -> None:
             console.print(f"  Step {step.name}: {escape(step.reason)}", soft_wrap=True)
 
 
-def print_answers(console: Console, exchanges: Sequence[Exchange]) -> None:
+def print_predictions(console: Console, exchanges: Sequence[Exchange]) -> None:
     """Print the predictions of both endpoints side by side."""
     console.print("\n[bold]Predictions[/]")
     table = _table("review", "expected", "real-time", "async", "")
@@ -126,7 +126,7 @@ def print_answers(console: Console, exchanges: Sequence[Exchange]) -> None:
         style = "" if each.sensible else "yellow"
         table.add_row(
             each.review.text, each.review.expected or "-",
-            Text(_answer(each.real_time), style), Text(_answer(each.asynchronous), style),
+            Text(_prediction(each.real_time), style), Text(_prediction(each.asynchronous), style),
             Text("agree", "green") if each.agree else Text("differ", "red"),
         )  # fmt: skip
     console.print(_indent(table))
@@ -189,8 +189,8 @@ def _indent(table: Table) -> Padding:
     return Padding(table, (0, 0, 0, 2), expand=False)
 
 
-def _answer(answer: Answer) -> str:
-    return f"{answer.label} {answer.probability:.3f}"
+def _prediction(prediction: Prediction) -> str:
+    return f"{prediction.label} {prediction.probability:.3f}"
 
 
 def _short(value: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from demo.ask import Exchange
+from demo.predictions import Exchange
 from demo.progress import Outcome, Progress
 
 OK, FAILED, REJECTED = 0, 1, 3

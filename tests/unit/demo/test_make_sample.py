@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
-from demo import ask, make_sample
+from demo import make_sample, predictions
 
 
 def test_committed_sample_is_reproduced_byte_for_byte(tmp_path: Path) -> None:
@@ -33,5 +33,5 @@ def test_a_bag_of_words_model_learns_the_sample() -> None:
         parts[row["split"]][1].append(row["label"])
     model = make_pipeline(CountVectorizer(), MultinomialNB()).fit(*parts["train"])
     assert model.score(*parts["test"]) > 0.85
-    texts = [review.text for review in ask.FILM_REVIEWS]
-    assert list(model.predict(texts)) == [review.expected for review in ask.FILM_REVIEWS]
+    texts = [review.text for review in predictions.FILM_REVIEWS]
+    assert list(model.predict(texts)) == [review.expected for review in predictions.FILM_REVIEWS]

@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from demo import report
-from demo.ask import Answer, Exchange, Review
 from demo.details import Training
 from demo.history import State
+from demo.predictions import Exchange, Prediction, Review
 from demo.progress import Progress, Step
 from demo.stack import Clients
 from demo.verdict import Finding
@@ -162,8 +162,8 @@ def test_a_champion_that_stays_live_is_reported_with_faults(console: Console) ->
         {"metric": "p_value", "value": 0.5, "relation": "<=", "bound": 0.05, "verdict": "fail"},
     ]
     it = outcome_of(progress(), evaluation={**EVALUATION, "table": table})
-    answer = Answer("pos", 0.9)
-    report.print_verdict(console, Finding(it, (Exchange(Review("lovely"), answer, answer),)))
+    prediction = Prediction("pos", 0.9)
+    report.print_verdict(console, Finding(it, (Exchange(Review("lovely"), prediction, prediction),)))
     output = console.export_text()
     assert "not better than the live one, which stays live" in output
     assert "retrain-async is none, not InService." in output

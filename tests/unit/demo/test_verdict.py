@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from demo.ask import Answer, Exchange, Review
 from demo.history import State
+from demo.predictions import Exchange, Prediction, Review
 from demo.progress import Outcome, Progress, outcome
 from demo.verdict import Finding, exit_code
 
-GOOD, SPAM = Answer("pos", 0.9), Answer("neg", 0.8)
+GOOD, SPAM = Prediction("pos", 0.9), Prediction("neg", 0.8)
 REVIEW = Review("lovely", "pos")
 
 
@@ -35,7 +35,7 @@ def test_a_deployed_model_that_responds_is_a_success() -> None:
     [
         (finding(endpoints=("InService", "Updating")), "async is Updating"),
         (finding(exchanges=(Exchange(REVIEW, GOOD, SPAM),)), "disagree on 'lovely'"),
-        (finding(exchanges=(Exchange(REVIEW, GOOD, Answer("pos", 0.91)),)), "disagree on 'lovely'"),
+        (finding(exchanges=(Exchange(REVIEW, GOOD, Prediction("pos", 0.91)),)), "disagree on 'lovely'"),
         (finding(exchanges=(Exchange(REVIEW, SPAM, SPAM),)), "label of 'lovely' is neg"),
         (finding(exchanges=()), "not invoked"),
     ],

@@ -99,12 +99,12 @@ class FeatureRecords:
         """Return the newest records of many identifiers, with one error per identifier that failed."""
         found: list[Document] = []
         errors: list[Document] = []
-        for wanted in request["Identifiers"]:
-            name = wanted["FeatureGroupName"]
-            for identifier in wanted["RecordIdentifiersValueAsString"]:
+        for query in request["Identifiers"]:
+            name = query["FeatureGroupName"]
+            for identifier in query["RecordIdentifiersValueAsString"]:
                 about = {"FeatureGroupName": name, "RecordIdentifierValueAsString": identifier}
                 try:
-                    record = self._read(self._online(name), identifier, wanted.get("FeatureNames"))
+                    record = self._read(self._online(name), identifier, query.get("FeatureNames"))
                 except SageMakerError as error:
                     errors.append(about | _error_entry(error))
                 else:
@@ -164,12 +164,12 @@ class FeatureRecords:
         return Write(stores.number, stores.schema.record(entry["Record"]), online, offline)
 
     def _read(self, stores: Stores, identifier: str, names: Iterable[str] | None) -> Sequence[Document]:
-        wanted = stores.schema.types if names is None else stores.schema.checked(names)
+        selected = stores.schema.types if names is None else stores.schema.checked(names)
         content = self._records.get(stores.number, identifier)
         if content is None:
             return []
         values = json.loads(content)
-        return [{"FeatureName": name, "ValueAsString": values[name]} for name in wanted if name in values]
+        return [{"FeatureName": name, "ValueAsString": values[name]} for name in selected if name in values]
 
     def _found(self, name_or_arn: str) -> Stores:
         stores = self._groups.stores(name_or_arn)

@@ -142,8 +142,8 @@ class AsyncQueue:
             variant = deployment.choose()
             try:
                 body = self._payload(request, variant.role_arn)
-                answer = variant.invoke(request.headers, body, request.timeout)
-                self._succeed(request, answer, variant.role_arn)
+                response = variant.invoke(request.headers, body, request.timeout)
+                self._succeed(request, response, variant.role_arn)
             except ServiceUnavailable:
                 raise
             except ModelError as error:
@@ -165,9 +165,9 @@ class AsyncQueue:
         except (ClientError, BotoCoreError) as error:
             raise ValidationException(f"The input {request.location} cannot be read: {error}") from error
 
-    def _succeed(self, request: AsyncRequest, answer: ContainerAnswer, role_arn: str) -> None:
-        content_type = answer.headers.get("content-type", "application/octet-stream")
-        self._write(request.output, answer.body, content_type, role_arn)
+    def _succeed(self, request: AsyncRequest, response: ContainerAnswer, role_arn: str) -> None:
+        content_type = response.headers.get("content-type", "application/octet-stream")
+        self._write(request.output, response.body, content_type, role_arn)
         self._notify(
             "SuccessTopic",
             request,

@@ -97,7 +97,7 @@ class Variant:
         if instance is None or not instance.healthy:
             raise self._unavailable()
         try:
-            answer = instance.server.request("POST", "/invocations", headers, body, timeout)
+            response = instance.server.request("POST", "/invocations", headers, body, timeout)
         except ConnectionRefusedError as error:
             raise self._unavailable() from error  # the process has ended and did not receive the request
         except TimeoutError as error:
@@ -109,9 +109,9 @@ class Variant:
         except OSError as error:
             message = f"The connection to container primary failed before it sent a response: {error}"
             raise self._model_error(0, message) from error
-        if not 200 <= answer.status < 300:
-            raise self._model_error(answer.status, answer.body.decode(errors="replace"))
-        return answer
+        if not 200 <= response.status < 300:
+            raise self._model_error(response.status, response.body.decode(errors="replace"))
+        return response
 
     def summary(self) -> Document:
         """Return the variant's ProductionVariantSummary for DescribeEndpoint."""

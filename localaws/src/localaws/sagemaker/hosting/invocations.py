@@ -56,16 +56,16 @@ class Invocations:
         sent = {"Content-Type": headers.get("content-type"), "Accept": headers.get("accept")}
         with serving.traffic.lease() as deployment:
             variant = deployment.choose(headers.get(f"{_PREFIX}target-variant"))
-            answer = variant.invoke(_container_headers(headers, sent), body, INVOKE_SECONDS)
-            if len(answer.body) > BODY_BYTES:
+            response = variant.invoke(_container_headers(headers, sent), body, INVOKE_SECONDS)
+            if len(response.body) > BODY_BYTES:
                 message = f"The model's response is longer than {BODY_BYTES} bytes"
-                raise ModelError(message, message, answer.status, message, variant.log_stream_arn)
+                raise ModelError(message, message, response.status, message, variant.log_stream_arn)
         returned = {
-            "Content-Type": answer.headers.get("content-type"),
+            "Content-Type": response.headers.get("content-type"),
             "x-Amzn-Invoked-Production-Variant": variant.name,
-            _CUSTOM_ATTRIBUTES: answer.headers.get(_CUSTOM_ATTRIBUTES.lower()),
+            _CUSTOM_ATTRIBUTES: response.headers.get(_CUSTOM_ATTRIBUTES.lower()),
         }
-        return 200, {name: value for name, value in returned.items() if value is not None}, answer.body
+        return 200, {name: value for name, value in returned.items() if value is not None}, response.body
 
     def invoke_async(self, endpoint: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
         """Queue a request whose payload is an S3 object or the request's body.

@@ -72,7 +72,7 @@ class Connections:
                     response = _send(connection, method, path, headers, body, timeout)
                 except ConnectionRefusedError:
                     raise error from None  # the process has ended, possibly because of this request
-            answer = ContainerAnswer(
+            result = ContainerAnswer(
                 response.status,
                 {name.lower(): value for name, value in response.getheaders()},
                 response.read(),
@@ -83,7 +83,7 @@ class Connections:
                 raise ConnectionError(f"The container sent an incomplete response: {error!r}") from error
             raise
         self._keep(connection, response)
-        return answer
+        return result
 
     def close(self) -> None:
         """Close the idle connections now and the connections in use when their requests end."""

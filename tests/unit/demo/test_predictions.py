@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from demo import ask
+from demo import predictions
 from demo.errors import RunError
 from demo.stack import Clients, Stack
 
 STACK = Stack("retrain", "bucket", "arn:machine", "pipeline", "retrain-realtime", "retrain-async")
-REVIEWS = (ask.Review("lovely", "pos"), ask.Review("dull", "neg"))
+REVIEWS = (predictions.Review("lovely", "pos"), predictions.Review("dull", "neg"))
 LINES = (
     b'{"label":"pos","probabilities":{"neg":0.1,"pos":0.9}}\n'
     b'{"label":"neg","probabilities":{"neg":1,"pos":0}}\n'
@@ -48,13 +48,16 @@ class Account:
         return {"OutputLocation": out, "FailureLocation": failed}
 
 
-def exchanges(now: bytes, later: bytes, failure: bytes = b"") -> list[ask.Exchange]:
-    return ask.ask(cast(Clients, Account(now, later, failure)), STACK, REVIEWS)
+def exchanges(now: bytes, later: bytes, failure: bytes = b"") -> list[predictions.Exchange]:
+    return predictions.predict(cast(Clients, Account(now, later, failure)), STACK, REVIEWS)
 
 
 def test_equal_predictions_agree() -> None:
     found = exchanges(LINES, LINES)
-    assert [each.real_time for each in found] == [ask.Answer("pos", 0.9), ask.Answer("neg", 1)]
+    assert [each.real_time for each in found] == [
+        predictions.Prediction("pos", 0.9),
+        predictions.Prediction("neg", 1),
+    ]
     assert all(each.agree and each.sensible for each in found)
 
 
@@ -84,5 +87,5 @@ def test_the_error_of_an_asynchronous_failure_has_the_reason() -> None:
 def test_samples_are_read_from_the_run() -> None:
     account = Account(LINES, LINES)
     account.put_object("b", "q/samples.jsonl", b'{"id":"1","text":"buy now","label":"ham","actual":"spam"}\n')
-    found = ask.samples(cast(Clients, account), "s3://b/q/samples.jsonl")
-    assert found == (ask.Review("buy now", "spam"),)
+    found = predictions.samples(cast(Clients, account), "s3://b/q/samples.jsonl")
+    assert found == (predictions.Review("buy now", "spam"),)

@@ -26,7 +26,7 @@ class Review:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """A predicted label and its probability."""
 
     label: str
@@ -38,8 +38,8 @@ class Exchange:
     """The predictions of both endpoints for a review."""
 
     review: Review
-    real_time: Answer
-    asynchronous: Answer
+    real_time: Prediction
+    asynchronous: Prediction
 
     @property
     def agree(self) -> bool:
@@ -67,7 +67,7 @@ def samples(clients: Clients, uri: str) -> tuple[Review, ...]:
     return tuple(Review(str(row["text"]), str(row.get("actual", ""))) for row in rows)
 
 
-def ask(clients: Clients, stack: Stack, reviews: tuple[Review, ...]) -> list[Exchange]:
+def predict(clients: Clients, stack: Stack, reviews: tuple[Review, ...]) -> list[Exchange]:
     """Send the reviews to both endpoints, in one request per endpoint.
 
     Raises:
@@ -79,7 +79,7 @@ def ask(clients: Clients, stack: Stack, reviews: tuple[Review, ...]) -> list[Exc
     return [Exchange(*each) for each in zip(reviews, real_time, asynchronous, strict=True)]
 
 
-def parse(body: bytes, count: int, endpoint: str) -> list[Answer]:
+def parse(body: bytes, count: int, endpoint: str) -> list[Prediction]:
     """Parse an endpoint's response, one prediction per line.
 
     Raises:
@@ -87,12 +87,12 @@ def parse(body: bytes, count: int, endpoint: str) -> list[Answer]:
     """
     try:
         rows = [json.loads(line) for line in body.split(b"\n") if line.strip()]
-        answers = [Answer(row["label"], row["probabilities"][row["label"]]) for row in rows]
+        predictions = [Prediction(row["label"], row["probabilities"][row["label"]]) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{endpoint} returned something other than labels: {body[:200]!r}") from error
-    if len(answers) != count:
-        raise RunError(f"{endpoint} returned {len(answers)} predictions for {count} reviews.")
-    return answers
+    if len(predictions) != count:
+        raise RunError(f"{endpoint} returned {len(predictions)} predictions for {count} reviews.")
+    return predictions
 
 
 def _invoke_real_time(clients: Clients, stack: Stack, body: bytes) -> bytes:
