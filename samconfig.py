@@ -1,6 +1,6 @@
-"""Print the parameters for `sam deploy`: samconfig.toml's, CodeVersion, and those of the command line.
+"""Print the parameters for `sam deploy`: those of samconfig.toml, CodeVersion, and those of the command line.
 
-sam takes parameters either from its command line or from samconfig.toml, not some from each.
+sam does not merge parameters of its command line with those of samconfig.toml.
 """
 
 import os
@@ -13,17 +13,17 @@ ROOT = Path(__file__).parent
 
 
 def main() -> None:
-    """Print the parameters of the environment that the command line names, and those that follow it."""
+    """Print the parameters of the environment in the first argument, followed by the other arguments."""
     environment, *overrides = sys.argv[1:] or ["default"]
     print(" ".join([*parameters(ROOT, environment), *overrides]))
 
 
 def parameters(folder: Path, environment: str) -> list[str]:
-    """Return the parameters of a samconfig.toml, and CodeVersion last: of duplicates sam takes the last.
+    """Return the parameters of a samconfig.toml followed by CodeVersion; sam uses the last of duplicates.
 
     Args:
         folder: the folder of samconfig.toml.
-        environment: its table, such as local.
+        environment: a table of the file, such as local.
     """
     config = tomllib.loads((folder / "samconfig.toml").read_text("utf-8"))
     configured = (
@@ -35,8 +35,8 @@ def parameters(folder: Path, environment: str) -> list[str]:
 
 
 def code_version(folder: Path) -> str:
-    """Return a git checkout's commit, with -dirty if a file differs from it, or nothing without git."""
-    # Not the checkout of a parent folder.
+    """Return the folder's git commit, with -dirty after local changes; empty if it is not a git checkout."""
+    # Do not use the checkout of a parent folder.
     environment = os.environ | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
     try:
         done = subprocess.run(

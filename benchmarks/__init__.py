@@ -1,5 +1,6 @@
-"""What the documentation claims, measured: each benchmark prints a ratio against a named peer.
+"""Measure the documentation's performance claims as ratios against named peers.
 
-`python -m benchmarks.` and one of ingestion, growth, engine, classifiers, training_growth, serving, images,
-transformer measures; debian writes data sets for classifiers. The other modules are what these share.
+Run a benchmark with `python -m benchmarks.NAME`, where NAME is ingestion, growth, engine, classifiers,
+training_growth, serving, images or transformer. `benchmarks.debian` writes datasets for classifiers. The
+other modules are shared by the benchmarks.
 """

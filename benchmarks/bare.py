@@ -1,4 +1,4 @@
-"""The pipeline's scripts run by hand, one after the other: what its execution is compared with."""
+"""Run the pipeline's scripts directly, one after the other, for comparison with the pipeline's execution."""
 
 import os
 import shutil
@@ -9,19 +9,19 @@ from pathlib import Path
 from benchmarks import job
 from benchmarks.containers import Containers
 from benchmarks.definition import dataset_query
-from benchmarks.laptop import Group, Laptop
+from benchmarks.local_aws import Group, LocalAws
 from benchmarks.scoring import score
 
 QUALITY_INPUTS = ("test", "labels")
 
 
 class Bare:
-    """Runs the scripts in one folder a script, as a person would who moves files between them.
+    """Run the scripts with one folder per script and link files between the folders.
 
-    The time of a script is its own; what a person does in between (links, downloads) is not counted.
+    Only the scripts are timed, not the links and downloads between them.
     """
 
-    def __init__(self, aws: Laptop, group: Group, role_arn: str, files: Iterable[Path]) -> None:
+    def __init__(self, aws: LocalAws, group: Group, role_arn: str, files: Iterable[Path]) -> None:
         self.seconds: dict[str, float] = {}
         self._aws, self._group, self._files = aws, group, list(files)
         self._environment = aws.environment(role_arn)
@@ -29,7 +29,7 @@ class Bare:
         self._containers = Containers(aws.workdir / "environments")
 
     def run(self) -> dict[str, float]:
-        """The seconds of each part, by the name of the pipeline's step that does the same."""
+        """Run all scripts and return their seconds by the name of the corresponding pipeline step."""
         self._ingest()
         self._create_dataset()
         self._train()
@@ -60,31 +60,32 @@ class Bare:
     def _train(self) -> None:
         base = self._folder / "train"
         for channel in ("train", "validation"):
-            link(self._made(channel), base / "input/data" / channel)
+            link(self._dataset_output(channel), base / "input/data" / channel)
         self._timed("TrainModel", lambda: self._containers.run("linear", ["train"], base, self._environment))
 
     def _score(self) -> None:
         base = self._folder / "serve"
         link(self._folder / "train/model", base / "model")
-        rows, answers = self._made("test") / "test.jsonl", self._folder / "predictions/test.jsonl.out"
+        rows = self._dataset_output("test") / "test.jsonl"
+        predictions = self._folder / "predictions/test.jsonl.out"
         self._timed(
             "ScoreTestSplit",
-            lambda: score(self._containers, "linear", base, rows, answers, self._environment),
+            lambda: score(self._containers, "linear", base, rows, predictions, self._environment),
         )
 
     def _evaluate(self) -> None:
         base = self._folder / "evaluate"
         inputs = base / "processing/input"
         link(self._folder / "predictions", inputs / "predictions")
-        link(self._made("report"), inputs / "dataset")
+        link(self._dataset_output("report"), inputs / "dataset")
         for name in QUALITY_INPUTS:
-            link(self._made(name), inputs / name)
+            link(self._dataset_output(name), inputs / name)
         self._timed(
             "EvaluateQuality",
             lambda: self._containers.run("processing", ["evaluate"], base, self._environment),
         )
 
-    def _made(self, output: str) -> Path:
+    def _dataset_output(self, output: str) -> Path:
         return self._folder / "dataset/processing/output" / output
 
     def _timed(self, step: str, work: Callable[[], object]) -> None:
@@ -95,5 +96,5 @@ class Bare:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give a script another's output, without a copy."""
+    """Provide a script's output as another's input with hard links instead of a copy."""
     shutil.copytree(source, target, copy_function=os.link)

@@ -1,14 +1,14 @@
-"""`linear`'s presets against known classifiers of n-grams: accuracy, processor seconds, memory, model.
+"""Compare `linear`'s presets with known n-gram classifiers: accuracy, CPU time, memory and model size.
 
-All train on the same rows and are tested on the same others, each in a process of its own, one by one.
-Rows whose id begins with `test/` are tested on; where none does, one in five is, by a hash of its id.
-Processor seconds are user and system, of all threads, from the reading of the file until the model is saved;
-`linear` measures itself on rows held out in that time, too. The peer of every bound is Vowpal Wabbit with
-1-3-grams and 24 bits, for `accurate` NB-SVM.
+All classifiers use the same training and test rows, each in its own process, one after the other. The test
+rows are those whose ID begins with `test/`, or without such rows one in five by a hash of the ID. The CPU
+time is the user and system time of all threads from reading the file until the model is saved; for `linear`
+it includes the evaluation on validation rows. The peer of all bounds is Vowpal Wabbit with 1-3-grams and 24
+bits, except for `accurate`, whose peer is NB-SVM.
 
---folds shows how the default was chosen, on rows to train with alone: settings that differ in one thing each,
-on five folds. A fold is a stretch of neighbouring ids of each label: in aclImdb a film's reviews of a label
-are neighbours, so that hardly a film is in two folds.
+--folds shows how the default was chosen, using only the training rows: it compares settings that differ in
+one parameter on five folds. A fold is a range of consecutive IDs per label. In aclImdb, the reviews of a film
+with the same label have consecutive IDs, so that almost no film is in two folds.
 """
 
 import argparse
@@ -32,15 +32,15 @@ from localaws.runtimes.environments import Environments
 
 PEERS = Path(__file__).parent / "peers/classifiers"
 FOLDS = 5
-TOLD_LINES = 15
+SHOWN_LINES = 15
 REVIEWS = 25_000  # of aclImdb's training split, and of its test split
-LEAST_OF_REVIEWS = (91.7, 92.3, 92.6)  # % right, of each preset
-TWO_LABELS = ("vw3", "vw2", "nb_svm")  # what they can tell apart
+MIN_ACCURACIES = (91.7, 92.3, 92.6)  # percent on aclImdb, per preset
+TWO_LABELS = ("vw3", "vw2", "nb_svm")  # the binary classifiers
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier, and its settings if it is the product's."""
+    """A classifier; `settings` are hyperparameters of `linear`, empty for other classifiers."""
 
     name: str
     key: str
@@ -48,7 +48,7 @@ class Classifier:
 
     @property
     def own(self) -> bool:
-        """Whether it is the product's."""
+        """Whether this is the project's classifier."""
         return self.key == "linear"
 
 
@@ -65,6 +65,7 @@ OTHERS = [
     Classifier("hashing 1-3-grams, 22 bits, LinearSVC", "hashing_svc", {}),
     Classifier("NB-SVM, 1-3-grams", "nb_svm", {}),
 ]
+VW = "Vowpal Wabbit with 1-3-grams"
 VARIANTS: list[dict[str, str]] = [
     {},
     {"ngrams": "2"},
@@ -87,7 +88,7 @@ VARIANTS: list[dict[str, str]] = [
 
 @dataclass(frozen=True)
 class Result:
-    """What one classifier did; log loss and ECE where it gives probabilities."""
+    """The measurements of a classifier; log loss and ECE only if it returns probabilities."""
 
     accuracy: float
     cpu_seconds: float
@@ -99,39 +100,39 @@ class Result:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    it = command.parser("classifiers", __doc__)
+    """Return the parser of the command line."""
+    result = command.parser("classifiers", __doc__)
     names = [one.key for one in OTHERS] + [one.settings["preset"] for one in OWN]
-    it.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
-    it.add_argument("--folds", action="store_true", help="compare settings on folds of train instead")
-    return it
+    result.add_argument("--only", nargs="+", choices=names, metavar="NAME", help=", ".join(names))
+    result.add_argument("--folds", action="store_true", help="compare settings on folds of the training rows")
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; the exit code."""
+    """Run the benchmark and return the exit code."""
     options = parser().parse_args(arguments)
     train, test = split(rows.load(options.data))
-    kind = "given" if options.data else "generated"
+    kind = "real" if options.data else "generated"
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         bench = Bench(Path(name))
         if options.folds:
             report = Report("classifiers --folds", f"{len(train):,} {kind} rows in {FOLDS} folds")
             compare_settings(bench, report, train)
         else:
-            report = Report("classifiers", f"{len(train):,} {kind} rows, tested on {len(test):,} others")
+            report = Report("classifiers", f"{len(train):,} {kind} training rows, {len(test):,} test rows")
             compare(bench, report, train, test, options.only, options.data is not None)
     return report.conclude(options.json)
 
 
 class Bench:
-    """Trains and tests classifiers, each in a process and an environment of its own."""
+    """Train and test classifiers, each in its own process and environment."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._environments = Environments(folder / "environments")
 
     def prepare(self, own: bool) -> Path:
-        """The environment; the product's has its functions compiled, as its image has."""
+        """Create the environment, for `linear` with compiled functions as in its image."""
         environment = self._environments.make(IMAGES / "linear" if own else PEERS)
         if own:
             subprocess.run(
@@ -140,10 +141,10 @@ class Bench:
         return environment
 
     def run(self, one: Classifier, train: Iterable[Row], test: Iterable[Row]) -> Result:
-        """Train and test.
+        """Train and test a classifier.
 
         Raises:
-            CommandError: It fails; the message ends with its last lines.
+            CommandError: The process failed; the message ends with the last lines of its output.
         """
         python = self.prepare(one.own) / "bin/python"
         with tempfile.TemporaryDirectory(dir=self._folder) as name:
@@ -159,33 +160,33 @@ class Bench:
                 text=True,
             )
         if done.returncode:
-            said = "\n".join((done.stdout + done.stderr).splitlines()[-TOLD_LINES:])
-            raise CommandError(f"{one.name} ended with exit code {done.returncode}:\n{said}")
+            output = "\n".join((done.stdout + done.stderr).splitlines()[-SHOWN_LINES:])
+            raise CommandError(f"{one.name} failed with exit code {done.returncode}:\n{output}")
         return Result(**json.loads(done.stdout.splitlines()[-1]))
 
 
-def split(given: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Rows to train with, and to test with."""
-    if any(row.id.startswith("test/") for row in given):
-        chosen = [row.id.startswith("test/") for row in given]
+def split(all_rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """Split rows into training rows and test rows."""
+    if any(row.id.startswith("test/") for row in all_rows):
+        is_test = [row.id.startswith("test/") for row in all_rows]
     else:
-        chosen = [zlib.crc32(row.id.encode()) % 5 == 0 for row in given]
-    pairs = list(zip(given, chosen, strict=True))
+        is_test = [zlib.crc32(row.id.encode()) % 5 == 0 for row in all_rows]
+    pairs = list(zip(all_rows, is_test, strict=True))
     return [row for row, test in pairs if not test], [row for row, test in pairs if test]
 
 
 def folds(train: Sequence[Row]) -> list[list[Row]]:
-    """Stretches of neighbouring ids of each label."""
+    """Split the rows into FOLDS ranges of consecutive IDs per label."""
     parts: list[list[Row]] = [[] for _ in range(FOLDS)]
     for label in sorted({row.label for row in train}):
         members = sorted((row for row in train if row.label == label), key=natural)
-        for place, row in enumerate(members):
-            parts[place * FOLDS // len(members)].append(row)
+        for index, row in enumerate(members):
+            parts[index * FOLDS // len(members)].append(row)
     return parts
 
 
 def natural(row: Row) -> list[tuple[int, str]]:
-    """Its id in the order of the numbers in it."""
+    """Return a sort key that orders the numbers in IDs by value."""
     return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", row.id)]
 
 
@@ -195,9 +196,9 @@ def compare(
     train: Sequence[Row],
     test: Sequence[Row],
     only: Sequence[str] | None,
-    given: bool,
+    is_real: bool,
 ) -> None:
-    """The product's presets and the others; `given` tells that the rows are not generated."""
+    """Measure the presets and the other classifiers; `is_real` is False for generated rows."""
     two = len({row.label for row in train}) == 2
     found: dict[str, Result] = {}
     for one in [*OWN, *OTHERS]:
@@ -211,59 +212,60 @@ def compare(
     print(f"\n{table(head, [cells(name, it) for name, it in found.items()])}\n")
     report.figures = {name: asdict(it) for name, it in found.items()}
     report.bounds = list(bounds(found))
-    if given and len(train) == len(test) == REVIEWS:
+    if is_real and len(train) == len(test) == REVIEWS:
         report.bounds += floors(found)
 
 
 def floors(found: Mapping[str, Result]) -> Iterable[Bound]:
-    """What the presets have to reach on aclImdb, which is told by its sizes."""
-    for one, least in zip(OWN, LEAST_OF_REVIEWS, strict=True):
-        if it := found.get(one.name):
-            yield Bound(f"% right, {one.name}", 100 * it.accuracy, least, True)
+    """Yield the minimum accuracies of the presets on aclImdb, which is recognized by its size."""
+    for one, minimum in zip(OWN, MIN_ACCURACIES, strict=True):
+        if result := found.get(one.name):
+            yield Bound(f"accuracy in %, {one.name}", 100 * result.accuracy, minimum, True)
 
 
 def bounds(found: Mapping[str, Result]) -> Iterable[Bound]:
-    """What issue and README promise, as far as it was measured."""
+    """Yield the documented bounds of the measured classifiers."""
     fast, default, accurate = (found.get(one.name) for one in OWN)
     vw, nb_svm = found.get(OTHERS[0].name), found.get(OTHERS[-1].name)
-    for name, it in found.items():
+    for name, result in found.items():
         if name.startswith("linear"):
-            yield Bound(f"MB of the model, {name}", it.model_megabytes, 10)
+            yield Bound(f"model size in MB, {name}", result.model_megabytes, 10)
     if vw and fast:
-        yield Bound(
-            "fast: more points than Vowpal Wabbit's first row", 100 * (fast.accuracy - vw.accuracy), 0, True
-        )
-        yield Bound("fast: CPU time of Vowpal Wabbit's first row", fast.cpu_seconds / vw.cpu_seconds, 1)
+        yield Bound(f"fast: accuracy minus that of {VW}, in points", points(fast, vw), 0, True)
+        yield Bound(f"fast: CPU time as a multiple of {VW}'s", fast.cpu_seconds / vw.cpu_seconds, 1)
     if vw and default:
-        yield Bound(
-            "default: CPU time of Vowpal Wabbit's first row", default.cpu_seconds / vw.cpu_seconds, 1.7
-        )
-    if vw and default:
-        yield Bound("default: more points", 100 * (default.accuracy - vw.accuracy), 0, True)
+        yield Bound(f"default: CPU time as a multiple of {VW}'s", default.cpu_seconds / vw.cpu_seconds, 1.7)
+        yield Bound(f"default: accuracy minus that of {VW}, in points", points(default, vw), 0, True)
     if nb_svm and accurate:
-        yield Bound("accurate: CPU time of NB-SVM", accurate.cpu_seconds / nb_svm.cpu_seconds, 1)
-        yield Bound("accurate: more points than NB-SVM", 100 * (accurate.accuracy - nb_svm.accuracy), 0, True)
+        cpu_ratio = accurate.cpu_seconds / nb_svm.cpu_seconds
+        yield Bound("accurate: CPU time as a multiple of NB-SVM's", cpu_ratio, 1)
+        yield Bound("accurate: accuracy minus that of NB-SVM, in points", points(accurate, nb_svm), 0, True)
 
 
-def cells(name: str, it: Result) -> list[object]:
-    """A line of the table."""
-    sure = [f"{it.log_loss:.3f}", f"{it.ece:.3f}"] if it.log_loss is not None else ["", ""]
+def points(one: Result, other: Result) -> float:
+    """Return the difference of the accuracies in percentage points."""
+    return 100 * (one.accuracy - other.accuracy)
+
+
+def cells(name: str, result: Result) -> list[object]:
+    """Return a row of the table."""
+    calibration = [f"{result.log_loss:.3f}", f"{result.ece:.3f}"] if result.log_loss is not None else ["", ""]
     return [
-        *(name, f"{it.accuracy:.4f}", it.cpu_seconds, it.seconds, it.megabytes),
-        *(f"{it.model_megabytes:.1f}", *sure),
+        *(name, f"{result.accuracy:.4f}", result.cpu_seconds, result.seconds, result.megabytes),
+        *(f"{result.model_megabytes:.1f}", *calibration),
     ]
 
 
 def compare_settings(bench: Bench, report: Report, train: Sequence[Row]) -> None:
-    """Each variant on each fold, trained on the others."""
+    """Measure each variant on each fold, trained on the other folds."""
     parts = folds(train)
     found: dict[str, list[Result]] = {}
     for variant in VARIANTS:
         name = ", ".join(f"{key} {value}" for key, value in variant.items()) or "the default"
         one = Classifier(name, "linear", variant)
-        for place, held in enumerate(parts):
-            rest = [row for other in parts[:place] + parts[place + 1 :] for row in other]
-            found.setdefault(name, []).append(bench.run(one, rest, held))
+        for index, fold in enumerate(parts):
+            rest = [row for other in parts[:index] + parts[index + 1 :] for row in other]
+            found.setdefault(name, []).append(bench.run(one, rest, fold))
         accuracies = [it.accuracy for it in found[name]]
         print(f"    {name}: {statistics.mean(accuracies):.4f} {accuracies}", flush=True)
     lines: list[list[Any]] = []

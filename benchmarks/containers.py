@@ -1,4 +1,4 @@
-"""The containers' commands run by hand: each in its image's environment, without a job around it."""
+"""Run containers' commands directly in their images' environments, without a SageMaker job."""
 
 import contextlib
 import socket
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "containers"
 SERVE_LOG = "serve.log"  # in the base folder
 COMPILE = "compile"  # an executable of an image that compiles its functions
-TOLD_LINES = 15
+SHOWN_LINES = 15
 GRACE_SECONDS = 3.0
 HEALTHY_SECONDS = 120.0
 PING_SECONDS = 0.05
@@ -32,12 +32,12 @@ PING_SECONDS = 0.05
 
 @dataclass
 class Ran:
-    """What a command did.
+    """The measurements and output of a command.
 
     Attributes:
         seconds: from its start to its end.
-        megabytes: its peak of memory.
-        lines: what it printed, each with the seconds from the start.
+        megabytes: its peak memory.
+        lines: its output lines, each with the seconds since the start.
     """
 
     seconds: float = 0.0
@@ -45,23 +45,23 @@ class Ran:
     lines: list[tuple[float, str]] = field(default_factory=list)
 
     def seconds_until(self, start: str) -> float:
-        """When it printed the line that starts so."""
+        """Return the seconds until the first output line with this beginning."""
         return next(at for at, line in self.lines if line.startswith(start))
 
     def last(self) -> str:
-        """Its last lines."""
-        return "\n".join(line for _, line in self.lines[-TOLD_LINES:])
+        """Return the last lines of the output."""
+        return "\n".join(line for _, line in self.lines[-SHOWN_LINES:])
 
 
 class Containers:
-    """Runs image folders' commands as the laptop's process runtime does."""
+    """Run the commands of image folders with the process runtime of localaws."""
 
     def __init__(self, environments: Path, images: Path = IMAGES) -> None:
         self._images = images
         self._runtime = ProcessRuntime(Images(images), environments)
 
     def prepare(self, *images: str) -> None:
-        """Make the images' environments as their Dockerfiles do, so that no measurement holds any of it."""
+        """Create the images' environments like their Dockerfiles, before any measurement."""
         for image in images:
             self._runtime.prepare(image)
             if (self._images / image / COMPILE).exists():
@@ -69,27 +69,28 @@ class Containers:
                     self.run(image, (COMPILE,), Path(base), {})
 
     def run(self, image: str, command: Sequence[str], base: Path, environment: Mapping[str, str]) -> Ran:
-        """Run a command to its end; what it says is the progress.
+        """Run a command to its end and print its output.
 
         Raises:
-            CommandError: It exits with another code than 0; the message ends with its last lines.
+            CommandError: The exit code is not 0; the message ends with the last lines of the output.
         """
         ran = Ran()
         base.mkdir(parents=True, exist_ok=True)
         with self._running(image, command, base, environment, ran) as container:
             code = container.wait()
         if code:
-            raise CommandError(f"{command[0]} of {image} ended with exit code {code}:\n{ran.last()}")
+            raise CommandError(f"{command[0]} of {image} failed with exit code {code}:\n{ran.last()}")
         return ran
 
     @contextlib.contextmanager
     def serving(
         self, image: str, base: Path, environment: Mapping[str, str], ping: str = "/ping"
     ) -> Iterator[int]:
-        """The port on which `serve` answers; what it says is in SERVE_LOG, and is shown where it fails.
+        """Start `serve`, wait until it is healthy and yield its port; its output is written to SERVE_LOG.
 
         Raises:
-            CommandError: It does not answer, or does not live on; the message ends with its last lines.
+            CommandError: The server is not healthy in time, or the `with` block fails; the message ends with
+                the last lines of the server's output.
         """
         with socket.socket() as probe:
             probe.bind((HOST, 0))
@@ -104,8 +105,8 @@ class Containers:
             deadline = time.monotonic() + HEALTHY_SECONDS
             while not _healthy(port, ping):
                 if container.wait(PING_SECONDS) is not None or time.monotonic() > deadline:
-                    container.stop(GRACE_SECONDS)  # after which all that it said is there
-                    raise CommandError(f"serve of {image} does not answer {ping}:\n{ran.last()}")
+                    container.stop(GRACE_SECONDS)  # afterwards, the output is complete
+                    raise CommandError(f"serve of {image} does not respond to {ping}:\n{ran.last()}")
             try:
                 yield port
             except (BenchmarkError, OSError) as error:
@@ -139,7 +140,7 @@ class Containers:
 
 
 def pid(base: Path) -> int:
-    """The process whose base folder this is; 0 if it has ended already."""
+    """Return the ID of the process with this base folder; 0 if it has ended."""
     for child in psutil.Process().children():
         with contextlib.suppress(psutil.Error):
             if child.environ().get("SAGEMAKER_BASE_DIR") == str(base.resolve()):
@@ -148,9 +149,9 @@ def pid(base: Path) -> int:
 
 
 def _healthy(port: int, path: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has another loopback
+    without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"http://{HOST}:{port}{path}", timeout=2) as answer:
-            return bool(answer.status == 200)
+        with without_proxy.open(f"http://{HOST}:{port}{path}", timeout=2) as response:
+            return bool(response.status == 200)
     except (urllib.error.URLError, OSError):
         return False

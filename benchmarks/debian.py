@@ -1,12 +1,12 @@
-"""Two data sets of other kinds than film reviews, made from Debian's own package lists.
+"""Write two text classification datasets made from Debian's package lists.
 
-`sections.csv` holds the packages' English descriptions, each labelled with its package's section (some forty:
-`games`, `libs`, `science` …), `languages.csv` their translations, each labelled with its language
-(close ones among them, and scripts without spaces). Packages of one source describe themselves in the same
-words, so all of them are tested on (their ids begin with `test/`) or none.
+`sections.csv` contains the packages' English descriptions, labelled with the package's section (about forty,
+such as `games`, `libs`, `science`). `languages.csv` contains their translations, labelled with the language,
+including similar languages and scripts without spaces. Packages of the same source have similar descriptions,
+so either all or none of them are in the test split (IDs that begin with `test/`).
 
-The lists are those of the machine's own apt sources, as `apt-get update` gets them: into the folder, next to
-the machine's own, which stay as they are. A Debian machine of any release will do.
+The lists are downloaded with `apt-get update` from the machine's apt sources into the folder, without
+changing the machine's own lists. This requires Debian, any release.
 
     python -m benchmarks.debian --to FOLDER
     python -m benchmarks.classifiers --data FOLDER/sections.csv --only fast default tfidf_logistic
@@ -28,28 +28,28 @@ LANGUAGES = (
     *("cs", "da", "de", "es", "fi", "fr", "hu", "it", "ja", "ko", "nl", "pl", "pt", "pt_BR", "ru", "sk"),
     *("sr", "sv", "uk", "zh_CN", "zh_TW"),
 )
-LEAST_ROWS = 200  # a label of fewer is left out
-MOST_ROWS = 4000  # of a language
-TESTED_SHARE = 5  # one source in so many
-UNTRANSLATED = "<trans>"  # stands for a paragraph that nobody has translated
-TOLD_LINES = 15
+MIN_ROWS = 200  # labels with fewer rows are left out
+MAX_ROWS = 4000  # per language
+TEST_FRACTION = 5  # one of so many sources is in the test split
+UNTRANSLATED = "<trans>"  # the placeholder for an untranslated paragraph
+SHOWN_LINES = 15
 
 Stanza = Mapping[str, str]
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    it = argparse.ArgumentParser(
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(
         prog="python -m benchmarks.debian",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    it.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="where they are written")
-    return it
+    result.add_argument("--to", type=Path, required=True, metavar="FOLDER", help="the output folder")
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write both; the exit code."""
+    """Write both datasets and return the exit code."""
     folder: Path = parser().parse_args(arguments).to
     lists = update(folder.resolve() / "apt")
     packages = first_of_each(lists.get("", []))
@@ -58,39 +58,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "sections": sections(packages, translated.pop(ENGLISH)),
         "languages": languages(packages, translated),
     }
-    for name, made in found.items():
-        kept = frequent(made)
+    for name, all_rows in found.items():
+        kept = frequent(all_rows)
         if not kept:
-            raise DataError(f"apt's lists make no {name}: has this machine Debian's main among its sources?")
+            raise DataError(f"apt's lists contain no {name}: add Debian's main to this machine's apt sources")
         size = rows.write(folder / f"{name}.csv", kept)
-        tested = sum(row.id.startswith("test/") for row in kept)
+        tests = sum(row.id.startswith("test/") for row in kept)
         labels = len({row.label for row in kept})
-        print(f"{name}.csv: {len(kept):,} rows, {tested:,} to test, {labels} labels, {size / 1e6:.1f} MB")
+        print(f"{name}.csv: {len(kept):,} rows, {tests:,} to test, {labels} labels, {size / 1e6:.1f} MB")
     return 0
 
 
 def update(folder: Path) -> dict[str, list[Stanza]]:
-    """Get the lists anew: the packages' under "", the translations' under their language.
+    """Download the lists; return the packages under "" and the translations under their language.
 
     Raises:
-        CommandError: There is no apt, or it cannot reach its sources.
+        CommandError: apt-get is not installed or cannot reach its sources.
     """
     (folder / "lists/partial").mkdir(parents=True, exist_ok=True)
     settings = folder / "apt.conf"
-    wanted = " ".join(f'"{language}";' for language in (ENGLISH, *LANGUAGES))
+    languages = " ".join(f'"{language}";' for language in (ENGLISH, *LANGUAGES))
     settings.write_text(
         "#clear Acquire::Languages;\n#clear APT::Update;\n"
-        f"Acquire::Languages {{ {wanted} }};\n"
+        f"Acquire::Languages {{ {languages} }};\n"
         'Acquire::GzipIndexes "false";\nDir::Cache::pkgcache "";\nDir::Cache::srcpkgcache "";\n'
         f'Dir::State::Lists "{folder}/lists";\n'
     )
     apt("-c", str(settings), "-q", "update")
-    told = apt(
+    targets = apt(
         *("-c", str(settings), "indextargets", "--format", "$(CREATED_BY)\t$(LANGUAGE)\t$(FILENAME)"),
         *("Origin: Debian", "Component: main"),
     )
     found: dict[str, list[Stanza]] = {}
-    for line in told.splitlines():
+    for line in targets.splitlines():
         kind, language, file = line.split("\t")
         if kind in ("Packages", "Translations"):
             with Path(file).open(encoding="utf-8", errors="replace", newline="\n") as lines:
@@ -99,19 +99,19 @@ def update(folder: Path) -> dict[str, list[Stanza]]:
 
 
 def apt(*arguments: str) -> str:
-    """What apt-get prints."""
+    """Run apt-get and return its output."""
     try:
         done = subprocess.run(["apt-get", *arguments], capture_output=True, text=True)
     except OSError as error:
-        raise CommandError(f"apt-get does not start ({error}): these data sets need Debian") from error
+        raise CommandError(f"apt-get cannot be started ({error}): these datasets need Debian") from error
     if done.returncode:
-        said = "\n".join((done.stdout + done.stderr).splitlines()[-TOLD_LINES:])
-        raise CommandError(f"apt-get ended with exit code {done.returncode}:\n{said}")
+        output = "\n".join((done.stdout + done.stderr).splitlines()[-SHOWN_LINES:])
+        raise CommandError(f"apt-get failed with exit code {done.returncode}:\n{output}")
     return done.stdout
 
 
 def stanzas(lines: Iterable[str]) -> Iterator[Stanza]:
-    """The stanzas of a control file; the lines of a field become one, what is no field is passed over."""
+    """Yield the stanzas of a control file; continuation lines are joined, invalid lines skipped."""
     stanza: dict[str, str] = {}
     name = ""
     for line in lines:
@@ -133,7 +133,7 @@ def stanzas(lines: Iterable[str]) -> Iterator[Stanza]:
 
 
 def first_of_each(found: Iterable[Stanza]) -> dict[str, Stanza]:
-    """By package: several suites list it, and a translation may be of each of its versions."""
+    """Return the first stanza of each package; several suites or versions can repeat it."""
     packages: dict[str, Stanza] = {}
     for stanza in found:
         if name := stanza.get("Package"):
@@ -142,7 +142,7 @@ def first_of_each(found: Iterable[Stanza]) -> dict[str, Stanza]:
 
 
 def sections(packages: Mapping[str, Stanza], english: Mapping[str, Stanza]) -> Iterator[Row]:
-    """The descriptions, labelled with the sections."""
+    """Yield the descriptions, labelled with the sections."""
     for name, package in packages.items():
         text = english.get(name, {}).get(f"Description-{ENGLISH}")
         section = package.get("Section", "").rpartition("/")[2]
@@ -153,29 +153,30 @@ def sections(packages: Mapping[str, Stanza], english: Mapping[str, Stanza]) -> I
 def languages(
     packages: Mapping[str, Stanza], translated: Mapping[str, Mapping[str, Stanza]]
 ) -> Iterator[Row]:
-    """The translations, labelled with the languages; some of each, chosen by a hash."""
+    """Yield the translations, labelled with the languages; at most MAX_ROWS each, selected by a hash."""
     for language, found in translated.items():
-        made = []
+        translations = []
         for name in found.keys() & packages.keys():
             text = found[name].get(f"Description-{language}", "")
             if text and UNTRANSLATED not in text:
-                made.append(Row(f"{split(packages[name])}/{language}/{name}", text, language))
-        yield from sorted(made, key=lambda row: (zlib.crc32(row.id.encode()), row.id))[:MOST_ROWS]
+                translations.append(Row(f"{split(packages[name])}/{language}/{name}", text, language))
+        translations.sort(key=lambda row: (zlib.crc32(row.id.encode()), row.id))
+        yield from translations[:MAX_ROWS]
 
 
 def split(package: Stanza) -> str:
-    """`test` or `train`, by the package's source."""
-    source = package.get("Source", package["Package"]).partition(" ")[0]  # a version may follow
-    return "train" if zlib.crc32(source.encode()) % TESTED_SHARE else "test"
+    """Return `test` or `train`, depending on the package's source."""
+    source = package.get("Source", package["Package"]).partition(" ")[0]  # without a version
+    return "train" if zlib.crc32(source.encode()) % TEST_FRACTION else "test"
 
 
-def frequent(made: Iterable[Row]) -> list[Row]:
-    """The rows of the frequent labels; of a label's rows with the same text, the first."""
+def frequent(all_rows: Iterable[Row]) -> list[Row]:
+    """Return the rows of labels with at least MIN_ROWS rows, without duplicate texts per label."""
     first: dict[tuple[str, str], Row] = {}
-    for row in made:
+    for row in all_rows:
         first.setdefault((row.text, row.label), row)
     counts = Counter(row.label for row in first.values())
-    return [row for row in first.values() if counts[row.label] >= LEAST_ROWS]
+    return [row for row in first.values() if counts[row.label] >= MIN_ROWS]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The deployed pipeline's definition and its Athena query."""
+"""Read the deployed pipeline's definition and its Athena query."""
 
 import json
 import re
@@ -11,12 +11,12 @@ FILE = ROOT / "pipeline/rendered/definition.json"
 
 
 def body(settings: Mapping[str, str]) -> str:
-    """Return the definition that trains once, with the settings in place of the template's references."""
+    """Return the definition with a single training; `settings` replace its `${...}` references."""
     return re.sub(r"\$\{([\w.:]+)\}", lambda found: settings[found[1]], FILE.read_text("utf-8"))
 
 
 def dataset_query(table: str, as_of: str) -> str:
-    """The query that CreateDataset has its records by."""
+    """Return the Athena query of the step CreateDataset."""
     [step] = [
         step for step in json.loads(FILE.read_text("utf-8"))["Steps"] if step["Name"] == "CreateDataset"
     ]
@@ -29,7 +29,7 @@ def dataset_query(table: str, as_of: str) -> str:
 
 
 def resolve(value: Any, parameters: dict[str, str]) -> str:
-    """A text of the definition's, with its parameters' values."""
+    """Return a text of the definition with the parameters' values inserted."""
     if isinstance(value, str):
         return value
     if "Get" in value:

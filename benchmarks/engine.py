@@ -1,15 +1,16 @@
-"""The engine's own overhead: one pipeline execution against the same scripts run by hand.
+"""Measure the overhead of the pipeline engine: a pipeline execution compared with the same scripts by hand.
 
-Execution: pipeline/rendered/definition.json, started with StartPipelineExecution on a localaws with the plan
-that the workflow would write; from its creation until it has succeeded, by its own timestamps. So it includes
-what SageMaker does around the scripts: jobs, roles, downloads and uploads, the model's archive, the registry.
+Execution: pipeline/rendered/definition.json, started with StartPipelineExecution on localaws with the plan
+that the workflow would write. The time is from the execution's creation to its success, according to its
+timestamps. It includes everything that SageMaker does around the scripts: jobs, roles, downloads and uploads,
+the model archive and the registry.
 
-By hand: ingest, the dataset's query and create_dataset, train, serve with the same requests, evaluate; each
-in the same environment, with the same inputs, the same feature store and Athena of the same localaws; the sum
-of their wall times. Inputs lie in local folders before the clock starts, and nothing is uploaded.
+By hand: ingest, the dataset's query and create_dataset, train, serve with the same requests, and evaluate.
+Each uses the same environment and inputs, and the feature store and Athena of the same localaws. The time is
+the sum of the wall times. Inputs are in local folders before the measurement, and nothing is uploaded.
 
-In every round both sides run once, on a fresh localaws; who begins takes turns. The medians are compared, and
-each step with what it is by hand.
+Each round runs both sides once on a new localaws, with alternating order. The medians are compared, in total
+and per step.
 """
 
 import argparse
@@ -20,42 +21,42 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import command, definition, job, laptop, rows
+from benchmarks import command, definition, job, local_aws, rows
 from benchmarks.bare import Bare
 from benchmarks.containers import Containers
-from benchmarks.errors import LaptopError
-from benchmarks.laptop import BUCKET, Group, Laptop, image_uri
+from benchmarks.errors import LocalAwsError
+from benchmarks.local_aws import BUCKET, Group, LocalAws, image_uri
 from benchmarks.report import Bound, Report, ratio, table
 from localaws.settings import DEFAULT_REGION
 from localaws.testing import allow
 
 MAX_OVERHEAD = 1.15
-LOOK_SECONDS = 1.0  # a look takes the laptop some milliseconds; the execution says itself when it ended
+POLL_SECONDS = 1.0  # does not affect the result, which is based on the execution's timestamps
 EXECUTION_SECONDS = 3600
 PIPELINE, STACK = "benchmark", "benchmark"
-PACKAGES = f"{STACK}-models"  # as the definition names it
+PACKAGES = f"{STACK}-models"  # the model package group of the definition
 NOT_BY_HAND = "between the steps"
 
 Seconds = dict[str, float]
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    it = command.parser("engine", __doc__)
-    it.add_argument("--rows", type=command.positive, help="(default: the data as it is)")
-    it.add_argument("--rounds", type=command.positive, default=1, help="(default: %(default)s)")
-    return it
+    """Return the parser of the command line."""
+    result = command.parser("engine", __doc__)
+    result.add_argument("--rows", type=command.positive, help="(default: all rows of the data)")
+    result.add_argument("--rounds", type=command.positive, default=1, help="(default: %(default)s)")
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; the exit code."""
+    """Run the benchmark and return the exit code."""
     options = parser().parse_args(arguments)
     report = Report("engine", "")
     executions: list[Seconds] = []
     by_hand: list[Seconds] = []
-    Containers(laptop.WORKDIR / "environments").prepare("processing", "linear")
+    Containers(local_aws.WORKDIR / "environments").prepare("processing", "linear")
     for number in range(options.rounds):
-        with laptop.start() as aws:
+        with local_aws.start() as aws:
             files, report.data = prepare(aws, options.data, options.rows)
             print(f"round {number + 1} of {options.rounds}: {report.data}", flush=True)
             role = aws.role("benchmark", allow("*"))
@@ -70,27 +71,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return report.conclude(options.json)
 
 
-def prepare(aws: Laptop, data: Path | None, count: int | None) -> tuple[list[Path], str]:
-    """The raw files as the user has them, or one with so many of their rows; and what they are in words."""
+def prepare(aws: LocalAws, data: Path | None, count: int | None) -> tuple[list[Path], str]:
+    """Return the raw files, or one file with `count` of their rows, and a description of the data."""
     if data and count is None:
         files = rows.files(data)
-        return files, f"{len(files)} given files, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
+        return files, f"{len(files)} files, {sum(file.stat().st_size for file in files) / 1e6:.1f} MB"
     texts = rows.load(data)
     file, number = aws.workdir / "reviews.csv", count or len(texts)
     size = rows.write(file, rows.replicate(texts, number))
-    kind = "given" if data else "generated"
+    kind = "real" if data else "generated"
     return [file], f"{number:,} {kind} rows, {size / 1e6:.1f} MB of CSV"
 
 
-def run_by_hand(aws: Laptop, role_arn: str, files: list[Path]) -> Seconds:
-    """The seconds of each part, and of all."""
+def run_by_hand(aws: LocalAws, role_arn: str, files: list[Path]) -> Seconds:
+    """Run the scripts by hand and return the seconds per step and in total (`all`)."""
     print("by hand", flush=True)
     seconds = Bare(aws, aws.feature_group("by-hand", role_arn), role_arn, files).run()
     return seconds | {"all": sum(seconds.values())}
 
 
-def execute(aws: Laptop, role_arn: str, files: list[Path]) -> Seconds:
-    """The seconds of each step, and of the whole execution."""
+def execute(aws: LocalAws, role_arn: str, files: list[Path]) -> Seconds:
+    """Run a pipeline execution and return the seconds per step and in total (`all`)."""
     print("pipeline execution", flush=True)
     sagemaker = aws.client("sagemaker")
     group = aws.feature_group("executed", role_arn)
@@ -103,16 +104,16 @@ def execute(aws: Laptop, role_arn: str, files: list[Path]) -> Seconds:
         PipelineDefinition=definition.body(settings(group, role_arn)),
         RoleArn=role_arn,
     )
-    given = [{"Name": name, "Value": value} for name, value in parameters.items()]
-    started = sagemaker.start_pipeline_execution(PipelineName=PIPELINE, PipelineParameters=given)
+    values = [{"Name": name, "Value": value} for name, value in parameters.items()]
+    started = sagemaker.start_pipeline_execution(PipelineName=PIPELINE, PipelineParameters=values)
     arn = started["PipelineExecutionArn"]
     seconds = succeeded(sagemaker, arn)
     print(f"  execution: {seconds:.2f} s", flush=True)
     return durations(sagemaker, arn) | {"all": seconds}
 
 
-def upload(aws: Laptop, files: list[Path]) -> dict[str, str]:
-    """Put the raw files and the plan where the workflow has them; the parameters that say so."""
+def upload(aws: LocalAws, files: list[Path]) -> dict[str, str]:
+    """Upload the raw files and the plan as the workflow does, and return the pipeline's parameters."""
     s3, uri = aws.client("s3"), f"s3://{BUCKET}"
     for file in files:
         s3.upload_file(str(file), BUCKET, job.RAW + file.name)
@@ -131,7 +132,7 @@ def upload(aws: Laptop, files: list[Path]) -> dict[str, str]:
 
 
 def settings(group: Group, role_arn: str) -> dict[str, str]:
-    """Return what the definition refers to, as a stack would have it."""
+    """Return the values for the definition's `${...}` references, as in a deployed stack."""
     return {
         "AWS::Region": DEFAULT_REGION,
         "AWS::StackName": STACK,
@@ -146,10 +147,10 @@ def settings(group: Group, role_arn: str) -> dict[str, str]:
 
 
 def succeeded(sagemaker: Any, arn: str) -> float:
-    """Wait until the execution has succeeded; the seconds from its creation to its end.
+    """Wait until the execution has succeeded and return the seconds from its creation to its end.
 
     Raises:
-        LaptopError: It ends otherwise, or not in time.
+        LocalAwsError: The execution failed, was stopped or exceeded EXECUTION_SECONDS.
     """
     deadline = time.monotonic() + EXECUTION_SECONDS
     while True:
@@ -159,24 +160,24 @@ def succeeded(sagemaker: Any, arn: str) -> float:
             return float((found["LastModifiedTime"] - found["CreationTime"]).total_seconds())
         if status in ("Failed", "Stopped") or time.monotonic() > deadline:
             reasons = [f"{step['StepName']}: {step.get('FailureReason')}" for step in steps(sagemaker, arn)]
-            raise LaptopError("\n  ".join([f"the execution is {status}", *reasons]))
-        time.sleep(LOOK_SECONDS)
+            raise LocalAwsError("\n  ".join([f"the execution is {status}", *reasons]))
+        time.sleep(POLL_SECONDS)
 
 
 def durations(sagemaker: Any, arn: str) -> Seconds:
-    """Each step's seconds.
+    """Return the seconds of each step.
 
     Raises:
-        LaptopError: One came from the cache: then this was no whole run.
+        LocalAwsError: A step was taken from the cache, so the execution was not complete.
     """
     found = steps(sagemaker, arn)
     if cached := [step["StepName"] for step in found if "CacheHitResult" in step]:
-        raise LaptopError(f"taken from the cache, so not measured: {', '.join(cached)}")
+        raise LocalAwsError(f"not measured because of cache hits: {', '.join(cached)}")
     return {step["StepName"]: (step["EndTime"] - step["StartTime"]).total_seconds() for step in found}
 
 
 def steps(sagemaker: Any, arn: str) -> list[dict[str, Any]]:
-    """An execution's steps, in the order of their start."""
+    """Return an execution's steps in the order of their start."""
     pages = sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
         PipelineExecutionArn=arn, SortOrder="Ascending"
     )
@@ -184,12 +185,12 @@ def steps(sagemaker: Any, arn: str) -> list[dict[str, Any]]:
 
 
 def medians(rounds: list[Seconds]) -> Seconds:
-    """Each part's median."""
+    """Return the median of each step's seconds."""
     return {name: statistics.median(each[name] for each in rounds) for name in rounds[0]}
 
 
 def conclude(report: Report, execution: Seconds, by_hand: Seconds) -> None:
-    """Compare the whole, and each step."""
+    """Compare the totals and each step."""
     own_steps = [name for name in execution if name != "all"]
     lines = [(name, execution[name], by_hand.get(name, 0.0)) for name in own_steps]
     rest = execution["all"] - sum(execution[name] for name in own_steps)
@@ -202,7 +203,7 @@ def conclude(report: Report, execution: Seconds, by_hand: Seconds) -> None:
     report.figures = {"execution": execution, "by_hand": by_hand}
     report.bounds = [
         Bound(
-            "times the seconds of the same scripts by hand",
+            "seconds as a multiple of the same scripts by hand",
             execution["all"] / by_hand["all"],
             MAX_OVERHEAD,
         )
@@ -210,7 +211,7 @@ def conclude(report: Report, execution: Seconds, by_hand: Seconds) -> None:
 
 
 def share(own: float, bare: float) -> str:
-    """One as a multiple of the other, if there is another."""
+    """Return one time as a multiple of the other; empty if the other is 0."""
     return ratio(own / bare) if bare else ""
 
 

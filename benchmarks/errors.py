@@ -1,23 +1,23 @@
-"""What can keep a benchmark from measuring.
+"""The errors that stop a benchmark.
 
 BenchmarkError
-├── DataError       the rows to work on cannot be read
-├── LaptopError     localaws does not come up, or does not do what is asked
-└── CommandError    a container's command fails
+├── DataError        the input rows cannot be read
+├── LocalAwsError    localaws does not start, or an operation of it fails
+└── CommandError     a command or process fails
 """
 
 
 class BenchmarkError(Exception):
-    """Nothing was measured; the message says why."""
+    """The benchmark could not run; the message states the reason."""
 
 
 class DataError(BenchmarkError):
-    """The rows to work on cannot be read."""
+    """The input rows cannot be read."""
 
 
-class LaptopError(BenchmarkError):
-    """The laptop's AWS does not come up, or does not do what is asked."""
+class LocalAwsError(BenchmarkError):
+    """localaws does not start, or an operation of it fails."""
 
 
 class CommandError(BenchmarkError):
-    """A container's command fails."""
+    """A command or process fails."""

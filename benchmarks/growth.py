@@ -1,10 +1,10 @@
-"""How time and memory of `ingest` and `create_dataset` grow with the rows.
+"""Measure how time and memory of `ingest` and `create_dataset` grow with the number of rows.
 
-The same two commands over more and more rows: the data, then copies of it with ids of their own and a word
-of noise each. Every size has a localaws of its own, so that its memory can be told too. Memory is the peak of
-the process (VmHWM). What Athena takes to unload the records for `create_dataset` is told beside it: it is the
-laptop's, not the command's. The peer is the same command over the fewest rows: time has to grow about as the
-rows do, and memory hardly at all.
+Both commands run with increasing numbers of rows: the data, then copies of it with new IDs and one additional
+random word each. Each size runs on a new localaws, to measure its memory too. Memory is the peak of the
+process (VmHWM). The time of Athena's UNLOAD for `create_dataset` is reported separately, since it is part of
+localaws and not of the command. The peer is the same command with the fewest rows: time must grow about
+linearly, and memory hardly at all.
 """
 
 import argparse
@@ -14,24 +14,26 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from time import monotonic
 
-from benchmarks import command, job, laptop, rows
+from benchmarks import command, job, local_aws, rows
 from benchmarks.containers import Containers
 from benchmarks.definition import dataset_query
-from benchmarks.laptop import Laptop
+from benchmarks.local_aws import LocalAws
 from benchmarks.report import Bound, Report, ratio, table
 from benchmarks.rows import Row
 from localaws.testing import allow
 
 SIZES = (25_000, 100_000, 400_000)
 AS_OF = job.EVENT_TIME
-MAX_EXPONENT = 1.1  # of time by rows, from the fewest rows to the most; 1 is linear
-MAX_MEMORY_GROWTH = 1.5  # over all of 16 times the rows
+MAX_EXPONENT = (
+    1.1  # of the time as a function of the rows, from the smallest to the largest size; 1 is linear
+)
+MAX_MEMORY_GROWTH = 1.5  # from the smallest to the largest size, by default for 16 times the rows
 COMMANDS = ("ingest", "create_dataset")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took: seconds, and MB at its peak."""
+    """The seconds and the peak memory (MB) of a command."""
 
     seconds: float
     megabytes: float
@@ -39,7 +41,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Step:
-    """What one size took."""
+    """The measurements for a number of rows."""
 
     rows: int
     csv_megabytes: float
@@ -49,39 +51,39 @@ class Step:
     localaws_megabytes: float
 
     def cost(self, name: str) -> Cost:
-        """A command's."""
+        """Return the cost of a command."""
         return self.ingest if name == "ingest" else self.create_dataset
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    it = command.parser("growth", __doc__)
-    it.add_argument(
+    """Return the parser of the command line."""
+    result = command.parser("growth", __doc__)
+    result.add_argument(
         "--rows", type=command.positive, nargs="+", default=SIZES, metavar="N", help="two sizes or more"
     )
-    return it
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; the exit code."""
-    it = parser()
-    options = it.parse_args(arguments)
+    """Run the benchmark and return the exit code."""
+    command_line = parser()
+    options = command_line.parse_args(arguments)
     sizes = sorted(set(options.rows))
     if len(sizes) < 2:
-        it.error("--rows takes two sizes or more")
-    kind = "given" if options.data else "generated"
+        command_line.error("--rows takes two sizes or more")
+    kind = "real" if options.data else "generated"
     report = Report("growth", f"{' / '.join(f'{size:,}' for size in sizes)} rows, {kind} and copied")
     texts = rows.load(options.data)
     steps = []
     for size in sizes:
-        with laptop.start() as aws:
+        with local_aws.start() as aws:
             steps.append(measure(aws, texts, size))
     conclude(report, steps)
     return report.conclude(options.json)
 
 
-def measure(aws: Laptop, texts: list[Row], count: int) -> Step:
-    """Ingest so many rows and make a dataset of them."""
+def measure(aws: LocalAws, texts: list[Row], count: int) -> Step:
+    """Ingest `count` rows and create a dataset of them."""
     folder = aws.workdir
     file = folder / "reviews.csv"
     size = rows.write(file, rows.replicate(texts, count))
@@ -111,7 +113,7 @@ def measure(aws: Laptop, texts: list[Row], count: int) -> Step:
 
 
 def exponent(few: tuple[int, float], many: tuple[int, float]) -> float:
-    """The power of its argument by which a function grows between two (argument, value)."""
+    """Return the exponent of the power law through two points (argument, value)."""
     return math.log(many[1] / few[1]) / math.log(many[0] / few[0])
 
 
@@ -133,23 +135,23 @@ def conclude(report: Report, steps: list[Step]) -> None:
         for one, other in itertools.pairwise(steps):
             power = grown(name, one, other)
             print(f"{name}: time grows by rows^{power:.2f} from {one.rows:,} to {other.rows:,} rows")
-        peer = f"{name} over {few.rows:,} rows"
-        held, begun = many.cost(name).megabytes, few.cost(name).megabytes
+        peer = f"{name} with {few.rows:,} rows"
+        last, first = many.cost(name).megabytes, few.cost(name).megabytes
         report.bounds += [
             Bound(
-                f"exponent of time of {name} over {many.rows:,} rows against {peer}",
+                f"exponent of the time of {name} with {many.rows:,} rows compared with {peer}",
                 grown(name, few, many),
                 MAX_EXPONENT,
             ),
-            Bound(f"times the memory of {peer}", held / begun, MAX_MEMORY_GROWTH),
+            Bound(f"memory as a multiple of {peer}", last / first, MAX_MEMORY_GROWTH),
         ]
-    most = max(step.localaws_megabytes for step in steps)
-    print(f"localaws itself: {ratio(most / few.localaws_megabytes)} times the memory over {many.rows:,} rows")
+    peak = max(step.localaws_megabytes for step in steps)
+    print(f"localaws: {ratio(peak / few.localaws_megabytes)} times the memory with {many.rows:,} rows")
     report.figures = {"steps": [asdict(step) for step in steps]}
 
 
 def grown(name: str, few: Step, many: Step) -> float:
-    """The exponent of a command's time."""
+    """Return the exponent of a command's time between two sizes."""
     return exponent((few.rows, few.cost(name).seconds), (many.rows, many.cost(name).seconds))
 
 

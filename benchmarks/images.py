@@ -1,7 +1,7 @@
-"""The built images: how large they are, and whether a model comes out of one as out of its folder.
+"""Measure the sizes of the built images, and check that image and folder train the same model.
 
-Builds them with the engine at hand unless they are there. Sizes are uncompressed, to the three digits that
-engines tell; what a registry holds is about a third.
+The images are built with the installed container engine unless they exist. Sizes are uncompressed and have
+three digits, as engines report them; the compressed size in a registry is about a third.
 """
 
 import argparse
@@ -26,18 +26,18 @@ from localaws.runtimes.oci import OciRuntime
 from localaws.runtimes.process import ProcessRuntime
 
 BOUNDED = ("linear", "processing")
-MEGABYTES = 400.0  # beyond the base
+MEGABYTES = 400.0  # in addition to the base image
 TRAINED = "linear"
 TRAIN_ROWS = 25_000
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a training left.
+    """The result of a training.
 
     Attributes:
         seconds: from the container's start to its end.
-        model: the hash of each of its parts.
+        model: the hashes of the model's files.
     """
 
     seconds: float
@@ -45,18 +45,23 @@ class Training:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    it = command.parser("images", __doc__)
-    it.add_argument("--base-image", default="", help="instead of the Dockerfiles' own; sizes are beyond it")
-    it.add_argument("--images", nargs="+", metavar="NAME", default=image_sources.image_folders(IMAGES))
-    it.add_argument(
-        "--build-arguments", nargs=argparse.REMAINDER, default=[], help="for the engine; the last"
+    """Return the parser of the command line."""
+    result = command.parser("images", __doc__)
+    result.add_argument(
+        "--base-image", default="", help="replaces the Dockerfiles' base image; its size is subtracted"
     )
-    return it
+    result.add_argument("--images", nargs="+", metavar="NAME", default=image_sources.image_folders(IMAGES))
+    result.add_argument(
+        "--build-arguments",
+        nargs=argparse.REMAINDER,
+        default=[],
+        help="arguments for the engine; must be the last option",
+    )
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Build, look and train; the exit code."""
+    """Run the benchmark and return the exit code."""
     options = parser().parse_args(arguments)
     report = Report("images", str(options.data or "generated texts"))
     try:
@@ -74,57 +79,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure_sizes(report: Report, engine: str, tags: dict[str, str], base_image: str) -> None:
-    """Tell each image's size, and bound what it adds to the base."""
+    """Print the images' sizes, and add bounds for the sizes without the base image."""
     if not base_image:
-        raise CommandError(
-            "Name the base image that the engine has by --base-image: sizes are told beyond it"
-        )
+        raise CommandError("Set --base-image to an image of the engine: its size is subtracted")
     base = build_images.size(engine, base_image) / 1e6
     sizes = {name: build_images.size(engine, tag) / 1e6 for name, tag in tags.items()}
     report.figures["megabytes"] = {"base": base} | sizes
     lines = [(name, round(size), round(size - base)) for name, size in sizes.items()]
-    print(table(["image", "MB", "MB beyond the base"], [("base", round(base), 0), *lines]))
+    print(table(["image", "MB", "MB without the base"], [("base", round(base), 0), *lines]))
     for name in BOUNDED:
         if name in sizes:
-            report.bounds.append(Bound(f"MB of {name} beyond the base", sizes[name] - base, MEGABYTES))
+            report.bounds.append(Bound(f"MB of {name} without the base", sizes[name] - base, MEGABYTES))
 
 
-def compare_models(report: Report, image: str, given: Sequence[rows.Row]) -> None:
-    """Train on the same rows in the image and in the folder; the models have to be the same."""
+def compare_models(report: Report, image: str, texts: Sequence[rows.Row]) -> None:
+    """Train on the same rows with the image and with the folder; the models must be identical."""
     folders = ProcessRuntime(Images(IMAGES), ROOT / ".localaws" / "environments")
     folders.prepare(TRAINED)
     with tempfile.TemporaryDirectory() as folder:
-        inside = train(OciRuntime(find_engine()), image, Path(folder) / "image", given)
-        outside = train(folders, TRAINED, Path(folder) / "folder", given)
-    lines = [(place, one.seconds, digest(one)) for place, one in (("image", inside), ("folder", outside))]
-    print("\n" + table([f"train of {TRAINED}, {len(given):,} rows", "s", "model"], lines))
-    report.figures["model"] = {"image": digest(inside), "folder": digest(outside)}
-    different = {name for name, _ in inside.model.items() ^ outside.model.items()}
-    report.bounds.append(Bound("parts of the model unlike the process runtime's", len(different), 0))
+        by_image = train(OciRuntime(find_engine()), image, Path(folder) / "image", texts)
+        by_folder = train(folders, TRAINED, Path(folder) / "folder", texts)
+    trainings = (("image", by_image), ("folder", by_folder))
+    lines = [(name, training.seconds, digest(training)) for name, training in trainings]
+    print("\n" + table([f"train of {TRAINED}, {len(texts):,} rows", "s", "model"], lines))
+    report.figures["model"] = {"image": digest(by_image), "folder": digest(by_folder)}
+    different = {name for name, _ in by_image.model.items() ^ by_folder.model.items()}
+    report.bounds.append(Bound("files of the model that differ between image and folder", len(different), 0))
 
 
-def train(runtime: Runtime, image: str, base: Path, given: Sequence[rows.Row]) -> Training:
-    """Train with the defaults.
+def train(runtime: Runtime, image: str, base: Path, texts: Sequence[rows.Row]) -> Training:
+    """Train with the default hyperparameters.
 
     Raises:
-        CommandError: It ends with another code than 0.
+        CommandError: The exit code is not 0.
     """
     for name in ("input/config", "input/data/train", "model", "output/data"):
         (base / name).mkdir(parents=True)
     (base / "input/config/hyperparameters.json").write_text("{}")
     with (base / "input/data/train/train.jsonl").open("w", encoding="utf-8") as file:
-        file.writelines(json.dumps({"text": row.text, "label": row.label}) + "\n" for row in given)
+        file.writelines(json.dumps({"text": row.text, "label": row.label}) + "\n" for row in texts)
     lines: list[str] = []
     started = time.monotonic()
     code = runtime.start(ContainerSpec(image, ("train",), base, {}, lines.append)).wait()
     seconds = time.monotonic() - started
     if code:
-        raise CommandError(f"train of {image} ended with exit code {code}:\n" + "\n".join(lines[-15:]))
+        raise CommandError(f"train of {image} failed with exit code {code}:\n" + "\n".join(lines[-15:]))
     return Training(seconds, contents(base / "model"))
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The hash of each file below a folder; of an archive's members, as its headers name Python's version."""
+    """Return the SHA-256 of each file in a folder; of an archive's members, as headers depend on Python."""
     found: dict[str, bytes] = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         name = str(path.relative_to(folder))
@@ -137,7 +141,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def digest(training: Training) -> str:
-    """The beginning of a hash of all parts."""
+    """Return the first 16 digits of a hash of all files of the model."""
     return hashlib.sha256(json.dumps(sorted(training.model.items())).encode()).hexdigest()[:16]
 
 

@@ -1,11 +1,11 @@
-"""What a processing job would find in its folder, laid out by hand."""
+"""Create the folder of a processing job without a job."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.laptop import BUCKET, Group
+from benchmarks.local_aws import BUCKET, Group
 from localaws.settings import DEFAULT_REGION
 
 EVENT_TIME = "2026-01-01T00:00:00.000Z"
@@ -14,7 +14,7 @@ TIMEOUT_MINUTES = "30"
 
 
 def lay_out(base: Path, files: Iterable[Path]) -> None:
-    """Give `ingest` its input: the raw files, by links, and the plan that lists them."""
+    """Create the input of `ingest`: links to the raw files, and the plan that lists them."""
     folder = base / "processing/input"
     (folder / "raw" / RAW).mkdir(parents=True)
     (folder / "plan").mkdir()
@@ -26,7 +26,7 @@ def lay_out(base: Path, files: Iterable[Path]) -> None:
 
 
 def ingest_environment(group: Group) -> dict[str, str]:
-    """What the pipeline tells `ingest`."""
+    """Return the environment variables that the pipeline sets for `ingest`."""
     return {
         "AWS_DEFAULT_REGION": DEFAULT_REGION,
         "FEATURE_GROUP_NAME": group.name,
@@ -38,6 +38,6 @@ def ingest_environment(group: Group) -> dict[str, str]:
 
 
 def ingest_report(base: Path) -> dict[str, Any]:
-    """What `ingest` says it did."""
+    """Return the report that `ingest` has written."""
     report: dict[str, Any] = json.loads((base / "processing/output/report/algo-1.json").read_text())
     return report

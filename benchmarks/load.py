@@ -1,4 +1,4 @@
-"""Requests from many clients at the same time, by wrk."""
+"""Send requests of many concurrent clients with wrk."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from benchmarks.errors import CommandError
 THREADS = 1
 GRACE_SECONDS = 30
 MILLISECONDS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
-# Each client sends the bodies in turn, made ready before the clock starts.
+# Each client sends the bodies in turn. The requests are formatted before the measurement.
 SCRIPT = """
 local headers = {{ {headers} }}
 local bodies = {{ {bodies} }}
@@ -29,14 +29,14 @@ end
 
 @dataclass(frozen=True)
 class Load:
-    """What a number of clients got.
+    """The measurements for a number of clients.
 
     Attributes:
-        answered: Requests answered.
-        per_second: Of them in a second.
-        p50: Milliseconds that half of the answers took at most.
-        p99: Milliseconds that 99 of 100 answers took at most.
-        failed: Answers with another status than 2xx, and connections that broke.
+        answered: the number of responses.
+        per_second: responses per second.
+        p50: the median latency in milliseconds.
+        p99: the 99th percentile of the latency in milliseconds.
+        failed: responses with another status than 2xx, and socket errors.
     """
 
     clients: int
@@ -48,15 +48,15 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Shots:
-    """What clients send."""
+class Requests:
+    """The requests that the clients send."""
 
     path: str
     headers: Mapping[str, str]
     bodies: Sequence[str]
 
     def write(self, file: Path) -> Path:
-        """Write them as wrk reads them."""
+        """Write the requests as a Lua script for wrk."""
         headers = ", ".join(
             f"[{json.dumps(name)}] = {json.dumps(text)}" for name, text in self.headers.items()
         )
@@ -66,20 +66,20 @@ class Shots:
 
 
 def quoted(text: str) -> str:
-    """A text as Lua reads it, to the byte."""
+    """Return a Lua string literal with exactly the text's bytes."""
     return "".join(['"', *(escaped(byte) for byte in text.encode()), '"'])
 
 
 def escaped(byte: int) -> str:
-    """A byte in a string of Lua."""
+    """Return a byte as in a Lua string literal."""
     return chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03d}"
 
 
-def fire(port: int, script: Path, clients: int, seconds: int) -> Load:
-    """Let clients ask for some seconds, each for one thing after the other.
+def run_wrk(port: int, script: Path, clients: int, seconds: int) -> Load:
+    """Run wrk with concurrent clients, each of which sends one request after the other.
 
     Raises:
-        CommandError: wrk got no answer.
+        CommandError: wrk failed.
     """
     command = ["wrk", f"-t{THREADS}", f"-c{clients}", f"-d{seconds}s", "--timeout", "30s", "--latency"]
     done = subprocess.run(
@@ -90,33 +90,38 @@ def fire(port: int, script: Path, clients: int, seconds: int) -> Load:
         check=False,
     )
     if done.returncode:
-        raise CommandError(f"wrk ended with exit code {done.returncode}:\n{done.stderr[-2000:]}")
+        raise CommandError(f"wrk failed with exit code {done.returncode}:\n{done.stderr[-2000:]}")
     return read(done.stdout, clients)
 
 
 def read(report: str, clients: int) -> Load:
-    """What wrk says."""
-    broken = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", report)
-    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
+    """Parse the report of wrk."""
+    socket_errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", report)
+    bad_statuses = re.search(r"Non-2xx or 3xx responses: (\d+)", report)
     return Load(
         clients=clients,
         answered=int(found(r"(\d+) requests in", report)),
         per_second=float(found(r"Requests/sec:\s+([\d.]+)", report)),
         p50=milliseconds(found(r"\s50%\s+(\S+)", report)),
         p99=milliseconds(found(r"\s99%\s+(\S+)", report)),
-        failed=sum(map(int, broken.groups() if broken else ())) + int(refused[1] if refused else 0),
+        failed=sum(map(int, socket_errors.groups() if socket_errors else ()))
+        + int(bad_statuses[1] if bad_statuses else 0),
     )
 
 
 def found(pattern: str, report: str) -> str:
-    """A part of wrk's report."""
+    """Return the first group of a pattern in wrk's report.
+
+    Raises:
+        CommandError: The pattern does not match.
+    """
     match = re.search(pattern, report)
     if not match:
-        raise CommandError(f"wrk says something else than it should:\n{report}")
+        raise CommandError(f"unexpected output of wrk:\n{report}")
     return match[1]
 
 
 def milliseconds(text: str) -> float:
-    """A time as wrk writes it: 1.50ms, 12.00us, 1.02s."""
+    """Convert a time of wrk, such as 1.50ms, 12.00us or 1.02s, to milliseconds."""
     number, unit = found(r"([\d.]+)", text), found(r"([a-z]+)$", text)
     return float(number) * MILLISECONDS[unit]

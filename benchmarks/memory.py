@@ -1,4 +1,4 @@
-"""A process's peak of memory."""
+"""Measure the peak memory of a process."""
 
 import threading
 from pathlib import Path
@@ -12,17 +12,17 @@ MB = 1e6  # bytes
 
 
 def peak(pid: int) -> float:
-    """The most memory (MB) that a process has held: VmHWM where there is /proc, else what it holds now."""
+    """Return the peak memory (MB) of a process from VmHWM, or without /proc its current memory."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:
         return float(psutil.Process(pid).memory_info().rss) / MB
     found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-    return int(found[0]) * 1024 / MB if found else 0.0  # a process that is ending has no memory left
+    return int(found[0]) * 1024 / MB if found else 0.0  # a process that is exiting has no VmHWM
 
 
 class Watch:
-    """Follows a process's peak until it ends; what it takes in its last moment may be missed."""
+    """Sample a process's peak memory until it ends; a peak after the last sample is missed."""
 
     def __init__(self, pid: int) -> None:
         self.megabytes = 0.0

@@ -1,4 +1,4 @@
-"""What a benchmark found: a table, the bounds it has to keep, and the machine that it ran on."""
+"""The result of a benchmark: figures, bounds, and the machine that it ran on."""
 
 import json
 import os
@@ -14,13 +14,13 @@ import psutil
 
 @dataclass(frozen=True)
 class Bound:
-    """A ratio against a named peer, and what it has to be.
+    """A bound for a measured value, usually a ratio to a named peer.
 
     Attributes:
-        what: the ratio in words, its peer among them.
-        value: what was measured.
-        limit: what it has to reach, or not to exceed.
-        at_least: which of the two.
+        what: the description of the value, including the peer.
+        value: the measured value.
+        limit: the minimum or maximum.
+        at_least: whether `limit` is a minimum.
     """
 
     what: str
@@ -30,17 +30,17 @@ class Bound:
 
     @property
     def held(self) -> bool:
-        """Whether it is what it has to be."""
+        """Whether the value meets the bound."""
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
     def __str__(self) -> str:
-        wanted = f"at {'least' if self.at_least else 'most'} {ratio(self.limit)}"
-        return f"{'held  ' if self.held else 'MISSED'}  {self.what}: {ratio(self.value)} ({wanted})"
+        limit = f"at {'least' if self.at_least else 'most'} {ratio(self.limit)}"
+        return f"{'held  ' if self.held else 'MISSED'}  {self.what}: {ratio(self.value)} ({limit})"
 
 
 @dataclass
 class Report:
-    """A benchmark's result."""
+    """The result of a benchmark."""
 
     name: str
     data: str
@@ -52,16 +52,16 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 if every bound is held, else 1."""
+        """0 if all bounds are met, else 1."""
         return 0 if all(bound.held for bound in self.bounds) else 1
 
     def content(self) -> dict[str, Any]:
-        """The result as JSON holds it."""
+        """Return the result as a JSON document."""
         bounds = [asdict(bound) | {"held": bound.held} for bound in self.bounds]
         return asdict(self) | {"bounds": bounds}
 
     def conclude(self, file: Path | None) -> int:
-        """Print the bounds, write the JSON file if one is wanted; the exit code."""
+        """Print the bounds, write the JSON file if `file` is set, and return the exit code."""
         print(f"\n{self.name} over {self.data}; {self.machine}; {self.date}")
         print(f"load average {self.load:.1f} before, {os.getloadavg()[0]:.1f} after\n")
         print(*self.bounds, sep="\n", flush=True)
@@ -71,20 +71,20 @@ class Report:
 
 
 def machine() -> str:
-    """The machine in words."""
+    """Return a description of the machine."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = psutil.virtual_memory().total / 1e9
     return f"{cores} cores, {memory:.0f} GB memory, {platform.system()}, Python {platform.python_version()}"
 
 
 def ratio(value: float) -> str:
-    """A ratio with three digits that say something: 1.07, 5.12, 24.9, 1,250."""
+    """Format a ratio with three significant digits, or more if above 1,000: 1.07, 5.12, 24.9, 1,250."""
     digits = 2 if abs(value) < 10 else 1 if abs(value) < 100 else 0
     return f"{value:,.{digits}f}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table whose columns stand in line; all but the first to the right."""
+    """Return an aligned Markdown table; all columns but the first are right-aligned."""
     cells = [list(head), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = [

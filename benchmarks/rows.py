@@ -1,4 +1,4 @@
-"""The rows that a benchmark works on: real ones, or generated ones of the same length distribution."""
+"""The input rows of a benchmark: real ones, or generated ones with the same distribution of lengths."""
 
 import csv
 import gzip
@@ -18,14 +18,14 @@ from benchmarks.errors import DataError
 FIELDS = ("id", "text", "label")
 SUFFIXES = (".csv", ".csv.gz", ".csv.zst")
 SEED = 3
-# Of the 50,000 film reviews of aclImdb, whose lengths' logarithms are about normal.
+# The statistics of the 50,000 film reviews of aclImdb, whose lengths are approximately log-normal.
 GENERATED_ROWS = 50_000
 MEDIAN_CHARACTERS = 970
 LOG_DEVIATION = 0.654
 CHARACTERS = (32, 13_704)
 VOCABULARY = 30_000
 LABELS = ("neg", "pos")
-TELLING_SHARE = 0.04  # of a text's words, which its label decides
+LABEL_WORD_SHARE = 0.04  # of a text's words, which depend on the label
 
 
 class Row(NamedTuple):
@@ -37,34 +37,34 @@ class Row(NamedTuple):
 
 
 def load(data: Path | None) -> list[Row]:
-    """The rows of a CSV file or of a folder's, else generated ones; shuffled, the same way every time.
+    """Return the rows of a CSV file or a folder, or generated rows; reproducibly shuffled.
 
     Raises:
-        DataError: There is no such file, or it has other columns.
+        DataError: There is no CSV file or no row, or a column is missing.
     """
     rows = list(generate(GENERATED_ROWS)) if data is None else list(read(data))
     if not rows:
-        raise DataError(f"{data} holds no row")
+        raise DataError(f"{data} contains no row")
     random.Random(SEED).shuffle(rows)  # noqa: S311 - reproducible, not secret
     return rows
 
 
 def files(data: Path) -> list[Path]:
-    """The CSV files that a path names.
+    """Return the CSV file or the CSV files in a folder.
 
     Raises:
-        DataError: There is none.
+        DataError: There is no CSV file.
     """
     if data.is_file() and data.name.endswith(SUFFIXES):
         return [data]
     found = sorted(path for path in data.glob("*") if path.name.endswith(SUFFIXES))
     if not found:
-        raise DataError(f"{data} is no CSV file and no folder of any: give {', '.join(SUFFIXES)}")
+        raise DataError(f"{data} is not a CSV file or a folder with CSV files ({', '.join(SUFFIXES)})")
     return found
 
 
 def read(data: Path) -> Iterator[Row]:
-    """Each row of the files; a text is one line, as a feature's value has to be."""
+    """Yield the rows of the files; texts are joined to one line, as PutRecord requires."""
     for path in files(data):
         with _text(path) as file:
             reader = csv.DictReader(file)
@@ -75,28 +75,28 @@ def read(data: Path) -> Iterator[Row]:
 
 
 def generate(count: int) -> Iterator[Row]:
-    """Rows of pseudo-words by Zipf's law, and some that tell the label."""
+    """Yield rows of pseudo-words with Zipf's distribution and some words that depend on the label."""
     rng = random.Random(SEED)  # noqa: S311 - reproducible, not secret
     words = [_word(rng) for _ in range(VOCABULARY)]
     weights = list(itertools.accumulate(1 / rank for rank in range(1, VOCABULARY + 1)))
-    telling = {label: [_word(rng) for _ in range(200)] for label in LABELS}
+    label_words = {label: [_word(rng) for _ in range(200)] for label in LABELS}
     for index in range(count):
         label = LABELS[index % len(LABELS)]
         length = round(MEDIAN_CHARACTERS * math.exp(rng.gauss(0, LOG_DEVIATION)))
         length = min(max(length, CHARACTERS[0]), CHARACTERS[1])
         text = rng.choices(words, cum_weights=weights, k=length // 5 + 1)
-        for place in range(len(text)):
-            if rng.random() < TELLING_SHARE:
-                text[place] = rng.choice(telling[label])
+        for index_in_text in range(len(text)):
+            if rng.random() < LABEL_WORD_SHARE:
+                text[index_in_text] = rng.choice(label_words[label])
         yield Row(f"generated/{label}/{index}", " ".join(text)[:length].strip(), label)
 
 
 def replicate(rows: list[Row], count: int) -> Iterator[Row]:
-    """As many rows as asked for: the given ones, then copies with ids of their own and a word more each."""
+    """Yield `count` rows: the rows themselves, then copies with new IDs and one additional word each."""
     rng = random.Random(SEED)  # noqa: S311 - reproducible, not secret
     for index in range(count):
-        copy, place = divmod(index, len(rows))
-        row = rows[place]
+        copy, original = divmod(index, len(rows))
+        row = rows[original]
         if copy:
             cut = row.text.find(" ", rng.randrange(len(row.text))) % (len(row.text) + 1)
             noise = f" {_word(rng)}{copy}"
@@ -105,7 +105,7 @@ def replicate(rows: list[Row], count: int) -> Iterator[Row]:
 
 
 def write(path: Path, rows: Iterable[Row]) -> int:
-    """Write a CSV file row by row; its size in bytes."""
+    """Write a CSV file and return its size in bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -121,9 +121,9 @@ def _word(rng: random.Random) -> str:
 @contextmanager
 def _text(path: Path) -> Iterator[IO[str]]:
     with path.open("rb") as raw:
-        packed: Any = raw  # the readers share no type, only what TextIOWrapper needs
+        content: Any = raw  # Any: the readers have no common type
         if path.suffix == ".gz":
-            packed = gzip.open(raw)  # noqa: SIM115 - closed with `raw`
+            content = gzip.open(raw)  # noqa: SIM115 - closed with `raw`
         elif path.suffix == ".zst":
-            packed = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        yield io.TextIOWrapper(packed, encoding="utf-8-sig", newline="")
+            content = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        yield io.TextIOWrapper(content, encoding="utf-8-sig", newline="")

@@ -1,4 +1,4 @@
-"""A batch transform by hand: the test rows through `serve`, in the requests that the job makes of them."""
+"""Score the test rows with `serve`, with the same requests as a batch transform job."""
 
 import json
 import urllib.error
@@ -15,44 +15,49 @@ from localaws.settings import HOST
 PAYLOAD_BYTES = 6 << 20  # the pipeline's MaxPayloadInMB
 JSON_LINES = "application/jsonlines"
 TIMEOUT_SECONDS = 600
-WINDOW = 2  # requests prepared for each one under way
+WINDOW = 2  # prepared requests per request in progress
 
 
 def score(
-    containers: Containers, image: str, base: Path, rows: Path, answers: Path, environment: Mapping[str, str]
+    containers: Containers,
+    image: str,
+    base: Path,
+    rows: Path,
+    predictions: Path,
+    environment: Mapping[str, str],
 ) -> None:
-    """Serve the model of a base folder and write its answers, in the order of the rows.
+    """Serve the model of a base folder and write its predictions in the order of the rows.
 
     Raises:
-        CommandError: It does not serve, or refuses a request.
+        CommandError: The server does not start, or a request fails.
     """
-    answers.parent.mkdir(parents=True, exist_ok=True)
+    predictions.parent.mkdir(parents=True, exist_ok=True)
     with (
         containers.serving(image, base, environment) as port,
-        rows.open("rb") as asked,
-        answers.open("wb") as file,
+        rows.open("rb") as source,
+        predictions.open("wb") as target,
     ):
-        # As many requests at once as the container says it can take: the pipeline leaves that to it.
-        side_by_side = int(json.loads(_ask(port, "execution-parameters"))["MaxConcurrentTransforms"])
-        requests = batches(lines(asked, PAYLOAD_BYTES), PAYLOAD_BYTES)
-        with ThreadPoolExecutor(side_by_side) as pool:
-            work = in_order(
+        # The pipeline does not set MaxConcurrentTransforms, so the container's value is used.
+        concurrency = int(json.loads(_send(port, "execution-parameters"))["MaxConcurrentTransforms"])
+        requests = batches(lines(source, PAYLOAD_BYTES), PAYLOAD_BYTES)
+        with ThreadPoolExecutor(concurrency) as pool:
+            responses = in_order(
                 pool,
-                lambda batch: _ask(port, "invocations", b"\n".join(batch)),
+                lambda batch: _send(port, "invocations", b"\n".join(batch)),
                 requests,
-                WINDOW * side_by_side,
+                WINDOW * concurrency,
             )
-            for _, answer in work:
-                file.write(answer.result().rstrip(b"\n") + b"\n")
+            for _, response in responses:
+                target.write(response.result().rstrip(b"\n") + b"\n")
 
 
-def _ask(port: int, path: str, body: bytes | None = None) -> bytes:
+def _send(port: int, path: str, body: bytes | None = None) -> bytes:
     headers = {"Content-Type": JSON_LINES, "Accept": JSON_LINES}
     request = urllib.request.Request(f"http://{HOST}:{port}/{path}", body, headers)
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has another loopback
+    without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(request, timeout=TIMEOUT_SECONDS) as answer:
-            content: bytes = answer.read()
+        with without_proxy.open(request, timeout=TIMEOUT_SECONDS) as response:
+            content: bytes = response.read()
     except (urllib.error.URLError, OSError) as error:
-        raise CommandError(f"serve refuses a request to /{path}: {error}") from error
+        raise CommandError(f"a request to /{path} of serve failed: {error}") from error
     return content

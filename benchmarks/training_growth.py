@@ -1,7 +1,7 @@
-"""How training time and memory of `linear` grow with the rows.
+"""Measure how training time and memory of `linear` grow with the number of rows.
 
-The default preset over the rows to train with, and over copies of them with a word of noise each: 1, 3 and 10
-times as many. Time has to grow about as the rows do.
+The default preset is trained on the training rows and on 3 and 10 times as many, with copies that have one
+additional random word each. The time must grow about linearly.
 """
 
 import argparse
@@ -17,31 +17,31 @@ from benchmarks.growth import exponent
 from benchmarks.report import Bound, Report, table
 
 TIMES = (1, 3, 10)
-MAX_EXPONENT = 1.1  # of processor time by rows; 1 is linear
+MAX_EXPONENT = 1.1  # of the CPU time as a function of the rows; 1 is linear
 MAX_MEGABYTES = 8_590  # 8 GiB
 MAX_MODEL_MEGABYTES = 10
 WIDTH = 60  # of a bar, in characters
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    it = command.parser("training_growth", __doc__)
-    it.add_argument(
+    """Return the parser of the command line."""
+    result = command.parser("training_growth", __doc__)
+    result.add_argument(
         "--times", type=command.positive, nargs="+", default=TIMES, metavar="N", help="two factors or more"
     )
-    return it
+    return result
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure; the exit code."""
-    it = parser()
-    options = it.parse_args(arguments)
+    """Run the benchmark and return the exit code."""
+    command_line = parser()
+    options = command_line.parse_args(arguments)
     times = sorted(set(options.times))
     if len(times) < 2:
-        it.error("--times takes two factors or more")
+        command_line.error("--times takes two factors or more")
     train, test = split(rows.load(options.data))
     sizes = [len(train) * factor for factor in times]
-    kind = "given" if options.data else "generated"
+    kind = "real" if options.data else "generated"
     report = Report("training_growth", f"{' / '.join(f'{size:,}' for size in sizes)} rows, {kind} and copied")
     found: dict[int, Result] = {}
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def conclude(report: Report, found: Mapping[int, Result]) -> None:
-    """Compare the sizes, which ascend."""
+    """Compare the sizes, which are in ascending order."""
     head = ("rows", "s", "CPU s", "rows/CPU s", "peak MB", "model MB", "accuracy")
     lines = [
         [
@@ -72,24 +72,24 @@ def conclude(report: Report, found: Mapping[int, Result]) -> None:
     last = found[many[0]]
     report.bounds = [
         Bound(
-            f"exponent of CPU time over {many[0]:,} rows against {few[0]:,}",
+            f"exponent of the CPU time with {many[0]:,} rows compared with {few[0]:,}",
             exponent(few, many),
             MAX_EXPONENT,
         ),
-        Bound(f"MB over {many[0]:,} rows", last.megabytes, MAX_MEGABYTES),
+        Bound(f"peak MB with {many[0]:,} rows", last.megabytes, MAX_MEGABYTES),
         Bound("MB of its model", last.model_megabytes, MAX_MODEL_MEGABYTES),
     ]
 
 
 def curve(found: Mapping[int, Result]) -> str:
-    """Rows, processor time and memory of each size as bars; of the most rows all are as long."""
+    """Return bars of rows, CPU time and memory per size, relative to the largest size."""
     bars: list[str] = []
-    most = max(found)
+    largest = max(found)
     for size, it in found.items():
         shares = (
-            ("rows", size / most),
-            ("CPU s", it.cpu_seconds / found[most].cpu_seconds),
-            ("peak MB", it.megabytes / found[most].megabytes),
+            ("rows", size / largest),
+            ("CPU s", it.cpu_seconds / found[largest].cpu_seconds),
+            ("peak MB", it.megabytes / found[largest].megabytes),
         )
         bars += (f"{size:>9,}  {name:7}  {'█' * max(1, round(WIDTH * share))}" for name, share in shares)
     return "\n".join(bars)

@@ -1,1 +1,1 @@
-"""The walk through: get data, drop it into the bucket, watch the run, ask both endpoints."""
+"""The demo: get data, upload it to the bucket, follow the run and invoke both endpoints."""

@@ -1,4 +1,4 @@
-"""Show the whole loop: drop data, watch the model retrain itself, ask both endpoints.
+"""Show the complete loop: upload data, follow the retraining of the model and invoke both endpoints.
 
 Uses the standard AWS environment (AWS_PROFILE, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL and so on).
 """
@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.markup import escape
 
-from demo import ask, data, guide, report, stack, upload
+from demo import data, guide, predictions, report, stack, upload
 from demo.errors import DemoError
 from demo.progress import Outcome, Progress
 from demo.verdict import Finding, exit_code
@@ -21,12 +21,12 @@ PLAIN_COLUMNS = 100
 INTERRUPTED = 130
 EPILOG = """\
 exit codes:
-  0    a good model is live, both endpoints answer, and they agree: the new one, or the one that was live
-       before if the new one is good enough, but no better
-  1    the run failed, or an endpoint does not answer as it should
+  0    both endpoints serve a good model and agree: the new model, or the previous one if the new model
+       meets all thresholds but is not better
+  1    the run failed, or an endpoint does not respond as expected
   2    the data, the stack or the AWS environment cannot be used
-  3    the new model was rejected, as it is below a bound; what was live stays live
-  130  interrupted; the run goes on in AWS
+  3    the new model was rejected because it missed a threshold; the previous model stays live
+  130  interrupted; the run continues in AWS
 """
 
 
@@ -57,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def open_console(stderr: bool) -> Console:
-    """Open the terminal, or a plain stream of fixed width."""
+    """Return a console for the terminal, or one of fixed width if the output is not a terminal."""
     console = Console(highlight=False, stderr=stderr)
     if console.is_terminal:
         return console
@@ -72,20 +72,20 @@ def run(
     console: Console,
     force: bool,
 ) -> Progress:
-    """Drop the data and follow the run that this starts."""
-    if written := upload.drop(clients, target, dataset.files, console):
-        return watch.dropped(written)
-    console.print("raw/ holds nothing new: this data lies there already, byte for byte.")
+    """Upload the data and follow the run that the upload starts."""
+    if written := upload.upload(clients, target, dataset.files, console):
+        return watch.uploaded(written)
+    console.print("Nothing to upload: raw/ already contains these files with identical content.")
     if force:
         return watch.forced()
-    console.print("Started nothing (--no-force): this is the newest run.")
+    console.print("No run was started (--no-force). Showing the newest run.")
     return watch.latest()
 
 
 def conclude(
     clients: stack.Clients, target: stack.Stack, dataset: data.Dataset, progress: Progress, console: Console
 ) -> int:
-    """Print what the run came to, ask the endpoints if a good model is live, and return the exit code."""
+    """Print the run's results, invoke the endpoints if a good model is live, and return the exit code."""
     report.print_data(console, progress)
     report.print_trainings(console, progress)
     report.print_quality(console, progress, report.synthetic_mark(raw_keys(clients, target)))
@@ -95,23 +95,25 @@ def conclude(
     if progress.outcome is Outcome.FAILED:
         report.print_failure(console, progress)
     if progress.outcome is Outcome.DEPLOYED or finding.champion_kept:
-        exchanges = ask.ask(clients, target, questions(clients, dataset, progress))
-        report.print_answers(console, exchanges)
+        exchanges = predictions.predict(clients, target, questions(clients, dataset, progress))
+        report.print_predictions(console, exchanges)
         finding = Finding(progress, exchanges, expect_sense=dataset.reviews)
     report.print_verdict(console, finding)
     return exit_code(finding)
 
 
-def questions(clients: stack.Clients, dataset: data.Dataset, progress: Progress) -> tuple[ask.Review, ...]:
-    """Film reviews for a model of film reviews, else test rows that the run put aside."""
+def questions(
+    clients: stack.Clients, dataset: data.Dataset, progress: Progress
+) -> tuple[predictions.Review, ...]:
+    """Return film reviews for a film review model, otherwise rows of the run's test split."""
     judged = progress.history.find("samplesUri")
     if dataset.reviews or dataset.synthetic or not judged:
-        return ask.FILM_REVIEWS
-    return ask.samples(clients, judged["samplesUri"])
+        return predictions.FILM_REVIEWS
+    return predictions.samples(clients, judged["samplesUri"])
 
 
 def raw_keys(clients: stack.Clients, target: stack.Stack) -> list[str]:
-    """List what lies under raw/."""
+    """List the keys of the objects under raw/."""
     pages = clients.s3.get_paginator("list_objects_v2").paginate(Bucket=target.bucket, Prefix=upload.PREFIX)
     return [
         each["Key"] for page in pages for each in page.get("Contents", []) if not each["Key"].endswith("/")
@@ -119,10 +121,10 @@ def raw_keys(clients: stack.Clients, target: stack.Stack) -> list[str]:
 
 
 def interrupted(console: Console, watch: Watch | None) -> int:
-    """Say what goes on without us."""
+    """Print how to follow the run after an interruption and return the exit code."""
     console.print("\n[bold]Interrupted.[/]", end=" ")
     if watch and watch.current:
-        console.print("The run goes on in AWS; to see how:")
+        console.print("The run continues in AWS. To see its status:")
         console.print(f"  {guide.following(watch.current)}", soft_wrap=True)
     else:
         console.print("No run was being followed.")
@@ -130,38 +132,46 @@ def interrupted(console: Console, watch: Watch | None) -> int:
 
 
 def stop(console: Console, message: str, code: int) -> int:
-    """Print an error."""
+    """Print an error and return the exit code."""
     console.print(f"[bold red]Error:[/] {escape(message)}", soft_wrap=True)
     return code
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    it = argparse.ArgumentParser(
+    """Return the parser of the command line."""
+    result = argparse.ArgumentParser(
         prog="python -m demo",
         description=__doc__,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    it.add_argument("--stack", default="retrain", metavar="NAME", help="the stack's name (default: retrain)")
-    it.add_argument(
+    result.add_argument(
+        "--stack", default="retrain", metavar="NAME", help="the stack's name (default: retrain)"
+    )
+    result.add_argument(
         "--data",
         type=Path,
         metavar="PATH",
         help="aclImdb_v1.tar.gz, an unpacked aclImdb, a CSV, JSON Lines or Parquet file with "
         "[id,]text,label[,split] (plain, .gz, .zst), or a folder of such files (default: download aclImdb "
-        "from Stanford, else a small synthetic sample)",
+        "from Stanford, or use a small synthetic sample if that fails)",
     )
-    it.add_argument(
+    result.add_argument(
         "--no-force",
         dest="force",
         action="store_false",
-        help="when the bucket holds this data already, show the newest run instead of starting one",
+        help="if the bucket already contains this data, show the newest run instead of starting one",
     )
-    it.add_argument("--only-data", action="store_true", help="prepare the data, print its path, touch no AWS")
-    it.add_argument("--setup", default="", metavar="COMMAND", help="shown as what prepares a new shell")
-    it.add_argument("--stop", default="", metavar="COMMAND", help="shown as what ends everything")
-    return it
+    result.add_argument(
+        "--only-data", action="store_true", help="prepare the data and print its path without using AWS"
+    )
+    result.add_argument(
+        "--setup", default="", metavar="COMMAND", help="command to show for preparing a new shell"
+    )
+    result.add_argument(
+        "--stop", default="", metavar="COMMAND", help="command to show for stopping everything"
+    )
+    return result
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Stanford's aclImdb: told by its names, and packed again when it lies unpacked."""
+"""Recognize Stanford's aclImdb dataset and repack it if it is unpacked."""
 
 import gzip
 import tarfile
@@ -11,12 +11,12 @@ COMPRESSION_LEVEL = 6
 
 
 def is_archive(path: Path) -> bool:
-    """Tell whether the name is a gzipped tar archive's."""
+    """Return whether the name is that of a gzipped tar archive."""
     return path.name.endswith(SUFFIXES)
 
 
 def find_folder(path: Path) -> Path | None:
-    """Return the folder that holds train/ and test/: the path itself or its aclImdb/."""
+    """Return the folder with train/ or test/, which is the path or its subfolder aclImdb; else None."""
     for folder in (path, path / "aclImdb"):
         if any((folder / split / "neg").is_dir() for split in ("train", "test")):
             return folder
@@ -24,10 +24,10 @@ def find_folder(path: Path) -> Path | None:
 
 
 def pack(folder: Path, cache: Path) -> Path:
-    """Write the folder's reviews into an archive in the cache: the same files give the same bytes.
+    """Write the folder's reviews to an archive in the cache; the archive is reproducible.
 
-    The pipeline reads Stanford's archive, not 50,000 small files. Nothing is judged here: what is no
-    review is left aside, and what is no good one is the pipeline's to refuse.
+    The pipeline reads Stanford's archive instead of 50,000 small files. Files that are not reviews are
+    skipped. Reviews are not validated here, since the pipeline does that.
     """
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / NAME.replace("_v1", "-packed")
@@ -52,7 +52,7 @@ def _reviews(folder: Path) -> Iterator[Path]:
 
 
 def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    """Leave out whose the file was and when."""
+    """Remove owner and time, which would make the archive irreproducible."""
     member.uid = member.gid = member.mtime = 0
     member.uname = member.gname = ""
     return member

@@ -1,4 +1,4 @@
-"""Find the data: a file, a folder, Stanford's archive, or the small synthetic sample."""
+"""Find the data to upload: a file, a folder, Stanford's archive or the small synthetic sample."""
 
 import csv
 import difflib
@@ -29,7 +29,7 @@ REVIEW_ID = re.compile(r"(train|test)/(neg|pos)/\d+_\d+")
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file on this machine and the name that it gets under raw/."""
+    """A local file and its name under raw/."""
 
     path: Path
     name: str
@@ -37,7 +37,7 @@ class RawFile:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is dropped: its files, where they come from, and whether they are real film reviews."""
+    """The files to upload, their origin, and whether they are synthetic or real film reviews."""
 
     files: tuple[RawFile, ...]
     origin: str
@@ -46,50 +46,49 @@ class Dataset:
 
 
 def get(path: Path | None, console: Console, cache: Path = CACHE) -> Dataset:
-    """Return the data at `path`, else Stanford's, else the synthetic sample.
+    """Return the data at `path`; without a path, Stanford's data or, if unreachable, the synthetic sample.
 
     Raises:
-        InputError: The path does not exist or holds nothing that can be used.
+        InputError: The path does not exist or contains no usable data.
     """
     if path is None:
         return _stanford(console, cache)
     if not path.exists():
-        raise InputError(f"{path} does not exist.{_suggestion(path)} Give a file or a folder: {_accepted()}.")
+        raise InputError(f"{path} does not exist.{_suggestion(path)} Use a file or a folder: {_accepted()}.")
     if path.is_dir():
         return _folder(path, console, cache)
     if path.name.endswith(SUFFIXES):
-        return _as_they_are((path,), str(path))
-    raise InputError(f"{path} is neither an archive of aclImdb nor a table. Give {_accepted()}.")
+        return _dataset((path,), str(path))
+    raise InputError(f"{path} is neither an archive of aclImdb nor a table. Use {_accepted()}.")
 
 
 def _stanford(console: Console, cache: Path) -> Dataset:
-    console.print(f"No data given: fetching Stanford's film reviews, {download.URL}", soft_wrap=True)
+    console.print(f"No --data option: downloading Stanford's film reviews, {download.URL}", soft_wrap=True)
     try:
         archive = download.fetch(cache / aclimdb.NAME, console)
     except download.Unreachable as error:
         console.print(f"[yellow]Not reachable[/]: {error}.", soft_wrap=True)
         console.print(
-            "Using the SYNTHETIC sample that ships with the project instead; its metrics say nothing about\n"
-            "real reviews. For real ones name your copy of aclImdb_v1.tar.gz, or your own CSV, with --data\n"
-            "(make run DATA=…)."
+            "Using the project's SYNTHETIC sample instead; its metrics are meaningless for real reviews.\n"
+            "To use real data, set --data (make run DATA=…) to a copy of aclImdb_v1.tar.gz or your own CSV."
         )
         return Dataset((RawFile(SAMPLE, SAMPLE_NAME),), "the project's synthetic sample", synthetic=True)
-    return _as_they_are((archive,), str(archive))
+    return _dataset((archive,), str(archive))
 
 
 def _folder(path: Path, console: Console, cache: Path) -> Dataset:
     if folder := aclimdb.find_folder(path):
         with console.status(f"Packing {folder} …"):
             archive = aclimdb.pack(folder, cache)
-        return _as_they_are((archive,), f"aclImdb, {folder}")
+        return _dataset((archive,), f"aclImdb, {folder}")
     found = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
     if files := tuple(each for each in found if each.name.endswith(SUFFIXES)):
-        return _as_they_are(files, str(path))
-    raise InputError(f"The folder {path} holds nothing that can be used. Put into it {_accepted()}.")
+        return _dataset(files, str(path))
+    raise InputError(f"The folder {path} contains no usable file. Usable are {_accepted()}.")
 
 
-def _as_they_are(paths: tuple[Path, ...], origin: str) -> Dataset:
-    """Take the files unchanged: whether they can be read is the pipeline's to judge."""
+def _dataset(paths: tuple[Path, ...], origin: str) -> Dataset:
+    """Return a dataset of the unchanged files; the pipeline validates them."""
     files = tuple(RawFile(path, SAMPLE_NAME if path.resolve() == SAMPLE else path.name) for path in paths)
     synthetic = all(_first_id(path).startswith("synthetic/") for path in paths)
     reviews = all(aclimdb.is_archive(path) or REVIEW_ID.fullmatch(_first_id(path)) for path in paths)
@@ -112,12 +111,12 @@ def _first_id(path: Path) -> str:
 @contextmanager
 def _text(path: Path) -> Iterator[IO[str]]:
     with path.open("rb") as raw:
-        packed: Any = raw  # the two readers share no type, only what TextIOWrapper needs
+        content: Any = raw  # Any: the readers have no common type
         if path.suffix == ".gz":
-            packed = gzip.open(raw)  # noqa: SIM115 - closed with `raw`
+            content = gzip.open(raw)  # noqa: SIM115 - closed with `raw`
         elif path.suffix == ".zst":
-            packed = zstandard.ZstdDecompressor().stream_reader(raw)
-        yield io.TextIOWrapper(packed, encoding="utf-8-sig", newline="")
+            content = zstandard.ZstdDecompressor().stream_reader(raw)
+        yield io.TextIOWrapper(content, encoding="utf-8-sig", newline="")
 
 
 def _suggestion(path: Path) -> str:
@@ -129,6 +128,6 @@ def _suggestion(path: Path) -> str:
 
 def _accepted() -> str:
     return (
-        "aclImdb_v1.tar.gz, an unpacked aclImdb, or CSV, JSON Lines or Parquet with text and label, and id "
-        "if there is one (plain, .gz, .zst)"
+        "aclImdb_v1.tar.gz, an unpacked aclImdb, or CSV, JSON Lines or Parquet with text, label and "
+        "optionally id (plain, .gz, .zst)"
     )

@@ -1,4 +1,4 @@
-"""What a pipeline step found out, beyond its status: records, rows, objective values."""
+"""Read the results of pipeline steps: record counts, row counts and objective values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OBJECTIVE = "validation:accuracy"
 
 @dataclass(frozen=True)
 class Training:
-    """A training job of a search; `objective` is None until it has told its value."""
+    """A training job of a hyperparameter search; `objective` is None until the job has reported it."""
 
     name: str
     status: str
@@ -33,7 +33,7 @@ class Training:
 
 
 class Details:
-    """Reads each ended step's documents once; a search is asked again at every look."""
+    """Read the results of steps; those of an ended step are cached, those of a search are not."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -45,9 +45,9 @@ class Details:
         }
 
     def note(self, step: PipelineExecutionStepTypeDef) -> str:
-        """A few words on the step, or none."""
+        """Return a short text with the step's result; empty if there is none."""
         name, metadata = step["StepName"], step.get("Metadata", {})
-        # AWS tells an empty result of a step that ran.
+        # For a step without a cache hit, AWS returns an empty CacheHitResult.
         cached = "cached" if step.get("CacheHitResult", {}).get("SourcePipelineExecutionArn") else ""
         if "Condition" in metadata:
             return {"True": "yes", "False": "no"}.get(metadata["Condition"].get("Outcome", ""), "")
@@ -59,7 +59,7 @@ class Details:
         return self._notes[name]
 
     def trainings(self, step: PipelineExecutionStepTypeDef) -> list[Training]:
-        """The training jobs of a step that searches, in the order of their start."""
+        """Return the training jobs of a tuning step in the order of their start."""
         arn = step.get("Metadata", {}).get("TuningJob", {}).get("Arn")
         if not arn:
             return []
@@ -95,7 +95,7 @@ class Details:
 
 
 def _attempt(reader: Callable[[str], str], job: str) -> str:
-    """A note is a courtesy: who may not read it, or has another pipeline, sees the run all the same."""
+    """Return the note, or nothing if it is not readable; the run must be shown without notes too."""
     try:
         return reader(job)
     except (ClientError, LookupError, StopIteration, ValueError):

@@ -1,4 +1,4 @@
-"""Fetch aclImdb from Stanford: resumable, checked, and quick to give up."""
+"""Download aclImdb from Stanford, with resumption, a checksum and a short timeout."""
 
 import hashlib
 import http.client
@@ -23,22 +23,22 @@ TIMEOUT_SECONDS = 6.0
 CHUNK_BYTES = 1 << 18
 
 
-class Unreachable(Exception):  # noqa: N818 - a condition that the caller answers, not a failure
-    """The archive could not be fetched; the message says why."""
+class Unreachable(Exception):  # noqa: N818 - a condition that the caller handles
+    """The archive could not be downloaded; the message states the reason."""
 
 
 class Bar(Protocol):
-    """Takes note of bytes that arrived."""
+    """A callback that shows the progress of the download."""
 
     def __call__(self, received: int, total: int | None) -> None:
         """Show `received` of `total` bytes."""
 
 
 def fetch(target: Path, console: Console, url: str = URL, sha256: str = SHA256) -> Path:
-    """Download into `target`, resuming an earlier `.part`; the file appears only when it is whole.
+    """Download to `target`, resuming an earlier `.part`; `target` is only created when it is complete.
 
     Raises:
-        Unreachable: The host does not answer, the transfer breaks, or the content is not the archive.
+        Unreachable: The host does not respond, the transfer fails, or the checksum differs.
     """
     if target.exists() and digest(target) == sha256:
         return target
@@ -56,7 +56,7 @@ def fetch(target: Path, console: Console, url: str = URL, sha256: str = SHA256) 
             raise Unreachable(f"{url}: {reason}") from error
     if digest(part) != sha256:
         part.unlink()
-        raise Unreachable(f"{url} answered with something else than the archive (its SHA-256 differs)")
+        raise Unreachable(f"{url} returned another file than the archive (its SHA-256 differs)")
     return part.replace(target)
 
 
@@ -67,8 +67,8 @@ def digest(path: Path) -> str:
 
 
 def _transfer(url: str, part: Path, show: Bar) -> None:
-    held = part.stat().st_size if part.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={held}-"} if held else {})  # noqa: S310
+    size = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={size}-"} if size else {})  # noqa: S310
     try:
         response = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)  # noqa: S310 - a constant http URL
     except urllib.error.HTTPError as error:
@@ -78,14 +78,14 @@ def _transfer(url: str, part: Path, show: Bar) -> None:
         return
     with response:
         resumed = response.status == http.HTTPStatus.PARTIAL_CONTENT
-        start = held if resumed else 0
+        start = size if resumed else 0
         length = response.headers.get("Content-Length")
         total = start + int(length) if length else None
         with part.open("ab" if resumed else "wb") as file:
             received = _copy(response, file, start, total, show)
     if total is not None and received < total:
         raise OSError(
-            f"the connection ended after {received:,} of {total:,} bytes; the next try resumes there"
+            f"the connection was closed after {received:,} of {total:,} bytes; the next attempt resumes there"
         )
 
 

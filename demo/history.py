@@ -1,4 +1,4 @@
-"""An execution's history, as states with durations and outputs."""
+"""Convert an execution's history events to states with durations and outputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ ATTEMPT_SUCCEEDED = ("TaskSucceeded", "LambdaFunctionSucceeded")
 
 @dataclass
 class State:
-    """One state of the workflow, all its visits together; a Map may be inside it several times at once."""
+    """A state of the workflow with all its visits; in a Map, several visits can overlap.
+
+    Attributes:
+        inside: the number of visits in progress.
+        since: the start of the visits in progress.
+        caught: whether the last attempt failed and the workflow continued.
+    """
 
     name: str
     kind: str
@@ -33,13 +39,13 @@ class State:
     output: Any = None
 
     def duration(self, now: datetime) -> float:
-        """Return the seconds spent inside, up to now when it is still open."""
+        """Return the seconds of all visits, up to `now` for a visit in progress."""
         return self.seconds + (max(0.0, (now - self.since).total_seconds()) if self.since else 0.0)
 
 
 @dataclass
 class History:
-    """What the events seen so far tell; feed it new events only."""
+    """The states of an execution; `add` must only receive new events."""
 
     states: dict[str, State] = field(default_factory=dict)
     last_id: int = 0
@@ -47,7 +53,7 @@ class History:
     _entries: dict[int, str] = field(default_factory=dict)
 
     def add(self, events: Iterable[HistoryEventTypeDef]) -> None:
-        """Take events in the order of their ids."""
+        """Process events in the order of their IDs."""
         for event in events:
             self.last_id = max(self.last_id, event["id"])
             self._parents[event["id"]] = event.get("previousEventId", 0)
@@ -60,7 +66,7 @@ class History:
                 self._attempt(event)
 
     def end(self, when: datetime, succeeded: bool) -> None:
-        """Close what an ended execution left open: a Fail state, or where an error struck."""
+        """Close the states that are open when the execution ends, such as the state that failed."""
         for state in self.states.values():
             if state.since:
                 state.seconds, state.since, state.inside = state.duration(when), None, 0
@@ -68,17 +74,17 @@ class History:
 
     @property
     def current(self) -> list[State]:
-        """The states that are open now."""
+        """The states in progress."""
         return [state for state in self.states.values() if state.since]
 
     @property
     def pipeline_execution(self) -> str | None:
-        """The ARN of the run's own pipeline execution, once a state's output names it."""
+        """The ARN of the run's pipeline execution; None until a state's output contains it."""
         pipeline = (self.find("pipeline") or {}).get("pipeline")
         return pipeline.get("executionArn") if isinstance(pipeline, dict) else None
 
     def find(self, *keys: str) -> dict[str, Any] | None:
-        """Return the newest object among the states' outputs that has all these keys."""
+        """Return the newest object with all these keys in the states' outputs, or None."""
         for state in reversed(self.states.values()):
             for found in _objects(state.output):
                 if all(key in found for key in keys):
@@ -112,7 +118,7 @@ class History:
             state.caught = event["type"] not in ATTEMPT_SUCCEEDED
 
     def _owner(self, event_id: int) -> State | None:
-        """Walk back to the state that an attempt belongs to; without links, take the only open task."""
+        """Return the state of an attempt by following event links, or without links the only open task."""
         step = event_id
         while step := self._parents.get(step, 0):
             if step in self._entries:
@@ -122,7 +128,7 @@ class History:
 
 
 def new_events(sfn: SFNClient, execution: str, after: int) -> list[HistoryEventTypeDef]:
-    """Return the events with ids above `after`, oldest first, reading the newest pages only."""
+    """Return the events with IDs above `after`, oldest first; only the newest pages are read."""
     pages = sfn.get_paginator("get_execution_history").paginate(
         executionArn=execution, reverseOrder=True, PaginationConfig={"PageSize": PAGE_EVENTS}
     )
@@ -135,7 +141,7 @@ def new_events(sfn: SFNClient, execution: str, after: int) -> list[HistoryEventT
 
 
 def utc_now() -> datetime:
-    """Return the time as AWS's timestamps have it, with a zone."""
+    """Return the current time with a time zone, like the timestamps of AWS."""
     return datetime.now(UTC)
 
 

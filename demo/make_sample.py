@@ -1,4 +1,4 @@
-"""Write demo/sample.csv: short synthetic film reviews, the same ones every time.
+"""Write demo/sample.csv with short synthetic film reviews; the output is reproducible.
 
 python -m demo.make_sample
 """
@@ -58,7 +58,7 @@ PATTERNS = (
 
 
 def sentence(label: str, rng: random.Random) -> str:
-    """Make one review; some carry a word of the other side, as real ones do."""
+    """Return a review; like real ones, some contain a word of the opposite sentiment."""
     thing, other = rng.sample(THINGS, 2)
     word, again = rng.sample(WORDS[label], 2)
     film, verdict = rng.choice(FILMS), rng.choice(VERDICTS[label])
@@ -70,7 +70,7 @@ def sentence(label: str, rng: random.Random) -> str:
 
 
 def rows() -> list[dict[str, str]]:
-    """Return the sample's rows: both labels in equal number, no text twice."""
+    """Return the sample's rows, with equal numbers of both labels and without duplicate texts."""
     rng = random.Random(SEED)  # noqa: S311 - reproducible, not secret
     texts: dict[str, str] = {}
     for index in range(TRAIN_ROWS + TEST_ROWS):

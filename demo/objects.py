@@ -1,4 +1,4 @@
-"""Objects in S3, by their URI."""
+"""Read S3 objects by URI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def split(uri: str) -> tuple[str, str]:
-    """Return the bucket and the key, or the prefix."""
+    """Return the bucket and the key or prefix of an S3 URI."""
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     return bucket, key
 
@@ -18,7 +18,7 @@ def read(s3: S3Client, uri: str) -> bytes:
     """Return the object's content.
 
     Raises:
-        ClientError: It is not there, or may not be read.
+        ClientError: The object does not exist or cannot be read.
     """
     bucket, key = split(uri)
     return s3.get_object(Bucket=bucket, Key=key)["Body"].read()

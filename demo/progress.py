@@ -1,4 +1,4 @@
-"""What is known of a run: the workflow's states, the pipeline's steps, both endpoints."""
+"""The progress of a run: the workflow's states, the pipeline's steps and both endpoints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Outcome(StrEnum):
-    """How an execution ended, beyond SUCCEEDED and FAILED."""
+    """The outcome of an execution, in more detail than its status."""
 
     RUNNING = "running"
     DEPLOYED = "deployed"
@@ -40,7 +40,7 @@ ENDS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the pipeline."""
+    """A step of the pipeline."""
 
     name: str
     kind: str
@@ -51,13 +51,13 @@ class Step:
     note: str = ""
 
     def duration(self, now: datetime) -> float:
-        """Return its seconds so far."""
+        """Return the duration in seconds, up to `now` for a step in progress."""
         return max(0.0, ((self.ended or now) - self.started).total_seconds()) if self.started else 0.0
 
 
 @dataclass
 class Progress:
-    """One execution, as of the last look."""
+    """The state of an execution at the last `refresh`."""
 
     execution: str
     status: str = "RUNNING"
@@ -72,12 +72,12 @@ class Progress:
 
     @property
     def name(self) -> str:
-        """The execution's own name, the last part of its ARN."""
+        """The execution's name, the last part of its ARN."""
         return self.execution.rpartition(":")[2]
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the start, or from start to stop."""
+        """The seconds since the start, or from start to stop."""
         return ((self.stopped or utc_now()) - self.started).total_seconds() if self.started else 0.0
 
     @property
@@ -87,15 +87,15 @@ class Progress:
 
 
 def outcome(status: str, states: Mapping[str, object]) -> Outcome:
-    """Name the branch: an execution that SUCCEEDED may have deployed, rejected, or had nothing to do."""
+    """Return the outcome; an execution with status SUCCEEDED can have several, such as a rejected model."""
     if status == "RUNNING":
         return Outcome.RUNNING
     ends = [end for name, end in ENDS.items() if name in states]
     return ends[0] if status == "SUCCEEDED" and ends else Outcome.FAILED
 
 
-def look(clients: Clients, stack: Stack, progress: Progress, details: Details) -> None:
-    """Bring the progress up to date: the status first, so that an ended run is read whole."""
+def refresh(clients: Clients, stack: Stack, progress: Progress, details: Details) -> None:
+    """Update the progress; the status is read first, so that the data of an ended run is complete."""
     found = clients.sfn.describe_execution(executionArn=progress.execution)
     progress.started, progress.stopped = found["startDate"], found.get("stopDate")
     progress.error, progress.cause = found.get("error", ""), found.get("cause", "")
@@ -131,7 +131,7 @@ def endpoint_status(clients: Clients, name: str) -> str:
 
 
 def search_note(trainings: Sequence[Training]) -> str:
-    """How many trainings of a search have told their value, and the best one."""
+    """Return how many trainings of a search have reported their objective, and the best value."""
     values = [each.objective for each in trainings if each.objective is not None]
     best = f", best {max(values):.4f}" if values else ""
     return f"{len(values)} of {len(trainings)}{best}"

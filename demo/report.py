@@ -1,4 +1,4 @@
-"""What a run came to: data, trainings, metrics, report, cost, verdict and answers."""
+"""Print the results of a run: data, trainings, metrics, report, cost, predictions and verdict."""
 
 import re
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from demo.ask import Answer, Exchange
 from demo.data import SAMPLE_NAME
 from demo.details import OBJECTIVE
 from demo.objects import read
+from demo.predictions import Exchange, Prediction
 from demo.progress import Outcome, Progress
 from demo.stack import Clients
 from demo.upload import PREFIX
@@ -26,7 +26,7 @@ REPORTS = Path(".data/reports")
 
 
 def print_data(console: Console, progress: Progress) -> None:
-    """Print what was ingested and what was quarantined, with where that lies."""
+    """Print the numbers of ingested and quarantined rows, with the location of the quarantine."""
     ledger = progress.history.find("quarantinedRows", "summary")
     if not ledger:
         return
@@ -36,10 +36,10 @@ def print_data(console: Console, progress: Progress) -> None:
 
 
 def print_trainings(console: Console, progress: Progress) -> None:
-    """Print the search's trainings, the best one marked."""
+    """Print the trainings of the hyperparameter search, with the best one marked."""
     if not progress.trainings:
         return
-    console.print("\n[bold]Search for hyperparameters[/]")
+    console.print("\n[bold]Hyperparameter search[/]")
     names = sorted({name for each in progress.trainings for name in each.hyperparameters})
     table = _table("", "status", OBJECTIVE, *names)
     best = max((each.objective for each in progress.trainings if each.objective is not None), default=None)
@@ -51,7 +51,7 @@ def print_trainings(console: Console, progress: Progress) -> None:
 
 
 def print_quality(console: Console, progress: Progress, synthetic: str) -> None:
-    """Print the judgement's table and its sentence, with a mark where the data is synthetic."""
+    """Print the table and summary of the model's judgement, marked if the data is synthetic."""
     judged = progress.history.find("table", "approved")
     if not judged:
         return
@@ -71,7 +71,7 @@ def print_quality(console: Console, progress: Progress, synthetic: str) -> None:
 def print_report(
     console: Console, clients: Clients, progress: Progress, folder: Path = REPORTS
 ) -> Path | None:
-    """Fetch the report, so that a browser can show it, and print where it is."""
+    """Download the report for viewing in a browser, print its path and return it; None if there is none."""
     uri = report_uri(progress)
     if not uri:
         return None
@@ -80,8 +80,8 @@ def print_report(
     try:
         body = read(clients.s3, uri)
     except ClientError as error:
-        told = f"  {uri} cannot be read ({error}). With other rights: aws s3 cp {uri} ."
-        console.print(Text(told, "yellow"), soft_wrap=True)
+        message = f"  {uri} cannot be read ({error}). With sufficient permissions, run: aws s3 cp {uri} ."
+        console.print(Text(message, "yellow"), soft_wrap=True)
         return None
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(body)
@@ -91,7 +91,7 @@ def print_report(
 
 
 def report_uri(progress: Progress) -> str | None:
-    """Return where the run's report lies: as it was judged, or as a refusal by the pipeline names it."""
+    """Return the report's URI from the model's judgement or from the cause of a rejection by the pipeline."""
     judged = progress.history.find("reportUri")
     if judged and judged["reportUri"]:
         return str(judged["reportUri"])
@@ -101,7 +101,7 @@ def report_uri(progress: Progress) -> str | None:
 
 
 def print_cost(console: Console, progress: Progress) -> None:
-    """Print what the run would cost on AWS."""
+    """Print the estimated cost of the run on AWS."""
     cost = (progress.history.find("cost") or {}).get("cost")
     if isinstance(cost, dict) and cost.get("text"):
         console.print("\n[bold]Cost[/]")
@@ -110,62 +110,64 @@ def print_cost(console: Console, progress: Progress) -> None:
 
 
 def print_failure(console: Console, progress: Progress) -> None:
-    """Print why an execution failed, with the pipeline steps that did."""
+    """Print the cause of a failed execution and the reasons of failed pipeline steps."""
     console.print(f"\n[bold red]{progress.status}[/]  {escape(progress.error)}")
-    console.print(f"  {escape(progress.cause or 'AWS gave no cause.')}", soft_wrap=True)
+    console.print(f"  {escape(progress.cause or 'AWS returned no cause.')}", soft_wrap=True)
     for step in progress.steps:
         if step.status == "Failed" and step.reason not in progress.cause:
             console.print(f"  Step {step.name}: {escape(step.reason)}", soft_wrap=True)
 
 
-def print_answers(console: Console, exchanges: Sequence[Exchange]) -> None:
-    """Print what both endpoints said, side by side."""
-    console.print("\n[bold]Answers[/]")
+def print_predictions(console: Console, exchanges: Sequence[Exchange]) -> None:
+    """Print the predictions of both endpoints side by side."""
+    console.print("\n[bold]Predictions[/]")
     table = _table("review", "expected", "real-time", "async", "")
     for each in exchanges:
         style = "" if each.sensible else "yellow"
         table.add_row(
             each.review.text, each.review.expected or "-",
-            Text(_answer(each.real_time), style), Text(_answer(each.asynchronous), style),
+            Text(_prediction(each.real_time), style), Text(_prediction(each.asynchronous), style),
             Text("agree", "green") if each.agree else Text("differ", "red"),
         )  # fmt: skip
     console.print(_indent(table))
 
 
 def print_verdict(console: Console, finding: Finding) -> None:
-    """Print the last word."""
+    """Print the verdict on the run."""
     if finding.champion_kept:
         console.print(
             "\n[bold yellow]The new model is good, but not better than the live one, which stays live[/] on "
-            "both endpoints: the answers are its own."
+            "both endpoints. The predictions above are from the live model."
         )
         _print_faults(console, finding)
     elif finding.progress.outcome is Outcome.REJECTED:
         live = [name for name, status in finding.progress.endpoints.items() if status == "InService"]
         kept = (
-            f"What was live stays live: {', '.join(live)}." if live else "No endpoint was live, and none is."
+            f"The previous model stays live: {', '.join(live)}."
+            if live
+            else "No endpoint is live, as before."
         )
         console.print(f"\n[bold red]The new model was rejected.[/] {kept}")
-        if reason := refusal(finding.progress):
+        if reason := rejection_reason(finding.progress):
             console.print(f"  {escape(reason)}", soft_wrap=True)
     elif exit_code(finding) == OK:
         console.print("\n[bold green]The new model is live on both endpoints.[/]")
     elif finding.progress.outcome is Outcome.DEPLOYED:
-        console.print("\n[bold red]The run deployed a model, but not all is well.[/]")
+        console.print("\n[bold red]The run deployed a model, but with problems:[/]")
         _print_faults(console, finding)
 
 
 def synthetic_mark(keys: Sequence[str]) -> str:
-    """Say how much of what lies under raw/ is the synthetic sample, or nothing."""
+    """Return a note on how much of the data under raw/ is synthetic; empty if none is."""
     if PREFIX + SAMPLE_NAME not in keys:
         return ""
     if len(keys) == 1:
-        return "SYNTHETIC data: these numbers say nothing about real reviews"
-    return "PARTLY SYNTHETIC data: raw/ holds the project's sample beside other files"
+        return "SYNTHETIC data: these numbers are meaningless for real reviews"
+    return "PARTLY SYNTHETIC data: raw/ contains the project's sample and other files"
 
 
-def refusal(progress: Progress) -> str:
-    """Return why the pipeline registered no model; what was judged has told its reason already."""
+def rejection_reason(progress: Progress) -> str:
+    """Return why the pipeline registered no model; empty if `print_quality` has printed the reason."""
     if progress.history.find("table", "approved"):
         return ""
     return str((progress.history.find("cause", "status") or {}).get("cause") or "")
@@ -187,12 +189,12 @@ def _indent(table: Table) -> Padding:
     return Padding(table, (0, 0, 0, 2), expand=False)
 
 
-def _answer(answer: Answer) -> str:
-    return f"{answer.label} {answer.probability:.3f}"
+def _prediction(prediction: Prediction) -> str:
+    return f"{prediction.label} {prediction.probability:.3f}"
 
 
 def _short(value: str) -> str:
-    """A hyperparameter with as many digits as a reader wants."""
+    """Shorten a numeric hyperparameter to four significant digits."""
     try:
         return value if value.lstrip("-").isdigit() else f"{float(value):.4g}"
     except ValueError:

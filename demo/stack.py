@@ -1,4 +1,4 @@
-"""The deployed stack: its outputs, and the clients that reach it."""
+"""The deployed stack's outputs, and the AWS clients."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RETRIES = Config(retries={"mode": "standard", "max_attempts": 8})
 
 @dataclass(frozen=True)
 class Clients:
-    """One client a service, from the standard AWS environment."""
+    """One client per service, configured by the standard AWS environment."""
 
     s3: S3Client
     sfn: SFNClient
@@ -46,7 +46,7 @@ class Stack:
 
 
 def connect() -> Clients:
-    """Return clients; region, credentials and endpoint come from the environment."""
+    """Create the clients with region, credentials and endpoint from the environment."""
     return Clients(
         s3=boto3.client("s3", config=RETRIES),
         sfn=boto3.client("stepfunctions", config=RETRIES),
@@ -57,7 +57,7 @@ def connect() -> Clients:
 
 
 def where() -> str:
-    """Say which AWS the environment points at."""
+    """Return the endpoint URL of the environment, or "AWS" without one."""
     return os.environ.get("AWS_ENDPOINT_URL") or "AWS"
 
 
@@ -65,7 +65,7 @@ def describe(clients: Clients, name: str) -> Stack:
     """Read the stack's outputs.
 
     Raises:
-        SetupError: There is no such stack, or it is not fully deployed.
+        SetupError: The stack does not exist or is not completely deployed.
     """
     try:
         found = clients.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
@@ -73,7 +73,7 @@ def describe(clients: Clients, name: str) -> Stack:
         if "does not exist" not in str(error):
             raise
         raise SetupError(
-            f"There is no stack {name!r} at {where()}. Deploy it (sam deploy), or name another with --stack."
+            f"Stack {name!r} does not exist at {where()}. Deploy it (sam deploy) or set another --stack."
         ) from error
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", [])}
     try:

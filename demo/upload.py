@@ -1,4 +1,4 @@
-"""Drop files under raw/, with the AWS CLI, unless the bucket holds them already."""
+"""Upload files to raw/ with the AWS CLI, except those that the bucket already contains."""
 
 import hashlib
 import shlex
@@ -17,38 +17,40 @@ from demo.stack import Clients, Stack
 
 PREFIX = "raw/"
 MIB = 1 << 20
-# Sizes that uploaders use; the CLI's default is 8 MiB.
+# Common part sizes of multipart uploads; the CLI's default is 8 MiB.
 PART_BYTES = (8 * MIB, 5 * MIB, 16 * MIB, 32 * MIB, 64 * MIB, 128 * MIB)
 
 
 @dataclass(frozen=True)
-class Dropped:
-    """An object that lies under raw/ now."""
+class Uploaded:
+    """An object under raw/."""
 
     key: str
     etag: str
 
 
-def drop(clients: Clients, stack: Stack, files: tuple[RawFile, ...], console: Console) -> tuple[Dropped, ...]:
-    """Copy what the bucket does not hold yet; return the objects that were written."""
+def upload(
+    clients: Clients, stack: Stack, files: tuple[RawFile, ...], console: Console
+) -> tuple[Uploaded, ...]:
+    """Upload the files that the bucket does not contain and return the written objects."""
     written = []
     for file in files:
         key = PREFIX + file.name
-        if not is_held(clients, stack.bucket, key, file.path):
+        if not has_content(clients, stack.bucket, key, file.path):
             _copy(file.path, f"s3://{stack.bucket}/{key}", console)
             written.append(key)
-    return tuple(held(clients, stack.bucket, key) for key in written)
+    return tuple(describe(clients, stack.bucket, key) for key in written)
 
 
-def held(clients: Clients, bucket: str, key: str) -> Dropped:
-    """Describe an object that lies in the bucket."""
-    return Dropped(key, clients.s3.head_object(Bucket=bucket, Key=key)["ETag"].strip('"'))
+def describe(clients: Clients, bucket: str, key: str) -> Uploaded:
+    """Return an object's key and ETag."""
+    return Uploaded(key, clients.s3.head_object(Bucket=bucket, Key=key)["ETag"].strip('"'))
 
 
-def is_held(clients: Clients, bucket: str, key: str, path: Path) -> bool:
-    """Tell whether the object has exactly the file's bytes.
+def has_content(clients: Clients, bucket: str, key: str, path: Path) -> bool:
+    """Return whether the object has exactly the file's content.
 
-    With SSE-KMS an ETag is no MD5: then nothing matches, and the file is copied again.
+    With SSE-KMS, an ETag is not an MD5. Then this returns False and the file is uploaded again.
     """
     try:
         head = clients.s3.head_object(Bucket=bucket, Key=key)
@@ -61,7 +63,11 @@ def is_held(clients: Clients, bucket: str, key: str, path: Path) -> bool:
 
 
 def etags(path: Path, like: str) -> set[str]:
-    """Return the ETags that S3 gives the file: its MD5, or that of its parts' MD5s and their number."""
+    """Return the possible ETags of the file, in the format of `like`.
+
+    An ETag is the MD5 of the content or, after a multipart upload, the MD5 of the parts' MD5s with the number
+    of parts.
+    """
     _, dash, parts = like.strip('"').partition("-")
     if not dash:
         with path.open("rb") as file:
@@ -91,14 +97,14 @@ def _copy(path: Path, target: str, console: Console) -> None:
         subprocess.run([aws_cli(), *command[1:]], check=True)
     except subprocess.CalledProcessError as error:
         raise RunError(
-            f"Copying {path} to {target} failed (exit code {error.returncode}); the AWS CLI says why above."
+            f"Copying {path} to {target} failed (exit code {error.returncode}): see the AWS CLI's output."
         ) from error
 
 
 def aws_cli() -> str:
-    """Return the AWS CLI beside this Python, else the one on PATH."""
-    beside = Path(sys.executable).with_name("aws")
-    found = str(beside) if beside.exists() else shutil.which("aws")
+    """Return the path of the AWS CLI in this Python's environment or on PATH."""
+    own = Path(sys.executable).with_name("aws")
+    found = str(own) if own.exists() else shutil.which("aws")
     if not found:
         raise SetupError("The AWS CLI (aws) is not installed: pip install awscli, or see aws.amazon.com/cli.")
     return found

@@ -1,18 +1,18 @@
-"""Whether a run counts as a success, and the exit code that says so."""
+"""Decide whether a run is a success, and its exit code."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from demo.ask import Exchange
+from demo.predictions import Exchange
 from demo.progress import Outcome, Progress
 
 OK, FAILED, REJECTED = 0, 1, 3
-AGAINST_CHAMPION = ("improvement", "p_value")  # rows of the table that compare with the live model
+AGAINST_CHAMPION = ("improvement", "p_value")  # the metrics that compare the new model with the live one
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The run, and what both endpoints said after it."""
+    """A run and the predictions of both endpoints after it."""
 
     progress: Progress
     exchanges: Sequence[Exchange] = field(default=())
@@ -20,9 +20,10 @@ class Finding:
 
     @property
     def champion_kept(self) -> bool:
-        """Whether the new model is good enough, but no better than the live one, which is good enough too.
+        """Whether both models meet the thresholds, but the new one is not better than the live one.
 
-        The live model was scored on the same rows: its accuracy is the new one's, less the improvement.
+        Both models were scored on the same rows: the live model's accuracy is that of the new model minus the
+        improvement.
         """
         table = (self.progress.history.find("table", "approved") or {"table": []})["table"]
         rows = {row["metric"]: row for row in table}
@@ -36,25 +37,25 @@ class Finding:
 
     @property
     def faults(self) -> list[str]:
-        """What keeps a run that leaves a good model live from counting as a success."""
+        """The problems that make a run with a good live model a failure."""
         down = [
             f"Endpoint {name} is {status}, not InService."
             for name, status in self.progress.endpoints.items()
             if status != "InService"
         ]
         if not self.exchanges:
-            return [*down, "The endpoints were asked nothing."]
+            return [*down, "The endpoints were not invoked."]
         differ = [each for each in self.exchanges if not each.agree]
         wrong = [each for each in self.exchanges if self.expect_sense and not each.sensible]
         return [
             *down,
             *(f"The endpoints disagree on {each.review.text!r}." for each in differ),
-            *(f"{each.review.text!r} was called {each.real_time.label}." for each in wrong),
+            *(f"The label of {each.review.text!r} is {each.real_time.label}." for each in wrong),
         ]
 
 
 def exit_code(finding: Finding) -> int:
-    """Return 0 if a good model is live and both endpoints answer well, 3 for a rejected one, else 1."""
+    """Return 0 if a good model is live without faults, 3 if the new model was rejected, otherwise 1."""
     if finding.progress.outcome is Outcome.DEPLOYED or finding.champion_kept:
         return FAILED if finding.faults else OK
     return REJECTED if finding.progress.outcome is Outcome.REJECTED else FAILED

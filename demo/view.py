@@ -1,4 +1,4 @@
-"""Show a run: a live picture on a terminal, one line per change elsewhere."""
+"""Show a run: a live picture on a terminal, otherwise one line per change."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,11 +13,11 @@ from rich.text import Text
 from demo.history import State, utc_now
 from demo.progress import Progress, Step
 
-SIDE_BY_SIDE_COLUMNS = 100  # below that names would be cut
+SIDE_BY_SIDE_COLUMNS = 100  # a narrower terminal would truncate names
 WIDEST_COLUMNS = 130
 FRAME_ROWS, MIN_ROWS = 6, 8
 HIDDEN_KINDS = ("Choice", "Pass")
-QUIET_KIND = "Condition"  # of a step: shown when it is decided, without a mark or a time
+QUIET_KIND = "Condition"  # steps of this kind are shown after their decision, without mark and duration
 STEP_MARKS = {
     "Succeeded": "done",
     "Failed": "failed",
@@ -32,82 +32,82 @@ GLYPHS = {
     "open": ("●", "*", "cyan"),
     "caught": ("!", "!", "yellow"),
 }
-PLAIN_WORDS = {"open": "started", "done": "done", "caught": "failed, caught", "failed": "failed"}
+PLAIN_LABELS = {"open": "started", "done": "done", "caught": "failed, caught", "failed": "failed"}
 WAITING = ("·", ".", "dim")
 
 
 class View(Protocol):
-    """Shows a run while it goes on, and once more when it has ended."""
+    """Shows a run during its execution and after its end."""
 
     def show(self, progress: Progress) -> None:
-        """Show the progress as it is now."""
+        """Show the current progress."""
 
     def finish(self, progress: Progress) -> None:
-        """Leave the ended run on the screen."""
+        """Show the ended run permanently."""
 
 
 class LiveView:
-    """Redraws in place; the finished picture is printed once and stays."""
+    """Redraw the picture in place, and print it once at the end."""
 
     def __init__(self, console: Console, live: Live) -> None:
         self._console, self._live = console, live
 
     def show(self, progress: Progress) -> None:
-        """Redraw."""
+        """Redraw the picture."""
         rows = max(MIN_ROWS, self._console.height - FRAME_ROWS)
         self._live.update(picture(progress, self._console, rows), refresh=True)
 
     def finish(self, progress: Progress) -> None:
-        """Print the last picture."""
+        """Print the final picture."""
         self._console.print(picture(progress, self._console))
 
 
 class PlainView:
-    """Prints a line for each change; nothing is ever redrawn."""
+    """Print one line per change."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._told: set[tuple[str, str, str]] = set()
+        self._printed: set[tuple[str, str, str]] = set()
 
     def show(self, progress: Progress) -> None:
-        """Print what changed since the last look."""
+        """Print the changes since the last call."""
         now = utc_now()
         for state in _shown(progress):
-            self._tell(progress, "state", state.name, PLAIN_WORDS[_word(state)], state.duration(now))
+            self._print(progress, "state", state.name, PLAIN_LABELS[_condition(state)], state.duration(now))
         for number, training in enumerate(progress.trainings, start=1):
             if training.objective is not None:
-                self._tell(
+                self._print(
                     progress, "training", f"{number}: {training.name}", f"{training.objective:.4f}", 0.0
                 )
         for step in progress.steps:
             if step.kind != QUIET_KIND or step.note:
-                self._tell(progress, "step", step.name, step.status, step.duration(now), step.note)
+                self._print(progress, "step", step.name, step.status, step.duration(now), step.note)
         for name, status in progress.endpoints.items():
-            self._tell(progress, "endpoint", name, status, 0.0)
+            self._print(progress, "endpoint", name, status, 0.0)
 
     def finish(self, progress: Progress) -> None:
-        """Print how the run ended."""
+        """Print the run's final status."""
         self._console.print(
             f"{_clock(progress.elapsed)}  execution {progress.name} {progress.status}", soft_wrap=True
         )
 
-    def _tell(
-        self, progress: Progress, kind: str, name: str, word: str, seconds: float, note: str = ""
+    def _print(
+        self, progress: Progress, kind: str, name: str, status: str, seconds: float, note: str = ""
     ) -> None:
-        if (kind, name, word) in self._told:
+        if (kind, name, status) in self._printed:
             return
-        self._told.add((kind, name, word))
-        ended = word not in ("started", "Starting", "Executing")
-        took = f"  {duration(seconds)}" if ended and seconds else ""
-        told = f"  {note}" if ended and note else ""
+        self._printed.add((kind, name, status))
+        ended = status not in ("started", "Starting", "Executing")
+        suffix = f"  {duration(seconds)}" if ended and seconds else ""
+        suffix += f"  {note}" if ended and note else ""
         self._console.print(
-            f"{_clock(progress.elapsed)}  {kind:<8}  {name:<32}  {word}{took}{told}", soft_wrap=True
+            f"{_clock(progress.elapsed)}  {kind:<8}  {name:<32}  {status}{suffix}", soft_wrap=True
         )
 
 
 @contextmanager
 def open_view(console: Console) -> Iterator[View]:
-    """Open the view that fits the console."""
+    """Open a live view on a terminal, otherwise a plain one."""
     if not console.is_terminal:
         yield PlainView(console)
         return
@@ -116,7 +116,7 @@ def open_view(console: Console) -> Iterator[View]:
 
 
 def picture(progress: Progress, console: Console, rows: int | None = None) -> RenderableType:
-    """Draw the workflow, its newest `rows` states, and beside it the pipeline and the endpoints."""
+    """Draw the newest `rows` states of the workflow next to the pipeline and the endpoints."""
     now = utc_now()
     ascii_only = console.options.ascii_only
     states = _shown(progress)
@@ -137,7 +137,7 @@ def picture(progress: Progress, console: Console, rows: int | None = None) -> Re
 
 
 def duration(seconds: float) -> str:
-    """Write seconds for people."""
+    """Format seconds, such as `9.9 s` or `3 min 05 s`."""
     whole = round(seconds)
     if round(seconds, 1) < 10:
         return f"{seconds:.1f} s"
@@ -168,9 +168,9 @@ def _list(title: str, rows: Sequence[tuple[Text, str | Text, str, str]]) -> Tabl
 
 
 def _state_row(state: State, now: datetime, ascii_only: bool) -> tuple[Text, str, str, str]:
-    word = _word(state)
-    note = "caught" if word == "caught" else f"{state.visits} times" if state.visits > 1 else ""
-    return _glyph(word, ascii_only), state.name, note, duration(state.duration(now))
+    condition = _condition(state)
+    note = "caught" if condition == "caught" else f"{state.visits} times" if state.visits > 1 else ""
+    return _glyph(condition, ascii_only), state.name, note, duration(state.duration(now))
 
 
 def _step_row(step: Step, now: datetime, ascii_only: bool) -> tuple[Text, str | Text, str, str]:
@@ -196,8 +196,8 @@ def _status(progress: Progress) -> Text:
     return line.append(open_states or f"execution {progress.name}", "dim")
 
 
-def _word(state: State) -> str:
-    """Name a state's condition; `caught` is an error that the workflow expected and went on from."""
+def _condition(state: State) -> str:
+    """Return a state's condition; `caught` is an error that the workflow handled."""
     if state.failed:
         return "failed"
     if state.since:

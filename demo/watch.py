@@ -1,4 +1,4 @@
-"""Find the execution that an upload started, and follow it to its end."""
+"""Find the execution that an upload started and follow it to its end."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.console import Console
 from demo.details import Details
 from demo.errors import RunError
 from demo.objects import read
-from demo.progress import Outcome, Progress, look
+from demo.progress import Outcome, Progress, refresh
 from demo.stack import Clients, Stack
-from demo.upload import Dropped
+from demo.upload import Uploaded
 from demo.view import View, open_view
 
 if TYPE_CHECKING:
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 START_SECONDS = 120
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 1.0, 15.0
-POLLS_A_RUN = 300
+POLLS_PER_RUN = 300
 FORCED_ATTEMPTS = 3
 IDLE = (Outcome.ALREADY_RUNNING, Outcome.NOTHING_NEW)
 
 
 class Watch:
-    """Follows the state machine's executions; knows which ones stood before the upload."""
+    """Follow the state machine's executions; create this before the upload to exclude earlier ones."""
 
     def __init__(self, clients: Clients, stack: Stack, console: Console) -> None:
         self._clients, self._stack, self._console = clients, stack, console
@@ -36,51 +36,53 @@ class Watch:
         self._seen = {each["executionArn"] for each in listed} - self._running_before
         self.current: str | None = None
 
-    def dropped(self, objects: tuple[Dropped, ...]) -> Progress:
-        """Follow executions until all these objects were planned by one that has ended."""
+    def uploaded(self, objects: tuple[Uploaded, ...]) -> Progress:
+        """Follow executions until the ended ones have planned all these objects; return the last one."""
         missing = set(objects)
         while True:
             execution = self._next()
             early = execution in self._running_before
             if early:
-                self._say("A run was in progress already: following it first.")
+                self._print("A run was already in progress. Following it first.")
             progress = self.follow(execution)
             if progress.outcome is Outcome.NOTHING_NEW:
-                self._say("The ledger lists this content already.")
+                self._print("The ledger already contains this data.")
                 return self.forced()
             if progress.outcome is Outcome.ALREADY_RUNNING:
-                self._say("Another run held the lock; when it ends it looks for new data.")
+                self._print("Another run has the lock. It will check for new data at its end.")
             elif progress.outcome is Outcome.FAILED and not early:
                 return progress
             else:
                 missing -= self._planned(progress)
                 if not missing:
                     return progress
-                self._say("That run had planned before the upload was done: following the one after it.")
+                self._print("That run was planned before the upload was complete. Following the next run.")
 
     def forced(self) -> Progress:
-        """Run although nothing is new, or follow the run that is in progress."""
+        """Start a run without new data, or follow the run in progress."""
         for _ in range(FORCED_ATTEMPTS):
             if running := [each for each in self._listed() if each["status"] == "RUNNING"]:
-                self._say("A run is in progress: following it instead of starting another.")
+                self._print("A run is in progress. Following it instead of starting another.")
                 progress = self.follow(running[-1]["executionArn"])
             else:
-                self._say('Starting a run with {"force": true}.')
+                self._print('Starting a run with {"force": true}.')
                 progress = self.follow(self._start())
             if progress.outcome not in IDLE:
                 return progress
         raise RunError(
-            f"{FORCED_ATTEMPTS} forced executions found the lock held or nothing to do. "
-            f"The last one, {progress.execution}, says why in its output."
+            f"{FORCED_ATTEMPTS} forced executions could not get the lock or had nothing to do. "
+            f"See the output of the last one, {progress.execution}."
         )
 
     def latest(self) -> Progress:
-        """Return the newest execution that did something, followed to its end."""
+        """Follow the newest execution that was not idle to its end and return its progress."""
         for each in self._listed():
             progress = self.follow(each["executionArn"])
             if progress.outcome not in IDLE:
                 return progress
-        raise RunError("No execution has run yet, and --no-force starts none. Run again without --no-force.")
+        raise RunError(
+            "There is no run yet, and --no-force starts none. Repeat the command without --no-force."
+        )
 
     def follow(self, execution: str) -> Progress:
         """Show an execution's progress until it ends."""
@@ -96,27 +98,27 @@ class Watch:
     def _poll(self, progress: Progress, view: View, details: Details) -> None:
         pause = FIRST_POLL_SECONDS
         while True:
-            look(self._clients, self._stack, progress, details)
+            refresh(self._clients, self._stack, progress, details)
             view.show(progress)
             if progress.status != "RUNNING":
                 return
             time.sleep(pause)
-            pause = min(LAST_POLL_SECONDS, max(FIRST_POLL_SECONDS, progress.elapsed / POLLS_A_RUN))
+            pause = min(LAST_POLL_SECONDS, max(FIRST_POLL_SECONDS, progress.elapsed / POLLS_PER_RUN))
 
     def _next(self) -> str:
-        """Wait for the oldest execution that was not followed yet."""
+        """Wait for an execution that was not followed yet and return the oldest one."""
         deadline = time.monotonic() + START_SECONDS
         with self._console.status("Waiting for the workflow to start …"):
             while time.monotonic() < deadline:
-                fresh = [
+                new = [
                     each["executionArn"] for each in self._listed() if each["executionArn"] not in self._seen
                 ]
-                if fresh:
-                    return fresh[-1]
+                if new:
+                    return new[-1]
                 time.sleep(FIRST_POLL_SECONDS)
         raise RunError(
             f"No execution started within {START_SECONDS} s of the upload. "
-            f"Look at the EventBridge rule of stack {self._stack.name!r}, or start one: "
+            f"Check the EventBridge rule of stack {self._stack.name!r}, or start an execution: "
             f"aws stepfunctions start-execution --state-machine-arn {self._stack.state_machine}"
         )
 
@@ -126,17 +128,17 @@ class Watch:
         )
         return started["executionArn"]
 
-    def _say(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)
 
     def _listed(self) -> list[ExecutionListItemTypeDef]:
-        """List the newest executions, newest first."""
+        """Return the newest executions, newest first."""
         return self._clients.sfn.list_executions(stateMachineArn=self._stack.state_machine)["executions"]
 
-    def _planned(self, progress: Progress) -> set[Dropped]:
-        """Return what the run planned: the objects that were new to it, as they were then."""
+    def _planned(self, progress: Progress) -> set[Uploaded]:
+        """Return the new objects of the run's plan, with their ETags at that time."""
         uri = (progress.history.find("planUri") or {}).get("planUri")
         if not uri:
             return set()
         plan = json.loads(read(self._clients.s3, uri))
-        return {Dropped(each["key"], each["etag"]) for each in plan["objects"]}
+        return {Uploaded(each["key"], each["etag"]) for each in plan["objects"]}

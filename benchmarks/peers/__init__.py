@@ -1,1 +1,1 @@
-"""What the product is measured against."""
+"""The alternatives that the benchmarks compare with."""

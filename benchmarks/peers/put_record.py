@@ -1,7 +1,7 @@
-"""The known samples' way to the feature store: one PutRecord a row, one client, a plain loop.
+"""Write rows to a feature group as the AWS samples do: one PutRecord call per row in a loop.
 
-put_record.py CSV FEATURE_GROUP EVENT_TIME SOURCE. It runs in the environment of the image that it is
-compared with.
+Usage: put_record.py CSV FEATURE_GROUP EVENT_TIME SOURCE. Runs in the environment of the processing image,
+with which it is compared.
 """
 
 import csv
@@ -11,12 +11,12 @@ import boto3
 
 
 def main(path: str, group: str, event_time: str, source: str) -> None:
-    """Write every row; count the requests that left, repeated ones too."""
+    """Write all rows and print the number of requests, including retries."""
     client = boto3.client("sagemaker-featurestore-runtime")
     requests: list[object] = []
     client.meta.events.register("before-send.sagemaker-featurestore-runtime", lambda **_: requests.append(1))
     rows = 0
-    with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123 - as a sample would
+    with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123 - as in the samples
         for row in csv.DictReader(file):
             values = {
                 "record_id": row["id"],

@@ -1,7 +1,7 @@
-"""The sagemaker SDK's way to the feature store: FeatureGroup.ingest, whose threads put a record each.
+"""Write rows to a feature group with FeatureGroup.ingest of the sagemaker SDK.
 
-sdk_ingest.py CSV FEATURE_GROUP EVENT_TIME SOURCE WORKERS. It runs in this project's environment, which has
-the SDK.
+Usage: sdk_ingest.py CSV FEATURE_GROUP EVENT_TIME SOURCE WORKERS. Runs in this project's environment, which
+contains the SDK.
 """
 
 import sys
@@ -13,7 +13,7 @@ from sagemaker.session import Session
 
 
 def main(path: str, group: str, event_time: str, source: str, workers: str) -> None:
-    """Write every row; only the writing is timed, not the import of the SDK nor the reading of the file."""
+    """Write all rows and print the seconds, without the SDK's import and reading the file."""
     rows = pandas.read_csv(path, dtype=str, keep_default_na=False).rename(columns={"id": "record_id"})
     rows["event_time"], rows["source"] = event_time, source
     target = FeatureGroup(group, sagemaker_session=Session())

@@ -41,7 +41,7 @@ def cost_section(costs: Costs) -> str:
     rows = "".join(cost_row(row, costs) for row in costs.rows)
     total = f"<tr><th>Instances</th><td></td><td></td><td></td><td>{costs.money(costs.compute)}</td></tr>"
     volumes = f"<tr><th>Volumes</th><td></td><td></td><td></td><td>{costs.money(costs.volumes)}</td></tr>"
-    head = "<tr><th>step</th><th>on</th><th>time</th><th>an hour</th><th>cost</th></tr>"
+    head = "<tr><th>step</th><th>on</th><th>time</th><th>per hour</th><th>cost</th></tr>"
     paragraphs = "".join(f"<p>{linked(line)}</p>" for line in costs.lines())
     table = f"<table><thead>{head}</thead><tbody>{rows}{total}{volumes}</tbody></table>"
     return f'<section id="cost"><h2>What it would cost on AWS</h2>{paragraphs}{table}</section>'
@@ -69,7 +69,7 @@ def latency_section(speeds: list[Speed]) -> str:
         f"<td>{speed.seconds:,.1f} s</td><td>{speed.rows_a_second:,.0f}</td></tr>"
         for speed in speeds
     )
-    head = "<tr><th>scored by</th><th>on</th><th>rows</th><th>time</th><th>rows a second</th></tr>"
+    head = "<tr><th>scored by</th><th>on</th><th>rows</th><th>time</th><th>rows per second</th></tr>"
     paragraph = "<p>Batch Transform over the test split, from the job's start to its end, where it ran.</p>"
     table = f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
     return f'<section id="latency"><h2>How fast it scores</h2>{paragraph}{table}</section>'

@@ -1,4 +1,4 @@
-"""Layers from what is installed."""
+"""Lambda layers built from installed distributions."""
 
 import io
 import zipfile
@@ -10,13 +10,13 @@ from localaws import layers
 from localaws.testing import Laptop
 
 
-def test_a_layer_holds_the_distribution_and_its_extras_but_not_the_runtime_s_own() -> None:
+def test_a_layer_has_the_distribution_and_its_extras_without_the_runtime_s_distributions() -> None:
     names = set(layers.closure("aws-lambda-powertools[tracer,parser]"))
     assert {"aws-lambda-powertools", "aws-xray-sdk", "pydantic", "pydantic-core", "jmespath"} <= names
     assert not names & {"boto3", "botocore"}
 
 
-def test_the_same_content_is_the_same_archive_and_importable_from_python() -> None:
+def test_the_archive_is_reproducible_and_below_python() -> None:
     archive = layers.build("aws-lambda-powertools[tracer]")
     assert archive == layers.build("aws-lambda-powertools[tracer]")
     members = zipfile.ZipFile(io.BytesIO(archive)).namelist()
@@ -25,12 +25,12 @@ def test_the_same_content_is_the_same_archive_and_importable_from_python() -> No
     assert not [member for member in members if ".." in member]
 
 
-def test_publishing_twice_makes_one_version(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_publishing_twice_creates_one_version(laptop: Laptop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", laptop.endpoint_url)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it keeps the credentials of whoever asked first
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it caches the credentials of its first use
     arn = layers.publish("jmespath", "/layers/jmespath")
     assert layers.publish("jmespath", "/layers/jmespath") == arn
     parameter = laptop.client("ssm").get_parameter(Name="/layers/jmespath")["Parameter"]

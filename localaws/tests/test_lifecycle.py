@@ -1,4 +1,4 @@
-"""Up, status and down, as a user types them."""
+"""The commands up, status and down."""
 
 import socket
 import time
@@ -16,18 +16,18 @@ from localaws_tests.jobs import Bucket
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The working folder has the default folder of images."""
+    """Change to a folder that contains the default images' folder."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "containers").mkdir()
     monkeypatch.chdir(folder)
 
 
-def test_up_status_and_down_are_idempotent_and_tell_the_truth(tmp_path: Path) -> None:
+def test_up_status_and_down_are_idempotent_and_report_the_state(tmp_path: Path) -> None:
     port = free_port()
     options = (f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
     assert localaws("status", *options).returncode == 1
     assert "is up: AWS_ENDPOINT_URL=http://127.0.0.1:" in localaws("up", *options).stdout
-    assert "was up already" in localaws("up", *options).stdout
+    assert "was already up" in localaws("up", *options).stdout
     assert localaws("status", *options).returncode == 0
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/_ministack/health") as answer:
         assert answer.status == 200
@@ -37,7 +37,7 @@ def test_up_status_and_down_are_idempotent_and_tell_the_truth(tmp_path: Path) ->
     assert (tmp_path / f"localaws-{port}.log").read_text() == ""
 
 
-def test_what_does_not_end_by_itself_is_ended_and_leaves_nothing(
+def test_down_kills_a_process_that_does_not_stop_and_deletes_its_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(tmp_path, IMAGES, free_port())
@@ -51,7 +51,7 @@ def test_what_does_not_end_by_itself_is_ended_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == [settings.log_file.name]
 
 
-def test_a_record_takes_the_lag_to_the_offline_store(tmp_path: Path) -> None:
+def test_a_record_reaches_the_offline_store_after_the_lag(tmp_path: Path) -> None:
     port, lag = free_port(), 4.0
     options = (f"--port={port}", f"--workdir={tmp_path}", f"--offline-store-lag={lag}")
     assert localaws("up", *options).returncode == 0
@@ -71,43 +71,43 @@ def test_a_record_takes_the_lag_to_the_offline_store(tmp_path: Path) -> None:
         assert "is down" in localaws("down", *options).stdout
 
 
-def test_a_port_in_use_by_another_program_is_named(tmp_path: Path) -> None:
+def test_up_reports_a_port_in_use_by_another_program(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        refused = localaws("up", f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
-    assert refused.returncode == 1
-    assert f"127.0.0.1:{port} is in use by another program" in refused.stderr
+        failed = localaws("up", f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
+    assert failed.returncode == 1
+    assert f"127.0.0.1:{port} is in use by another program" in failed.stderr
 
 
-def test_options_that_the_one_that_is_up_does_not_have_are_refused(tmp_path: Path) -> None:
+def test_up_rejects_other_options_than_those_of_the_running_process(tmp_path: Path) -> None:
     where = (f"--port={free_port()}", f"--workdir={tmp_path}")
     started_with = "--spot-interruption-after=5"
     assert localaws("up", *where, started_with).returncode == 0
     try:
         for same in ((), (started_with,), ("--runtime=process", "--images=./containers")):
-            assert "was up already" in localaws("up", *where, *same).stdout
+            assert "was already up" in localaws("up", *where, *same).stdout
         other = localaws("up", *where, "--spot-interruption-after=6", "--runtime=oci")
         assert other.returncode == 1
-        assert "up already, with --spot-interruption-after=5.0, --runtime=process" in other.stderr
+        assert "other options, --spot-interruption-after=5.0, --runtime=process" in other.stderr
         assert localaws("status", *where).returncode == 0
     finally:
         assert "is down" in localaws("down", *where).stdout
 
 
-def test_an_option_that_the_one_that_is_up_was_not_given_is_refused(tmp_path: Path) -> None:
+def test_up_rejects_an_option_that_the_running_process_does_not_have(tmp_path: Path) -> None:
     where = (f"--port={free_port()}", f"--workdir={tmp_path}")
     assert localaws("up", *where).returncode == 0
     try:
-        refused = localaws("up", *where, "--spot-interruption-after=5")
-        assert refused.returncode == 1
-        assert "up already, with no --spot-interruption-after: run `localaws down` first" in refused.stderr
+        rejected = localaws("up", *where, "--spot-interruption-after=5")
+        assert rejected.returncode == 1
+        assert "already up with other options, no --spot-interruption-after: omit" in rejected.stderr
     finally:
         assert "is down" in localaws("down", *where).stdout
 
 
-def test_a_second_one_leaves_the_first_as_it_is(tmp_path: Path) -> None:
+def test_a_second_process_does_not_affect_the_first(tmp_path: Path) -> None:
     port = free_port()
     options = (f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
     assert localaws("up", *options).returncode == 0
@@ -121,9 +121,7 @@ def test_a_second_one_leaves_the_first_as_it_is(tmp_path: Path) -> None:
         assert "is down" in localaws("down", *options).stdout
 
 
-def test_a_proxy_or_a_profile_of_the_user_s_is_not_in_the_way(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_user_s_proxy_and_profile_are_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_PROFILE", "nobody")
@@ -132,16 +130,16 @@ def test_a_proxy_or_a_profile_of_the_user_s_is_not_in_the_way(
     assert "is down" in localaws("down", *options).stdout
 
 
-def test_images_that_are_not_there_are_named(tmp_path: Path) -> None:
-    refused = localaws("up", f"--port={free_port()}", f"--workdir={tmp_path}", "--images=/nowhere")
-    assert refused.returncode == 1
-    assert "There is no folder /nowhere" in refused.stderr
+def test_up_reports_a_missing_images_folder(tmp_path: Path) -> None:
+    failed = localaws("up", f"--port={free_port()}", f"--workdir={tmp_path}", "--images=/nowhere")
+    assert failed.returncode == 1
+    assert "Folder /nowhere does not exist" in failed.stderr
 
 
-def test_what_cannot_come_up_shows_the_end_of_its_log(tmp_path: Path) -> None:
+def test_a_failed_start_shows_the_end_of_the_log(tmp_path: Path) -> None:
     port = free_port()
-    (tmp_path / f"data-{port}").write_text("a file where a folder has to be")
-    refused = localaws("up", f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
-    assert refused.returncode == 1
-    assert "did not come up" in refused.stderr
-    assert "FileExistsError" in refused.stderr
+    (tmp_path / f"data-{port}").write_text("a file instead of a folder")
+    failed = localaws("up", f"--port={port}", f"--workdir={tmp_path}", f"--images={IMAGES}")
+    assert failed.returncode == 1
+    assert "did not start" in failed.stderr
+    assert "FileExistsError" in failed.stderr

@@ -1,4 +1,4 @@
-"""The containers of this repository keep the contract that the container check looks at."""
+"""The containers of this repository meet the contract of the container check."""
 
 import re
 from pathlib import Path
@@ -20,10 +20,10 @@ def workdir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", ["linear", "template"])
-def test_the_shipped_containers_keep_the_contract(name: str, workdir: Path) -> None:
+def test_the_shipped_containers_meet_the_contract(name: str, workdir: Path) -> None:
     done = check_container(CONTAINERS / name, workdir=workdir)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{name} keeps the contract" in done.stdout
+    assert f"{name} meets the contract" in done.stdout
 
 
 def test_the_shipped_processing_commands_fail_without_their_input(workdir: Path) -> None:
@@ -33,7 +33,7 @@ def test_the_shipped_processing_commands_fail_without_their_input(workdir: Path)
         assert f"`{name}` fails without its input" in done.stdout
 
 
-def test_the_page_names_every_clause_and_no_other() -> None:
+def test_the_documentation_names_every_clause_and_no_other() -> None:
     named = re.findall(r"\*\*\[([a-z.-]+)\]\*\*", (CONTAINERS / "README.md").read_text())
     assert sorted(named) == sorted(clause.name for clause in (*folder_clauses.CLAUSES, *TRAINING, *SERVING))
 

@@ -242,7 +242,7 @@ class Files:
         return {}
 
     def delete(self, key: str, moment: str) -> None:
-        self._write([Write(1, self._schema.marker(key, moment), True, True, deleted=True)])
+        self._write([Write(1, self._schema.deletion_marker(key, moment), True, True, deleted=True)])
 
     def _write(self, writes: list[Write]) -> None:
         self._store.write(writes, self._late or _now())

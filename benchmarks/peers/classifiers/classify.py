@@ -1,9 +1,9 @@
-"""Train a classifier on {folder}/train.jsonl, test it on {folder}/test.jsonl; print what it took, as JSON.
+"""Train a classifier on FOLDER/train.jsonl, test it on FOLDER/test.jsonl and print the measurements as JSON.
 
     classify.py NAME FOLDER [NAME=VALUE ...]
 
-The clock (processor seconds of all threads, user and system) runs from the reading of the file until the
-model is saved, in this process; libraries are imported before. Every peer reads the same rows.
+The measured time (CPU time of all threads, user and system) is from reading the file until the model is
+saved; libraries are imported before.
 """
 
 import json
@@ -25,14 +25,14 @@ SEED = 1
 
 
 def rows(folder: Path, split: str) -> tuple[list[str], list[str]]:
-    """Texts and labels."""
+    """Return the texts and labels of a split."""
     with (folder / f"{split}.jsonl").open("rb") as file:
         read = [json.loads(line) for line in file]
     return [row["text"] for row in read], [row["label"] for row in read]
 
 
 def linear() -> tuple[Train, Load]:
-    """The product's: its folder and its toolkit are on the path."""
+    """Return the functions of the image `linear`; its folder and the toolkit must be in PYTHONPATH."""
     job, model, training = (
         import_module(name) for name in ("toolkit.job", "linear.model", "linear.training")
     )
@@ -58,7 +58,7 @@ def linear() -> tuple[Train, Load]:
 
 
 def sklearn(make: Callable[[], Any]) -> tuple[Train, Load]:
-    """A pipeline of scikit-learn's."""
+    """Return the functions of a scikit-learn pipeline."""
     import joblib
 
     pipeline = make()
@@ -76,19 +76,19 @@ def sklearn(make: Callable[[], Any]) -> tuple[Train, Load]:
 
 
 def tfidf_logistic() -> Any:
-    """TF-IDF of 1-2-grams, logistic regression."""
+    """Return TF-IDF of 1-2-grams with logistic regression."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.multiclass import OneVsRestClassifier
     from sklearn.pipeline import make_pipeline
 
     tfidf = TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True)
-    # Two labels make one regression; more than two the solver does not take by itself.
+    # With two labels, this is a single regression; the solver does not support more than two itself.
     return make_pipeline(tfidf, OneVsRestClassifier(LogisticRegression(C=30, solver="liblinear")))
 
 
 def tfidf_svc() -> Any:
-    """TF-IDF of 1-2-grams, linear support vector machine."""
+    """Return TF-IDF of 1-2-grams with a linear support vector machine."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
@@ -98,7 +98,7 @@ def tfidf_svc() -> Any:
 
 
 def hashing_svc() -> Any:
-    """Hashed 1-3-grams, 22 bits, linear support vector machine."""
+    """Return hashed 1-3-grams (22 bits) with a linear support vector machine."""
     from sklearn.feature_extraction.text import HashingVectorizer
     from sklearn.pipeline import make_pipeline
     from sklearn.svm import LinearSVC
@@ -108,7 +108,7 @@ def hashing_svc() -> Any:
 
 
 def nb_svm() -> Any:
-    """NB-SVM (Wang and Manning 2012) on 1-3-grams, two labels."""
+    """Return NB-SVM (Wang and Manning 2012) on 1-3-grams, for two labels."""
     import numpy as np
     from sklearn.base import BaseEstimator, TransformerMixin
     from sklearn.feature_extraction.text import CountVectorizer
@@ -128,13 +128,13 @@ def nb_svm() -> Any:
             return counts.multiply(self.ratios_).tocsr()
 
     LogRatios.__qualname__ = "LogRatios"
-    globals()["LogRatios"] = LogRatios  # where joblib looks for it
+    globals()["LogRatios"] = LogRatios  # joblib looks it up by name
     words = CountVectorizer(ngram_range=(1, 3), binary=True, token_pattern=WORD.pattern, dtype=np.float32)
     return make_pipeline(words, LogRatios(), LinearSVC(C=0.01, random_state=SEED))
 
 
 def vowpal_wabbit(options: str) -> tuple[Train, Load]:
-    """Vowpal Wabbit's own driver reads a file of its format, which is written here first."""
+    """Return the functions of Vowpal Wabbit, whose driver reads a file in its own format."""
     import numpy as np
     from vowpalwabbit import Workspace
 
@@ -165,7 +165,7 @@ def vowpal_wabbit(options: str) -> tuple[Train, Load]:
 
 
 def fasttext() -> tuple[Train, Load]:
-    """fastText's own trainer, bigrams, two threads."""
+    """Return the functions of fastText with bigrams and two threads."""
     import fasttext as library
 
     library.FastText.eprint = lambda *_: None
@@ -175,7 +175,7 @@ def fasttext() -> tuple[Train, Load]:
         with (folder / "train.ft").open("w") as file:
             for text, label in zip(texts, labels, strict=True):
                 file.write(f"__label__{label} {' '.join(WORD.findall(text.lower()))}\n")
-        # As many buckets as keep the model at tens of MB; epochs and rate as for its own sentiment data.
+        # The buckets limit the model to tens of MB; epochs and rate as in fastText's sentiment example.
         model = library.train_supervised(
             str(folder / "train.ft"),
             wordNgrams=2,
@@ -193,7 +193,7 @@ def fasttext() -> tuple[Train, Load]:
         model = library.load_model(str(folder / "model/model.bin"))
 
         def predict(texts: Sequence[str]) -> Any:
-            # The Python layer's own predict needs a NumPy before 2.
+            # `predict` of the Python wrapper needs NumPy 1.
             lines = (" ".join(WORD.findall(text.lower())) + "\n" for text in texts)
             return [model.f.predict(line, 1, 0.0, "strict")[0][1].removeprefix("__label__") for line in lines]
 
@@ -215,7 +215,7 @@ CLASSIFIERS: dict[str, Callable[[], tuple[Train, Load]]] = {
 
 
 def main(name: str, folder: Path, settings: dict[str, str]) -> None:
-    """Train and test."""
+    """Train and test a classifier, and print the measurements."""
     train, load = CLASSIFIERS[name]()
     began, started = time.process_time(), time.monotonic()
     train(folder, settings)
@@ -227,28 +227,31 @@ def main(name: str, folder: Path, settings: dict[str, str]) -> None:
     }
     labels, predict = load(folder)
     texts, actual = rows(folder, "test")
-    given = predict(texts)
+    predicted = predict(texts)
     if name == "linear":
         import numpy as np
 
-        places = np.array([labels.index(label) for label in actual])
-        best = given.argmax(axis=1)
+        indices = np.array([labels.index(label) for label in actual])
+        best = predicted.argmax(axis=1)
         result |= {
-            "log_loss": import_module("linear.calibration").log_loss(given, places),
-            "ece": expected_calibration_error(given, places),
+            "log_loss": import_module("linear.calibration").log_loss(predicted, indices),
+            "ece": expected_calibration_error(predicted, indices),
         }
-        given = [labels[place] for place in best]
-    result["accuracy"] = sum(one == other for one, other in zip(given, actual, strict=True)) / len(actual)
+        predicted = [labels[index] for index in best]
+    result["accuracy"] = sum(one == other for one, other in zip(predicted, actual, strict=True)) / len(actual)
     print(json.dumps(result))
 
 
-def expected_calibration_error(given: Any, actual: Any, bins: int = 15) -> float:
-    """How far a label's probability is from how often it is right, on average (Guo et al. 2017)."""
+def expected_calibration_error(probabilities: Any, actual: Any, bins: int = 15) -> float:
+    """Return the mean difference of confidence and accuracy over bins of confidence (Guo et al. 2017)."""
     import numpy as np
 
-    sure, right = given.max(axis=1), given.argmax(axis=1) == actual
-    place = np.minimum((sure * bins).astype(int), bins - 1)
-    gaps = [abs(right[place == i].mean() - sure[place == i].mean()) * (place == i).mean() for i in set(place)]
+    confidence, correct = probabilities.max(axis=1), probabilities.argmax(axis=1) == actual
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [
+        abs(correct[bin_of == i].mean() - confidence[bin_of == i].mean()) * (bin_of == i).mean()
+        for i in set(bin_of)
+    ]
     return float(sum(gaps))
 
 

@@ -1,4 +1,4 @@
-"""The model as MLServer calls it."""
+"""The model's runtime for MLServer."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from linear.model import load
 
 
 class Linear(MLModel):  # type: ignore[misc]
-    """Texts in, labels and their probabilities out."""
+    """Classify texts."""
 
     async def load(self) -> bool:
         """Load the model."""
@@ -18,7 +18,7 @@ class Linear(MLModel):  # type: ignore[misc]
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
-        """Classify each text."""
+        """Return the labels of texts and their probabilities."""
         texts = StringCodec.decode_input(payload.inputs[0])
         probabilities = self.classifier.predict(texts)
         labels = [self.classifier.labels[place] for place in probabilities.argmax(axis=1)]

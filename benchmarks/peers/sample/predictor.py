@@ -1,4 +1,4 @@
-"""The known sample's application: CSV in, one pandas parse a request, CSV out."""
+"""The AWS sample's application: CSV input and output with one pandas parse per request."""
 
 import os
 from io import StringIO
@@ -15,7 +15,7 @@ classifier = load(Path(os.environ["SAGEMAKER_BASE_DIR"]) / "model")
 
 @app.get("/ping")
 def ping() -> Response:
-    """Whether the model is loaded."""
+    """Return 200 if the model is loaded, else 404."""
     return Response("\n", 200 if classifier else 404, mimetype="application/json")
 
 

@@ -1,1 +1,1 @@
-"""The laptop's AWS: one endpoint in one process, whose SageMaker really runs the containers' code."""
+"""A local AWS: one endpoint in one process, with a SageMaker that runs the code of containers."""

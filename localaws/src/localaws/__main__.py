@@ -30,7 +30,7 @@ from localaws.settings import (
 def main() -> int:
     """Run the command line and return its exit code."""
     arguments = _parser().parse_args()
-    code: int = arguments.do(arguments)
+    code: int = arguments.run(arguments)
     return code
 
 
@@ -38,23 +38,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="localaws", description=__doc__)
     parser.add_argument("--version", action="version", version=f"localaws {version('localaws')}")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for name, do, text in (
-        ("up", _up, "start localaws in the background and wait until it answers"),
+    for name, run, text in (
+        ("up", _up, "start localaws in the background and wait until it responds"),
         ("down", _down, "stop it with every job and endpoint, and delete its data"),
         ("status", _status, "report whether it is up; exit code 1 if not"),
         ("serve", _serve, "run it in the foreground until Ctrl-C"),
-        ("env", _env, 'print the variables for AWS\'s tools: eval "$(localaws env)"'),
+        ("env", _env, 'print the environment variables for AWS tools: eval "$(localaws env)"'),
     ):
-        _add_settings(commands.add_parser(name, help=text, description=text)).set_defaults(do=do)
-    text = "print a page of the pipeline features that are supported"
-    commands.add_parser("step-types", help=text, description=text).set_defaults(do=_step_types)
+        _add_settings(commands.add_parser(name, help=text, description=text)).set_defaults(run=run)
+    text = "print a page of the supported pipeline features"
+    commands.add_parser("step-types", help=text, description=text).set_defaults(run=_step_types)
     layer = commands.add_parser("layer", help="publish an installed distribution as a Lambda layer")
     layer.add_argument("requirement", help="distribution, such as 'aws-lambda-powertools[tracer]'")
     layer.add_argument("--parameter", required=True, help="SSM parameter to write the layer's ARN to")
-    layer.set_defaults(do=_layer)
+    layer.set_defaults(run=_layer)
     text = "run a container as SageMaker would and report which requirements it meets"
     checker = commands.add_parser("check-container", help=text, description=text)
-    add_arguments(checker).set_defaults(do=_check_container)
+    add_arguments(checker).set_defaults(run=_check_container)
     return parser
 
 
@@ -80,7 +80,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     parser.add_argument(
         "--runtime",
         choices=RUNTIMES,
-        help="run containers as processes from their folders, or as images of docker, podman or buildah "
+        help="run containers as processes from their folders, or as images with docker, podman or buildah "
         f"(default: {DEFAULT_RUNTIME})",
     )
     parser.add_argument(
@@ -93,7 +93,7 @@ def _add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _options(arguments: argparse.Namespace) -> dict[str, Any]:
-    return {name: value for name, value in vars(arguments).items() if name != "do"}
+    return {name: value for name, value in vars(arguments).items() if name != "run"}
 
 
 def _settings(arguments: argparse.Namespace, folder: Path | None = None) -> Settings:
@@ -105,21 +105,21 @@ def _settings(arguments: argparse.Namespace, folder: Path | None = None) -> Sett
 
 def _up(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
-    same = [_option(settings, name) for name, value in asdict(settings).items() if value is not None]
+    options = [_option(settings, name) for name, value in asdict(settings).items() if value is not None]
     try:
-        started = lifecycle.up(settings, same)
-        other = [] if started else _differing_options(arguments, settings)
+        started = lifecycle.up(settings, options)
+        differing = [] if started else _differing_options(arguments, settings)
     except lifecycle.LifecycleError as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
-    if other:
+    if differing:
         print(
-            f"localaws: it is up already, with {', '.join(other)}: run `localaws down` first, "
-            "which deletes its data, or omit the option",
+            f"localaws: already up with other options, {', '.join(differing)}: omit the option, or run "
+            "`localaws down` first, which deletes all data",
             file=sys.stderr,
         )
         return 1
-    print(f"localaws {'is up' if started else 'was up already'}: AWS_ENDPOINT_URL={settings.endpoint_url}")
+    print(f"localaws {'is up' if started else 'was already up'}: AWS_ENDPOINT_URL={settings.endpoint_url}")
     return 0
 
 
@@ -170,8 +170,8 @@ def _serve(arguments: argparse.Namespace) -> int:
     except (PortInUseError, ImageError) as error:
         print(f"localaws: {error}", file=sys.stderr)
         return 1
-    # Skip the interpreter's shutdown: ministack has threads that never end, and DuckDB's binding would report
-    # what they hold as leaks in the log.
+    # Skip the interpreter's shutdown: ministack has threads that never end, and DuckDB's binding would log
+    # the objects that they hold as leaks.
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(0)

@@ -1,4 +1,7 @@
-"""An installed distribution as a Lambda layer, named by an SSM parameter, as AWS names its public layers."""
+"""Publish an installed distribution as a Lambda layer.
+
+An SSM parameter contains the layer's ARN, like the parameters for AWS's public layers.
+"""
 
 import hashlib
 import io
@@ -14,23 +17,23 @@ import boto3
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-# What the Lambda runtime has already.
+# The distributions that the Lambda runtime provides.
 IN_LAMBDA_RUNTIME = frozenset({"boto3", "botocore", "s3transfer", "urllib3", "python-dateutil", "six"})
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say: the same content is the same file
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # a constant time, the earliest of the zip format, for reproducible archives
 
 
 def publish(requirement: str, parameter: str) -> str:
-    """Publish a layer and set the parameter to its version's ARN; the same content is published once.
+    """Publish a layer, unless a version has the same content, and set the parameter to the version's ARN.
 
     Args:
-        requirement: such as "aws-lambda-powertools[tracer]"; it has to be installed here.
+        requirement: a requirement such as "aws-lambda-powertools[tracer]"; it must be installed locally.
         parameter: the SSM parameter's name.
 
     Returns:
-        The ARN of the layer's version.
+        The ARN of the layer version.
 
     Raises:
-        PackageNotFoundError: the distribution, or one that it needs, is not installed.
+        PackageNotFoundError: the distribution or one of its requirements is not installed.
     """
     archive = build(requirement)
     digest = hashlib.sha256(archive).hexdigest()
@@ -47,10 +50,10 @@ def publish(requirement: str, parameter: str) -> str:
 
 
 def build(requirement: str) -> bytes:
-    """The layer's zip: the distribution and what it needs, under python/.
+    """Build the layer's zip archive with the distribution and its requirements below python/.
 
     Raises:
-        PackageNotFoundError: the distribution, or one that it needs, is not installed.
+        PackageNotFoundError: the distribution or one of its requirements is not installed.
     """
     needed = sorted(closure(requirement).values(), key=lambda found: found.name)
     content = io.BytesIO()
@@ -70,7 +73,7 @@ def _add(archive: zipfile.ZipFile, member: str, content: bytes) -> None:
 
 
 def _bytecode(source: Path, member: str) -> bytes:
-    """The module, compiled: every function's process unpacks the layer anew, and would compile it anew."""
+    """Compile a module, since otherwise every Lambda process would compile it after unpacking the layer."""
     with tempfile.TemporaryDirectory() as folder:
         compiled = py_compile.compile(
             str(source),
@@ -83,20 +86,22 @@ def _bytecode(source: Path, member: str) -> bytes:
 
 
 def closure(requirement: str) -> dict[str, Distribution]:
-    """The distribution and all that it needs here, by normalised name, but for what the runtime has.
+    """Return the distribution and its transitive requirements by normalized name.
+
+    Distributions that the Lambda runtime provides are left out.
 
     Raises:
         PackageNotFoundError: one of them is not installed.
     """
     found: dict[str, Distribution] = {}
-    waiting = [Requirement(requirement)]
-    while waiting:
-        wanted = waiting.pop()
-        name = canonicalize_name(wanted.name)
+    queue = [Requirement(requirement)]
+    while queue:
+        current = queue.pop()
+        name = canonicalize_name(current.name)
         if name in found or name in IN_LAMBDA_RUNTIME:
             continue
-        found[name] = distribution(wanted.name)
-        waiting += _requirements(found[name], wanted.extras or {""})
+        found[name] = distribution(current.name)
+        queue += _requirements(found[name], current.extras or {""})
     return found
 
 
@@ -109,7 +114,7 @@ def _requirements(found: Distribution, extras: set[str]) -> Iterator[Requirement
 
 def _files(found: Distribution) -> Iterator[tuple[str, Path]]:
     for file in sorted(found.files or [], key=str):
-        # Scripts lie outside the package folder, and bytecode is this Python's own.
+        # Skip scripts, which are outside the package folder, and existing bytecode.
         if ".." not in file.parts and file.suffix != ".pyc":
             source = Path(str(found.locate_file(file)))
             if source.is_file():

@@ -1,4 +1,4 @@
-"""Starting and stopping the process in the background."""
+"""Start and stop the background process."""
 
 import contextlib
 import shutil
@@ -21,21 +21,21 @@ LOG_LINES = 15
 
 
 class LifecycleError(Exception):
-    """It could not be started or stopped; the message says what to do."""
+    """The process could not be started or is not running; the message states what to do."""
 
 
 def is_up(settings: Settings) -> bool:
-    """Whether it answers on its port."""
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a proxy has another loopback
+    """Return whether the process responds on its port."""
+    without_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with direct.open(f"{settings.endpoint_url}/_ministack/health", timeout=5):
+        with without_proxy.open(f"{settings.endpoint_url}/_ministack/health", timeout=5):
             return process(settings) is not None
     except (urllib.error.URLError, OSError):
         return False
 
 
 def process(settings: Settings) -> psutil.Process | None:
-    """The process that serves the port, as its file says, if it lives."""
+    """Return the running process of the PID file, or None."""
     with contextlib.suppress(OSError, ValueError, psutil.Error):
         found = psutil.Process(int(settings.pid_file.read_text()))
         if "localaws" in found.cmdline():
@@ -44,39 +44,39 @@ def process(settings: Settings) -> psutil.Process | None:
 
 
 def started_with(settings: Settings) -> tuple[list[str], Path]:
-    """The command line's options of the process that is up, and the folder that they were given in.
+    """Return the command line options and the working folder of the running process.
 
     Raises:
-        LifecycleError: There is no process.
+        LifecycleError: the process does not run.
     """
     with contextlib.suppress(psutil.Error):
         if found := process(settings):
-            words = found.cmdline()
-            return words[words.index("serve") + 1 :], Path(found.cwd())
-    raise LifecycleError(f"Nothing serves {HOST}:{settings.port} any more")
+            arguments = found.cmdline()
+            return arguments[arguments.index("serve") + 1 :], Path(found.cwd())
+    raise LifecycleError(f"No localaws serves {HOST}:{settings.port} any more")
 
 
 def up(settings: Settings, arguments: list[str]) -> bool:
-    """Start it in the background and wait until it answers.
+    """Start the process in the background and wait until it responds.
 
     Args:
-        settings: where and how.
-        arguments: the command line that says the same.
+        settings: the settings.
+        arguments: the command line options for the same settings.
 
     Returns:
-        Whether it was started; False when it was up already.
+        True if the process was started; False if it was already up.
 
     Raises:
-        LifecycleError: the port is taken, or the process did not come up.
+        LifecycleError: the images' folder does not exist, the port is in use, or the process did not start.
     """
     if is_up(settings):
         return False
     if not settings.images.is_dir():
-        raise LifecycleError(f"There is no folder {settings.images}: name the images' folder by --images")
+        raise LifecycleError(f"Folder {settings.images} does not exist: set the images' folder with --images")
     with socket.socket() as probe:
         if probe.connect_ex((HOST, settings.port)) == 0:
             raise LifecycleError(
-                f"{HOST}:{settings.port} is in use by another program: stop it, or choose another port"
+                f"{HOST}:{settings.port} is in use by another program: stop it or choose another --port"
             )
     settings.workdir.mkdir(parents=True, exist_ok=True)
     with settings.log_file.open("wb") as log:
@@ -92,16 +92,16 @@ def up(settings: Settings, arguments: list[str]) -> bool:
         if started.poll() is not None or time.monotonic() > deadline:
             started.kill()
             last = "\n".join(settings.log_file.read_text(errors="replace").splitlines()[-LOG_LINES:])
-            raise LifecycleError(f"It did not come up; the end of {settings.log_file}:\n{last}")
+            raise LifecycleError(f"localaws did not start. The last lines of {settings.log_file}:\n{last}")
         time.sleep(POLL_SECONDS)
     return True
 
 
 def down(settings: Settings) -> bool:
-    """Stop it and all that it runs.
+    """Stop the process and its child processes, and delete its data.
 
     Returns:
-        Whether there was one to stop.
+        True if the process was running.
     """
     found = process(settings)
     if found is None:
@@ -116,7 +116,7 @@ def down(settings: Settings) -> bool:
     for child in children:
         with contextlib.suppress(psutil.Error):
             child.kill()
-    # It does so itself, unless it had to be killed.
+    # The process does this itself unless it had to be killed.
     settings.pid_file.unlink(missing_ok=True)
     shutil.rmtree(settings.data_dir, ignore_errors=True)
     return True

@@ -1,4 +1,4 @@
-"""The one process: ministack, SageMaker and the containers it runs, until a signal ends it."""
+"""The server process: ministack, SageMaker and the containers that SageMaker runs."""
 
 import asyncio
 import os
@@ -28,17 +28,17 @@ BACKLOG = 512
 
 
 class PortInUseError(Exception):
-    """Another process serves the port, or is about to."""
+    """Another process has bound the port."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then stop everything that runs and forget what it held.
+    """Serve until SIGTERM or SIGINT, then stop all jobs and endpoints and delete all data.
 
     Raises:
-        PortInUseError: nothing was touched.
+        PortInUseError: the port is in use; no file was changed.
     """
     settings.workdir.mkdir(parents=True, exist_ok=True)
-    with _listening(settings) as listener:
+    with _listen(settings) as listener:
         shutil.rmtree(settings.data_dir, ignore_errors=True)
         settings.data_dir.mkdir(parents=True)
         settings.pid_file.write_text(str(os.getpid()))
@@ -54,8 +54,8 @@ def serve(settings: Settings) -> None:
             shutil.rmtree(settings.data_dir, ignore_errors=True)
 
 
-def _listening(settings: Settings) -> socket.socket:
-    """The port, taken before anything of a process that may have it already is touched."""
+def _listen(settings: Settings) -> socket.socket:
+    """Bind the port, before any change to files that a process on the same port may use."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -92,14 +92,14 @@ async def _serve_until_signal(application: AsgiApp, sagemaker: SageMaker, listen
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
-    async def stopped() -> None:
+    async def shut_down() -> None:
         await stop.wait()
-        # While the API still answers: what ends writes its last lines, files and statuses.
+        # While the API still responds: stopping jobs write their last logs, files and statuses through it.
         await asyncio.to_thread(sagemaker.close)
 
     config = Config()
-    config.bind = [f"fd://{os.dup(listener.fileno())}"]  # hypercorn closes the one that it is given
+    config.bind = [f"fd://{os.dup(listener.fileno())}"]  # duplicated, since hypercorn closes it
     config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     config.graceful_timeout = GRACE_SECONDS
     config.loglevel = "WARNING"
-    await serve_asgi(application, config, shutdown_trigger=stopped)
+    await serve_asgi(application, config, shutdown_trigger=shut_down)

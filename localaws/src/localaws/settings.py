@@ -1,4 +1,4 @@
-"""What a laptop's AWS is started with."""
+"""The settings of a localaws process."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,29 +9,29 @@ DEFAULT_WORKDIR = ".localaws"
 DEFAULT_PORT = 4566
 DEFAULT_REGION = "us-east-1"
 DEFAULT_WAIT_SCALE = 0.1
-DEFAULT_OFFLINE_STORE_LAG = 1.0  # seconds; on AWS it is minutes
+DEFAULT_OFFLINE_STORE_LAG = 1.0  # seconds; several minutes on AWS
 RUNTIMES = ("process", "oci")
 DEFAULT_RUNTIME = "process"
 ACCOUNT_ID = "000000000000"
-# The account's root, as local AWS tools expect it; browser_guard lets no web page use it.
+# The credentials of the account's root user that local AWS tools expect; browser_guard rejects web pages.
 ROOT_KEY = "test"
 ROOT_SECRET = "test"  # noqa: S105
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to run.
+    """The settings of a localaws process.
 
     Attributes:
-        port: on loopback, for everything.
-        region: the one region.
-        workdir: an absolute path; holds objects, jobs, logs and the images' environments.
-        images: the folder whose subfolders are the container images.
-        wait_scale: what a second of a Step Functions wait lasts here, in seconds.
-        offline_store_lag: seconds from a feature group's write to its Parquet file.
-        spot_interruption_after: seconds of training after which a job on Spot instances is interrupted,
-            once; None for never.
-        runtime: "process" runs the images' folders, "oci" the images that an engine holds.
+        port: the port of all services on the loopback interface.
+        region: the AWS region.
+        workdir: the folder (absolute) for objects, jobs, logs and the images' environments.
+        images: the folder with one subfolder per container image.
+        wait_scale: the real seconds per second of a Step Functions wait.
+        offline_store_lag: the seconds between a feature group's write and its Parquet file.
+        spot_interruption_after: the seconds of training after which a job on Spot instances is interrupted
+            once; None for no interruption.
+        runtime: "process" runs the images' folders as processes, "oci" the images of a container engine.
     """
 
     workdir: Path
@@ -45,20 +45,20 @@ class Settings:
 
     @property
     def endpoint_url(self) -> str:
-        """What AWS_ENDPOINT_URL has to be."""
+        """The value for AWS_ENDPOINT_URL."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def pid_file(self) -> Path:
-        """Says which process serves the port."""
+        """The file with the process's ID."""
         return self.workdir / f"localaws-{self.port}.pid"
 
     @property
     def log_file(self) -> Path:
-        """What a process in the background prints."""
+        """The file with the background process's output."""
         return self.workdir / f"localaws-{self.port}.log"
 
     @property
     def data_dir(self) -> Path:
-        """What lives as long as the process: objects, jobs, endpoints."""
+        """The folder of all data, which is deleted with the process."""
         return self.workdir / f"data-{self.port}"

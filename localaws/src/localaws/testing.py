@@ -1,4 +1,4 @@
-"""For your own tests: start a localaws on a free port and use it through boto3.
+"""Test utilities: start localaws on a free port and use it through boto3.
 
 with running(images=Path("containers"), workdir=tmp_path) as laptop:
     role_arn = laptop.role("training", allow("s3:*"))
@@ -38,15 +38,15 @@ def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
     """Call `condition` until its result is true and return that result.
 
     Raises:
-        TimeoutError: it did not become true within `seconds`.
+        TimeoutError: the result did not become true within `seconds`.
     """
     deadline = time.monotonic() + seconds
     while True:
-        late = time.monotonic() > deadline  # a thread that slept past the deadline still gets one more look
+        late = time.monotonic() > deadline  # a thread that slept past the deadline checks once more
         if result := condition():
             return result
         if late:
-            raise TimeoutError(f"not reached within {seconds} s")
+            raise TimeoutError(f"the condition did not become true within {seconds} s")
         time.sleep(POLL_SECONDS)
 
 
@@ -79,13 +79,13 @@ class Laptop:
             "region_name": REGION,
             "aws_access_key_id": ROOT_KEY,
             "aws_secret_access_key": ROOT_SECRET,
-            "config": Config(proxies={}),  # a proxy resolves 127.0.0.1 to itself
+            "config": Config(proxies={}),  # a proxy cannot reach this machine's loopback address
         }
         make: Callable[..., Any] = boto3.client
         return make(service, **defaults | options)
 
     def role(self, name: str, *statements: dict[str, Any], principal: str = "sagemaker.amazonaws.com") -> str:
-        """Create a role that the service `principal` may assume, with a policy of these statements.
+        """Create a role that the service `principal` is allowed to assume, with a policy of these statements.
 
         Returns:
             The role's ARN.
@@ -104,17 +104,17 @@ class Laptop:
         )
 
     def assume_role(self, role_arn: str) -> dict[str, str] | None:
-        """Return a role's credentials; None for a role that is missing or refuses."""
+        """Return a role's credentials; None if the role does not exist or cannot be assumed."""
         sts = self.client("sts")
         try:
-            answer = sts.assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")
+            response = sts.assume_role(RoleArn=role_arn, RoleSessionName="SageMaker")
         except sts.exceptions.ClientError:
             return None
-        credentials = answer["Credentials"]
+        credentials = response["Credentials"]
         return {**credentials, "Expiration": credentials["Expiration"].isoformat()}
 
     def environment(self, role_arn: str | None = None) -> dict[str, str]:
-        """Return the variables that make AWS's tools and SDKs use this account, as its root or as a role.
+        """Return the environment variables for AWS tools and SDKs to use this account as root or as a role.
 
         Raises:
             ValueError: the role cannot be assumed.
@@ -160,7 +160,7 @@ def running(images: Path, workdir: Path, *options: str) -> Iterator[Laptop]:
         options: more options of `localaws up`, such as "--wait-scale=0.1".
 
     Raises:
-        RuntimeError: it did not start; the message is its error output.
+        RuntimeError: localaws did not start; the message is its error output.
     """
     port = free_port()
     where = (f"--port={port}", f"--workdir={workdir}", f"--images={images}")

@@ -1,4 +1,4 @@
-"""An honest container, copies of it that are broken in one place each, and clauses by name."""
+"""Fixtures: a copy of a correct container that tests modify, and clauses by name."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,10 +16,10 @@ from localaws.container_check.limits import Limits
 from localaws.container_check.sample import load
 from localaws.runtimes.images import Images
 from localaws.runtimes.process import ProcessRuntime
-from localaws_tests.containers import HONEST, SAMPLE
+from localaws_tests.containers import CORRECT, SAMPLE
 
-# Time for a slow machine: a test that waits for a limit sets its own.
-LIMITS = Limits(training=30, healthy=30, answer=30, transform=30, refusal=30, payload_mb=1, request_mb=2)
+# Long enough for a slow machine; a test that waits for a limit sets its own.
+LIMITS = Limits(training=30, healthy=30, invocation=30, transform=30, refusal=30, payload_mb=1, request_mb=2)
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +29,14 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the honest container, to be broken."""
-    copy: Path = shutil.copytree(HONEST, tmp_path / "images" / "honest")
+    """A copy of the correct container for the test to modify."""
+    copy: Path = shutil.copytree(CORRECT, tmp_path / "images" / "correct")
     return copy
 
 
 @pytest.fixture
 def sample(tmp_path: Path) -> Path:
-    """A copy of the sample, to be changed."""
+    """A copy of the sample for the test to modify."""
     copy: Path = shutil.copytree(SAMPLE, tmp_path / "sample")
     return copy
 
@@ -65,7 +65,7 @@ def make_bench(tmp_path: Path, cache_dir: Path, folder: Path, sample: Path) -> I
 
 @pytest.fixture
 def judge(make_bench: Callable[..., Bench]) -> Callable[..., Result]:
-    """What becomes of one clause, by its name, with limits of its own."""
+    """Check the clause of a name, optionally with other limits."""
 
     def judge(name: str, **limits: Any) -> Result:
         bench = make_bench(**limits)

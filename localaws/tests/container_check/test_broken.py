@@ -1,4 +1,4 @@
-"""Containers that break one clause each: each has to be told, in words that lead to the place."""
+"""Containers that violate one clause each: the check must report it with a helpful message."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,13 +14,21 @@ Judge = Callable[..., Result]
 
 @dataclass(frozen=True)
 class Break:
-    """One place of the honest container, written otherwise, and what the checker has to say of it."""
+    """A modification of the correct container and the expected finding.
+
+    Attributes:
+        clause: the name of the clause to check.
+        file: the file to modify.
+        was: the text to replace.
+        now: the replacement.
+        detail: a part of the expected message.
+    """
 
     clause: str
     file: str
     was: str
     now: str
-    says: str
+    detail: str
     outcome: Outcome = Outcome.BROKEN
     limits: dict[str, Any] = field(default_factory=dict)
 
@@ -35,15 +43,17 @@ mean = float(MODEL.read_text())"""
 INPUT = 'next((BASE / "input/data/train").iterdir())'
 
 TRAIN = [
-    Break("training.exit", "train", TRAINED, "raise ValueError('no luck')", "exit code 1: no luck"),
-    Break("training.exit", "train", TRAINED, "time.sleep(60)", "did not end in 1 s", limits={"training": 1}),
+    Break("training.exit", "train", TRAINED, "raise ValueError('no data')", "exit code 1: no data"),
+    Break(
+        "training.exit", "train", TRAINED, "time.sleep(60)", "did not exit within 1 s", limits={"training": 1}
+    ),
     Break(
         "training.model", "train", '(BASE / "model/mean.txt").write_text(str(mean * scale))', "pass", "empty"
     ),
     Break(
         "training.model", "train", TRAINED, '(BASE / "output/failure").write_text("well")', "output/failure"
     ),
-    Break("training.metrics", "train", "mean={mean};", "average={mean};", "finds nothing for mean"),
+    Break("training.metrics", "train", "mean={mean};", "average={mean};", "of mean matches nothing"),
     Break("training.places", "train", TRAINED, '(BASE / "result.txt").write_text("1")', "result.txt"),
     Break("training.input", "train", TRAINED, f'{INPUT}.write_text("1")', "numbers.csv"),
     Break(
@@ -97,14 +107,14 @@ TRAIN = [
     Break(
         "training.sigterm",
         "train",
-        "aside.rename(CHECKPOINT)",
+        "temporary.rename(CHECKPOINT)",
         "__import__('signal').signal(15, 1)\n"
-        "        aside.rename(CHECKPOINT)\n"
+        "        temporary.rename(CHECKPOINT)\n"
         "        time.sleep(5 * (rounds > 1))",
-        "went on for 1 s",
+        "still running after 1 s",
         limits={"training_stop": 1},
     ),
-    Break("training.resume", "train", "json.dumps(number)", '"half"', "exit code 1"),
+    Break("training.resume", "train", "json.dumps(number)", '"incomplete"', "exit code 1"),
 ]
 
 SERVE = [
@@ -121,14 +131,14 @@ SERVE = [
         "serve",
         '"model/mean.txt"',
         '"model/elsewhere"',
-        "exit code 1: no model at /opt/ml/model",
+        "exited with code 1: no model at /opt/ml/model",
     ),
     Break(
         "endpoint.ready",
         "serve",
         "server.serve_forever()",
         "time.sleep(60)",
-        "GET /ping was answered nothing",
+        "GET /ping returned no response",
         limits={"healthy": 1},
     ),
     Break(
@@ -144,45 +154,43 @@ SERVE = [
         "serve",
         MODEL,
         "mean = float(MODEL.read_text()) if MODEL.exists() else None",
-        "/ping answers 200, and then",
+        "/ping returns 200, but a request fails",
     ),
     Break(
         "endpoint.no-model",
         "serve",
         MODEL,
         "mean = 1.0",
-        "without any model",
+        "without a model",
         Outcome.NOTED,
     ),
-    Break(
-        "endpoint.content-types", "serve", '!= "text/csv"', '!= "text/plain"', "answered 415 send text/csv"
-    ),
+    Break("endpoint.content-types", "serve", '!= "text/csv"', '!= "text/plain"', "was 415 send text/csv"),
     Break("endpoint.rows", "serve", "for row in rows)", "for row in sorted(rows))", "row 1 of 4"),
     Break("endpoint.rows", "serve", "for row in rows)", "for row in set(rows) - {7.75})", "lines"),
-    Break("endpoint.rows", "serve", "{row - mean}", "{mean}", "the same answer", Outcome.NOTED),
+    Break("endpoint.rows", "serve", "{row - mean}", "{mean}", "the same result", Outcome.NOTED),
     Break(
         "endpoint.accept",
         "serve",
         "rows = [float",
         'assert self.headers["Accept"] in (None, "text/csv")\n        rows = [float',
-        "hung up",
+        "connection was closed",
     ),
     Break("endpoint.keep-alive", "serve", '"HTTP/1.1"', '"HTTP/1.0"', "closes the connection"),
-    Break("endpoint.chunked", "serve", '!= "chunked"', "!= 1", "hung up"),
+    Break("endpoint.chunked", "serve", '!= "chunked"', "!= 1", "connection was closed"),
     Break(
         "endpoint.concurrent",
         "serve",
         PREDICTED,
         "global shared\n        shared = rows\n        time.sleep(0.1)\n"
         '        return "".join(f"{row - mean}\\n" for row in shared)',
-        "beside others",
+        "under concurrency",
     ),
     Break(
         "endpoint.ping",
         "serve",
         "class Server(ThreadingHTTPServer):\n    daemon_threads = False\n",
         "from http.server import HTTPServer\nclass Server(HTTPServer):\n",
-        "no answer in 0.5 s",
+        "no response within 0.5 s",
         limits={"ping": 0.5},
     ),
     Break(
@@ -212,24 +220,28 @@ SERVE = [
 ]
 
 REFUSALS = [
-    Break("refusal.empty", "serve", "if not rows:", "if False:", "an empty body was answered 200"),
+    Break("refusal.empty", "serve", "if not rows:", "if False:", "the response to an empty body was 200"),
     Break(
-        "refusal.malformed", "serve", "except ValueError as error:", "except KeyError as error:", "hung up"
+        "refusal.malformed",
+        "serve",
+        "except ValueError as error:",
+        "except KeyError as error:",
+        "connection was closed",
     ),
     Break(
         "refusal.malformed",
         "serve",
         "self.answer(400, str(error))",
         "self.answer(500, str(error))",
-        "answered 500",
+        "was 500",
     ),
     Break(
         "refusal.malformed",
         "serve",
         "self.answer(400, str(error))",
         "time.sleep(60)",
-        "no answer in 1 s",
-        limits={"answer": 1},
+        "no response within 1 s",
+        limits={"invocation": 1},
     ),
     Break(
         "refusal.malformed",
@@ -243,24 +255,24 @@ REFUSALS = [
         "serve",
         "self.answer(400, str(error))",
         'server.socket.close()\n            self.answer(400, "bad")\n            os._exit(3)',
-        "a good request is no longer answered",
+        "a valid request fails",
     ),
     Break(
         "refusal.content-type",
         "serve",
         '!= "text/csv"',
         "is None",
-        "application/x-unheard-of was answered 200",
+        "application/x-unheard-of was 200",
     ),
-    Break("refusal.too-large", "serve", "raise Refusal(413", "os._exit(137", "hung up"),
+    Break("refusal.too-large", "serve", "raise Refusal(413", "os._exit(137", "connection was closed"),
     Break("refusal.too-large", "serve", "if len(body) > LIMIT:", "if False:", "at most 2", Outcome.NOTED),
 ]
 
 TRANSFORM = [
     Break("transform.parameters", "serve", '"BatchStrategy": "MULTI_RECORD", ', "", "BatchStrategy is None"),
-    Break("transform.parameters", "serve", '"MULTI_RECORD"', '"MultiRecord"', "has to be MULTI_RECORD"),
+    Break("transform.parameters", "serve", '"MULTI_RECORD"', '"MultiRecord"', "must be MULTI_RECORD"),
     Break("transform.parameters", "serve", '"MaxPayloadInMB": 6', '"MaxPayloadInMB": 60', "more than 100"),
-    Break("transform.parameters", "serve", "json.dumps(PARAMETERS)", "str(PARAMETERS)", "no JSON"),
+    Break("transform.parameters", "serve", "json.dumps(PARAMETERS)", "str(PARAMETERS)", "not JSON"),
     Break(
         "transform.parameters",
         "serve",
@@ -274,7 +286,7 @@ TRANSFORM = [
         "serve",
         "body.decode().splitlines()",
         'body.decode().split("\\n")',
-        "answered 400",
+        "was 400",
     ),
     Break("transform.multi-record", "serve", "for row in rows)", "for row in rows[:1000])", "1,000 lines"),
     Break(
@@ -282,14 +294,14 @@ TRANSFORM = [
         "serve",
         "for row in rows)",
         "for row in (sorted(rows) if len(rows) > 1000 else rows))",
-        "answered otherwise than alone",
+        "another result than in its own request",
     ),
     Break(
         "transform.too-large",
         "serve",
         "if len(body) > LIMIT:",
         "if len(body) > LIMIT * 9:",
-        "4 MB were answered",
+        "accepts 4 MB",
         Outcome.NOTED,
     ),
 ]
@@ -300,16 +312,16 @@ SHUTDOWN = [
         "serve",
         "threading.Thread(target=server.shutdown).start()",
         "pass",
-        "went on for 1 s",
+        "still running after 1 s",
         limits={"serving_stop": 1},
     ),
-    Break("shutdown.sigterm", "serve", "stopping.set()\n", "os._exit(0)\n", "a request under way was lost"),
+    Break("shutdown.sigterm", "serve", "stopping.set()\n", "os._exit(0)\n", "a request in progress was lost"),
     Break(
         "shutdown.sigterm",
         "serve",
         "server.server_close()",
         "server.server_close()\nsys.exit(3)",
-        "exit code 3",
+        "exited with code 3",
     ),
 ]
 
@@ -332,11 +344,11 @@ FOLDER = [
     [*TRAIN, *SERVE, *REFUSALS, *TRANSFORM, *SHUTDOWN, *FOLDER],
     ids=lambda broken: f"{broken.clause}: {broken.now[:40]}",
 )
-def test_what_is_broken_is_told(broken: Break, folder: Path, judge: Judge) -> None:
+def test_a_violation_is_reported(broken: Break, folder: Path, judge: Judge) -> None:
     path = folder / broken.file
     text = path.read_text()
     assert broken.was in text
     path.write_text(text.replace(broken.was, broken.now))
     result = judge(broken.clause, **broken.limits)
     assert result.outcome is broken.outcome, result
-    assert broken.says in result.detail
+    assert broken.detail in result.detail

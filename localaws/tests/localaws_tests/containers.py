@@ -1,15 +1,15 @@
-"""A container that keeps every clause of the container check, and the command that checks it."""
+"""A container that meets every clause of the container check, and the command that checks it."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "container_check"
-HONEST, SAMPLE = FOLDER / "honest", FOLDER / "sample"
+CORRECT, SAMPLE = FOLDER / "correct", FOLDER / "sample"
 
 
 def check_container(*arguments: str | Path, workdir: Path) -> subprocess.CompletedProcess[str]:
-    """Run the command line."""
+    """Run the check-container command."""
     return subprocess.run(
         [sys.executable, "-m", "localaws", "check-container", *arguments, "--workdir", workdir],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Feature groups for the tests, and what Athena sees of them."""
+"""Create feature groups for tests and query their offline stores with Athena."""
 
 import uuid
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ def features_of(record: list[dict[str, str]]) -> dict[str, str]:
 
 
 def request(name: str, **members: Any) -> dict[str, Any]:
-    """A CreateFeatureGroup with an online store only, unless the members say otherwise."""
+    """Return a CreateFeatureGroup request with only an online store, unless `members` override it."""
     return {
         "FeatureGroupName": name,
         "RecordIdentifierFeatureName": "record_id",
@@ -36,13 +36,13 @@ def request(name: str, **members: Any) -> dict[str, Any]:
 
 
 def offline(bucket: Bucket, role_arn: str, **config: Any) -> dict[str, Any]:
-    """The members of a group that has an offline store too."""
+    """Return the request members that add an offline store."""
     storage = {"S3Uri": bucket.uri("features")}
     return {"OfflineStoreConfig": {"S3StorageConfig": storage, **config}, "RoleArn": role_arn}
 
 
 def created(laptop: Laptop, **members: Any) -> dict[str, Any]:
-    """The description of a new group whose records may come."""
+    """Create a group and return its description once it is no longer Creating."""
     sagemaker = laptop.client("sagemaker")
     name = members.pop("FeatureGroupName", f"group-{uuid.uuid4().hex[:12]}")
     sagemaker.create_feature_group(**request(name, **members))
@@ -50,7 +50,7 @@ def created(laptop: Laptop, **members: Any) -> dict[str, Any]:
 
 
 def ended(laptop: Laptop, name: str) -> dict[str, Any]:
-    """The description of a group that is not Creating any more."""
+    """Wait until a group is no longer Creating and return its description."""
 
     def described() -> dict[str, Any] | None:
         group: dict[str, Any] = laptop.client("sagemaker").describe_feature_group(FeatureGroupName=name)
@@ -61,7 +61,7 @@ def ended(laptop: Laptop, name: str) -> dict[str, Any]:
 
 
 def rows(laptop: Laptop, bucket: Bucket, group: dict[str, Any], columns: str, rest: str = "") -> list[Any]:
-    """What Athena finds in the group's offline store; null is None."""
+    """Query the group's offline store with Athena; a null is None."""
     table = group["OfflineStoreConfig"]["DataCatalogConfig"]
     athena = laptop.client("athena")
     query = athena.start_query_execution(

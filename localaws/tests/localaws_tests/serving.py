@@ -1,4 +1,4 @@
-"""A small account in this process, whose models are real processes."""
+"""An in-process SageMaker account on moto whose model servers are real processes."""
 
 import io
 import json
@@ -33,8 +33,9 @@ BUCKET = "models"
 IMAGE = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/small:latest"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/serving"
 
-# A model is a JSON file: {"version": …} and perhaps {"exit": code} or {"ping": status}. A request is a
-# JSON object that may ask for a pause, a file to wait for, an error or the end of the process.
+# A model is a JSON file: {"version": …} and optionally {"exit": code} or {"ping": status}. A request is a
+# JSON object with optional members: "sleep" (seconds), "file" (wait until it exists), "status" (return
+# this error), "crash" (exit) and "length" (padding of the response).
 SERVE = """
 import json, os, sys, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -71,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         if request.get("crash"):
             os._exit(3)
         if "status" in request:
-            return self.answer(request["status"], {"error": "as asked"})
+            return self.answer(request["status"], {"error": "as requested"})
         answer = {
             "version": model["version"],
             "pid": os.getpid(),
@@ -91,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *words):
+    def log_message(self, *arguments):
         pass
 
 
@@ -101,8 +102,8 @@ ThreadingHTTPServer((host, port), Handler).serve_forever()
 """
 
 
-class Sleeper:
-    """A container: a Python process."""
+class ProcessContainer:
+    """A container that is a Python process."""
 
     def __init__(self, process: "subprocess.Popen[str]", spec: ContainerSpec) -> None:
         self.process = process
@@ -131,10 +132,10 @@ class Sleeper:
 
 @dataclass
 class FolderRuntime:
-    """Runs the one image that there is."""
+    """A runtime with a single image, whose executables are the scripts of a folder."""
 
     folder: Path
-    started: list[Sleeper] = field(default_factory=list)
+    started: list[ProcessContainer] = field(default_factory=list)
 
     def prepare(self, image: str) -> None:
         if image != IMAGE:
@@ -143,7 +144,7 @@ class FolderRuntime:
     def digest(self, image: str) -> str:
         return image
 
-    def start(self, spec: ContainerSpec) -> Sleeper:
+    def start(self, spec: ContainerSpec) -> ProcessContainer:
         environment = {
             "PATH": os.environ["PATH"],
             "SAGEMAKER_BASE_DIR": str(spec.base_dir),
@@ -156,13 +157,13 @@ class FolderRuntime:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        container = Sleeper(process, spec)
+        container = ProcessContainer(process, spec)
         self.started.append(container)
         return container
 
 
 class MotoSessions:
-    """Clients of moto; remembers as which roles."""
+    """Create moto clients and record the service and role of each."""
 
     region = REGION
 
@@ -185,18 +186,18 @@ class MotoSessions:
 
 
 class HeldRequest:
-    """A request that its server answers not before `let_go`; it is under way when this is made."""
+    """A request in progress that the server does not complete before `release` is called."""
 
     def __init__(self, account: "Account", endpoint: str, file: Path) -> None:
         self.versions: list[str] = []
         self._file = file
         self._thread = threading.Thread(
-            target=lambda: self.versions.append(account.ask(endpoint, file=str(file))["version"])
+            target=lambda: self.versions.append(account.invoke(endpoint, file=str(file))["version"])
         )
         self._thread.start()
         wait_until(Path(f"{file}.awaited").exists, 20)
 
-    def let_go(self) -> list[str]:
+    def release(self) -> list[str]:
         self._file.touch()
         self._thread.join()
         return self.versions
@@ -204,7 +205,7 @@ class HeldRequest:
 
 @dataclass
 class Account:
-    """SageMaker's hosting over moto."""
+    """The SageMaker hosting resources on top of moto."""
 
     platform: Platform
     runtime: FolderRuntime
@@ -243,7 +244,7 @@ class Account:
         self.configs.create({"EndpointConfigName": name, "ProductionVariants": variants, **members})
 
     def deploy(self, name: str, **model: Any) -> None:
-        """A model and a configuration of the same name."""
+        """Create a model and an endpoint configuration of the same name."""
         self.create_model(name, **model)
         self.create_config(name, name)
 
@@ -262,7 +263,7 @@ class Account:
         wait_until(lambda: self.describe(name)["EndpointStatus"] not in ("Creating", "Updating"), 30)
         return self.describe(name)
 
-    def ask(self, endpoint: str, headers: dict[str, str] | None = None, **request: Any) -> Document:
+    def invoke(self, endpoint: str, headers: dict[str, str] | None = None, **request: Any) -> Document:
         status, _, body = self.invocations.invoke(endpoint, headers or {}, json.dumps(request).encode())
         assert status == 200
         answer: Document = json.loads(body)
@@ -275,7 +276,7 @@ class Account:
 
 
 def small_account(tmp_path: Path) -> Iterator[Account]:
-    """A fixture's function: models and endpoints, over moto, whose containers are real processes."""
+    """Yield an account on moto whose containers are real processes, for use as a fixture."""
     image = tmp_path / "image"
     image.mkdir()
     (image / "serve").write_text(SERVE)

@@ -7,13 +7,13 @@ from localaws.runtimes.container import ContainerSpec, ImageError
 from localaws.runtimes.engines import Buildah, Docker, Engine, find_engine
 
 SPEC = ContainerSpec("ignored", ("train",), Path("/base"), {"NAME": "two words"})
-HERE = ["--network", "host", "--pull", "never"]
-SEEN = ["--volume", "/base:/opt/ml", "--env", "NAME=two words"]
+RUN_OPTIONS = ["--network", "host", "--pull", "never"]
+CONTAINER_OPTIONS = ["--volume", "/base:/opt/ml", "--env", "NAME=two words"]
 
 
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of programs, the only ones that are found."""
+    """The only folder in PATH, for fake engines."""
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
 
@@ -24,7 +24,7 @@ def add(programs: Path, name: str, script: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "user", "asked"),
+    ("program", "user", "user_options"),
     [
         ("docker", 0, []),
         ("docker", 1000, ["--user", "1000:1001"]),
@@ -32,23 +32,33 @@ def add(programs: Path, name: str, script: str) -> None:
         ("podman", 1000, ["--userns", "keep-id", "--user", "1000:1001"]),
     ],
 )
-def test_whoever_starts_a_container_owns_what_it_leaves(
-    monkeypatch: pytest.MonkeyPatch, program: str, user: int, asked: list[str]
+def test_the_user_owns_the_files_that_a_container_writes(
+    monkeypatch: pytest.MonkeyPatch, program: str, user: int, user_options: list[str]
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: user)
     monkeypatch.setattr(os, "getgid", lambda: 1001)
     command = Docker(program).command("name", "image", SPEC)
-    assert command == [program, "run", "--name", "name", *HERE, *asked, *SEEN, "image", "train"]
+    assert command == [
+        program,
+        "run",
+        "--name",
+        "name",
+        *RUN_OPTIONS,
+        *user_options,
+        *CONTAINER_OPTIONS,
+        "image",
+        "train",
+    ]
 
 
-def test_an_entry_point_takes_the_arguments_that_follow_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_entry_point_s_arguments_precede_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 0)
     spec = ContainerSpec("ignored", ("last",), Path("/base"), {}, entrypoint=("python3", "-c"))
     command = Docker().command("name", "image", spec)
     assert command[command.index("--entrypoint") :] == ["--entrypoint", "python3", "image", "-c", "last"]
 
 
-def test_a_container_of_buildahs_gets_what_the_image_says(programs: Path) -> None:
+def test_buildah_uses_the_image_s_entry_point_and_command(programs: Path) -> None:
     config = '{"Entrypoint": ["entrypoint"], "Cmd": ["serve"]}'
     answer = f'{{"FromImageID": "1234", "OCIv1": {{"config": {config}}}}}'
     add(programs, "buildah", f"[ $1 = inspect ] && echo '{answer}'; exit 0")
@@ -60,7 +70,7 @@ def test_a_container_of_buildahs_gets_what_the_image_says(programs: Path) -> Non
     assert Buildah().command("name", "image", other)[-2:] == ["sh", "ingest"]
 
 
-def test_a_container_that_buildah_cannot_make_is_an_image_error(programs: Path) -> None:
+def test_a_container_that_buildah_cannot_create_is_an_image_error(programs: Path) -> None:
     add(programs, "buildah", "exit 125")
     assert Buildah().image_id("image") is None
     with pytest.raises(ImageError, match="buildah from image"):
@@ -73,33 +83,35 @@ def test_a_container_that_buildah_cannot_make_is_an_image_error(programs: Path) 
         ("subprocess exited with status 7", True),
         ("subprocess exited on killed", True),
         ("Error: exit status 7", True),
-        ("Error: exit status 7, it said", False),
+        ("Error: exit status 7, see the log", False),
         ("error: no channel", False),
     ],
 )
-def test_what_buildah_adds_to_the_output_is_known(line: str, own: bool) -> None:
+def test_buildah_s_own_lines_are_recognized(line: str, own: bool) -> None:
     assert Buildah().is_own(line) == own
     assert not Docker().is_own(line)
 
 
 @pytest.mark.parametrize(
-    ("answering", "user", "found"),
+    ("available", "user", "found"),
     [
         (["docker", "podman", "buildah"], 1000, Docker("docker")),
         (["podman", "buildah"], 1000, Docker("podman")),
         (["buildah"], 0, Buildah()),
     ],
 )
-def test_the_first_engine_that_answers_is_taken(
-    programs: Path, monkeypatch: pytest.MonkeyPatch, answering: list[str], user: int, found: Engine
+def test_the_first_available_engine_is_used(
+    programs: Path, monkeypatch: pytest.MonkeyPatch, available: list[str], user: int, found: Engine
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: user)
     for program in ("docker", "podman", "buildah"):
-        add(programs, program, f"exit {0 if program in answering else 1}")
+        add(programs, program, f"exit {0 if program in available else 1}")
     assert find_engine() == found
 
 
-def test_without_an_engine_it_says_what_to_do(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_engine_the_error_suggests_a_remedy(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     add(programs, "docker", "exit 1")
     add(programs, "buildah", "exit 0")
     monkeypatch.setattr(os, "getuid", lambda: 1000)

@@ -25,7 +25,7 @@ name = "kit"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """An image's folder that requires the project beside it."""
+    """An image's folder that requires a project in a neighbouring folder."""
     (tmp_path / "images/kit/kit").mkdir(parents=True)
     (tmp_path / "images/kit/pyproject.toml").write_text(PROJECT)
     (tmp_path / "images/kit/kit/__init__.py").write_text('"""A kit."""\n\nVALUE = 1\n')
@@ -40,17 +40,17 @@ def value(environment: Path) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_a_project_beside_the_folder_is_installed_as_it_is_now(folder: Path, tmp_path: Path) -> None:
-    made = Environments(tmp_path / "cache")
-    first = made.make(folder)
+def test_a_local_project_is_reinstalled_after_a_change(folder: Path, tmp_path: Path) -> None:
+    cache = Environments(tmp_path / "cache")
+    first = cache.make(folder)
     assert value(first) == "1"
     (folder.parent / "kit/kit/__init__.py").write_text('"""A kit."""\n\nVALUE = 2\n')
-    second = made.make(folder)
+    second = cache.make(folder)
     assert second != first
     assert value(second) == "2"
 
 
-def test_what_an_image_requires_by_a_path_is_in_its_digest(folder: Path) -> None:
+def test_the_digest_includes_local_projects(folder: Path) -> None:
     images = Images(folder.parent)
     first = images.digest("tiny")
     (folder.parent / "kit/.mypy_cache").mkdir()
@@ -60,22 +60,24 @@ def test_what_an_image_requires_by_a_path_is_in_its_digest(folder: Path) -> None
     assert images.digest("tiny") != first
 
 
-def test_a_project_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:
+def test_a_missing_local_project_is_named(folder: Path, tmp_path: Path) -> None:
     (folder / "requirements.txt").write_text("../moon\n")
-    with pytest.raises(ImageError, match=rf"tiny/requirements.txt names {folder.parent}/moon, which is not"):
+    with pytest.raises(
+        ImageError, match=rf"tiny/requirements.txt refers to {folder.parent}/moon, which does"
+    ):
         Environments(tmp_path / "cache").make(folder)
 
 
-def test_pips_variables_tell_uv_where_packages_are() -> None:
-    given = {
+def test_pip_s_variables_are_translated_for_uv() -> None:
+    variables = {
         "PIP_FIND_LINKS": "/some/wheels /other/wheels",
         "PIP_EXTRA_INDEX_URL": "https://one https://two",
         "PIP_INDEX_URL": "https://three",
         "UV_DEFAULT_INDEX": "https://wins",
         "AWS_SECRET_ACCESS_KEY": "secret",
-        "PYTHONPATH": "/house",
+        "PYTHONPATH": "/some/path",
     }
-    environment = environments._environment(given)
+    environment = environments._environment(variables)
     assert environment.items() >= {
         ("UV_FIND_LINKS", "/some/wheels,/other/wheels"),
         ("UV_EXTRA_INDEX_URL", "https://one https://two"),

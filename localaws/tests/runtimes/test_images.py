@@ -17,13 +17,13 @@ from localaws.runtimes.images import Images
         "localhost:5000/linear",
     ],
 )
-def test_the_repositorys_last_part_is_the_folder(tmp_path: Path, image: str) -> None:
+def test_the_folder_is_the_last_part_of_the_repository(tmp_path: Path, image: str) -> None:
     (tmp_path / "linear").mkdir()
     assert Images(tmp_path).folder(image) == tmp_path / "linear"
 
 
 @pytest.mark.parametrize("image", ["a/linaer:latest", "a/..", "a/.", "a/", ":latest"])
-def test_an_unknown_image_says_what_there_is(tmp_path: Path, image: str) -> None:
+def test_the_error_for_an_unknown_image_lists_the_images(tmp_path: Path, image: str) -> None:
     for name in ("linear", "processing", ".hidden"):
         (tmp_path / name).mkdir()
     with pytest.raises(ImageError) as caught:
@@ -31,10 +31,10 @@ def test_an_unknown_image_says_what_there_is(tmp_path: Path, image: str) -> None
     message = str(caught.value)
     assert image in message
     assert str(tmp_path) in message
-    assert "it has linear, processing." in message
+    assert "It has: linear, processing." in message
 
 
-def test_the_digest_is_the_content_s(tmp_path: Path) -> None:
+def test_the_digest_depends_on_content_and_executable_bits(tmp_path: Path) -> None:
     script = tmp_path / "linear/train"
     script.parent.mkdir()
     script.write_text("one")

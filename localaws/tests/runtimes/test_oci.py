@@ -1,4 +1,4 @@
-"""What is asked of an engine, told by a stand-in; tests/images asks a real one."""
+"""The OCI runtime with a fake engine; tests/images uses a real one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +22,7 @@ Start = Callable[[str, str], OciContainer]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """Starts a container of an engine whose `run` and `kill` are these scripts."""
+    """Start a container with a fake engine whose `run` and `kill` execute the passed scripts."""
 
     def started(run: str, kill: str) -> OciContainer:
         engine = tmp_path / "docker"
@@ -33,17 +33,17 @@ def start(tmp_path: Path) -> Start:
     return started
 
 
-def test_a_container_that_is_still_being_made_is_asked_to_end_once_it_is_there(start: Start) -> None:
+def test_stop_repeats_sigterm_until_the_container_is_created(start: Start) -> None:
     run = "until [ -e refused ]; do sleep 0.05; done; echo $$ >new; mv new pid; exec sleep 600"
     kill = "kill -s TERM $(cat pid) || { touch refused; exit 1; }"
     assert start(run, kill).stop(grace=60) == 128 + 15
 
 
-def test_one_that_has_no_time_is_killed_before_it_is_there(start: Start) -> None:
+def test_stop_without_grace_kills_a_container_that_is_being_created(start: Start) -> None:
     assert start("exec sleep 600", "exit 1").stop(grace=0) == 128 + 9
 
 
-def test_an_engine_that_sees_its_container_killed_has_no_time_to_say_so(start: Start) -> None:
+def test_the_engine_command_is_killed_before_it_can_exit_with_another_code(start: Start) -> None:
     run = "until [ -e killed ]; do sleep 0.05; done; exit 1"
     kill = "[ $3 != SIGKILL ] || { touch killed; sleep 1; }"
     assert start(run, kill).stop(grace=0) == 128 + 9

@@ -16,7 +16,7 @@ from localaws.runtimes.images import Images
 from localaws.runtimes.process import INHERITED, ProcessContainer, ProcessRuntime
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/team/tiny:latest"
-PATIENCE = 20.0  # seconds
+TIMEOUT = 20.0  # seconds
 Run = Callable[..., ProcessContainer]
 
 
@@ -46,12 +46,12 @@ def base_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def output() -> list[str]:
     return []
 
 
 @pytest.fixture
-def run(runtime: ProcessRuntime, folder: Path, base_dir: Path, said: list[str]) -> Run:
+def run(runtime: ProcessRuntime, folder: Path, base_dir: Path, output: list[str]) -> Run:
     def start(
         code: str, *arguments: str, environment: Mapping[str, str] | None = None, shebang: str = "python3"
     ) -> ProcessContainer:
@@ -59,16 +59,16 @@ def run(runtime: ProcessRuntime, folder: Path, base_dir: Path, said: list[str]) 
         script.write_text(f"#!/usr/bin/env {shebang}\n{code}\n")
         script.chmod(0o755)
         return runtime.start(
-            ContainerSpec(IMAGE, ("work", *arguments), base_dir, environment or {}, said.append)
+            ContainerSpec(IMAGE, ("work", *arguments), base_dir, environment or {}, output.append)
         )
 
     return start
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "timeout"
         time.sleep(0.02)
 
 
@@ -79,32 +79,32 @@ def gone(pid: int) -> bool:
         return True
 
 
-def test_runs_the_folders_script_with_the_environments_python(
-    run: Run, folder: Path, cache_dir: Path, said: list[str]
+def test_a_script_of_the_folder_runs_with_the_environment_s_python(
+    run: Run, folder: Path, cache_dir: Path, output: list[str]
 ) -> None:
     container = run("import os, sys; print(sys.prefix); print(os.getcwd()); sys.exit(3)")
-    assert container.wait(PATIENCE) == 3
-    assert Path(said[0]).parent == cache_dir.resolve()
-    assert said[1] == str(folder.resolve())
+    assert container.wait(TIMEOUT) == 3
+    assert Path(output[0]).parent == cache_dir.resolve()
+    assert output[1] == str(folder.resolve())
 
 
-def test_output_is_merged_and_told_line_by_line(run: Run, said: list[str]) -> None:
+def test_stdout_and_stderr_are_merged_and_split_into_lines(run: Run, output: list[str]) -> None:
     code = (
         "import os\nos.write(1, b'out\\n'); os.write(2, b'err\\n')\n"
         "os.write(1, b'10%\\r50%\\r100%\\n'); os.write(1, b'bad \\xff byte\\r\\nlast')"
     )
-    assert run(code).wait(PATIENCE) == 0
-    assert said == ["out", "err", "100%", "bad \ufffd byte", "last"]
+    assert run(code).wait(TIMEOUT) == 0
+    assert output == ["out", "err", "100%", "bad \ufffd byte", "last"]
 
 
-def test_a_line_without_end_is_cut(run: Run, said: list[str]) -> None:
-    assert run("import sys; sys.stdout.write('x' * 100_000)").wait(PATIENCE) == 0
-    assert "".join(said) == "x" * 100_000
-    assert max(map(len, said)) <= 32_768
+def test_a_long_line_is_split(run: Run, output: list[str]) -> None:
+    assert run("import sys; sys.stdout.write('x' * 100_000)").wait(TIMEOUT) == 0
+    assert "".join(output) == "x" * 100_000
+    assert max(map(len, output)) <= 32_768
 
 
 def test_the_environment_is_clean_and_paths_are_translated(
-    run: Run, base_dir: Path, said: list[str], monkeypatch: pytest.MonkeyPatch
+    run: Run, base_dir: Path, output: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "root's own")
     monkeypatch.setenv("PYTHONPATH", "/server")
@@ -120,35 +120,35 @@ def test_the_environment_is_clean_and_paths_are_translated(
         "s3://b/opt/ml/x",
         environment={"DATA": "/opt/ml/input/data/train"},
     )
-    assert container.wait(PATIENCE) == 0
-    names = set(said[0].split()) - {"LC_CTYPE"}
+    assert container.wait(TIMEOUT) == 0
+    names = set(output[0].split()) - {"LC_CTYPE"}
     assert names == {
         "DATA", "HOME", "HTTPS_PROXY", "LANG", "LOCALAWS_CONTAINER", "NO_PROXY", "PATH",
         "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "SAGEMAKER_BASE_DIR", "TMPDIR", "no_proxy",
     }  # fmt: skip
-    assert said[1] == f"{base_dir}/processing/input --to={base_dir}/model /opt/mlx s3://b/opt/ml/x"
-    assert said[2] == f"{base_dir}/input/data/train {base_dir} 127.0.0.1,localhost"
+    assert output[1] == f"{base_dir}/processing/input --to={base_dir}/model /opt/mlx s3://b/opt/ml/x"
+    assert output[2] == f"{base_dir}/input/data/train {base_dir} 127.0.0.1,localhost"
 
 
-def test_a_killed_process_ends_as_a_shell_tells_it(run: Run, said: list[str]) -> None:
+def test_the_exit_code_of_a_killed_process_is_128_plus_the_signal(run: Run, output: list[str]) -> None:
     container = run("import os, time; print(os.getpid()); time.sleep(600)")
-    until(lambda: bool(said))
+    until(lambda: bool(output))
     assert container.wait(0.05) is None
-    os.kill(int(said[0]), signal.SIGKILL)
-    assert container.wait(PATIENCE) == 137
+    os.kill(int(output[0]), signal.SIGKILL)
+    assert container.wait(TIMEOUT) == 137
 
 
-def test_stop_asks_first(run: Run, said: list[str]) -> None:
+def test_stop_sends_sigterm_first(run: Run, output: list[str]) -> None:
     container = run(
         "import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(0)))\n"
         "print('up'); time.sleep(600)"
     )
-    until(lambda: said == ["up"])
-    assert container.stop(grace=PATIENCE) == 0
-    assert said == ["up", "bye"]
+    until(lambda: output == ["up"])
+    assert container.stop(grace=TIMEOUT) == 0
+    assert output == ["up", "bye"]
 
 
-def test_stop_ends_what_does_not_listen_with_all_it_started(run: Run, said: list[str]) -> None:
+def test_stop_kills_processes_that_ignore_sigterm(run: Run, output: list[str]) -> None:
     container = run(
         "import signal, subprocess, sys, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         "sleep = 'import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)'\n"
@@ -156,27 +156,27 @@ def test_stop_ends_what_does_not_listen_with_all_it_started(run: Run, said: list
         "group = subprocess.Popen([sys.executable, '-c', sleep])\n"
         "print(own.pid, group.pid); time.sleep(600)"
     )
-    until(lambda: bool(said))
+    until(lambda: bool(output))
     assert container.stop(grace=0.2) == 137
-    for pid in map(int, said[0].split()):
+    for pid in map(int, output[0].split()):
         until(lambda pid=pid: gone(pid))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("session", ["False", "True"])
-def test_nothing_outlives_the_first_process(run: Run, said: list[str], session: str) -> None:
+def test_no_process_outlives_the_first_one(run: Run, output: list[str], session: str) -> None:
     container = run(
         "import subprocess, sys\n"
         "sleep = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
         f"print(subprocess.Popen(sleep, start_new_session={session}).pid)"
     )
-    assert container.wait(PATIENCE) == 0
-    until(lambda: gone(int(said[0])))
+    assert container.wait(TIMEOUT) == 0
+    until(lambda: gone(int(output[0])))
 
 
-def test_a_container_that_ends_leaves_the_others_alone(run: Run, said: list[str]) -> None:
+def test_an_exiting_container_does_not_affect_others(run: Run, output: list[str]) -> None:
     other = run("import time; print('up'); time.sleep(600)")
-    until(lambda: said == ["up"])
-    assert run("pass").wait(PATIENCE) == 0
+    until(lambda: output == ["up"])
+    assert run("pass").wait(TIMEOUT) == 0
     assert other.wait(0.3) is None
     other.stop(grace=0)
 
@@ -212,17 +212,19 @@ def test_containers_die_with_their_owner(folder: Path, cache_dir: Path, tmp_path
     until(lambda: all(map(gone, pids)))
 
 
-def test_an_unknown_command_names_what_there_is(run: Run, runtime: ProcessRuntime, base_dir: Path) -> None:
-    run("pass").wait(PATIENCE)
+def test_the_error_for_an_unknown_command_lists_the_executables(
+    run: Run, runtime: ProcessRuntime, base_dir: Path
+) -> None:
+    run("pass").wait(TIMEOUT)
     with pytest.raises(ImageError, match=r"no executable 'trian': .* has work"):
         runtime.start(ContainerSpec(IMAGE, ("trian",), base_dir))
 
 
 def test_a_script_whose_interpreter_is_missing_is_an_image_error_or_127(run: Run) -> None:
-    assert run("pass", shebang="no-such-interpreter").wait(PATIENCE) == 127
+    assert run("pass", shebang="no-such-interpreter").wait(TIMEOUT) == 127
 
 
-def test_a_file_that_is_no_program_is_an_image_error(
+def test_a_file_that_is_not_executable_code_is_an_image_error(
     runtime: ProcessRuntime, folder: Path, base_dir: Path
 ) -> None:
     (folder / "noise").write_bytes(b"\x00\x01")
@@ -231,7 +233,7 @@ def test_a_file_that_is_no_program_is_an_image_error(
         runtime.start(ContainerSpec(IMAGE, ("noise",), base_dir))
 
 
-def test_a_broken_requirement_tells_uvs_last_lines(
+def test_the_error_for_an_invalid_requirement_has_uv_s_output(
     runtime: ProcessRuntime, folder: Path, cache_dir: Path
 ) -> None:
     (folder / "requirements.txt").write_text("this is not a requirement\n")
@@ -240,13 +242,15 @@ def test_a_broken_requirement_tells_uvs_last_lines(
     assert not [path for path in cache_dir.iterdir() if path.name.startswith(".")]
 
 
-def test_an_environment_is_made_once(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_calls_create_an_environment_once(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls: list[str] = []
-    make = environments._uv
+    run_uv = environments._uv
 
-    def counted(folder: Path, *words: str) -> None:
-        calls.append(words[0])
-        make(folder, *words)
+    def counted(folder: Path, *arguments: str) -> None:
+        calls.append(arguments[0])
+        run_uv(folder, *arguments)
 
     monkeypatch.setattr(environments, "_uv", counted)
     fresh = ProcessRuntime(Images(folder.parent), tmp_path / "fresh")

@@ -1,4 +1,4 @@
-"""The benchmarks' parts that nothing has to run for: rows, ratios, bounds, command lines."""
+"""The parts of the benchmarks that need no measurement: rows, ratios, bounds and command lines."""
 
 import csv
 import gzip
@@ -18,7 +18,7 @@ from benchmarks import bare, command, definition, engine, growth, ingestion, job
 from benchmarks.errors import BenchmarkError, DataError
 from benchmarks.growth import Cost, Step
 from benchmarks.ingestion import Way
-from benchmarks.laptop import BUCKET, Group
+from benchmarks.local_aws import BUCKET, Group
 from benchmarks.report import Bound, Report
 from benchmarks.rows import Row
 
@@ -26,10 +26,10 @@ ROWS = [Row("1", "good film", "pos"), Row("2", "bad film", "neg")]
 GROUP = Group("records", "sagemaker_featurestore", "records_1")
 
 
-def written(path: Path, opened: Callable[[bytes], bytes] = lambda content: content) -> Path:
+def write_rows(path: Path, pack: Callable[[bytes], bytes] = lambda content: content) -> Path:
     plain = path.with_name("plain.csv")
     rows.write(plain, ROWS)
-    path.write_bytes(opened(plain.read_bytes()))
+    path.write_bytes(pack(plain.read_bytes()))
     if plain != path:
         plain.unlink()
     return path
@@ -43,8 +43,8 @@ def written(path: Path, opened: Callable[[bytes], bytes] = lambda content: conte
         ("rows.csv.zst", zstandard.ZstdCompressor().compress),
     ],
 )
-def test_rows_are_read_plain_or_packed(tmp_path: Path, name: str, pack: Callable[[bytes], bytes]) -> None:
-    assert list(rows.read(written(tmp_path / name, pack))) == ROWS
+def test_rows_are_read_plain_or_compressed(tmp_path: Path, name: str, pack: Callable[[bytes], bytes]) -> None:
+    assert list(rows.read(write_rows(tmp_path / name, pack))) == ROWS
 
 
 def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
@@ -54,24 +54,24 @@ def test_a_folder_is_read_file_by_file(tmp_path: Path) -> None:
     assert list(rows.read(tmp_path)) == ROWS
 
 
-def test_a_text_becomes_one_line_as_put_record_wants_it(tmp_path: Path) -> None:
+def test_a_text_is_joined_to_one_line(tmp_path: Path) -> None:
     rows.write(tmp_path / "a.csv", [Row("1", "one\ntwo\r\nthree", "pos")])
     [row] = rows.read(tmp_path)
     assert row.text == "one two three"
 
 
-def test_data_that_is_none_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="nowhere is no CSV file"):
+def test_invalid_data_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere is not a CSV file"):
         rows.load(tmp_path / "nowhere")
     (tmp_path / "a.csv").write_text("id,review\n1,good\n")
     with pytest.raises(DataError, match=r"a\.csv has no column label, text"):
         rows.load(tmp_path)
     (tmp_path / "a.csv").write_text("id,text,label\n")
-    with pytest.raises(DataError, match="holds no row"):
+    with pytest.raises(DataError, match="contains no row"):
         rows.load(tmp_path)
 
 
-def test_loaded_rows_are_in_the_same_mixed_order_every_time(tmp_path: Path) -> None:
+def test_loaded_rows_are_shuffled_reproducibly(tmp_path: Path) -> None:
     rows.write(tmp_path / "a.csv", (Row(str(number), "a text", "pos") for number in range(100)))
     loaded = rows.load(tmp_path)
     assert loaded == rows.load(tmp_path)
@@ -98,7 +98,7 @@ def test_generated_labels_can_be_learned() -> None:
     assert words["neg"] - words["pos"]
 
 
-def test_copies_have_ids_and_texts_of_their_own() -> None:
+def test_copies_have_unique_ids_and_texts() -> None:
     copied = list(rows.replicate(ROWS, 50))
     assert copied[:2] == ROWS
     assert len({row.id for row in copied}) == len({row.text for row in copied}) == 50
@@ -107,11 +107,11 @@ def test_copies_have_ids_and_texts_of_their_own() -> None:
     assert len(copied[2].text.split()) == 3
 
 
-def test_fewer_rows_than_there_are_may_be_asked_for() -> None:
+def test_replicate_can_return_fewer_rows() -> None:
     assert list(rows.replicate(ROWS, 1)) == ROWS[:1]
 
 
-def test_a_file_holds_what_a_csv_reader_reads(tmp_path: Path) -> None:
+def test_a_written_file_is_valid_csv(tmp_path: Path) -> None:
     row = Row("1", 'He said "no, thanks"', "neg")
     size = rows.write(tmp_path / "new/rows.csv", [row])
     with (tmp_path / "new/rows.csv").open(newline="") as file:
@@ -123,7 +123,7 @@ def test_a_file_holds_what_a_csv_reader_reads(tmp_path: Path) -> None:
     ("value", "text"),
     [(1.0666, "1.07"), (25, "25.0"), (99.4, "99.4"), (1250.4, "1,250"), (0.004, "0.00"), (9.994, "9.99")],
 )
-def test_a_ratio_has_the_digits_that_say_something(value: float, text: str) -> None:
+def test_a_ratio_has_three_significant_digits(value: float, text: str) -> None:
     assert report.ratio(value) == text
 
 
@@ -131,7 +131,7 @@ def test_a_ratio_has_the_digits_that_say_something(value: float, text: str) -> N
     ("value", "at_least", "held"),
     [(20, True, True), (19.99, True, False), (1.15, False, True), (1.151, False, False)],
 )
-def test_a_bound_is_held_up_to_its_limit(value: float, at_least: bool, held: bool) -> None:
+def test_a_bound_includes_its_limit(value: float, at_least: bool, held: bool) -> None:
     limit = 20 if at_least else 1.15
     bound = Bound("times the peer", value, limit, at_least)
     assert bound.held is held
@@ -143,7 +143,7 @@ def test_a_bound_names_ratio_peer_and_limit() -> None:
     assert str(bound) == "held    times fewer calls than PutRecord: 25.0 (at least 20.0)"
 
 
-def test_a_missed_bound_is_the_exit_code_and_stands_in_the_json(
+def test_a_missed_bound_is_in_the_exit_code_and_the_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = Report("engine", "2 rows", {"all": 2.5}, [Bound("a", 1, 2), Bound("b", 3, 2)])
@@ -156,7 +156,7 @@ def test_a_missed_bound_is_the_exit_code_and_stands_in_the_json(
     assert Report("engine", "", bounds=[Bound("a", 1, 2)]).conclude(None) == 0
 
 
-def test_a_table_is_markdown_with_columns_in_line() -> None:
+def test_a_table_is_aligned_markdown() -> None:
     assert report.table(("", "s", "rows"), [("a", 1.25, 1000), ("bcd", 12345.6, "x")]).splitlines() == [
         "|     |      s |  rows |",
         "|-----|-------:|------:|",
@@ -166,16 +166,16 @@ def test_a_table_is_markdown_with_columns_in_line() -> None:
 
 
 @pytest.mark.parametrize("module", [ingestion, growth, engine])
-def test_every_benchmark_explains_itself(module: object, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_benchmark_has_a_help_text(module: object, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         module.main(["--help"])  # type: ignore[attr-defined]
     assert ended.value.code == 0
-    told = capsys.readouterr().out
-    assert all(option in told for option in ("--data", "--json", "--rows", "exit codes:"))
+    output = capsys.readouterr().out
+    assert all(option in output for option in ("--data", "--json", "--rows", "exit codes:"))
 
 
 @pytest.mark.parametrize("arguments", [["--rows", "0"], ["--rows", "many"], ["--unknown"]])
-def test_a_wrong_command_line_measures_nothing(
+def test_an_invalid_command_line_is_an_error(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -212,7 +212,7 @@ def test_the_exponent_of_growth() -> None:
     assert growth.exponent((100, 7), (1000, 7)) == 0
 
 
-def test_growth_is_judged_from_the_fewest_rows_to_the_most(capsys: pytest.CaptureFixture[str]) -> None:
+def test_growth_bounds_compare_the_smallest_with_the_largest_size(capsys: pytest.CaptureFixture[str]) -> None:
     steps = [
         Step(100, 1.0, Cost(1, 50), 0.1, Cost(1, 100), 200),
         Step(200, 2.0, Cost(2, 60), 0.1, Cost(1, 150), 300),
@@ -226,34 +226,34 @@ def test_growth_is_judged_from_the_fewest_rows_to_the_most(capsys: pytest.Captur
         (2, False),
         (1.6, False),
     ]
-    told = capsys.readouterr().out
-    assert "create_dataset: time grows by rows^4.00 from 200 to 400 rows" in told
+    output = capsys.readouterr().out
+    assert "create_dataset: time grows by rows^4.00 from 200 to 400 rows" in output
 
 
-def test_engine_compares_the_whole_and_each_step(capsys: pytest.CaptureFixture[str]) -> None:
+def test_engine_compares_totals_and_steps(capsys: pytest.CaptureFixture[str]) -> None:
     found = Report("engine", "")
     execution = {"IngestRecords": 4.0, "RegisterModel": 0.5, "all": 5.0}
     engine.conclude(found, execution, {"IngestRecords": 3.0, "all": 3.0})
     [bound] = found.bounds
     assert bound.value == pytest.approx(5 / 3)
     assert not bound.held
-    told = capsys.readouterr().out
-    assert "| IngestRecords     |        4.00 |      3.00 |   1.00 |  1.33 |" in told
-    assert "| between the steps |        0.50 |           |   0.50 |       |" in told
+    output = capsys.readouterr().out
+    assert "| IngestRecords     |        4.00 |      3.00 |   1.00 |  1.33 |" in output
+    assert "| between the steps |        0.50 |           |   0.50 |       |" in output
 
 
-def test_rounds_are_joined_by_their_medians() -> None:
+def test_rounds_are_summarized_by_medians() -> None:
     assert engine.medians([{"all": 1.0}, {"all": 9.0}, {"all": 2.0}]) == {"all": 2.0}
 
 
-def test_the_query_by_hand_is_the_pipelines() -> None:
+def test_the_query_by_hand_is_the_pipeline_s() -> None:
     query = definition.dataset_query("records_1", job.EVENT_TIME)
     assert 'FROM "records_1"' in query
     assert f"event_time <= '{job.EVENT_TIME}'" in query
     assert query.endswith("WHERE version = 1 AND NOT is_deleted")
 
 
-def test_a_job_by_hand_is_told_what_the_pipeline_tells_it(tmp_path: Path) -> None:
+def test_a_job_by_hand_has_the_pipeline_s_environment(tmp_path: Path) -> None:
     file = tmp_path / "rows.csv"
     file.write_text("id,text,label\n")
     job.lay_out(tmp_path / "job", [file])
@@ -265,12 +265,12 @@ def test_a_job_by_hand_is_told_what_the_pipeline_tells_it(tmp_path: Path) -> Non
         for step in json.loads(definition.body(engine.settings(GROUP, "role")))["Steps"]
         if step["Name"] == "IngestRecords"
     ]
-    told = job.ingest_environment(GROUP)
-    assert set(step["Arguments"]["Environment"]) == set(told)
-    assert told["ATHENA_OUTPUT_URI"].startswith(f"s3://{BUCKET}/")
+    environment = job.ingest_environment(GROUP)
+    assert set(step["Arguments"]["Environment"]) == set(environment)
+    assert environment["ATHENA_OUTPUT_URI"].startswith(f"s3://{BUCKET}/")
 
 
-def test_an_output_becomes_an_input_without_a_copy(tmp_path: Path) -> None:
+def test_an_output_is_linked_as_an_input(tmp_path: Path) -> None:
     made = tmp_path / "made/deep"
     made.mkdir(parents=True)
     (made / "file").write_text("content")
@@ -278,8 +278,8 @@ def test_an_output_becomes_an_input_without_a_copy(tmp_path: Path) -> None:
     assert (tmp_path / "next/input/deep/file").samefile(made / "file")
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no peak is told without /proc")
-def test_a_peak_is_told_although_the_memory_is_given_back() -> None:
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak needs /proc")
+def test_the_peak_is_measured_after_the_memory_was_freed() -> None:
     script = "held = b'x' * 100_000_000; del held; print('ready', flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -292,22 +292,22 @@ def test_a_peak_is_told_although_the_memory_is_given_back() -> None:
     assert 100 < watch.megabytes < 200
 
 
-def test_what_cannot_be_measured_and_what_is_interrupted_have_exit_codes(
+def test_exit_codes_of_errors_and_interruptions(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fails() -> int:
-        raise BenchmarkError("no laptop")
+        raise BenchmarkError("no localaws")
 
-    def is_told_to_end() -> int:
+    def terminates() -> int:
         os.kill(os.getpid(), signal.SIGTERM)
         return 0
 
     found = signal.getsignal(signal.SIGTERM)
     try:
-        for measure, code in ((lambda: 1, 1), (fails, 2), (is_told_to_end, 130)):
+        for measure, code in ((lambda: 1, 1), (fails, 2), (terminates, 130)):
             with pytest.raises(SystemExit) as ended:
                 command.run(measure)
             assert ended.value.code == code
     finally:
         signal.signal(signal.SIGTERM, found)
-    assert "error: no laptop" in capsys.readouterr().err
+    assert "error: no localaws" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Data sets from Debian's package lists: what is read of them, and which rows they make."""
+"""Reading Debian's package lists and creating datasets of them."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def parsed(text: str) -> dict[str, debian.Stanza]:
 
 @pytest.fixture
 def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine's apt: its program, and in a folder what its archive holds."""
+    """A fake apt-get, and the folder of the lists that it downloads."""
     (tmp_path / "archive").mkdir()
     for name, content in (("packages", PACKAGES), ("en", ENGLISH), ("de", GERMAN)):
         (tmp_path / "archive" / name).write_text(content, "utf-8")
@@ -80,11 +80,11 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.write_text(APT)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setattr(debian, "LEAST_ROWS", 1)
+    monkeypatch.setattr(debian, "MIN_ROWS", 1)
     return program
 
 
-def test_fields_are_read_over_many_lines_and_what_is_none_is_passed_over() -> None:
+def test_continuation_lines_are_joined_and_invalid_lines_skipped() -> None:
     packages = parsed(PACKAGES)
     assert list(packages) == ["chess", "chess-data", "snake", "silent"]
     assert packages["chess-data"]["Section"] == "non-free/games"
@@ -92,7 +92,7 @@ def test_fields_are_read_over_many_lines_and_what_is_none_is_passed_over() -> No
     assert list(debian.stanzas([" lost\n", "\n", "lost\n", "\r\n"])) == []
 
 
-def test_sections_label_descriptions() -> None:
+def test_descriptions_are_labelled_with_sections() -> None:
     made = list(debian.sections(parsed(PACKAGES), parsed(ENGLISH)))
     assert [(row.text, row.label) for row in made] == [
         ("a game of two: white and black", "games"),
@@ -101,36 +101,36 @@ def test_sections_label_descriptions() -> None:
     ]
 
 
-def test_languages_label_whole_translations_of_known_packages() -> None:
+def test_complete_translations_of_known_packages_are_labelled_with_languages() -> None:
     [row] = debian.languages(parsed(PACKAGES), {"de": parsed(GERMAN), "fr": {}})
     assert (row.text, row.label) == ("ein Spiel für zwei", "de")
     assert row.id.endswith("/de/chess")
 
 
-def test_a_language_has_the_same_rows_every_time_and_no_more_than_wanted(
+def test_the_rows_of_a_language_are_reproducible_and_limited(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(debian, "MOST_ROWS", 5)
+    monkeypatch.setattr(debian, "MAX_ROWS", 5)
     packages = {str(number): {"Package": str(number), "Description-de": "ein Text"} for number in range(50)}
     made = list(debian.languages(packages, {"de": packages}))
     assert made == list(debian.languages(packages, {"de": dict(reversed(packages.items()))}))
     assert len(made) == 5
 
 
-def test_no_source_is_both_learned_and_tested() -> None:
+def test_no_source_is_in_both_splits() -> None:
     splits = {debian.split({"Package": str(number), "Source": "chess-suite (1.2-3)"}) for number in range(50)}
     assert splits == {debian.split({"Package": "any", "Source": "chess-suite"})}
     own = [debian.split({"Package": f"package-{number}"}) for number in range(1000)]
     assert 150 < own.count("test") < 250
 
 
-def test_rare_labels_and_a_label_s_repeated_texts_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(debian, "LEAST_ROWS", 2)
+def test_rare_labels_and_duplicate_texts_of_a_label_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(debian, "MIN_ROWS", 2)
     made = [Row(*row) for row in (("1", "a", "x"), ("2", "b", "x"), ("3", "a", "x"), ("4", "a", "y"))]
     assert debian.frequent(made) == made[:2]
 
 
-def test_the_files_are_a_benchmark_s_data(
+def test_the_files_are_valid_data_of_a_benchmark(
     apt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     to = tmp_path / "made"
@@ -141,9 +141,11 @@ def test_the_files_are_a_benchmark_s_data(
     assert "#clear APT::Update;" in (to / "apt/apt.conf").read_text()  # hooks of the machine's own lists
 
 
-def test_what_apt_lacks_is_told(apt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_lists_and_apt_errors_are_reported(
+    apt: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "archive/en").write_text("")
-    with pytest.raises(DataError, match="make no sections"):
+    with pytest.raises(DataError, match="contain no sections"):
         debian.main(["--to", str(tmp_path / "made")])
     apt.write_text("#!/bin/sh\necho 'E: no network'\nexit 100\n")
     with pytest.raises(CommandError, match="exit code 100:\nE: no network"):

@@ -1,4 +1,4 @@
-"""How the growth of trainings is judged and drawn."""
+"""The bounds and the bars of the training growth benchmark."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def result(cpu_seconds: float, megabytes: float) -> Result:
     return Result(0.9, cpu_seconds, cpu_seconds / 2, megabytes, 2.5)
 
 
-def test_growth_is_judged_from_the_fewest_rows_to_the_most(capsys: pytest.CaptureFixture[str]) -> None:
+def test_growth_bounds_compare_the_smallest_with_the_largest_size(capsys: pytest.CaptureFixture[str]) -> None:
     found = Report("training_growth", "")
     training_growth.conclude(
         found, {100: result(1.0, 500.0), 300: result(2.0, 900.0), 1000: result(20.0, 8591.0)}
@@ -21,9 +21,9 @@ def test_growth_is_judged_from_the_fewest_rows_to_the_most(capsys: pytest.Captur
         (8591, False),
         (2.5, True),
     ]
-    told = capsys.readouterr().out
-    assert "| 1,000 | 10.0 |  20.0 |         50 |   8,591 |      2.5 |   0.9000 |" in told
-    assert "CPU time grows by rows^0.63 from 100 to 300 rows" in told
+    output = capsys.readouterr().out
+    assert "| 1,000 | 10.0 |  20.0 |         50 |   8,591 |      2.5 |   0.9000 |" in output
+    assert "CPU time grows by rows^0.63 from 100 to 300 rows" in output
 
 
 def test_the_curve_has_bars_in_proportion() -> None:
@@ -33,7 +33,7 @@ def test_the_curve_has_bars_in_proportion() -> None:
 
 
 @pytest.mark.parametrize("times", [["3", "3"], ["0", "1"]])
-def test_a_wrong_command_line_measures_nothing(times: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_command_line_is_an_error(times: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         training_growth.main(["--times", *times])
     assert ended.value.code == 2

@@ -1,4 +1,4 @@
-"""An unpacked aclImdb is packed again, as it is and always alike."""
+"""An unpacked aclImdb is repacked into a reproducible archive."""
 
 import os
 import tarfile
@@ -24,13 +24,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "aclImdb"
 
 
-def test_the_folder_is_found_by_what_it_holds(folder: Path) -> None:
+def test_the_folder_is_found_by_its_content(folder: Path) -> None:
     assert aclimdb.find_folder(folder) == folder
     assert aclimdb.find_folder(folder.parent) == folder
     assert aclimdb.find_folder(folder / "train") is None
 
 
-def test_the_reviews_are_packed_as_they_are(folder: Path, tmp_path: Path) -> None:
+def test_the_reviews_are_packed_unchanged(folder: Path, tmp_path: Path) -> None:
     packed = aclimdb.pack(folder, tmp_path / "cache")
     with tarfile.open(packed) as archive:
         found = {member.name: archive.extractfile(member) for member in archive}
@@ -40,7 +40,7 @@ def test_the_reviews_are_packed_as_they_are(folder: Path, tmp_path: Path) -> Non
     assert list((tmp_path / "cache").iterdir()) == [packed]
 
 
-def test_the_same_files_give_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_the_archive_is_reproducible(folder: Path, tmp_path: Path) -> None:
     first = aclimdb.pack(folder, tmp_path / "one").read_bytes()
     for path in folder.rglob("*.txt"):
         os.utime(path, (1, 1))
@@ -49,7 +49,7 @@ def test_the_same_files_give_the_same_bytes(folder: Path, tmp_path: Path) -> Non
     assert aclimdb.pack(folder, tmp_path / "two").read_bytes() != first
 
 
-def test_a_link_is_packed_as_a_link_for_the_pipeline_to_refuse(folder: Path, tmp_path: Path) -> None:
+def test_a_link_is_packed_as_a_link(folder: Path, tmp_path: Path) -> None:
     (folder / "train/neg/9_1.txt").symlink_to("/etc/passwd")
     with tarfile.open(aclimdb.pack(folder, tmp_path / "cache")) as archive:
         assert archive.getmember("aclImdb/train/neg/9_1.txt").issym()

@@ -1,4 +1,4 @@
-"""The data that the user names, and what stands in when nothing is named."""
+"""The data of the --data option, and the default data without it."""
 
 import gzip
 from pathlib import Path
@@ -16,7 +16,7 @@ def console() -> Console:
     return Console(record=True, width=100, quiet=False, force_terminal=False)
 
 
-def test_missing_path_names_it_and_suggests(tmp_path: Path, console: Console) -> None:
+def test_the_error_for_a_missing_path_suggests_another(tmp_path: Path, console: Console) -> None:
     (tmp_path / "reviews.csv").touch()
     with pytest.raises(
         InputError, match=r"review\.csv does not exist\. Did you mean .*reviews\.csv\?"
@@ -25,18 +25,18 @@ def test_missing_path_names_it_and_suggests(tmp_path: Path, console: Console) ->
     assert caught.value.exit_code == 2
 
 
-def test_unknown_kind_of_file_is_refused(tmp_path: Path, console: Console) -> None:
+def test_an_unknown_file_type_is_rejected(tmp_path: Path, console: Console) -> None:
     (tmp_path / "reviews.xlsx").touch()
-    with pytest.raises(InputError, match=r"reviews\.xlsx is neither .* Give aclImdb_v1"):
+    with pytest.raises(InputError, match=r"reviews\.xlsx is neither .* Use aclImdb_v1"):
         data.get(tmp_path / "reviews.xlsx", console)
 
 
-def test_empty_folder_is_refused(tmp_path: Path, console: Console) -> None:
-    with pytest.raises(InputError, match="holds nothing that can be used"):
+def test_an_empty_folder_is_rejected(tmp_path: Path, console: Console) -> None:
+    with pytest.raises(InputError, match="contains no usable file"):
         data.get(tmp_path, console)
 
 
-def test_folder_of_tables_is_taken_as_it_is(tmp_path: Path, console: Console) -> None:
+def test_the_tables_of_a_folder_are_used(tmp_path: Path, console: Console) -> None:
     row = "id,text,label\ntrain/neg/0_3,dull,neg\n"
     (tmp_path / "b.csv.zst").write_bytes(zstandard.compress(row.encode()))
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(row.encode()))
@@ -57,23 +57,23 @@ def test_folder_of_tables_is_taken_as_it_is(tmp_path: Path, console: Console) ->
         ("list.json", "[1]\n", False),
     ],
 )
-def test_only_stanfords_ids_are_taken_for_film_reviews(
+def test_film_reviews_are_recognized_by_stanford_s_ids(
     tmp_path: Path, console: Console, name: str, content: str, reviews: bool
 ) -> None:
     (tmp_path / name).write_text(content)
     assert data.get(tmp_path / name, console).reviews is reviews
 
 
-def test_stanfords_archive_is_taken_as_it_is(tmp_path: Path, console: Console) -> None:
+def test_stanford_s_archive_is_used_unchanged(tmp_path: Path, console: Console) -> None:
     archive = tmp_path / "aclImdb_v1.tar.gz"
     archive.write_bytes(b"as published")
-    for given in (archive, tmp_path):
-        found = data.get(given, console)
+    for path in (archive, tmp_path):
+        found = data.get(path, console)
         assert found.files == (data.RawFile(archive, "aclImdb_v1.tar.gz"),)
         assert found.reviews
 
 
-def test_an_unpacked_archive_is_packed_again(tmp_path: Path, console: Console) -> None:
+def test_an_unpacked_archive_is_repacked(tmp_path: Path, console: Console) -> None:
     review = tmp_path / "aclImdb/train/neg/0_3.txt"
     review.parent.mkdir(parents=True)
     review.write_text("dull")
@@ -83,7 +83,7 @@ def test_an_unpacked_archive_is_packed_again(tmp_path: Path, console: Console) -
     assert found.reviews
 
 
-def test_what_was_downloaded_is_taken_as_it_is(
+def test_the_downloaded_archive_is_used_unchanged(
     tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download, "fetch", lambda target, console: target)
@@ -93,13 +93,13 @@ def test_what_was_downloaded_is_taken_as_it_is(
     assert not found.synthetic
 
 
-def test_unreadable_tables_are_left_to_the_pipeline_to_judge(tmp_path: Path, console: Console) -> None:
+def test_unreadable_tables_are_not_rejected(tmp_path: Path, console: Console) -> None:
     for name in ("noise.csv", "noise.csv.gz", "noise.csv.zst", "noise.jsonl", "noise.parquet"):
         (tmp_path / name).write_bytes(b"\x89\x00noise" * 9)
         assert data.get(tmp_path / name, console).files == (data.RawFile(tmp_path / name, name),)
 
 
-def test_the_sample_stands_in_and_is_marked(
+def test_the_sample_replaces_an_unreachable_archive_and_is_marked(
     tmp_path: Path, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreachable(target: Path, console: Console) -> Path:
@@ -109,12 +109,12 @@ def test_the_sample_stands_in_and_is_marked(
     found = data.get(None, console, tmp_path)
     assert found.synthetic
     assert found.files == (data.RawFile(data.SAMPLE, "synthetic-sample.csv"),)
-    said = console.export_text()
-    assert "Not reachable: no route" in said
-    assert "SYNTHETIC" in said
+    output = console.export_text()
+    assert "Not reachable: no route" in output
+    assert "SYNTHETIC" in output
 
 
-def test_the_sample_given_by_path_is_marked_too(console: Console) -> None:
+def test_the_sample_as_data_option_is_marked(console: Console) -> None:
     found = data.get(data.SAMPLE, console)
     assert found.synthetic
     assert found.files[0].name == data.SAMPLE_NAME

@@ -1,4 +1,4 @@
-"""What a step found out is read once, from what it left."""
+"""The results of steps are read once from their outputs."""
 
 import io
 import json
@@ -26,7 +26,7 @@ HIT = {"SourcePipelineExecutionArn": "arn:aws:sagemaker:us-east-1:1:pipeline/p/e
 
 
 class Account:
-    """S3 and SageMaker after a run; `calls` counts what was asked."""
+    """Fake S3 and SageMaker after a run; `calls` counts the reads of objects."""
 
     def __init__(self) -> None:
         self.s3 = self.sagemaker = self
@@ -104,11 +104,11 @@ def step(name: str, kind: str = "", job: str = "", status: str = "Succeeded", **
         (step("AboveFloor", Metadata={"Condition": {}}), ""),
     ],
 )
-def test_a_step_says_what_it_found(details: Details, found: Any, note: str) -> None:
+def test_the_note_of_a_step(details: Details, found: Any, note: str) -> None:
     assert details.note(found) == note
 
 
-def test_a_training_without_a_value_says_nothing(account: Account, details: Details) -> None:
+def test_a_training_without_an_objective_has_no_note(account: Account, details: Details) -> None:
     account.metrics = []
     assert details.note(step("TrainModel", "TrainingJob", "train")) == ""
 

@@ -1,4 +1,4 @@
-"""The download, against a real HTTP server on this machine."""
+"""The download from a real local HTTP server."""
 
 import hashlib
 import threading
@@ -20,20 +20,20 @@ class Archive(BaseHTTPRequestHandler):
     stop_after: int | None = None
 
     def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.requests.append(wanted)
-        start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted else 0
+        requested = self.headers.get("Range")
+        self.requests.append(requested)
+        start = int(requested.removeprefix("bytes=").removesuffix("-")) if requested else 0
         if start >= len(CONTENT):
             self.send_error(416)
             return
         body = CONTENT[start:]
-        self.send_response(206 if wanted else 200)
+        self.send_response(206 if requested else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body[: type(self).stop_after])
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Do not log requests."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def fetch(target: Path, url: str) -> Path:
     return download.fetch(target, Console(quiet=True), url, SHA256)
 
 
-def test_whole_file_arrives_once(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
+def test_the_file_is_downloaded_once(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
     url, handler = server
     target = tmp_path / "deep" / "a.tar.gz"
     assert fetch(target, url).read_bytes() == CONTENT
@@ -60,7 +60,7 @@ def test_whole_file_arrives_once(tmp_path: Path, server: tuple[str, type[Archive
     assert [path.name for path in target.parent.iterdir()] == ["a.tar.gz"]
 
 
-def test_broken_transfer_resumes_where_it_stopped(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
+def test_an_incomplete_download_is_resumed(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
     url, handler = server
     handler.stop_after = 1000
     with pytest.raises(download.Unreachable, match="1,000 of 1,024,000 bytes"):
@@ -71,17 +71,17 @@ def test_broken_transfer_resumes_where_it_stopped(tmp_path: Path, server: tuple[
     assert handler.requests == [None, "bytes=1000-"]
 
 
-def test_complete_part_is_taken(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
+def test_a_complete_part_is_used(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
     (tmp_path / "a.tar.gz.part").write_bytes(CONTENT)
     assert fetch(tmp_path / "a.tar.gz", server[0]).read_bytes() == CONTENT
 
 
-def test_other_content_is_thrown_away(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
+def test_other_content_is_deleted(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
     with pytest.raises(download.Unreachable, match="SHA-256 differs"):
         download.fetch(tmp_path / "a.tar.gz", Console(quiet=True), server[0], "0" * 64)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_closed_port_is_unreachable(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
+def test_a_closed_port_is_unreachable(tmp_path: Path, server: tuple[str, type[Archive]]) -> None:
     with pytest.raises(download.Unreachable, match=r"http://127\.0\.0\.1:1/"):
         fetch(tmp_path / "a.tar.gz", "http://127.0.0.1:1/x")

@@ -14,7 +14,7 @@ def test_every_command_can_be_pasted() -> None:
     assert "--input '{\"force\": true}'" in guide.commands(STACK)[1][1]
 
 
-def test_an_endpoint_of_ones_own_is_exported() -> None:
+def test_a_custom_endpoint_is_exported() -> None:
     environ = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566", "AWS_DEFAULT_REGION": "us-east-1", "HOME": "/"}
     assert guide.exports(environ) == [
         "export AWS_ENDPOINT_URL=http://127.0.0.1:4566",

@@ -1,4 +1,4 @@
-"""Events, in botocore's shape, become states with durations and outputs."""
+"""Events in botocore's format are converted to states with durations and outputs."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -38,7 +38,7 @@ def history(*events: Any) -> History:
     return found
 
 
-def test_state_has_its_duration_and_output() -> None:
+def test_a_state_has_its_duration_and_output() -> None:
     found = history(entered(1, "PlanRun", 0), left(2, "PlanRun", 2.5, {"run": True}))
     state = found.states["PlanRun"]
     assert (state.kind, state.visits, state.seconds, state.since) == ("Task", 1, 2.5, None)
@@ -46,7 +46,7 @@ def test_state_has_its_duration_and_output() -> None:
     assert found.last_id == 2
 
 
-def test_visits_add_up_and_an_open_one_counts_until_now() -> None:
+def test_visits_are_added_and_an_open_visit_counts_until_now() -> None:
     found = history(
         entered(1, "WaitForPipeline", 0, "Wait"),
         left(2, "WaitForPipeline", 5, kind="Wait"),
@@ -58,7 +58,7 @@ def test_visits_add_up_and_an_open_one_counts_until_now() -> None:
     assert found.current == [state]
 
 
-def test_a_map_may_be_inside_a_state_twice_at_once() -> None:
+def test_visits_can_overlap_in_a_map() -> None:
     found = history(
         entered(1, "CreateEndpoint", 0),
         entered(2, "CreateEndpoint", 1),
@@ -70,7 +70,7 @@ def test_a_map_may_be_inside_a_state_twice_at_once() -> None:
     assert found.current == []
 
 
-def test_an_error_that_was_caught_is_told_from_one_that_was_retried() -> None:
+def test_a_caught_error_is_distinguished_from_a_retried_one() -> None:
     found = history(
         entered(1, "PlanRun", 0),
         event(2, "TaskScheduled", 0, 1),
@@ -94,7 +94,7 @@ def test_events_without_links_belong_to_the_only_open_task() -> None:
     assert not any(state.caught for state in both.states.values())
 
 
-def test_end_closes_what_a_failure_left_open() -> None:
+def test_end_closes_the_states_that_a_failure_left_open() -> None:
     found = history(entered(1, "SmokeTest", 0), entered(2, "Failed", 3, "Fail"))
     found.end(START + timedelta(seconds=4), succeeded=False)
     assert found.states["SmokeTest"].failed
@@ -117,21 +117,21 @@ def test_outputs_are_searched_newest_first() -> None:
 
 
 def test_another_run_s_pipeline_is_not_this_one_s() -> None:
-    left_over = {"holder": {"pipelineExecution": PIPELINE}, "pipeline": {"executionArn": None}}
-    assert history(entered(1, "ReadLock", 0), left(2, "ReadLock", 1, left_over)).pipeline_execution is None
+    output = {"holder": {"pipelineExecution": PIPELINE}, "pipeline": {"executionArn": None}}
+    assert history(entered(1, "ReadLock", 0), left(2, "ReadLock", 1, output)).pipeline_execution is None
 
 
 def test_only_pages_with_new_events_are_read() -> None:
     sfn = boto3.client(
         "stepfunctions", region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
-    asked = {"executionArn": ARN, "reverseOrder": True, "maxResults": 100}
+    request = {"executionArn": ARN, "reverseOrder": True, "maxResults": 100}
     with Stubber(sfn) as stub:
         pages = [
             {"events": [entered(5, "C", 2), left(4, "B", 2)], "nextToken": "more"},
             {"events": [entered(3, "B", 1), left(2, "A", 1)], "nextToken": "older"},
         ]
-        stub.add_response("get_execution_history", pages[0], asked)
-        stub.add_response("get_execution_history", pages[1], {**asked, "nextToken": "more"})
+        stub.add_response("get_execution_history", pages[0], request)
+        stub.add_response("get_execution_history", pages[1], {**request, "nextToken": "more"})
         assert [each["id"] for each in new_events(sfn, ARN, after=2)] == [3, 4, 5]
         stub.assert_no_pending_responses()

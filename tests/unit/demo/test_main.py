@@ -1,4 +1,4 @@
-"""The command line, up to where AWS begins."""
+"""The command line, as far as it does not need AWS."""
 
 from pathlib import Path
 
@@ -9,14 +9,14 @@ from demo import stack
 from demo.__main__ import main
 
 
-def test_only_data_prints_the_path_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_only_data_prints_only_the_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "mine.csv"
     path.write_text("id,text,label\n1,hi,ham\n")
     assert main(["--data", str(path), "--only-data"]) == 0
     assert capsys.readouterr().out == f"{path}\n"
 
 
-def test_bad_path_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_code_for_a_bad_path_is_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--data", str(tmp_path / "none[1].csv")]) == 2
     assert f"Error: {tmp_path}/none[1].csv does not exist." in capsys.readouterr().out
 
@@ -37,7 +37,9 @@ def test_unreachable_aws_is_named(
     assert "http://127.0.0.1:1" in capsys.readouterr().out
 
 
-def test_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_exit_code_after_an_interrupt_is_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 

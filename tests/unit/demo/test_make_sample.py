@@ -1,4 +1,4 @@
-"""The committed sample is what the script writes, and can be learnt."""
+"""The committed sample is the script's output and can be learned."""
 
 import csv
 from collections import Counter
@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.naive_bayes import MultinomialNB
 from sklearn.pipeline import make_pipeline
 
-from demo import ask, make_sample
+from demo import make_sample, predictions
 
 
 def test_committed_sample_is_reproduced_byte_for_byte(tmp_path: Path) -> None:
@@ -26,12 +26,12 @@ def test_rows_are_balanced_distinct_and_marked_synthetic() -> None:
     assert len({row["id"] for row in rows}) == len({row["text"] for row in rows}) == len(rows)
 
 
-def test_bag_of_words_learns_it() -> None:
+def test_a_bag_of_words_model_learns_the_sample() -> None:
     parts: dict[str, tuple[list[str], list[str]]] = {"train": ([], []), "test": ([], [])}
     for row in make_sample.rows():
         parts[row["split"]][0].append(row["text"])
         parts[row["split"]][1].append(row["label"])
     model = make_pipeline(CountVectorizer(), MultinomialNB()).fit(*parts["train"])
     assert model.score(*parts["test"]) > 0.85
-    asked = [review.text for review in ask.FILM_REVIEWS]
-    assert list(model.predict(asked)) == [review.expected for review in ask.FILM_REVIEWS]
+    texts = [review.text for review in predictions.FILM_REVIEWS]
+    assert list(model.predict(texts)) == [review.expected for review in predictions.FILM_REVIEWS]

@@ -1,4 +1,4 @@
-"""What is printed of a run's metrics, failure and answers."""
+"""The printed results of a run."""
 
 import io
 from pathlib import Path
@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 from demo import report
-from demo.ask import Answer, Exchange, Review
 from demo.details import Training
 from demo.history import State
+from demo.predictions import Exchange, Prediction, Review
 from demo.progress import Progress, Step
 from demo.stack import Clients
 from demo.verdict import Finding
@@ -40,13 +40,13 @@ def progress(status: str = "SUCCEEDED", end: str = "Rejected") -> Progress:
     return it
 
 
-def test_quality_shows_each_metric_and_why(console: Console) -> None:
+def test_quality_shows_each_metric_and_the_summary(console: Console) -> None:
     report.print_quality(console, progress(), "")
-    said = console.export_text()
-    assert ["accuracy", "0.5124", ">=", "0.8", "fail"] in [line.split() for line in said.splitlines()]
-    assert ["weighted_f1", "-", ">=", "0.8", "missing"] in [line.split() for line in said.splitlines()]
-    assert "Rejected: accuracy 0.5124 is below 0.8" in said
-    assert "SYNTHETIC" not in said
+    output = console.export_text()
+    assert ["accuracy", "0.5124", ">=", "0.8", "fail"] in [line.split() for line in output.splitlines()]
+    assert ["weighted_f1", "-", ">=", "0.8", "missing"] in [line.split() for line in output.splitlines()]
+    assert "Rejected: accuracy 0.5124 is below 0.8" in output
+    assert "SYNTHETIC" not in output
 
 
 @pytest.mark.parametrize(
@@ -57,19 +57,19 @@ def test_quality_shows_each_metric_and_why(console: Console) -> None:
         (["raw/aclImdb.csv.zst", "raw/synthetic-sample.csv"], "PARTLY SYNTHETIC data"),
     ],
 )
-def test_synthetic_data_is_marked_where_metrics_show(console: Console, keys: list[str], mark: str) -> None:
+def test_metrics_of_synthetic_data_are_marked(console: Console, keys: list[str], mark: str) -> None:
     report.print_quality(console, progress(), report.synthetic_mark(keys))
     assert report.synthetic_mark(keys).startswith(mark)
     assert mark in console.export_text().splitlines()[1]
 
 
 def outcome_of(it: Progress, **data: Any) -> Progress:
-    """Adds the workflow's data as its last state left it."""
+    """Add the workflow's data as the output of its last state."""
     it.history.states["UpdateLedger"] = State("UpdateLedger", "Task", output=data)
     return it
 
 
-def test_the_champions_rows_have_their_own_relation(console: Console) -> None:
+def test_metrics_can_have_another_relation(console: Console) -> None:
     row = {"metric": "p_value", "value": 0.2134, "relation": "<=", "bound": 0.05, "verdict": "fail"}
     it = outcome_of(progress(), evaluation={**EVALUATION, "table": [row]})
     report.print_quality(console, it, "")
@@ -78,18 +78,18 @@ def test_the_champions_rows_have_their_own_relation(console: Console) -> None:
     ]
 
 
-def test_quarantine_is_told_with_where_it_lies(console: Console) -> None:
+def test_the_quarantine_s_location_is_printed(console: Console) -> None:
     summary = "Of 1 new file, 9 rows were ingested. Quarantined: 1 row, see s3://bucket/quarantine/one"
     report.print_data(console, outcome_of(progress(), ledger={"quarantinedRows": 1, "summary": summary}))
     assert summary in console.export_text()
 
 
-def test_without_ingestion_nothing_is_said_of_data(console: Console) -> None:
+def test_without_ingestion_no_data_section_is_printed(console: Console) -> None:
     report.print_data(console, outcome_of(progress(), ledger={"summary": ""}))
     assert console.export_text() == ""
 
 
-def test_a_search_is_a_table_of_its_trainings(console: Console) -> None:
+def test_a_search_is_printed_as_a_table_of_trainings(console: Console) -> None:
     it = progress()
     it.trainings = [
         Training("s-1", "Completed", 0.91234, {"inverse_regularization": "12.345678", "min_documents": "2"}),
@@ -103,7 +103,7 @@ def test_a_search_is_a_table_of_its_trainings(console: Console) -> None:
 
 
 class Bucket:
-    """Holds one report, or none."""
+    """A bucket with one report, or none."""
 
     def __init__(self, body: bytes | None) -> None:
         self.s3, self.body = self, body
@@ -125,9 +125,7 @@ REPORT = "s3://bucket/runs/one/quality/report.html"
         {"outcome": {"status": "REJECTED", "cause": f"below the floor of 0.6. See {REPORT}"}},
     ],
 )
-def test_the_report_is_fetched_for_the_browser(
-    console: Console, tmp_path: Path, data: dict[str, Any]
-) -> None:
+def test_the_report_is_downloaded(console: Console, tmp_path: Path, data: dict[str, Any]) -> None:
     it, clients = outcome_of(progress(), **data), cast(Clients, Bucket(b"<html>"))
     found = report.print_report(console, clients, it, tmp_path / "reports")
     assert found == tmp_path / "reports/one.html"
@@ -135,21 +133,21 @@ def test_the_report_is_fetched_for_the_browser(
     assert "reports/one.html" in console.export_text().replace("\n", "")
 
 
-def test_a_report_that_cannot_be_read_is_named(console: Console, tmp_path: Path) -> None:
+def test_the_uri_of_an_unreadable_report_is_printed(console: Console, tmp_path: Path) -> None:
     it = outcome_of(progress(), evaluation={"reportUri": REPORT})
     assert report.print_report(console, cast(Clients, Bucket(None)), it, tmp_path) is None
     assert f"aws s3 cp {REPORT} ." in console.export_text()
     assert report.print_report(console, cast(Clients, Bucket(None)), progress(), tmp_path) is None
 
 
-def test_the_cost_is_told_line_by_line(console: Console) -> None:
+def test_the_cost_is_printed_line_by_line(console: Console) -> None:
     report.print_cost(
         console, outcome_of(progress(), cost={"total": 0.1, "text": "about 0.1 USD\nendpoints"})
     )
     assert console.export_text() == "\nCost\n  about 0.1 USD\n  endpoints\n"
 
 
-def test_a_refusal_by_the_pipeline_tells_its_reason(console: Console) -> None:
+def test_the_reason_of_a_rejection_by_the_pipeline_is_printed(console: Console) -> None:
     it = Progress("arn:aws:states:us-east-1:1:execution:retrain:one", "SUCCEEDED")
     it.history.states["Rejected"] = State("Rejected", "Succeed")
     outcome_of(it, outcome={"status": "REJECTED", "cause": "below the floor of 0.6"})
@@ -157,31 +155,31 @@ def test_a_refusal_by_the_pipeline_tells_its_reason(console: Console) -> None:
     assert "below the floor of 0.6" in console.export_text()
 
 
-def test_a_champion_that_is_kept_is_no_bad_news(console: Console) -> None:
+def test_a_champion_that_stays_live_is_reported_with_faults(console: Console) -> None:
     table = [
         {"metric": "accuracy", "value": 0.91, "relation": ">=", "bound": 0.8, "verdict": "pass"},
         {"metric": "improvement", "value": 0.0, "relation": ">=", "bound": 0.001, "verdict": "fail"},
         {"metric": "p_value", "value": 0.5, "relation": "<=", "bound": 0.05, "verdict": "fail"},
     ]
     it = outcome_of(progress(), evaluation={**EVALUATION, "table": table})
-    answer = Answer("pos", 0.9)
-    report.print_verdict(console, Finding(it, (Exchange(Review("lovely"), answer, answer),)))
-    said = console.export_text()
-    assert "not better than the live one, which stays live" in said
-    assert "retrain-async is none, not InService." in said
+    prediction = Prediction("pos", 0.9)
+    report.print_verdict(console, Finding(it, (Exchange(Review("lovely"), prediction, prediction),)))
+    output = console.export_text()
+    assert "not better than the live one, which stays live" in output
+    assert "retrain-async is none, not InService." in output
 
 
-def test_rejection_says_what_stays_live(console: Console) -> None:
+def test_a_rejection_names_the_live_endpoints(console: Console) -> None:
     report.print_verdict(console, Finding(progress()))
-    assert "What was live stays live: retrain-realtime." in console.export_text()
+    assert "The previous model stays live: retrain-realtime." in console.export_text()
 
 
-def test_failure_names_the_step_and_keeps_brackets(console: Console) -> None:
+def test_a_failure_names_the_step_and_escapes_brackets(console: Console) -> None:
     it = progress("FAILED", "Failed")
     it.error, it.cause = "TrainModel.Failed", "Pipeline step TrainModel failed."
     reason = "AlgorithmError: [exit 137] out of memory"
     it.steps = [Step("TrainModel", "Training", "Failed", None, None, reason)]
     report.print_failure(console, it)
-    said = console.export_text()
-    assert "TrainModel.Failed" in said
-    assert f"Step TrainModel: {reason}" in said
+    output = console.export_text()
+    assert "TrainModel.Failed" in output
+    assert f"Step TrainModel: {reason}" in output

@@ -1,4 +1,4 @@
-"""What the bucket holds already is not copied again."""
+"""Files that the bucket already contains are not uploaded again."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,32 +29,36 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[stack.Clients]:
 
 
 @pytest.mark.parametrize("content", [b"", b"id,text,label\n"])
-def test_same_bytes_are_held(clients: stack.Clients, tmp_path: Path, content: bytes) -> None:
+def test_an_object_with_the_same_content_is_recognized(
+    clients: stack.Clients, tmp_path: Path, content: bytes
+) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(content)
-    assert not upload.is_held(clients, BUCKET, "raw/a.csv", path)
+    assert not upload.has_content(clients, BUCKET, "raw/a.csv", path)
     clients.s3.put_object(Bucket=BUCKET, Key="raw/a.csv", Body=content)
-    assert upload.is_held(clients, BUCKET, "raw/a.csv", path)
+    assert upload.has_content(clients, BUCKET, "raw/a.csv", path)
 
 
-def test_same_size_but_other_bytes_are_not_held(clients: stack.Clients, tmp_path: Path) -> None:
+def test_an_object_with_other_content_of_the_same_size_is_not_recognized(
+    clients: stack.Clients, tmp_path: Path
+) -> None:
     (tmp_path / "a.csv").write_bytes(b"new")
     clients.s3.put_object(Bucket=BUCKET, Key="raw/a.csv", Body=b"old")
-    assert not upload.is_held(clients, BUCKET, "raw/a.csv", tmp_path / "a.csv")
+    assert not upload.has_content(clients, BUCKET, "raw/a.csv", tmp_path / "a.csv")
 
 
-def test_object_that_came_in_parts_is_recognized(clients: stack.Clients, tmp_path: Path) -> None:
+def test_a_multipart_object_is_recognized(clients: stack.Clients, tmp_path: Path) -> None:
     content = b"x" * PART + b"end"
     (tmp_path / "a.csv").write_bytes(content)
     in_parts = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART)
     clients.s3.upload_file(str(tmp_path / "a.csv"), BUCKET, "raw/a.csv", Config=in_parts)
-    assert upload.held(clients, BUCKET, "raw/a.csv").etag.endswith("-2")
-    assert upload.is_held(clients, BUCKET, "raw/a.csv", tmp_path / "a.csv")
+    assert upload.describe(clients, BUCKET, "raw/a.csv").etag.endswith("-2")
+    assert upload.has_content(clients, BUCKET, "raw/a.csv", tmp_path / "a.csv")
     (tmp_path / "a.csv").write_bytes(b"y" * PART + b"end")
-    assert not upload.is_held(clients, BUCKET, "raw/a.csv", tmp_path / "a.csv")
+    assert not upload.has_content(clients, BUCKET, "raw/a.csv", tmp_path / "a.csv")
 
 
-def test_only_what_is_missing_is_copied(
+def test_only_missing_files_are_uploaded(
     clients: stack.Clients, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copied: list[str] = []
@@ -68,7 +72,7 @@ def test_only_what_is_missing_is_copied(
         (tmp_path / name).write_text(name)
     clients.s3.put_object(Bucket=BUCKET, Key="raw/old.csv", Body=b"old.csv")
     files = (RawFile(tmp_path / "old.csv", "old.csv"), RawFile(tmp_path / "new.csv", "new.csv"))
-    written = upload.drop(clients, STACK, files, Console(quiet=True))
+    written = upload.upload(clients, STACK, files, Console(quiet=True))
     assert copied == [f"s3://{BUCKET}/raw/new.csv"]
-    assert written == (upload.held(clients, BUCKET, "raw/new.csv"),)
-    assert upload.drop(clients, STACK, files, Console(quiet=True)) == ()
+    assert written == (upload.describe(clients, BUCKET, "raw/new.csv"),)
+    assert upload.upload(clients, STACK, files, Console(quiet=True)) == ()

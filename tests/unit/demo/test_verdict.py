@@ -1,15 +1,15 @@
-"""The exit code says what a run came to."""
+"""The exit code for each result of a run."""
 
 from typing import Any
 
 import pytest
 
-from demo.ask import Answer, Exchange, Review
 from demo.history import State
+from demo.predictions import Exchange, Prediction, Review
 from demo.progress import Outcome, Progress, outcome
 from demo.verdict import Finding, exit_code
 
-GOOD, SPAM = Answer("pos", 0.9), Answer("neg", 0.8)
+GOOD, SPAM = Prediction("pos", 0.9), Prediction("neg", 0.8)
 REVIEW = Review("lovely", "pos")
 
 
@@ -26,7 +26,7 @@ def finding(
     return Finding(progress, exchanges, expect_sense)
 
 
-def test_deployed_and_answering_is_a_success() -> None:
+def test_a_deployed_model_that_responds_is_a_success() -> None:
     assert exit_code(finding()) == 0
 
 
@@ -35,9 +35,9 @@ def test_deployed_and_answering_is_a_success() -> None:
     [
         (finding(endpoints=("InService", "Updating")), "async is Updating"),
         (finding(exchanges=(Exchange(REVIEW, GOOD, SPAM),)), "disagree on 'lovely'"),
-        (finding(exchanges=(Exchange(REVIEW, GOOD, Answer("pos", 0.91)),)), "disagree on 'lovely'"),
-        (finding(exchanges=(Exchange(REVIEW, SPAM, SPAM),)), "'lovely' was called neg"),
-        (finding(exchanges=()), "asked nothing"),
+        (finding(exchanges=(Exchange(REVIEW, GOOD, Prediction("pos", 0.91)),)), "disagree on 'lovely'"),
+        (finding(exchanges=(Exchange(REVIEW, SPAM, SPAM),)), "label of 'lovely' is neg"),
+        (finding(exchanges=()), "not invoked"),
     ],
 )
 def test_a_deployed_run_with_a_fault_is_a_failure(it: Finding, fault: str) -> None:
@@ -45,12 +45,12 @@ def test_a_deployed_run_with_a_fault_is_a_failure(it: Finding, fault: str) -> No
     assert fault in " ".join(it.faults)
 
 
-def test_sense_is_only_expected_of_real_reviews() -> None:
+def test_labels_are_only_checked_for_real_reviews() -> None:
     assert exit_code(finding(exchanges=(Exchange(REVIEW, SPAM, SPAM),), expect_sense=False)) == 0
 
 
 def judged(**rows: tuple[float | None, float, str]) -> dict[str, Any]:
-    """The judgement as the workflow's data has it: value, bound and verdict by metric."""
+    """Return a judgement as in the workflow's data; rows are value, bound and verdict by metric."""
     table = [
         {"metric": metric, "value": value, "relation": ">=", "bound": bound, "verdict": verdict}
         for metric, (value, bound, verdict) in rows.items()
@@ -68,18 +68,18 @@ def rejected(judgement: dict[str, Any], exchanges: tuple[Exchange, ...] = ()) ->
     return it
 
 
-def test_a_good_model_that_is_no_better_than_the_live_one_is_no_failure() -> None:
+def test_a_good_model_that_is_not_better_than_the_live_one_is_not_a_failure() -> None:
     it = rejected(judged(**GOOD_ENOUGH, **NO_BETTER), (Exchange(REVIEW, GOOD, GOOD),))
     assert it.champion_kept
     assert exit_code(it) == 0
 
 
-def test_better_by_chance_is_no_failure_either() -> None:
+def test_an_insignificant_improvement_is_not_a_failure() -> None:
     chance = {"improvement": (0.002, 0.001, "pass"), "p_value": (0.2, 0.05, "fail")}
     assert exit_code(rejected(judged(**GOOD_ENOUGH, **chance), (Exchange(REVIEW, GOOD, GOOD),))) == 0
 
 
-def test_a_live_model_that_answers_badly_is_a_failure() -> None:
+def test_a_live_model_with_wrong_predictions_is_a_failure() -> None:
     it = rejected(judged(**GOOD_ENOUGH, **NO_BETTER), (Exchange(REVIEW, GOOD, SPAM),))
     assert exit_code(it) == 1
     assert exit_code(rejected(judged(**GOOD_ENOUGH, **NO_BETTER))) == 1
@@ -100,13 +100,13 @@ def test_a_live_model_that_answers_badly_is_a_failure() -> None:
         {},
     ],
 )
-def test_below_a_bound_is_rejected(judgement: dict[str, Any]) -> None:
+def test_a_model_below_a_threshold_is_rejected(judgement: dict[str, Any]) -> None:
     it = rejected(judgement, (Exchange(REVIEW, GOOD, GOOD),))
     assert not it.champion_kept
     assert exit_code(it) == 3
 
 
-def test_rejected_has_a_code_of_its_own() -> None:
+def test_rejection_has_its_own_exit_code() -> None:
     assert exit_code(finding(end="Rejected", exchanges=())) == 3
 
 
@@ -127,5 +127,5 @@ def test_anything_else_is_a_failure(status: str) -> None:
         ("FAILED", ["OutcomeDeployed", "Failed"], Outcome.FAILED),
     ],
 )
-def test_outcome_is_the_end_that_was_reached(status: str, states: list[str], expected: Outcome) -> None:
+def test_the_outcome_is_the_end_state(status: str, states: list[str], expected: Outcome) -> None:
     assert outcome(status, dict.fromkeys(states)) is expected

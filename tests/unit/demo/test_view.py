@@ -1,4 +1,4 @@
-"""What a run looks like, on a terminal and in a log."""
+"""The view of a run on a terminal and in a log."""
 
 import io
 import re
@@ -44,11 +44,11 @@ def text(screen: Console) -> str:
 
 
 @pytest.mark.parametrize("width", [60, 100])
-def test_picture_fits_and_tells_all(width: int) -> None:
+def test_the_picture_fits_and_is_complete(width: int) -> None:
     screen = console(width)
     screen.print(picture(progress(), screen))
-    said = text(screen)
-    assert all(len(line) <= width for line in said.splitlines())
+    output = text(screen)
+    assert all(len(line) <= width for line in output.splitlines())
     for word in (
         "ClaimLock",
         "3 times",
@@ -59,18 +59,18 @@ def test_picture_fits_and_tells_all(width: int) -> None:
         "RUNNING",
         "01:05",
     ):
-        assert word in said
-    assert "AnythingNew?" not in said
+        assert word in output
+    assert "AnythingNew?" not in output
 
 
-def test_a_low_terminal_keeps_the_newest_states() -> None:
+def test_a_small_terminal_shows_the_newest_states() -> None:
     screen = console()
     screen.print(picture(progress(), screen, rows=2))
     assert "the newest 2 of 3 states" in text(screen)
     assert "ClaimLock" not in text(screen)
 
 
-def test_a_log_gets_one_line_a_change_and_no_control_characters() -> None:
+def test_a_log_has_one_line_per_change_and_no_control_characters() -> None:
     screen, run = console(), progress()
     view = PlainView(screen)
     view.show(run)
@@ -85,7 +85,7 @@ def test_a_log_gets_one_line_a_change_and_no_control_characters() -> None:
     assert "\r" not in text(screen)
 
 
-def test_a_steps_findings_stand_beside_it_and_conditions_are_quiet() -> None:
+def test_notes_follow_their_steps_and_conditions_are_shown_when_decided() -> None:
     screen, run = console(), progress()
     begun, ended = NOW - timedelta(seconds=12), NOW
     run.steps = [
@@ -99,11 +99,11 @@ def test_a_steps_findings_stand_beside_it_and_conditions_are_quiet() -> None:
     ]
     view = PlainView(screen)
     view.show(run)
-    said = text(screen)
-    assert re.search(r"step +IngestRecords +Succeeded  12 s  50,000 records\n", said)
-    assert re.search(r"training +1: search-001 +0\.9123\n", said)
-    assert "search-002" not in said
-    assert "AboveFloor" not in said
+    output = text(screen)
+    assert re.search(r"step +IngestRecords +Succeeded  12 s  50,000 records\n", output)
+    assert re.search(r"training +1: search-001 +0\.9123\n", output)
+    assert "search-002" not in output
+    assert "AboveFloor" not in output
     run.steps[2] = Step("AboveFloor", "Condition", "Succeeded", begun, ended, "", "yes")
     run.steps[1] = Step("TuneModel", "Tuning", "Succeeded", begun, ended, "", "2 of 2, best 0.9123")
     run.trainings[1] = Training("search-002", "Completed", 0.9001, {})
@@ -116,7 +116,7 @@ def test_a_steps_findings_stand_beside_it_and_conditions_are_quiet() -> None:
     assert re.search(r"AboveFloor +yes", text(drawn))
 
 
-def test_a_wide_terminal_cuts_no_step() -> None:
+def test_a_wide_terminal_truncates_no_step() -> None:
     run, screen = progress(), console(118)
     trained = "validation:accuracy 0.9123"
     run.steps = [
@@ -128,7 +128,7 @@ def test_a_wide_terminal_cuts_no_step() -> None:
     assert re.search(rf"ScoreTestSplit +{trained} +12 min 00 s", text(screen))
 
 
-def test_the_view_fits_the_console() -> None:
+def test_the_view_depends_on_the_console() -> None:
     with open_view(console()) as view:
         assert isinstance(view, PlainView)
     with open_view(console(terminal=True)) as view:
@@ -146,5 +146,5 @@ def test_the_view_fits_the_console() -> None:
         (7260, "2 h 01 min"),
     ],
 )
-def test_durations_are_for_people(seconds: float, expected: str) -> None:
+def test_durations_are_formatted(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected

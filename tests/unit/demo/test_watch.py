@@ -1,4 +1,4 @@
-"""Which execution counts as the one that an upload started."""
+"""Finding the execution that an upload started."""
 
 import io
 import json
@@ -12,21 +12,22 @@ from demo.errors import RunError
 from demo.history import State
 from demo.progress import Progress
 from demo.stack import Clients, Stack
-from demo.upload import Dropped
+from demo.upload import Uploaded
 
 STACK = Stack("retrain", "bucket", "arn:machine", "pipeline", "real-time", "async")
-A, B = Dropped("raw/a.csv", "etag"), Dropped("raw/b.csv", "other")
-DROPPED = (A,)
+A, B = Uploaded("raw/a.csv", "etag"), Uploaded("raw/b.csv", "other")
+UPLOADED = (A,)
 
 
 class Account:
-    """A state machine whose executions are given: name, end state, whether its plan holds the upload.
+    """A fake state machine.
 
-    Where the third is a set, it is what was planned.
+    Its executions have a name, an end state, and either whether the plan contains the upload or the set of
+    planned objects.
     """
 
     def __init__(self) -> None:
-        self.runs: dict[str, tuple[str, bool | set[Dropped]]] = {}
+        self.runs: dict[str, tuple[str, bool | set[Uploaded]]] = {}
         self.running: set[str] = set()
         self.upcoming: list[tuple[str, str, bool]] = []
         self.inputs: list[str] = []
@@ -59,7 +60,7 @@ class Follower(watch.Watch):
         progress.history.states[end] = State(end, "Succeed")
         return progress
 
-    def _planned(self, progress: Progress) -> set[Dropped]:
+    def _planned(self, progress: Progress) -> set[Uploaded]:
         planned = self.account.runs[progress.name][1]
         return planned if isinstance(planned, set) else {A} if planned else set()
 
@@ -79,11 +80,11 @@ def console() -> Console:
     return Console(record=True, quiet=False, width=100, force_terminal=False)
 
 
-def test_older_executions_do_not_count(account: Account, console: Console) -> None:
+def test_older_executions_are_ignored(account: Account, console: Console) -> None:
     account.runs["old"] = ("Deployed", True)
     it = Follower(account, console)
     account.runs["new"] = ("Deployed", True)
-    assert it.dropped(DROPPED).name == "new"
+    assert it.uploaded(UPLOADED).name == "new"
     assert it.followed == ["new"]
 
 
@@ -91,26 +92,26 @@ def test_a_run_in_progress_is_followed_and_then_the_one_after_it(account: Accoun
     account.runs["before"], account.running = ("Deployed", False), {"before"}
     it = Follower(account, console)
     account.runs |= {"echo": ("AlreadyRunning", False), "after": ("Rejected", True)}
-    assert it.dropped(DROPPED).name == "after"
+    assert it.uploaded(UPLOADED).name == "after"
     assert it.followed == ["before", "echo", "after"]
-    assert "in progress already" in console.export_text()
+    assert "already in progress" in console.export_text()
 
 
-def test_a_run_in_progress_that_took_the_upload_is_the_one(account: Account, console: Console) -> None:
+def test_a_run_in_progress_can_include_the_upload(account: Account, console: Console) -> None:
     account.runs["before"], account.running = ("Deployed", True), {"before"}
-    assert Follower(account, console).dropped(DROPPED).name == "before"
+    assert Follower(account, console).uploaded(UPLOADED).name == "before"
 
 
-def test_an_upload_that_two_runs_planned_between_them_is_followed_to_the_second(
+def test_an_upload_that_two_runs_planned_in_parts_is_followed_to_the_second(
     account: Account, console: Console
 ) -> None:
     it = Follower(account, console)
     account.runs = {"one": ("Deployed", {A}), "two": ("Rejected", {B})}
-    assert it.dropped((A, B)).name == "two"
+    assert it.uploaded((A, B)).name == "two"
     assert it.followed == ["one", "two"]
 
 
-def test_the_plan_is_read_where_the_run_says_that_it_lies(account: Account, console: Console) -> None:
+def test_the_plan_is_read_from_the_run_s_plan_uri(account: Account, console: Console) -> None:
     class Bucket:
         def get_object(self, Bucket: str, Key: str) -> dict[str, Any]:
             assert (Bucket, Key) == ("bucket", "plans/abc/plan.json")
@@ -127,18 +128,20 @@ def test_the_plan_is_read_where_the_run_says_that_it_lies(account: Account, cons
     assert it._planned(progress) == {A}
 
 
-def test_a_failure_counts_unless_it_is_an_older_runs(account: Account, console: Console) -> None:
+def test_a_failed_run_ends_the_watch_unless_it_is_older_than_the_upload(
+    account: Account, console: Console
+) -> None:
     account.runs["before"], account.running = ("Failed", False), {"before"}
     it = Follower(account, console)
     account.runs["new"] = ("Failed", False)
-    assert it.dropped(DROPPED).name == "new"
+    assert it.uploaded(UPLOADED).name == "new"
 
 
 def test_nothing_new_leads_to_a_forced_run(account: Account, console: Console) -> None:
     it = Follower(account, console)
     account.runs["idle"] = ("NothingNew", False)
     account.upcoming = [("forced", "Deployed", True)]
-    assert it.dropped(DROPPED).name == "forced"
+    assert it.uploaded(UPLOADED).name == "forced"
     assert account.inputs == ['{"force": true}']
 
 
@@ -148,23 +151,23 @@ def test_force_follows_a_run_in_progress_instead(account: Account, console: Cons
     assert account.inputs == []
 
 
-def test_force_gives_up_on_a_lock_that_stays(account: Account, console: Console) -> None:
+def test_forced_fails_if_the_lock_stays_taken(account: Account, console: Console) -> None:
     account.upcoming = [(f"echo{n}", "AlreadyRunning", False) for n in range(9)]
-    with pytest.raises(RunError, match="found the lock held"):
+    with pytest.raises(RunError, match="could not get the lock"):
         Follower(account, console).forced()
     assert len(account.inputs) == watch.FORCED_ATTEMPTS
 
 
-def test_latest_skips_echoes(account: Account, console: Console) -> None:
+def test_latest_skips_idle_executions(account: Account, console: Console) -> None:
     account.runs = {"real": ("Deployed", True), "echo": ("AlreadyRunning", False)}
     assert Follower(account, console).latest().name == "real"
-    with pytest.raises(RunError, match="No execution has run yet"):
+    with pytest.raises(RunError, match="There is no run yet"):
         Follower(Account(), console).latest()
 
 
-def test_no_execution_is_an_error_that_says_what_to_look_at(
+def test_the_error_without_an_execution_suggests_what_to_check(
     account: Account, console: Console, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch, "START_SECONDS", 0)
     with pytest.raises(RunError, match="EventBridge rule of stack 'retrain'"):
-        Follower(account, console).dropped(DROPPED)
+        Follower(account, console).uploaded(UPLOADED)

@@ -1,1 +1,1 @@
-"""Does a container keep SageMaker's contract? Runs it as SageMaker would, and tells what holds."""
+"""Check a container against SageMaker's contract: run it as SageMaker would and report each clause."""

@@ -1,4 +1,4 @@
-"""Where a container is tried: starts its trainings and servers, and keeps what several clauses look at."""
+"""Run a container's trainings and servers for the check and cache results that several clauses use."""
 
 import re
 import time
@@ -17,16 +17,16 @@ from localaws.container_check.server import Server
 from localaws.runtimes.container import OPT_ML, Container, ContainerSpec, ImageError, Runtime
 
 T = TypeVar("T")
-SHOWN_CHARACTERS = 300  # of what a container printed last
-ISOLATED = {"AWS_EC2_METADATA_DISABLED": "true"}  # no credentials, and no search for any
+SHOWN_CHARACTERS = 300  # of the last line that a container printed
+ISOLATED = {"AWS_EC2_METADATA_DISABLED": "true"}  # no credentials, and no lookup of any
 
 
 @dataclass(frozen=True)
 class Training:
-    """A training that has ended.
+    """A finished training.
 
     Attributes:
-        code: its exit code; None if it was still running when its time was over.
+        code: its exit code; None if it exceeded the time limit and was killed.
     """
 
     opt_ml: OptMl
@@ -36,17 +36,17 @@ class Training:
 
     @property
     def last_output(self) -> str:
-        """Its last words, on one line."""
-        return last_words(self.lines)
+        """The last non-empty line of output."""
+        return last_line(self.lines)
 
 
 @dataclass
 class Bench:
-    """One image, one sample, one folder to work in.
+    """The test setup for one image: runtime, sample and working folder.
 
     Attributes:
-        folder: the image's own folder; None where only its URI is known.
-        commands: the executables that the folder has; None where that is not known.
+        folder: the image's folder; None if only its URI is known.
+        commands: the executables in the folder; None if they are not known.
     """
 
     runtime: Runtime
@@ -56,21 +56,21 @@ class Bench:
     limits: Limits = field(default_factory=Limits)
     folder: Path | None = None
     commands: frozenset[str] | None = None
-    _made: dict[str, object] = field(default_factory=dict)
+    _cache: dict[str, object] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
-    _took: list[float] = field(default_factory=list)
+    _successful_seconds: list[float] = field(default_factory=list)
     _started: list[Container] = field(default_factory=list)
 
     def has(self, command: str) -> bool:
-        """Whether the image has an executable, as far as one can know."""
+        """Return whether the image has an executable; True if its executables are not known."""
         return self.commands is None or command in self.commands
 
-    def as_seen(self, text: str) -> str:
-        """A text with the container's paths as it would see them on AWS."""
+    def with_aws_paths(self, text: str) -> str:
+        """Return the text with local paths replaced by those below /opt/ml."""
         return re.sub(rf"{re.escape(str(self.workdir.resolve()))}/opt-ml-\d+", OPT_ML, text)
 
     def new_opt_ml(self) -> OptMl:
-        """A new, empty /opt/ml."""
+        """Create an empty folder for /opt/ml."""
         root = self.workdir / f"opt-ml-{next(self._numbers)}"
         root.mkdir(parents=True)
         return OptMl(root)
@@ -78,25 +78,25 @@ class Bench:
     def opt_ml(
         self, hyperparameters: Mapping[str, str] | None = None, channels: Mapping[str, Path] | None = None
     ) -> OptMl:
-        """A new /opt/ml with the sample's job in it."""
-        made = self.new_opt_ml()
-        made.lay_out(
+        """Create a folder for /opt/ml with a training job, by default the sample's."""
+        created = self.new_opt_ml()
+        created.create_training_job(
             self.sample.hyperparameters if hyperparameters is None else hyperparameters,
             self.sample.channels if channels is None else channels,
         )
-        return made
+        return created
 
     def start(
         self, opt_ml: OptMl, command: str, environment: Mapping[str, str], on_line: Callable[[str], None]
     ) -> Container:
-        """Start one of the image's commands.
+        """Start a command of the image.
 
         Raises:
-            Broken: the image has no such command, or it cannot be started.
+            Broken: the image does not have the command, or it cannot be started.
         """
         spec = ContainerSpec(self.image, (command,), opt_ml.root, {**ISOLATED, **environment}, on_line)
         try:
-            # In a thread that no interruption reaches: what was started is surely noted.
+            # In a thread, which KeyboardInterrupt does not reach: every started container is recorded.
             with ThreadPoolExecutor(1) as thread:
                 return thread.submit(self._start, spec).result()
         except ImageError as error:
@@ -107,7 +107,7 @@ class Bench:
         return self._started[-1]
 
     def train(self, opt_ml: OptMl) -> Training:
-        """Train to the end, on an input that cannot be written to."""
+        """Run a training to its end with a read-only input."""
         lines: list[str] = []
         seal(opt_ml.input)
         started = time.monotonic()
@@ -117,52 +117,52 @@ class Bench:
         if code is None:
             container.stop(0)
         if code == 0:
-            self._took.append(seconds)
+            self._successful_seconds.append(seconds)
         return Training(opt_ml, code, seconds, lines)
 
     @property
     def usual_seconds(self) -> float:
-        """How long a training takes that goes well: the first may have filled caches that the next ones use.
+        """The shortest duration of a successful training; the first may be slower since it fills caches.
 
         Raises:
-            Unchecked: none went well.
+            Unchecked: no training succeeded.
         """
-        return min(self.trained.seconds, *self._took)
+        return min(self.trained.seconds, *self._successful_seconds)
 
-    def once(self, name: str, make: Callable[[], T]) -> T:
-        """What several clauses look at, made when the first of them does."""
-        if name not in self._made:
-            self._made[name] = make()
-        return cast(T, self._made[name])
+    def cached(self, name: str, make: Callable[[], T]) -> T:
+        """Return a value that several clauses use; create it on first use."""
+        if name not in self._cache:
+            self._cache[name] = make()
+        return cast(T, self._cache[name])
 
     @property
     def first(self) -> Training:
-        """An ordinary training on the sample."""
-        return self.once("first", lambda: self.train(self.opt_ml()))
+        """The first training on the unchanged sample, successful or not."""
+        return self.cached("first", lambda: self.train(self.opt_ml()))
 
     @property
     def trained(self) -> Training:
-        """The ordinary training, which went well.
+        """The first training on the unchanged sample.
 
         Raises:
-            Unchecked: it did not.
+            Unchecked: it failed or wrote no model.
         """
         if self.first.code != 0 or not contents(self.first.opt_ml.model):
-            raise Unchecked("the training on the sample gave no model")
+            raise Unchecked("the training on the sample produced no model")
         return self.first
 
     def serve(self, environment: Mapping[str, str] | None = None, *, model: bool = True) -> Server:
-        """Start a server with the trained model and nothing else, the model sealed.
+        """Start a server whose /opt/ml contains only the trained model, which is read-only.
 
         Raises:
             Unchecked: there is no model to serve.
         """
         opt_ml = self.new_opt_ml()
-        opt_ml.take_model(self.trained.opt_ml if model else None)
+        opt_ml.copy_model(self.trained.opt_ml if model else None)
         return Server.start(opt_ml, self.start, environment or {}, self.limits)
 
     def close(self) -> None:
-        """End what runs, and remove what was written."""
+        """Stop all running containers and remove the working folder."""
         for container in self._started:
             if container.wait(0) is None:
                 container.stop(0)
@@ -175,7 +175,7 @@ TRAINING_ENVIRONMENT = {
 }
 
 
-def last_words(lines: Sequence[str]) -> str:
-    """The last line that says something, cut if it is long."""
-    line = next((line.strip() for line in reversed(lines) if line.strip()), "nothing was printed")
+def last_line(lines: Sequence[str]) -> str:
+    """Return the last non-empty line, truncated to SHOWN_CHARACTERS."""
+    line = next((line.strip() for line in reversed(lines) if line.strip()), "no output")
     return line if len(line) <= SHOWN_CHARACTERS else f"{line[:SHOWN_CHARACTERS]}…"

@@ -1,4 +1,4 @@
-"""Which clauses apply to a container."""
+"""Select the clauses that apply to a container."""
 
 from localaws.container_check import (
     endpoint,
@@ -17,7 +17,7 @@ from localaws.container_check.bench import Bench
 from localaws.container_check.clauses import Clause
 
 TRAINING = (*training.CLAUSES, *failures.CLAUSES, *interruption.CLAUSES)
-# The last of an endpoint's ends the server that the others ask.
+# The shutdown clause must be last: it stops the server that the others use.
 SERVING = (
     *endpoint.CLAUSES,
     *invocations.CLAUSES,
@@ -29,7 +29,7 @@ SERVING = (
 
 
 def applicable(bench: Bench) -> tuple[Clause, ...]:
-    """The clauses for what the image can do."""
+    """Return the clauses for the image's folder and commands."""
     found: tuple[Clause, ...] = folder.CLAUSES if bench.folder else ()
     if bench.has("train"):
         found += TRAINING

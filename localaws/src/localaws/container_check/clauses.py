@@ -1,4 +1,4 @@
-"""A clause of the contract, and what became of it."""
+"""A clause of the contract and its result."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Check = Callable[["Bench"], str | None]
 
 
 class Outcome(StrEnum):
-    """What became of a clause."""
+    """The outcome of a clause's check."""
 
     HOLDS = "holds"
     BROKEN = "broken"
@@ -28,11 +28,11 @@ OUTCOMES = {Broken: Outcome.BROKEN, Noted: Outcome.NOTED, Unchecked: Outcome.UNC
 
 @dataclass(frozen=True)
 class Result:
-    """What became of a clause.
+    """The result of a clause's check.
 
     Attributes:
-        detail: what was found; of a clause that holds, perhaps nothing.
-        seconds: how long the check took.
+        detail: the finding; may be empty if the clause holds.
+        seconds: the duration of the check.
     """
 
     clause: "Clause"
@@ -43,35 +43,35 @@ class Result:
 
 @dataclass(frozen=True)
 class Clause:
-    """Something that the container has to do.
+    """A requirement on the container.
 
     Attributes:
-        name: a stage and a word, such as "training.exit".
-        says: the clause, in one sentence.
-        remedy: what to do where it is broken.
-        check: gives a detail worth showing, or raises a Finding.
+        name: the stage and a short name, such as "training.exit".
+        requirement: the clause in one sentence.
+        remedy: what to do if the clause is violated.
+        check: returns a detail to show, or raises a Finding.
     """
 
     name: str
-    says: str
+    requirement: str
     remedy: str
     check: Check
 
     @property
     def stage(self) -> str:
-        """The part of the contract that it belongs to."""
+        """The part of the contract that the clause belongs to."""
         return self.name.partition(".")[0]
 
     def judge(self, bench: "Bench") -> Result:
-        """Check it."""
+        """Check the clause and return its result."""
         started = time.monotonic()
         try:
             outcome, detail = Outcome.HOLDS, self.check(bench) or ""
         except Finding as finding:
             outcome, detail = OUTCOMES[type(finding)], str(finding)
-        return Result(self, outcome, bench.as_seen(detail), time.monotonic() - started)
+        return Result(self, outcome, bench.with_aws_paths(detail), time.monotonic() - started)
 
 
-def clause(name: str, says: str, remedy: str) -> Callable[[Check], Clause]:
-    """Make a clause of the function that checks it."""
-    return lambda check: Clause(name, says, remedy, check)
+def clause(name: str, requirement: str, remedy: str) -> Callable[[Check], Clause]:
+    """Return a decorator that turns a check function into a clause."""
+    return lambda check: Clause(name, requirement, remedy, check)

@@ -1,4 +1,4 @@
-"""What python -m localaws check-container does."""
+"""The command `python -m localaws check-container`."""
 
 import argparse
 import signal
@@ -19,13 +19,18 @@ from localaws.runtimes.images import Images
 from localaws.runtimes.oci import OciRuntime
 from localaws.runtimes.process import ProcessRuntime
 
-INTERRUPTED = 130  # as a shell tells Ctrl-C
-SERVING_COMMANDS = {"train", "serve"}  # the commands that a sample is for
+INTERRUPTED = 130  # the exit code of a shell command after Ctrl-C
+SAMPLE_COMMANDS = {"train", "serve"}  # the commands that need a sample
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check a container; 0 if it keeps the contract, 1 if not, 2 if none can tell, 130 if interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what runs, as Ctrl-C does
+    """Check a container and return the exit code.
+
+    Returns:
+        0 if the container meets the contract, 1 if it violates it, 2 if the check could not run, 130 if it
+        was interrupted.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop the containers, as on Ctrl-C
     with tempfile.TemporaryDirectory(prefix="check-container-", ignore_cleanup_errors=True) as workdir:
         try:
             bench = _bench(arguments, Path(workdir))
@@ -34,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
             print(f"check-container: {error}", file=sys.stderr)
             return 2
         except KeyboardInterrupt:
-            print("\ncheck-container: interrupted; nothing is left running", file=sys.stderr)
+            print("\ncheck-container: interrupted; all containers are stopped", file=sys.stderr)
             return INTERRUPTED
 
 
@@ -42,7 +47,7 @@ def _check(bench: Bench, file: Path | None) -> int:
     started, console = time.monotonic(), report.console()
     subject = bench.image
     try:
-        with console.status(f"Making {subject} ready to run"):
+        with console.status(f"Preparing {subject}"):
             bench.runtime.prepare(bench.image)
         results = report.show(applicable(bench), lambda clause: clause.judge(bench), console)
     finally:
@@ -50,21 +55,21 @@ def _check(bench: Bench, file: Path | None) -> int:
     console.print(report.summary(results, subject, time.monotonic() - started))
     if file:
         report.write_json(results, subject, file)
-    return 0 if report.keeps(results) else 1
+    return 0 if report.meets_contract(results) else 1
 
 
 def _bench(arguments: argparse.Namespace, workdir: Path) -> Bench:
     folder = arguments.folder.resolve() if arguments.folder else None
     if folder and not folder.is_dir():
-        raise ContractError(f"there is no folder {folder}")
+        raise ContractError(f"folder {folder} does not exist")
     commands = executables(folder) if folder else None
     if commands is not None and not commands:
-        raise ContractError(f"{folder} has no executable: write `train` and `serve`, and chmod +x them")
+        raise ContractError(f"{folder} has no executable: write `train` and `serve` and run chmod +x on them")
     return Bench(
         image=_image(arguments, folder),
         runtime=_runtime(arguments, folder),
         sample=NO_SAMPLE
-        if commands and not commands & SERVING_COMMANDS
+        if commands and not commands & SAMPLE_COMMANDS
         else load(arguments.sample or _sample(folder)),
         workdir=workdir,
         folder=folder,
@@ -76,15 +81,15 @@ def _image(arguments: argparse.Namespace, folder: Path | None) -> str:
     if arguments.image:
         return str(arguments.image)
     if folder is None:
-        raise ContractError("name a folder, such as containers/linear, or an --image, or both")
+        raise ContractError("specify a folder, such as containers/linear, or --image, or both")
     if arguments.runtime == "oci":
-        raise ContractError(f"name the image that was built of {folder.name} with --image")
+        raise ContractError(f"specify the image that was built from {folder.name} with --image")
     return folder.name
 
 
 def _sample(folder: Path | None) -> Path:
     if folder is None:
-        raise ContractError("name a sample with --sample; containers/README.md says what it holds")
+        raise ContractError("specify a sample with --sample; containers/README.md describes its content")
     own = folder / "sample"
     return own if own.is_dir() else folder.parent / "sample"
 
@@ -93,5 +98,5 @@ def _runtime(arguments: argparse.Namespace, folder: Path | None) -> Runtime:
     if arguments.runtime == "oci":
         return OciRuntime(find_engine())
     if folder is None:
-        raise ContractError("an image is run with --runtime oci; a folder needs no more than its path")
+        raise ContractError("an image without a folder needs --runtime oci")
     return ProcessRuntime(Images(folder.parent), arguments.workdir / "environments")

@@ -1,4 +1,4 @@
-"""Requests to a container over HTTP, and its answers."""
+"""Send HTTP requests to a container and read its responses."""
 
 import threading
 import time
@@ -13,8 +13,8 @@ CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a container answered; the headers' names are in small letters."""
+class Response:
+    """A container's HTTP response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -23,13 +23,13 @@ class Answer:
 
     @property
     def summary(self) -> str:
-        """It in a few words."""
+        """The status and the beginning of the body."""
         text = " ".join(self.body[:120].decode("utf-8", "replace").split())
         return f"{self.status} {text}".rstrip()
 
 
 class Connection:
-    """One connection, kept alive if the container does."""
+    """A connection to a container, kept alive if the container keeps it alive."""
 
     def __init__(self, http: HTTPConnection) -> None:
         self._http = http
@@ -40,13 +40,13 @@ class Connection:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def ask(
+    def request(
         self, path: str, body: bytes | None, headers: Mapping[str, str], *, chunked: bool = False
-    ) -> Answer:
-        """Send a request and read the whole answer.
+    ) -> Response:
+        """Send a request, GET without a body and otherwise POST, and read the complete response.
 
         Raises:
-            Broken: no whole answer, or none in time.
+            Broken: the container sent no complete response within the timeout.
         """
         started = time.monotonic()
         self.send(path, body, headers, chunked=chunked)
@@ -55,7 +55,7 @@ class Connection:
     def send(
         self, path: str, body: bytes | None, headers: Mapping[str, str], *, chunked: bool = False
     ) -> None:
-        """Send a request; who refuses a body unread may have answered and closed before its end."""
+        """Send a request; a server that rejects the body unread may close the connection early."""
         method = "GET" if body is None else "POST"
         content = _chunks(body) if chunked and body is not None else body
         try:
@@ -65,11 +65,11 @@ class Connection:
         except OSError as error:
             raise Broken(f"{method} {path}: {_reason(error, self._http.timeout)}") from error
 
-    def receive(self, path: str) -> Answer:
-        """Read the answer to what was sent.
+    def receive(self, path: str) -> Response:
+        """Read the response to the request of `send`.
 
         Raises:
-            Broken: it did not come, or not whole.
+            Broken: the container sent no complete response within the timeout.
         """
         started = time.monotonic()
         try:
@@ -78,30 +78,30 @@ class Connection:
         except (OSError, HTTPException) as error:
             raise Broken(f"{path}: {_reason(error, self._http.timeout)}") from error
         headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, body, time.monotonic() - started)
+        return Response(response.status, headers, body, time.monotonic() - started)
 
     @property
     def open(self) -> bool:
-        """Whether it is still connected: a container that closes it says so in its answer."""
+        """Whether the connection can be reused; http.client closes it after `Connection: close`."""
         return self._http.sock is not None
 
 
-def run_parallel(asks: Sequence[Callable[[], Answer]]) -> list[Answer | Broken]:
-    """Do all of them at the same time."""
-    answers: list[Answer | Broken] = [Broken("no answer")] * len(asks)
+def run_parallel(requests: Sequence[Callable[[], Response]]) -> list[Response | Broken]:
+    """Run the requests concurrently and return their responses or failures in order."""
+    responses: list[Response | Broken] = [Broken("no response")] * len(requests)
 
-    def keep(index: int, ask: Callable[[], Answer]) -> None:
+    def run(index: int, request: Callable[[], Response]) -> None:
         try:
-            answers[index] = ask()
+            responses[index] = request()
         except Broken as finding:
-            answers[index] = finding
+            responses[index] = finding
 
-    threads = [threading.Thread(target=keep, args=item) for item in enumerate(asks)]
+    threads = [threading.Thread(target=run, args=item) for item in enumerate(requests)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return answers
+    return responses
 
 
 def _chunks(body: bytes) -> Iterator[bytes]:
@@ -111,7 +111,7 @@ def _chunks(body: bytes) -> Iterator[bytes]:
 
 def _reason(error: Exception, timeout: float | None) -> str:
     if isinstance(error, TimeoutError):
-        return f"no answer in {timeout:g} s"
+        return f"no response within {timeout:g} s"
     if isinstance(error, ConnectionRefusedError):
-        return "nothing listens"
-    return f"it hung up without a whole answer ({type(error).__name__})"
+        return "connection refused"
+    return f"the connection was closed before a complete response ({type(error).__name__})"

@@ -1,36 +1,40 @@
-"""What holds of `serve` behind an endpoint: when it is ready, and that it stays so."""
+"""Clauses on the health of `serve` behind an endpoint: readiness, and pings under load."""
 
 import threading
 from functools import partial
 
-from localaws.container_check.bench import Bench, last_words
+from localaws.container_check.bench import Bench, last_line
 from localaws.container_check.clauses import clause
-from localaws.container_check.connection import Answer, run_parallel
+from localaws.container_check.connection import Response, run_parallel
 from localaws.container_check.errors import Broken, Noted, Unchecked
 from localaws.container_check.limits import STARTING_SECONDS
 from localaws.container_check.rows import body_for, line_type
 from localaws.container_check.server import Server
 
 DEFAULT_PORT = 8080
-LOAD_SECONDS = 5.0  # in which two answers in a row can be late
+LOAD_SECONDS = 5.0  # long enough for two late responses in a row
 PING_INTERVAL_SECONDS = 0.1
 
 
 def endpoint(bench: Bench) -> Server:
-    """The healthy server that these clauses ask, one after the other."""
+    """Return the healthy server that the endpoint clauses share.
+
+    Raises:
+        Unchecked: the server is not healthy.
+    """
     return started(bench).ready()
 
 
 def started(bench: Bench) -> Server:
-    """The same, healthy or not."""
-    return bench.once("endpoint", bench.serve)
+    """Return the server that the endpoint clauses share, healthy or not."""
+    return bench.cached("endpoint", bench.serve)
 
 
 def request(bench: Bench) -> tuple[bytes, str]:
-    """A request that can be answered, and its content type.
+    """Return a valid request body and its content type.
 
     Raises:
-        Unchecked: the sample has none.
+        Unchecked: the sample has no request.
     """
     if not bench.sample.requests:
         raise Unchecked("the sample has no request.*")
@@ -40,49 +44,49 @@ def request(bench: Bench) -> tuple[bytes, str]:
 
 @clause(
     "endpoint.ready",
-    "Answers GET /ping with 200 once it can answer a request, and not before",
-    "Load model/ first, then listen on 0.0.0.0 at SAGEMAKER_BIND_TO_PORT (8080 where it is not set).",
+    "Returns 200 for GET /ping when it can respond to requests, and not before",
+    "Load model/ first, then listen on 0.0.0.0 at SAGEMAKER_BIND_TO_PORT (default 8080).",
 )
 def becomes_ready(bench: Bench) -> str:
-    """The first 200 is when SageMaker sends the first request."""
+    """SageMaker sends the first request immediately after the first 200."""
     server = started(bench)
     if not server.wait_healthy(bench.limits.healthy):
         raise Broken(_not_ready_reason(server, bench))
     seconds = server.seconds
-    _good(bench, server)
+    _invoke(bench, server)
     return f"after {seconds:.1f} s"
 
 
 @clause(
     "endpoint.no-model",
-    "Does not pretend to be healthy without a model",
-    "Let `serve` print what it misses and exit with an error, or answer /ping with 503.",
+    "Is not healthy without a model",
+    "Let `serve` print what is missing and exit with an error, or return 503 for /ping.",
 )
 def needs_its_model(bench: Bench) -> str:
-    """An endpoint that is never healthy is rolled back; one that only seems so goes live."""
-    patience = endpoint(bench).seconds * 2 + STARTING_SECONDS
+    """SageMaker rolls back an unhealthy endpoint, but one that falsely reports health goes live."""
+    timeout = endpoint(bench).seconds * 2 + STARTING_SECONDS
     server = bench.serve(model=False)
-    if server.wait_healthy(patience):
+    if server.wait_healthy(timeout):
         try:
-            _good(bench, server)
+            _invoke(bench, server)
         except Broken as finding:
-            raise Broken(f"/ping answers 200, and then: {finding}") from finding
-        raise Noted("it answers requests without any model")
+            raise Broken(f"/ping returns 200, but a request fails: {finding}") from finding
+        raise Noted("it responds to requests without a model")
     code = server.container.wait(0)
-    return "stays unhealthy" if code is None else f"exit code {code}: {last_words(server.lines)}"
+    return "stays unhealthy" if code is None else f"exit code {code}: {last_line(server.lines)}"
 
 
 @clause(
     "endpoint.ping",
-    "Answers GET /ping within 2 s, also while it works on requests",
-    "Answer /ping from a thread or process of its own, which no long computation keeps waiting.",
+    "Responds to GET /ping within 2 s, also while it processes requests",
+    "Respond to /ping in a separate thread or process that no long computation blocks.",
 )
 def pings_under_load(bench: Bench) -> str:
-    """A few late answers, and SageMaker replaces the container; a single one may be the machine's doing."""
+    """SageMaker replaces a container after several late responses; a single one may be due to the machine."""
     server = endpoint(bench)
     body, content_type = body_for(bench, server, LOAD_SECONDS), line_type(bench)
     load = threading.Thread(
-        target=run_parallel, args=([partial(server.ask, "/invocations", body, content_type)] * 2,)
+        target=run_parallel, args=([partial(server.request, "/invocations", body, content_type)] * 2,)
     )
     load.start()
     slowest, late = 0.0, 0
@@ -96,25 +100,27 @@ def pings_under_load(bench: Bench) -> str:
             load.join(PING_INTERVAL_SECONDS)
     finally:
         load.join()
-    return f"{slowest * 1000:.0f} ms at most" + (f", {late} late and the next in time" if late else "")
+    return f"at most {slowest * 1000:.0f} ms" + (
+        f", {late} late, each followed by one in time" if late else ""
+    )
 
 
 CLAUSES = (becomes_ready, needs_its_model, pings_under_load)
 
 
 def _ping(bench: Bench, server: Server) -> float:
-    """The seconds until it was answered.
+    """Return the response time of GET /ping in seconds.
 
     Raises:
-        Broken: it was not, or late, or not with 200.
+        Broken: there was no response, a late one, or a status other than 200.
     """
-    answer = server.ask("/ping", timeout=bench.limits.ping)
-    if answer.status != 200 or answer.seconds > bench.limits.ping:
-        raise Broken(f"under load it was answered {answer.summary} after {answer.seconds:.1f} s")
-    return answer.seconds
+    response = server.request("/ping", timeout=bench.limits.ping)
+    if response.status != 200 or response.seconds > bench.limits.ping:
+        raise Broken(f"under load, GET /ping returned {response.summary} after {response.seconds:.1f} s")
+    return response.seconds
 
 
-def _good(bench: Bench, server: Server) -> Answer:
+def _invoke(bench: Bench, server: Server) -> Response:
     body, content_type = request(bench)
     return server.invoke(body, content_type)
 
@@ -122,8 +128,8 @@ def _good(bench: Bench, server: Server) -> Answer:
 def _not_ready_reason(server: Server, bench: Bench) -> str:
     code = server.container.wait(0)
     if code is not None:
-        return f"it ended with exit code {code}: {last_words(server.lines)}"
+        return f"it exited with code {code}: {last_line(server.lines)}"
     if server.listens_at(DEFAULT_PORT):
-        return f"nothing answers at SAGEMAKER_BIND_TO_PORT ({server.port}); something does at {DEFAULT_PORT}"
-    last_ping = server.pings[-1] if server.pings and server.pings[-1] else "nothing"
-    return f"GET /ping was answered {last_ping} for {bench.limits.healthy:g} s: {last_words(server.lines)}"
+        return f"nothing listens on SAGEMAKER_BIND_TO_PORT ({server.port}), but something on {DEFAULT_PORT}"
+    last_ping = server.pings[-1] if server.pings and server.pings[-1] else "no response"
+    return f"GET /ping returned {last_ping} for {bench.limits.healthy:g} s: {last_line(server.lines)}"

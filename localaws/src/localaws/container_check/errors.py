@@ -1,34 +1,34 @@
-"""What can be wrong: with the call, or with the container.
+"""Errors in the use of the check, and findings about the container.
 
 Exception
-├── ContractError    nothing can be checked: no such folder, a sample that cannot be used
-│   └── SampleError
-└── Finding          what a check found where its clause does not simply hold
-    ├── Broken       the container breaks the clause
-    ├── Noted        it keeps the clause, in a way that is worth knowing
-    └── Unchecked    it cannot be told: what it needs is missing or failed
+├── ContractError    the check cannot run, for example because the folder does not exist
+│   └── SampleError  the sample does not exist or is invalid
+└── Finding          the result of a check whose clause does not simply hold
+    ├── Broken       the container violates the clause
+    ├── Noted        the clause holds, but there is something to note
+    └── Unchecked    the clause could not be checked: a prerequisite is missing or failed
 """
 
 
 class ContractError(Exception):
-    """Nothing can be checked; the message says what to change."""
+    """The check cannot run; the message states what to change."""
 
 
 class SampleError(ContractError):
-    """The sample is not one."""
+    """The sample does not exist or is invalid."""
 
 
-class Finding(Exception):  # noqa: N818 (no error of the checker's)
-    """The reason stands in the message."""
+class Finding(Exception):  # noqa: N818 (not an error of the checker)
+    """A finding about the container; the message is the detail."""
 
 
 class Broken(Finding):
-    """The container breaks the clause."""
+    """The container violates the clause."""
 
 
 class Noted(Finding):
-    """The clause holds, and something is worth knowing."""
+    """The clause holds, but there is something to note."""
 
 
 class Unchecked(Finding):
-    """Whether the clause holds cannot be told."""
+    """The clause could not be checked."""

@@ -1,32 +1,32 @@
-"""How long and how much: SageMaker's own figures."""
+"""Limits on times and sizes, by default those of SageMaker."""
 
 from dataclasses import dataclass
 
 MB = 1 << 20
-STARTING_SECONDS = 10.0  # by which a process may start later than one did before
+STARTING_SECONDS = 10.0  # tolerance for a slower start than before
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds, unless a name says otherwise.
+    """Limits in seconds unless the name has another unit.
 
     Attributes:
-        training: of one training on the sample; SageMaker's own is what a job asks for.
-        healthy: until the first 200 from GET /ping.
-        ping: of one GET /ping.
-        answer: of one request to an endpoint.
-        transform: of one request of a batch transform.
-        training_stop: from SIGTERM to SIGKILL for a training job.
-        serving_stop: the same for an endpoint.
-        refusal: until a processing command without its input has given up.
-        payload_mb: of a batch transform's request, in megabytes.
-        request_mb: of a request to a real-time endpoint.
+        training: for a training on the sample; SageMaker's limit is set in the request.
+        healthy: until the first 200 of GET /ping.
+        ping: for GET /ping.
+        invocation: for a request to an endpoint.
+        transform: for a request of a batch transform.
+        training_stop: between SIGTERM and SIGKILL for a training job.
+        serving_stop: between SIGTERM and SIGKILL for an endpoint.
+        refusal: for a processing command without its input to exit.
+        payload_mb: the size of a batch transform's request.
+        request_mb: the size of a request to a real-time endpoint.
     """
 
     training: float = 900.0
     healthy: float = 480.0
     ping: float = 2.0
-    answer: float = 60.0
+    invocation: float = 60.0
     transform: float = 600.0
     training_stop: float = 120.0
     serving_stop: float = 30.0

@@ -1,4 +1,4 @@
-"""The folder that a container sees as /opt/ml, laid out as SageMaker does."""
+"""Create and read a container's /opt/ml folder with SageMaker's layout."""
 
 import hashlib
 import json
@@ -15,54 +15,53 @@ from localaws.sagemaker.jobs.processing import MESSAGE_BYTES
 HOST = "algo-1"
 INSTANCE_TYPE = "ml.m5.large"
 CHECKPOINT_URI = "s3://check-container/checkpoints"
-WRITABLE = ("model", "output", "checkpoints")  # what a training container may write to
-# A home's caches, and the temporary files of a runtime that keeps them here.
-IGNORED = ("tmp",)
+WRITABLE = ("model", "output", "checkpoints")  # the folders that a training container can write to
+IGNORED = ("tmp",)  # the temporary folder of the process runtime
 
 
 @dataclass(frozen=True)
 class OptMl:
-    """One container's /opt/ml."""
+    """A container's /opt/ml."""
 
     root: Path
 
     @property
     def input(self) -> Path:
-        """Configuration and channels."""
+        """The folder of the configuration and the channels."""
         return self.root / "input"
 
     @property
     def model(self) -> Path:
-        """What is trained and served."""
+        """The folder of the model."""
         return self.root / "model"
 
     @property
     def checkpoints(self) -> Path:
-        """What outlives an interruption."""
+        """The folder of the checkpoints, which SageMaker restores after an interruption."""
         return self.root / "checkpoints"
 
     @property
     def failure(self) -> str:
-        """Why training failed, as far as SageMaker reads it."""
+        """The part of output/failure that SageMaker reads; empty if the file does not exist."""
         return self._message("failure")[:FAILURE_REASON_CHARACTERS]
 
     @property
     def message(self) -> str:
-        """What a processing job said, as far as SageMaker reads it."""
+        """The part of a processing job's output/message that SageMaker reads; empty if it does not exist."""
         return self._message("message").encode()[:MESSAGE_BYTES].decode("utf-8", "ignore")
 
-    def lay_out_processing(self) -> None:
-        """Make the folders of a processing job without inputs."""
+    def create_processing_job(self) -> None:
+        """Create the folders and configuration of a processing job without inputs."""
         for folder in ("config", "output", "processing/input", "processing/output"):
             (self.root / folder).mkdir(parents=True)
         resources = {"current_host": HOST, "hosts": [HOST]}
         (self.root / "config" / "resourceconfig.json").write_text(json.dumps(resources))
         (self.root / "config" / "processingjobconfig.json").write_text(json.dumps({"ProcessingInputs": []}))
 
-    def lay_out(self, hyperparameters: Mapping[str, str], channels: Mapping[str, Path]) -> None:
-        """Make the folders of a training job; the input can be read only."""
-        for made in ("input/config", "input/data", "output/data", *WRITABLE):
-            (self.root / made).mkdir(parents=True, exist_ok=True)
+    def create_training_job(self, hyperparameters: Mapping[str, str], channels: Mapping[str, Path]) -> None:
+        """Create the folders, configuration and channels of a training job."""
+        for folder_name in ("input/config", "input/data", "output/data", *WRITABLE):
+            (self.root / folder_name).mkdir(parents=True, exist_ok=True)
         for name, folder in channels.items():
             shutil.copytree(folder, self.input / "data" / name)
         self.write_config("hyperparameters", hyperparameters)
@@ -70,16 +69,16 @@ class OptMl:
         self.write_config("resourceconfig", _resource_config())
         self.write_config("checkpointconfig", {"LocalPath": f"{OPT_ML}/checkpoints", "S3Uri": CHECKPOINT_URI})
 
-    def take_model(self, trained: "OptMl | None") -> None:
-        """Make the folders of a server: the model of a training, or none, that cannot be written to."""
+    def copy_model(self, trained: "OptMl | None") -> None:
+        """Create a read-only model folder with the model of a training, or an empty one."""
         if trained is None:
             self.model.mkdir()
         else:
             shutil.copytree(trained.model, self.model)
         seal(self.model)
 
-    def take_checkpoints(self, interrupted: "OptMl") -> None:
-        """Bring the checkpoints of an interrupted training."""
+    def copy_checkpoints(self, interrupted: "OptMl") -> None:
+        """Copy the checkpoints of an interrupted training."""
         shutil.copytree(interrupted.checkpoints, self.checkpoints, dirs_exist_ok=True)
 
     def write_config(self, name: str, document: Any) -> None:
@@ -95,7 +94,7 @@ class OptMl:
         return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
     def unexpected_files(self) -> list[str]:
-        """What lies where nothing should have been written."""
+        """Return the names of files and folders that the container should not have created."""
         expected = {"input", *WRITABLE, *IGNORED}
         return sorted(
             path.name for path in self.root.iterdir() if path.name not in expected and path.name[0] != "."
@@ -103,13 +102,13 @@ class OptMl:
 
 
 def seal(folder: Path) -> None:
-    """Make a folder such that only the superuser could write to it."""
+    """Make a folder and its content read-only, except for root."""
     for path in (folder, *folder.rglob("*")):
         path.chmod(path.stat().st_mode & ~0o222)
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, sealed or not."""
+    """Remove a folder, read-only or not."""
     for path in (folder, *folder.rglob("*")):
         if path.is_dir() and not path.is_symlink():
             path.chmod(path.stat().st_mode | 0o700)
@@ -117,12 +116,12 @@ def remove(folder: Path) -> None:
 
 
 def has_files(folder: Path) -> bool:
-    """Whether a folder holds any file, at any depth."""
+    """Return whether a folder contains a file at any depth."""
     return any(path.is_file() for path in folder.rglob("*"))
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """The hash of each file below a folder, by its path in it."""
+    """Return the SHA-256 of each file in a folder by its relative path."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

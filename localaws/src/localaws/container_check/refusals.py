@@ -1,4 +1,4 @@
-"""What holds of `serve` when a request cannot be answered."""
+"""Clauses on the responses of `serve` to invalid requests."""
 
 from localaws.container_check.bench import Bench
 from localaws.container_check.clauses import clause
@@ -9,52 +9,52 @@ from localaws.container_check.limits import MB
 from localaws.container_check.rows import body_of, count_in, line_type
 from localaws.container_check.server import Server
 
-NOT_UTF8 = b"\xff\xfe\x00 no text\n"
-HALF = {"application/jsonlines": b'{"half": ', "application/json": b'{"half": '}
-REMEDY = "Answer 400 with a sentence that names the line and what is wrong with it."
+NOT_UTF8 = b"\xff\xfe\x00 not text\n"
+TRUNCATED = {"application/jsonlines": b'{"half": ', "application/json": b'{"half": '}
+REMEDY = "Return 400 with a sentence that names the line and its error."
 
 
-@clause("refusal.empty", "Refuses an empty body: 4xx and a message", REMEDY)
+@clause("refusal.empty", "Rejects an empty body with 4xx and a message", REMEDY)
 def refuses_empty(bench: Bench) -> str:
-    """No row to answer."""
+    """Send a request without rows."""
     return _refuses(bench, {"an empty body": (next(iter(_types(bench))), b"")})
 
 
 @clause(
-    "refusal.malformed", "Refuses a body that is not what its Content-Type says: 4xx and a message", REMEDY
+    "refusal.malformed", "Rejects a body that does not match its Content-Type with 4xx and a message", REMEDY
 )
 def refuses_malformed(bench: Bench) -> str:
-    """Half an object, bytes that are no text, and the sample's own."""
+    """Send a truncated object, bytes that are not UTF-8, and the sample's invalid bodies."""
     types = _types(bench)
-    bodies = {f"half an object as {name}": (name, HALF[name]) for name in types if name in HALF}
-    bodies |= {f"no UTF-8 as {name}": (name, NOT_UTF8) for name in types}
+    bodies = {f"a truncated object as {name}": (name, TRUNCATED[name]) for name in types if name in TRUNCATED}
+    bodies |= {f"invalid UTF-8 as {name}": (name, NOT_UTF8) for name in types}
     return _refuses(bench, {**bodies, **bench.sample.refused})
 
 
 @clause(
     "refusal.content-type",
-    "Refuses a Content-Type that it does not know: 4xx and a message",
-    "Answer 415 with the types that are known.",
+    "Rejects an unknown Content-Type with 4xx and a message",
+    "Return 415 with the supported types.",
 )
 def refuses_content_type(bench: Bench) -> str:
-    """Guessing would answer with nonsense."""
+    """A container that guesses the type would return a meaningless result."""
     body = next(iter(_types(bench).values()))
     return _refuses(bench, {UNKNOWN_TYPE: (UNKNOWN_TYPE, body)})
 
 
 @clause(
     "refusal.too-large",
-    "Refuses a body larger than SageMaker would pass on: 4xx and a message",
-    "Stop reading at the limit, and answer 413 with it.",
+    "Rejects a body above SageMaker's size limit with 4xx and a message",
+    "Stop reading at the limit and return 413 with the limit.",
 )
 def refuses_too_large(bench: Bench) -> str:
-    """One client's mistake must not take the memory of all."""
+    """A single request must not exhaust the server's memory."""
     rows, size = bench.sample.rows(), (bench.limits.request_mb + 1) * MB
     content_type = line_type(bench)
     return _refuses(
         bench,
         {f"{size // MB} MB": (content_type, body_of(rows, count_in(rows, size)))},
-        unless=f"{size // MB} MB were answered; an endpoint passes on at most {bench.limits.request_mb}",
+        unless=f"it accepts {size // MB} MB; an endpoint passes on at most {bench.limits.request_mb} MB",
     )
 
 
@@ -68,11 +68,11 @@ def _types(bench: Bench) -> dict[str, bytes]:
 
 
 def _refuses(bench: Bench, bodies: dict[str, tuple[str, bytes]], unless: str = "") -> str:
-    """The status and the message of the last refusal.
+    """Send invalid bodies, by description, and return the summary of the last rejection.
 
     Raises:
-        Broken: one is not refused, without a message, or the server does not live on.
-        Noted: one is answered, and it may be: `unless`.
+        Broken: a body is not rejected, or without a message, or the server fails afterwards.
+        Noted: a body is accepted and `unless` is not empty; `unless` is the message.
     """
     server = endpoint(bench)
     summary = ""
@@ -85,20 +85,20 @@ def _refuses(bench: Bench, bodies: dict[str, tuple[str, bytes]], unless: str = "
 def refusal(
     server: Server, what: str, body: bytes, content_type: str, unless: str = "", timeout: float | None = None
 ) -> str:
-    """The status and the message that a body is refused with.
+    """Send an invalid body and return the status and message of its rejection.
 
     Raises:
-        Broken: it is not refused, or without a message.
-        Noted: it is answered, and it may be: `unless`.
+        Broken: the body is not rejected, or without a message.
+        Noted: the body is accepted and `unless` is not empty; `unless` is the message.
     """
-    answer = server.ask("/invocations", body, content_type, timeout=timeout)
-    if answer.status == 200 and unless:
+    response = server.request("/invocations", body, content_type, timeout=timeout)
+    if response.status == 200 and unless:
         raise Noted(unless)
-    if not 400 <= answer.status < 500:
-        raise Broken(f"{what} was answered {answer.summary}")
-    if not answer.body.strip():
-        raise Broken(f"{what} was answered {answer.status} without a message")
-    return answer.summary
+    if not 400 <= response.status < 500:
+        raise Broken(f"the response to {what} was {response.summary}")
+    if not response.body.strip():
+        raise Broken(f"the response to {what} was {response.status} without a message")
+    return response.summary
 
 
 def _check_still_serving(bench: Bench, server: Server, after: str) -> None:
@@ -106,4 +106,4 @@ def _check_still_serving(bench: Bench, server: Server, after: str) -> None:
     try:
         server.invoke(body, content_type)
     except Broken as finding:
-        raise Broken(f"after {after} a good request is no longer answered: {finding}") from finding
+        raise Broken(f"after {after}, a valid request fails: {finding}") from finding

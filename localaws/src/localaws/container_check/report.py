@@ -1,4 +1,4 @@
-"""Show what became of each clause, while it is checked and once more as JSON."""
+"""Print each clause's result during the check, and write all results as JSON."""
 
 import json
 from collections import Counter
@@ -17,23 +17,23 @@ GLYPHS = {
     Outcome.NOTED: ("!", "ok", "yellow"),
     Outcome.UNCHECKED: ("·", "--", "dim"),
 }
-WORDS = {
+LABELS = {
     Outcome.HOLDS: "hold",
-    Outcome.BROKEN: "broken",
+    Outcome.BROKEN: "violated",
     Outcome.NOTED: "with a note",
     Outcome.UNCHECKED: "not checked",
 }
-PLAIN_COLUMNS = 110  # where there is no terminal to ask
-INDENT = 5  # of what is said about a clause
+PLAIN_COLUMNS = 110  # the width if the output is not a terminal
+INDENT = 5  # of the finding and the remedy below a clause
 
 
 def show(clauses: Sequence[Clause], judge: Callable[[Clause], Result], console: Console) -> list[Result]:
-    """Judge clause after clause and print what becomes of each, the one that is checked named below."""
+    """Judge the clauses in order and print each result; a status line shows the current clause."""
     results: list[Result] = []
     stage = ""
     with console.status("") as status:
         for clause in clauses:
-            status.update(Text(clause.says, "dim"))
+            status.update(Text(clause.requirement, "dim"))
             if clause.stage != stage:
                 stage = clause.stage
                 console.print(Text(f"\n{stage}", "bold"))
@@ -43,11 +43,11 @@ def show(clauses: Sequence[Clause], judge: Callable[[Clause], Result], console: 
 
 
 def summary(results: Sequence[Result], subject: str, seconds: float) -> Text:
-    """What it comes to, in one line."""
+    """Return the overall result as one line."""
     counts = Counter(result.outcome for result in results)
-    summary = ", ".join(f"{counts[outcome]} {WORDS[outcome]}" for outcome in Outcome if counts[outcome])
+    summary = ", ".join(f"{counts[outcome]} {LABELS[outcome]}" for outcome in Outcome if counts[outcome])
     broken = bool(counts[Outcome.BROKEN])
-    verdict = "breaks the contract" if broken else "keeps the contract"
+    verdict = "violates the contract" if broken else "meets the contract"
     return Text.assemble(
         "\n",
         (f"{subject} {verdict}", "bold red" if broken else "bold green"),
@@ -56,28 +56,28 @@ def summary(results: Sequence[Result], subject: str, seconds: float) -> Text:
 
 
 def write_json(results: Sequence[Result], subject: str, path: Path) -> None:
-    """Write the results for a program to read."""
+    """Write the results as JSON."""
     clauses = [
         {
             "clause": result.clause.name,
-            "says": result.clause.says,
+            "says": result.clause.requirement,
             "outcome": result.outcome.value,
             "detail": result.detail,
             "seconds": round(result.seconds, 3),
         }
         for result in results
     ]
-    document = {"subject": subject, "keeps": keeps(results), "clauses": clauses}
+    document = {"subject": subject, "keeps": meets_contract(results), "clauses": clauses}
     path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def keeps(results: Iterable[Result]) -> bool:
-    """Whether no clause is broken."""
+def meets_contract(results: Iterable[Result]) -> bool:
+    """Return whether no clause is violated."""
     return all(result.outcome is not Outcome.BROKEN for result in results)
 
 
 def console() -> Console:
-    """Standard output: coloured on a terminal, plain elsewhere."""
+    """Return a console for standard output, with colours on a terminal only."""
     found = Console(highlight=False, emoji=False, markup=False)
     return (
         found
@@ -89,7 +89,7 @@ def console() -> Console:
 def _print(result: Result, console: Console) -> None:
     glyph, word, style = GLYPHS[result.outcome]
     mark = f"  {glyph} " if console.is_terminal else f"  {word:3}"
-    line = Text.assemble((mark, style), result.clause.says)
+    line = Text.assemble((mark, style), result.clause.requirement)
     if result.outcome is Outcome.HOLDS:
         line.append(f"  {result.detail}", "dim")
         console.print(line, no_wrap=True, overflow="ellipsis")

@@ -1,4 +1,4 @@
-"""Requests of many rows, and answers that are the same but for the last digits."""
+"""Build requests with many rows and compare responses with a numeric tolerance."""
 
 import json
 import math
@@ -9,17 +9,17 @@ from localaws.container_check.errors import Broken, Unchecked
 from localaws.container_check.limits import MB
 from localaws.container_check.server import Server
 
-# A model answers a row alone and among others with sums in another order.
+# Absolute: a model may sum in another order for a single row than for a batch.
 TOLERANCE = 1e-3
 MEASURED_ROWS = 64
-MEASUREMENTS = 3  # of which the fastest counts: the machine may be busy
+MEASUREMENTS = 3  # the fastest is used, since the machine may be busy
 
 
 def line_type(bench: Bench) -> str:
-    """The content type whose requests hold a row a line.
+    """Return the content type of the sample's request that has one row per line.
 
     Raises:
-        Unchecked: the sample has none.
+        Unchecked: the sample has no such request.
     """
     if bench.sample.line_type is None:
         raise Unchecked("the sample has neither request.jsonl nor request.csv")
@@ -27,18 +27,18 @@ def line_type(bench: Bench) -> str:
 
 
 def body_of(rows: list[bytes], count: int) -> bytes:
-    """A body of this many rows, the same ones over and over, without a newline at its end."""
-    times, more = divmod(count, len(rows))
-    return b"\n".join(rows * times + rows[:more])
+    """Return a body of `count` rows that repeats the rows, without a newline at the end."""
+    times, rest = divmod(count, len(rows))
+    return b"\n".join(rows * times + rows[:rest])
 
 
 def count_in(rows: list[bytes], size: int) -> int:
-    """How many rows, over and over, fit into a body of `size` bytes."""
+    """Return how many rows of repeated `rows` fit into a body of `size` bytes; at least 1."""
     return max(1, size * len(rows) // sum(len(row) + 1 for row in rows))
 
 
 def body_for(bench: Bench, server: Server, seconds: float) -> bytes:
-    """A body that the container works on for about so long; at most a batch transform's payload."""
+    """Return a body with about `seconds` of processing time, at most as large as a transform's payload."""
     rows = bench.sample.rows()
     measured, content_type = body_of(rows, MEASURED_ROWS), line_type(bench)
     fastest = min(server.invoke(measured, content_type).seconds for _ in range(MEASUREMENTS))
@@ -47,29 +47,29 @@ def body_for(bench: Bench, server: Server, seconds: float) -> bytes:
 
 
 def lines_of(body: bytes, count: int) -> list[bytes]:
-    """The lines of an answer.
+    """Split a response into lines.
 
     Raises:
-        Broken: they are not this many.
+        Broken: the number of lines is not `count`.
     """
     lines = body.splitlines()
     if len(lines) != count:
-        raise Broken(f"{count:,} rows were answered with {len(lines):,} lines")
+        raise Broken(f"the response to {count:,} rows has {len(lines):,} lines")
     return lines
 
 
-def alone(bench: Bench, server: Server) -> list[bytes]:
-    """What each of the sample's rows is answered with when it is asked alone."""
+def single_row_responses(bench: Bench, server: Server) -> list[bytes]:
+    """Return the responses to the sample's rows, each sent in a request of its own."""
     content_type = line_type(bench)
 
-    def ask(row: bytes) -> bytes:
+    def invoke(row: bytes) -> bytes:
         return lines_of(server.invoke(row, content_type).body, 1)[0]
 
-    return bench.once("alone", lambda: [ask(row) for row in bench.sample.rows()])
+    return bench.cached("single_row_responses", lambda: [invoke(row) for row in bench.sample.rows()])
 
 
-def same(one: bytes, other: bytes) -> bool:
-    """Whether two answers say the same, their numbers but for the last digits."""
+def equivalent(one: bytes, other: bytes) -> bool:
+    """Return whether two responses are equal, with TOLERANCE for numbers."""
     return one == other or _close(_parsed(one), _parsed(other))
 
 

@@ -1,11 +1,11 @@
-"""A tiny job to try a container with: channels, hyperparameters, metrics, requests.
+"""A small sample job for the check: channels, hyperparameters, metrics and requests.
 
-train/… validation/…   every folder is a channel; the one that is spoiled on purpose is `train`
-hyperparameters.json   strings by name, as CreateTrainingJob takes them; may be left out
-interrupted.json       the same, with which training lasts long enough to be interrupted; may be left out
-metrics.json           CreateTrainingJob's MetricDefinitions; may be left out
-request.jsonl          a request a content type, also request.json and request.csv; no two rows alike
-refused/…              bodies to refuse, named as the requests are; may be left out
+train/… validation/…   one folder per channel; the check corrupts copies of `train`
+hyperparameters.json   HyperParameters of CreateTrainingJob: strings by name; optional
+interrupted.json       the same for a training that lasts long enough to be interrupted; optional
+metrics.json           MetricDefinitions of CreateTrainingJob; optional
+request.jsonl          one request per content type, also request.json and request.csv; with different rows
+refused/…              invalid bodies with the suffixes of the requests; optional
 """
 
 import json
@@ -18,22 +18,22 @@ from localaws.container_check.errors import SampleError
 from localaws.sagemaker.api.shapes import Document
 
 TYPES = {".jsonl": "application/jsonlines", ".json": "application/json", ".csv": "text/csv"}
-BY_LINE = ("application/jsonlines", "text/csv")  # one record a line: what batch transform can split
+BY_LINE = ("application/jsonlines", "text/csv")  # one record per line, which batch transform can split
 REFUSED = "refused"
 MIN_ROWS = 2
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What a container is tried with.
+    """The data and requests for the check.
 
     Attributes:
-        channels: folders by name.
-        hyperparameters: of an ordinary training.
-        interrupted: of one that lasts.
+        channels: folders by channel name.
+        hyperparameters: the hyperparameters of a normal training.
+        interrupted: the hyperparameters of a training that is interrupted.
         metrics: MetricDefinitions.
-        requests: a body by content type.
-        refused: content types and bodies that have to be refused, by file name.
+        requests: bodies by content type.
+        refused: content types and bodies that must be rejected, by file name.
     """
 
     channels: Mapping[str, Path]
@@ -45,16 +45,16 @@ class Sample:
 
     @property
     def corrupted_channel(self) -> str:
-        """The channel that is spoiled to see what a container says: `train`, else the first."""
+        """The channel that is corrupted to test error handling: `train`, else the first."""
         return "train" if "train" in self.channels else min(self.channels)
 
     @property
     def line_type(self) -> str | None:
-        """The content type whose requests hold a row a line."""
+        """The content type of the request with one row per line; None if there is no such request."""
         return next((name for name in BY_LINE if name in self.requests), None)
 
     def rows(self) -> list[bytes]:
-        """The rows of the request of `line_type`."""
+        """Return the rows of the request of `line_type`."""
         return self.requests[self.line_type].splitlines() if self.line_type else []
 
 
@@ -65,10 +65,10 @@ def load(folder: Path) -> Sample:
     """Read a sample.
 
     Raises:
-        SampleError: it is not there, or a file of it cannot be used.
+        SampleError: the folder does not exist, or one of its files is invalid.
     """
     if not folder.is_dir():
-        raise SampleError(f"There is no sample at {folder}: name a folder with --sample")
+        raise SampleError(f"There is no sample at {folder}: specify a folder with --sample")
     folders = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     refused = folders.pop(REFUSED, None)
     hyperparameters = _strings(folder / "hyperparameters.json")
@@ -81,9 +81,9 @@ def load(folder: Path) -> Sample:
         refused={path.name: (TYPES[path.suffix], path.read_bytes()) for path in _typed(refused)},
     )
     if not sample.channels:
-        raise SampleError(f"The sample {folder} has no channel: make a folder `train` in it")
+        raise SampleError(f"The sample {folder} has no channel: create a folder `train` in it")
     if sample.line_type and len(sample.rows()) < MIN_ROWS:
-        raise SampleError(f"The request of {folder} has fewer than {MIN_ROWS} rows: add some")
+        raise SampleError(f"The request of {folder} has fewer than {MIN_ROWS} rows: add more rows")
     return sample
 
 
@@ -95,7 +95,7 @@ def _strings(path: Path) -> dict[str, str]:
     content = _json(path, {})
     if not isinstance(content, dict) or not all(isinstance(value, str) for value in content.values()):
         raise SampleError(
-            f"{path} has to be an object of strings, as CreateTrainingJob's HyperParameters are"
+            f"{path} must be an object of strings, like the HyperParameters of CreateTrainingJob"
         )
     return content
 
@@ -105,7 +105,7 @@ def _definitions(path: Path) -> list[dict[str, str]]:
     if not isinstance(content, list) or not all(
         isinstance(item, dict) and {"Name", "Regex"} <= set(item) for item in content
     ):
-        raise SampleError(f"{path} has to be a list of objects with Name and Regex")
+        raise SampleError(f"{path} must be a list of objects with Name and Regex")
     return content
 
 

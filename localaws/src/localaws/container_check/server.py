@@ -1,4 +1,4 @@
-"""A container that serves: started, pinged, asked, stopped."""
+"""Start a serving container, ping it, send requests to it and stop it."""
 
 import random
 import socket
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Self
 
-from localaws.container_check.connection import Answer, Connection
+from localaws.container_check.connection import Connection, Response
 from localaws.container_check.errors import Broken, Unchecked
 from localaws.container_check.limits import Limits
 from localaws.container_check.opt_ml import OptMl
@@ -23,12 +23,12 @@ PING_INTERVAL_SECONDS = 0.05
 
 @dataclass
 class Server:
-    """A container on a port of its own.
+    """A serving container on its own port.
 
     Attributes:
-        pings: the status of each GET /ping until it was healthy; None where nothing answered.
-        seconds: from its start to its first 200.
-        lines: what it has printed.
+        pings: the status of each GET /ping until the container was healthy; None without a response.
+        seconds: the time from its start to its first 200.
+        lines: its output so far.
     """
 
     opt_ml: OptMl
@@ -42,7 +42,7 @@ class Server:
 
     @classmethod
     def start(cls, opt_ml: OptMl, start: Starter, environment: Mapping[str, str], limits: Limits) -> Self:
-        """Start it; it is not healthy yet."""
+        """Start the container without waiting for its health."""
         port, lines = _free_port(), list[str]()
         bound = {"SAGEMAKER_BIND_TO_HOST": HOST, "SAGEMAKER_BIND_TO_PORT": str(port)}
         return cls(
@@ -51,11 +51,11 @@ class Server:
 
     @property
     def healthy(self) -> bool:
-        """Whether it has answered GET /ping with 200."""
+        """Whether the last GET /ping returned 200."""
         return bool(self.pings) and self.pings[-1] == 200
 
     def wait_healthy(self, timeout: float) -> bool:
-        """Wait for the first 200 from GET /ping; False if it ended or took too long."""
+        """Wait until GET /ping returns 200; return False if the container exits or `timeout` elapses."""
         while not self.healthy and time.monotonic() - self.started < timeout:
             self.pings.append(self._ping())
             self.seconds = time.monotonic() - self.started
@@ -64,16 +64,16 @@ class Server:
         return self.healthy
 
     def ready(self) -> Self:
-        """Itself, once it is healthy.
+        """Wait until the server is healthy and return it.
 
         Raises:
-            Unchecked: it is not.
+            Unchecked: the server is not healthy or has exited.
         """
         if not self.wait_healthy(self.limits.healthy) or self.container.wait(0) is not None:
-            raise Unchecked("the server is not healthy, or has ended")
+            raise Unchecked("the server is not healthy or has exited")
         return self
 
-    def ask(
+    def request(
         self,
         path: str,
         body: bytes | None = None,
@@ -82,49 +82,49 @@ class Server:
         accept: str = "",
         timeout: float | None = None,
         chunked: bool = False,
-    ) -> Answer:
-        """Ask on a connection of its own: GET without a body, else POST.
+    ) -> Response:
+        """Send a request on a new connection: GET without a body, otherwise POST.
 
         Raises:
-            Broken: no whole answer, or none in time.
+            Broken: the container sent no complete response within the timeout.
         """
         headers = {"Content-Type": content_type} if content_type else {}
         headers |= {"Accept": accept} if accept else {}
-        with self.connection(self.limits.answer if timeout is None else timeout) as connection:
-            return connection.ask(path, body, headers, chunked=chunked)
+        with self.connection(self.limits.invocation if timeout is None else timeout) as connection:
+            return connection.request(path, body, headers, chunked=chunked)
 
     def invoke(
         self, body: bytes, content_type: str, *, timeout: float | None = None, chunked: bool = False
-    ) -> Answer:
-        """The answer to POST /invocations, which has to be 200.
+    ) -> Response:
+        """Send POST /invocations and return the response.
 
         Raises:
-            Broken: it is another.
+            Broken: there is no complete response within the timeout, or its status is not 200.
         """
-        answer = self.ask("/invocations", body, content_type, timeout=timeout, chunked=chunked)
-        if answer.status != 200:
-            raise Broken(f"POST /invocations with {content_type} was answered {answer.summary}")
-        return answer
+        response = self.request("/invocations", body, content_type, timeout=timeout, chunked=chunked)
+        if response.status != 200:
+            raise Broken(f"the response to POST /invocations with {content_type} was {response.summary}")
+        return response
 
     def connection(self, timeout: float) -> Connection:
-        """A connection, to be closed by the caller."""
+        """Open a connection; the caller must close it."""
         return Connection(HTTPConnection(HOST, self.port, timeout=timeout))
 
     @staticmethod
     def listens_at(port: int) -> bool:
-        """Whether something listens at another port."""
+        """Return whether a process listens on a port."""
         with socket.socket() as probe:
             probe.settimeout(1)
             return probe.connect_ex((HOST, port)) == 0
 
     def stop(self, grace: float) -> tuple[int, float]:
-        """SIGTERM, and SIGKILL after `grace` seconds; the exit code and the seconds it took."""
+        """Send SIGTERM, and SIGKILL after `grace` seconds; return the exit code and the seconds it took."""
         started = time.monotonic()
         return self.container.stop(grace), time.monotonic() - started
 
     def _ping(self) -> int | None:
         try:
-            return self.ask("/ping", timeout=self.limits.ping).status
+            return self.request("/ping", timeout=self.limits.ping).status
         except Broken:
             return None
 

@@ -1,4 +1,4 @@
-"""What holds of `serve` when it is to end."""
+"""The clause on the shutdown of `serve`."""
 
 import threading
 import time
@@ -7,47 +7,49 @@ from functools import partial
 
 from localaws.container_check.bench import Bench
 from localaws.container_check.clauses import clause
-from localaws.container_check.connection import Answer, run_parallel
+from localaws.container_check.connection import Response, run_parallel
 from localaws.container_check.endpoint import endpoint
 from localaws.container_check.errors import Broken
 from localaws.container_check.rows import body_for, line_type
 
 WORK_SECONDS = 2.0
-BEGIN_SECONDS = 0.5  # until the container has surely begun to read what was sent
+BEGIN_SECONDS = 0.5  # enough for the container to start reading the requests
 REQUESTS = 2
 
 
 @clause(
     "shutdown.sigterm",
-    "Answers what is under way after SIGTERM, and ends with 0 within 30 s",
-    "Let `serve` itself get the signal (exec, no shell around it), stop listening, finish, exit.",
+    "Completes requests in progress after SIGTERM and exits with 0 within 30 s",
+    "Let `serve` itself receive the signal (exec, not a shell), stop listening, complete requests and exit.",
 )
 def drains(bench: Bench) -> str:
-    """Every deployment ends a server that is at work."""
+    """Every deployment stops servers while they process requests."""
     server = endpoint(bench)
     body, headers = body_for(bench, server, WORK_SECONDS), {"Content-Type": line_type(bench)}
-    answers: list[Answer | Broken] = []
+    responses: list[Response | Broken] = []
     with ExitStack() as stack:
-        connections = [stack.enter_context(server.connection(bench.limits.answer)) for _ in range(REQUESTS)]
-        for connection in connections:  # once it was answered, it has surely been accepted
-            connection.ask("/invocations", bench.sample.rows()[0], headers)
+        connections = [
+            stack.enter_context(server.connection(bench.limits.invocation)) for _ in range(REQUESTS)
+        ]
+        for connection in connections:  # a response shows that the server has accepted the connection
+            connection.request("/invocations", bench.sample.rows()[0], headers)
         for connection in connections:
             connection.send("/invocations", body, headers)
         receive = [partial(connection.receive, "/invocations") for connection in connections]
-        work = threading.Thread(target=lambda: answers.extend(run_parallel(receive)))
+        work = threading.Thread(target=lambda: responses.extend(run_parallel(receive)))
         work.start()
         time.sleep(BEGIN_SECONDS)
         code, seconds = server.stop(bench.limits.serving_stop)
         work.join()
     if seconds >= bench.limits.serving_stop:
-        raise Broken(f"it went on for {bench.limits.serving_stop:g} s, and was killed")
-    for answer in answers:
-        if isinstance(answer, Broken):
-            raise Broken(f"a request under way was lost: {answer}")
-        if answer.status != 200:
-            raise Broken(f"a request under way was answered {answer.summary}")
+        raise Broken(f"it was still running after {bench.limits.serving_stop:g} s and was killed")
+    for response in responses:
+        if isinstance(response, Broken):
+            raise Broken(f"a request in progress was lost: {response}")
+        if response.status != 200:
+            raise Broken(f"the response to a request in progress was {response.summary}")
     if code != 0:
-        raise Broken(f"it ended with exit code {code}")
+        raise Broken(f"it exited with code {code}")
     return f"after {seconds:.1f} s"
 
 

@@ -1,4 +1,4 @@
-"""What `serve` leaves behind once it was asked."""
+"""Clauses on the files and the output of `serve` after requests."""
 
 from localaws.container_check.bench import Bench
 from localaws.container_check.clauses import clause
@@ -9,28 +9,28 @@ from localaws.container_check.opt_ml import contents
 
 @clause(
     "endpoint.model-untouched",
-    "Leaves model/ as it was, which cannot be written to",
+    "Does not change model/, which is read-only",
     "Write caches to the system's temporary folder.",
 )
 def leaves_model(bench: Bench) -> None:
-    """An endpoint's instances share nothing, and the model is read only."""
+    """The instances of an endpoint share nothing, and the model is read-only."""
     server = endpoint(bench)
     if contents(server.opt_ml.model) != contents(bench.trained.opt_ml.model):
-        raise Broken("model/ has changed since it was trained")
+        raise Broken("model/ has changed since the training")
     if unexpected_files := server.opt_ml.unexpected_files():
-        raise Broken(f"it wrote {', '.join(unexpected_files)} beside model/")
+        raise Broken(f"it wrote outside model/: {', '.join(unexpected_files)}")
 
 
 @clause(
     "endpoint.output",
     "Prints to stdout or stderr",
-    "Log to stdout, unbuffered: it is all that CloudWatch gets to see.",
+    "Log to stdout without buffering: CloudWatch receives nothing else.",
 )
 def prints(bench: Bench) -> str:
-    """What one has when something goes wrong."""
+    """The output is the only source for finding the cause of a failure."""
     lines = [line for line in (*bench.trained.lines, *started(bench).lines) if line.strip()]
     if not lines:
-        raise Broken("neither `train` nor `serve` has printed a line")
+        raise Broken("neither `train` nor `serve` printed a line")
     return f"{len(lines):,} lines"
 
 

@@ -1,5 +1,5 @@
-"""How a container runs.
+"""Run containers.
 
-`process` runs an image's folder as a process of this machine, without Docker; `oci` runs the image itself, by
-whichever engine is at hand.
+`process` runs an image's folder as a local process, without Docker. `oci` runs the image itself with an
+installed container engine.
 """

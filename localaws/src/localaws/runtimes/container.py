@@ -1,4 +1,4 @@
-"""What SageMaker asks of whatever runs containers."""
+"""The interface between SageMaker's jobs and endpoints and the container runtimes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,20 +9,20 @@ OPT_ML = "/opt/ml"
 
 
 class ImageError(Exception):
-    """The image is not to be had, or its environment cannot be made; the message says which and why."""
+    """The image is not available, or its environment cannot be created."""
 
 
 @dataclass(frozen=True)
 class ContainerSpec:
-    """One container to run.
+    """A container to run.
 
     Attributes:
         image: the image's URI, as in the request.
-        command: what the image's entry point is given, or runs: ("train",), ("serve",) or a job's own.
-        base_dir: the folder that the container sees as /opt/ml.
-        environment: its variables, AWS credentials among them.
-        on_line: called with each line that it prints, from a thread of the runtime's.
-        entrypoint: stands in for the image's own.
+        command: the arguments of the entry point: ("train",), ("serve",) or those of the request.
+        base_dir: the host folder that the container uses as /opt/ml.
+        environment: the environment variables, including AWS credentials.
+        on_line: called with each line of output, from a thread of the runtime.
+        entrypoint: replaces the entry point of the image.
     """
 
     image: str
@@ -34,30 +34,30 @@ class ContainerSpec:
 
 
 class Container(Protocol):
-    """A container that was started."""
+    """A started container."""
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """The exit code, as a shell tells it (137 for SIGKILL); None if `timeout` seconds were too few."""
+        """Return the exit code in shell notation (137 for SIGKILL), or None after `timeout` seconds."""
 
     def stop(self, grace: float) -> int:
-        """SIGTERM, then after `grace` seconds SIGKILL, for everything that it started; the exit code."""
+        """Send SIGTERM, and after `grace` seconds SIGKILL, to all its processes; return the exit code."""
 
 
 class Runtime(Protocol):
-    """Runs containers by their images' URIs."""
+    """Runs containers by image URI."""
 
     def prepare(self, image: str) -> None:
-        """Make the image ready to start; what a pull is elsewhere.
+        """Prepare the image for `start`, comparable to a pull.
 
         Raises:
-            ImageError: there is no such image, or it cannot be made ready.
+            ImageError: the image does not exist or cannot be prepared.
         """
 
     def digest(self, image: str) -> str:
-        """What tells an image's content from any other.
+        """Return a digest that changes with the image's content.
 
         Raises:
-            ImageError: there is no such image.
+            ImageError: the image does not exist.
         """
 
     def start(self, spec: ContainerSpec) -> Container:

@@ -1,4 +1,4 @@
-"""An image folder's virtual environment, made once for each content of its requirements."""
+"""Create the virtual environment of an image folder, cached by the content of its requirements."""
 
 import fcntl
 import hashlib
@@ -19,11 +19,11 @@ import uv
 from localaws.runtimes.container import ImageError
 from localaws.runtimes.folders import REQUIREMENTS, local_projects, tree_digest
 
-INSTALL_SECONDS = 1800  # a large framework over a slow line
-SHOWN_LINES = 15  # of what uv said, in the error
+INSTALL_SECONDS = 1800  # enough for a large framework over a slow connection
+SHOWN_LINES = 15  # lines of uv's output in the error message
 FIND_LINKS = "UV_FIND_LINKS"
-# pip's variables that uv reads under names of its own.
-OF_PIP = {
+# pip's variables and the names under which uv reads them.
+UV_NAMES = {
     "PIP_INDEX_URL": "UV_DEFAULT_INDEX",
     "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL",
     "PIP_FIND_LINKS": FIND_LINKS,
@@ -31,17 +31,17 @@ OF_PIP = {
 
 
 class Environments:
-    """Virtual environments under a cache folder, for any number of threads and processes at once."""
+    """Virtual environments in a cache folder; safe for concurrent use by threads and processes."""
 
     def __init__(self, cache_dir: Path) -> None:
         self._cache_dir = cache_dir.resolve()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def path(self, folder: Path) -> Path:
-        """Where the environment of an image folder is, or will be.
+        """Return the path of an image folder's environment, whether it exists or not.
 
         Raises:
-            ImageError: a local project that it requires is not there.
+            ImageError: a local project in its requirements does not exist.
         """
         requirements = folder / REQUIREMENTS
         content = requirements.read_bytes() if requirements.is_file() else b""
@@ -50,10 +50,10 @@ class Environments:
         return self._cache_dir / f"{folder.name}-{hashlib.sha256(identity + content).hexdigest()[:16]}"
 
     def make(self, folder: Path) -> Path:
-        """The environment of an image folder, made now if it is not there.
+        """Return the path of an image folder's environment and create the environment if necessary.
 
         Raises:
-            ImageError: uv cannot make it; the message ends with uv's last lines.
+            ImageError: uv failed; the message ends with the last lines of its output.
         """
         path = self.path(folder)
         if path.is_dir():
@@ -71,22 +71,23 @@ class Environments:
             yield
 
     def _build(self, folder: Path, path: Path) -> None:
-        # Built aside and renamed, so that an environment that is there is whole; hence relocatable.
-        aside = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
+        # Built in a temporary folder and renamed, so that an existing environment is always complete. This
+        # is why the environment must be relocatable.
+        temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
         try:
-            _uv(folder, "venv", "--relocatable", "--python", sys.executable, str(aside))
+            _uv(folder, "venv", "--relocatable", "--python", sys.executable, str(temporary))
             if (folder / REQUIREMENTS).is_file():
                 _uv(
-                    folder, "pip", "install", "--compile-bytecode", *_fresh(local_projects(folder)),
-                    "--python", str(aside / "bin" / "python"), "-r", REQUIREMENTS,
+                    folder, "pip", "install", "--compile-bytecode", *_refresh_options(local_projects(folder)),
+                    "--python", str(temporary / "bin" / "python"), "-r", REQUIREMENTS,
                 )  # fmt: skip
-            aside.rename(path)
+            temporary.rename(path)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fresh(projects: list[Path]) -> list[str]:
-    # uv builds a folder once, and looks for a change in its pyproject.toml only.
+def _refresh_options(projects: list[Path]) -> list[str]:
+    # uv caches the build of a local project and only compares its pyproject.toml to detect changes.
     names = [name for project in projects if (name := _project_name(project))]
     return [f"--refresh-package={name}" for name in names]
 
@@ -98,16 +99,16 @@ def _project_name(project: Path) -> str:
 
 
 def _environment(variables: Mapping[str, str]) -> dict[str, str]:
-    # Packages may run code of their own while they are built: no credentials for them.
+    # Packages may run arbitrary code during their build, so they must not see AWS credentials.
     own = {
         name: value
         for name, value in variables.items()
         if not name.startswith("AWS_") and name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
     }
-    pips = {uv_name: variables[name] for name, uv_name in OF_PIP.items() if variables.get(name)}
-    if FIND_LINKS in pips:
-        pips[FIND_LINKS] = ",".join(pips[FIND_LINKS].split())
-    return pips | own
+    from_pip = {uv_name: variables[name] for name, uv_name in UV_NAMES.items() if variables.get(name)}
+    if FIND_LINKS in from_pip:
+        from_pip[FIND_LINKS] = ",".join(from_pip[FIND_LINKS].split())
+    return from_pip | own
 
 
 def _uv(folder: Path, *arguments: str) -> None:
@@ -126,7 +127,7 @@ def _uv(folder: Path, *arguments: str) -> None:
             timeout=INSTALL_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ImageError(f"The environment of {folder} cannot be made: {error}") from error
+        raise ImageError(f"The environment of {folder} cannot be created: {error}") from error
     if done.returncode != 0:
         shown = "\n".join(done.stdout.splitlines()[-SHOWN_LINES:])
-        raise ImageError(f"The environment of {folder} cannot be made: uv {arguments[0]} failed:\n{shown}")
+        raise ImageError(f"The environment of {folder} cannot be created: uv {arguments[0]} failed:\n{shown}")

@@ -1,4 +1,4 @@
-"""An image's folder: what it contains, and the projects beside it that it takes in."""
+"""Read an image's folder: the digest of its content and the local projects in its requirements."""
 
 import hashlib
 import re
@@ -8,7 +8,7 @@ from localaws.runtimes.container import ImageError
 
 REQUIREMENTS = "requirements.txt"
 COMPILED = "__pycache__"
-# A file that uv reads too, or a path that it installs; extras, a marker or a comment may follow.
+# A line that includes another file, or a path to install; extras, a marker or a comment can follow.
 LOCAL_REQUIREMENT = re.compile(
     r"""\s*(?:
         (?:-r|--requirement|-c|--constraint)[\s=]*(?P<included>(?!\S*://)[^\s#]+)
@@ -19,10 +19,10 @@ LOCAL_REQUIREMENT = re.compile(
 
 
 def local_projects(folder: Path) -> list[Path]:
-    """What requirements.txt names by a path (`../toolkit`): projects' folders, archives, more requirements.
+    """Return the paths (such as `../toolkit`) in requirements.txt: projects, archives and included files.
 
     Raises:
-        ImageError: one is not there.
+        ImageError: a path does not exist.
     """
     files, projects = [folder / REQUIREMENTS], list[Path]()
     for file in files:
@@ -30,7 +30,7 @@ def local_projects(folder: Path) -> list[Path]:
         for found in filter(None, map(LOCAL_REQUIREMENT.match, lines)):
             project = (file.parent / (found["included"] or found["path"])).resolve()
             if not project.exists():
-                raise ImageError(f"{file} names {project}, which is not there")
+                raise ImageError(f"{file} refers to {project}, which does not exist")
             if project not in projects:
                 projects.append(project)
                 files += [project] if found["included"] else []
@@ -38,10 +38,10 @@ def local_projects(folder: Path) -> list[Path]:
 
 
 def digest(folder: Path) -> str:
-    """What a folder and its local projects contain, and which files can be run: other code, other digest.
+    """Return a digest of the content and executable bits of a folder and its local projects.
 
     Raises:
-        ImageError: a local project is not there.
+        ImageError: a local project does not exist.
     """
     content = hashlib.sha256(tree_digest(folder).encode())
     for project in local_projects(folder):
@@ -50,13 +50,13 @@ def digest(folder: Path) -> str:
 
 
 def tree_digest(folder: Path) -> str:
-    """What a folder's own files (or a file) contain, and which can be run, without what tools left."""
+    """Return a digest of the files in a folder (or of one file), without hidden folders and bytecode."""
     content = hashlib.sha256()
     for path in sorted(path for path in (folder, *folder.rglob("*")) if path.is_file()):
-        place = path.relative_to(folder)
-        if COMPILED in place.parts or any(part.startswith(".") for part in place.parts[:-1]):
+        relative = path.relative_to(folder)
+        if COMPILED in relative.parts or any(part.startswith(".") for part in relative.parts[:-1]):
             continue
-        runs = bool(path.stat().st_mode & 0o111)
-        written = hashlib.sha256(path.read_bytes()).hexdigest()
-        content.update(f"{place}\n{runs}\n{written}\n".encode())
+        executable = bool(path.stat().st_mode & 0o111)
+        file_digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        content.update(f"{relative}\n{executable}\n{file_digest}\n".encode())
     return content.hexdigest()

@@ -1,12 +1,12 @@
-"""Ends what containers leave behind, above all when their owner is gone.
+"""Kill processes that containers leave running, in particular after their owner has died.
 
-As a script it is a process that outlives its owner by one breath. The owner writes "+<process group>" when a
-container starts and "-<process group>" when it has ended; when the pipe closes, for whatever reason, the
-groups that are left are killed, and everything that carries the owner's mark. Linux could do this with
-PR_SET_PDEATHSIG, but that fires when the starting thread ends, knows no grandchildren, and is Linux's only.
-An engine's containers are told by their names instead, and are left to the engine's own command.
+As a script, this is a process that monitors its owner through a pipe. The owner writes "+<process group>"
+when a container starts and "-<process group>" when it has exited. When the pipe closes for any reason, the
+script kills the remaining process groups and all processes with the owner's mark. Linux's PR_SET_PDEATHSIG
+was refused: it fires when the starting thread ends, does not cover grandchildren and exists on Linux only.
+An engine's containers are identified by name instead, and removed with the engine's own command.
 
-The script runs isolated from the owner's paths: it may import the standard library and psutil only.
+The script runs isolated from the owner's paths, so it can only import the standard library and psutil.
 """
 
 import contextlib
@@ -19,13 +19,13 @@ from collections.abc import Iterable, Sequence
 
 import psutil
 
-MARK = "LOCALAWS_CONTAINER"  # the variable that a container's processes inherit from one another
-SWEEPS = 20  # those that a process starts while it is being killed need another look
+MARK = "LOCALAWS_CONTAINER"  # the environment variable that all processes of a container inherit
+SWEEPS = 20  # more than one, since a process can start others while it is being killed
 SWEEP_SECONDS = 0.02
 
 
 def signal_marked(mark: str, number: signal.Signals) -> bool:
-    """Send a signal to every process whose mark starts so; whether there was one."""
+    """Send a signal to all processes whose mark starts with `mark`; return whether there were any."""
     found = [process for process in psutil.process_iter() if _mark(process).startswith(mark)]
     for process in found:
         with contextlib.suppress(psutil.Error):
@@ -34,7 +34,7 @@ def signal_marked(mark: str, number: signal.Signals) -> bool:
 
 
 def kill_marked(mark: str) -> None:
-    """Kill every process whose mark starts so, whatever group or session it went to.
+    """Kill all processes whose mark starts with `mark`, in any process group or session.
 
     A process that cleared its environment is not found.
     """
@@ -45,24 +45,30 @@ def kill_marked(mark: str) -> None:
 
 
 def _mark(process: psutil.Process) -> str:
-    with contextlib.suppress(psutil.Error, OSError):  # such as that it is another user's
+    with contextlib.suppress(psutil.Error, OSError):  # for example, the process of another user
         return process.environ().get(MARK, "")
     return ""
 
 
 def watch(lines: Iterable[str], mark: str, discard: Sequence[str] = ()) -> None:
-    """Follow the owner until it is gone, then kill what it left; `discard` is the engine's command for it."""
-    left: set[str] = set()
+    """Read the owner's messages until the pipe closes, then kill its remaining containers.
+
+    Args:
+        lines: the messages, "+<container>" or "-<container>".
+        mark: the prefix of the marks of the owner's containers.
+        discard: the engine's command to remove containers by name.
+    """
+    running: set[str] = set()
     for line in lines:
         if line.startswith("+"):
-            left.add(line[1:].strip())
+            running.add(line[1:].strip())
         else:
-            left.discard(line[1:].strip())
-    for group in filter(str.isdigit, left):
+            running.discard(line[1:].strip())
+    for group in filter(str.isdigit, running):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(int(group), signal.SIGKILL)
     kill_marked(mark)
-    names = [name for name in left if not name.isdigit()]
+    names = [name for name in running if not name.isdigit()]
     if names and discard:
         subprocess.run([*discard, *names], check=False)
 

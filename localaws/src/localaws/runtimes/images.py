@@ -1,4 +1,4 @@
-"""Image URIs, and the folders that stand for them."""
+"""Map image URIs to the folders of the images."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from localaws.runtimes.folders import digest
 
 
 class Images:
-    """The images of a folder: each sub-folder is one, under the last part of its repository's name."""
+    """The images in a folder: one subfolder per image, named after the last part of its repository."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.resolve()
 
     def folder(self, image: str) -> Path:
-        """The folder of an image's URI, whatever its registry, tag and digest.
+        """Return the folder of an image URI; registry, tag and digest are ignored.
 
         Raises:
             ImageError: no folder has the repository's name.
@@ -22,16 +22,16 @@ class Images:
         folder = self._folder / name
         if name in ("", ".", "..") or not folder.is_dir():
             raise ImageError(
-                f"There is no image {image}: {self._folder} has no folder {name!r}, it has {self._names()}. "
-                "The folder's name is the last part of the image's repository."
+                f"Image {image} not found: {self._folder} has no folder {name!r}. It has: {self._names()}. "
+                "The folder's name must be the last part of the image's repository."
             )
         return folder
 
     def digest(self, image: str) -> str:
-        """What an image's files and its local requirements contain: other code, other digest.
+        """Return a digest of an image's files and of the local projects in its requirements.
 
         Raises:
-            ImageError: there is no such image, or a project that it requires is not there.
+            ImageError: the image or a local project in its requirements does not exist.
         """
         return digest(self.folder(image))
 
@@ -40,9 +40,9 @@ class Images:
         names = sorted(
             path.name for path in folders if path.is_dir() and not path.name.startswith((".", "_"))
         )
-        return ", ".join(names) or "none at all"
+        return ", ".join(names) or "no folders"
 
 
 def repository_name(image: str) -> str:
-    """The last part of the repository: "linear" of "…amazonaws.com/team/linear:latest"."""
+    """Return the last part of the repository: "linear" for "…amazonaws.com/team/linear:latest"."""
     return image.partition("@")[0].rpartition("/")[2].partition(":")[0]

@@ -1,4 +1,4 @@
-"""Containers as what they are: images, run by docker, podman or buildah."""
+"""Run container images with docker, podman or buildah."""
 
 import signal
 import subprocess
@@ -10,31 +10,31 @@ from dataclasses import replace
 from localaws.runtimes.container import ContainerSpec, ImageError
 from localaws.runtimes.engines import Engine
 from localaws.runtimes.guard import MARK
-from localaws.runtimes.process import Guard, ProcessContainer, outward
+from localaws.runtimes.process import Guard, ProcessContainer, network_variables
 
-LOOK_SECONDS = 0.1  # between two looks whether a container is there to be stopped
+POLL_SECONDS = 0.1  # between attempts to stop a container that the engine is still creating
 
 
 class OciRuntime:
-    """Runs images that an engine holds; none is ever pulled."""
+    """Run images from an engine's local storage; images are never pulled."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._guard = Guard(engine.discard)
 
     def prepare(self, image: str) -> None:
-        """Look whether the engine holds the image.
+        """Check that the engine has the image.
 
         Raises:
-            ImageError: it does not.
+            ImageError: the engine does not have the image.
         """
         self._find(image)
 
     def digest(self, image: str) -> str:
-        """The engine's number of the image, which follows from its content.
+        """Return the image's ID, which the engine derives from its content.
 
         Raises:
-            ImageError: the engine does not hold it.
+            ImageError: the engine does not have the image.
         """
         return self._find(image)[1]
 
@@ -42,12 +42,12 @@ class OciRuntime:
         """Start a container.
 
         Raises:
-            ImageError: the engine does not hold the image, or cannot make a container of it.
+            ImageError: the engine does not have the image, or cannot create a container from it.
         """
         image, _ = self._find(spec.image)
         name = f"localaws-{uuid.uuid4().hex}"
         mark = self._guard.new_mark()
-        environment = {**outward(), **spec.environment, MARK: mark}
+        environment = {**network_variables(), **spec.environment, MARK: mark}
         spec = replace(spec, base_dir=spec.base_dir.resolve(), environment=environment)
         self._guard.start()
         self._guard.add(name)
@@ -66,20 +66,20 @@ class OciRuntime:
         return OciContainer(process, name, mark, spec.on_line, self._guard, self._engine)
 
     def _find(self, image: str) -> tuple[str, str]:
-        """The name under which the engine holds an image, and its number.
+        """Return the name under which the engine stores an image, and the image's ID.
 
-        What was built here has no registry in its name, which a host's has a dot in.
+        The names of locally built images have no registry. A registry is recognized by the dot in its host.
         """
         registry, _, rest = image.partition("/")
         local = rest if "." in registry else image
         for name in dict.fromkeys((image, local)):
-            if number := self._engine.image_id(name):
-                return name, number
-        raise ImageError(f"The engine holds no image {image}, nor {local}: build it, or pull it")
+            if image_id := self._engine.image_id(name):
+                return name, image_id
+        raise ImageError(f"The container engine has no image {image} or {local}: build it or pull it")
 
 
 class OciContainer(ProcessContainer):
-    """An engine's command in the foreground, and the container that it runs."""
+    """An engine's foreground command and the container that it runs."""
 
     def __init__(
         self,
@@ -93,21 +93,21 @@ class OciContainer(ProcessContainer):
         self._name = name
         self._engine = engine
 
-        def on_its_line(line: str) -> None:
+        def on_container_line(line: str) -> None:
             if not engine.is_own(line):
                 on_line(line)
 
-        super().__init__(process, mark, on_its_line, guard)
+        super().__init__(process, mark, on_container_line, guard)
 
     def stop(self, grace: float) -> int:
-        """SIGTERM, then after `grace` seconds SIGKILL, for everything that it started; the exit code."""
+        """Send SIGTERM, and after `grace` seconds SIGKILL, to all its processes; return the exit code."""
         deadline = time.monotonic() + grace
-        # The engine may still be making it: then there is nobody yet to ask.
+        # While the engine is still creating the container, no process can receive the signal.
         while not self._engine.signal(self._name, self._mark, signal.SIGTERM):
-            if self._ended.wait(LOOK_SECONDS) or time.monotonic() > deadline:
+            if self._ended.wait(POLL_SECONDS) or time.monotonic() > deadline:
                 break
         if not self._ended.wait(max(0.0, deadline - time.monotonic())):
-            self._signal(signal.SIGKILL)  # first, or the engine could end by itself with a code of its own
+            self._signal(signal.SIGKILL)  # first, or the engine could exit by itself with another code
             self._engine.signal(self._name, self._mark, signal.SIGKILL)
         return self.wait() or 0
 

@@ -1,4 +1,4 @@
-"""What a process prints, cut into lines."""
+"""Split the output of a process into lines."""
 
 import codecs
 import re
@@ -9,9 +9,10 @@ _BREAK = re.compile(r"\r\n|\n|\r")
 
 
 class Lines:
-    """Turns chunks of bytes into lines: bounded in length, undecodable bytes replaced.
+    """Split chunks of bytes into lines of limited length; bytes that are not UTF-8 are replaced.
 
-    A lone carriage return starts the line anew, as on a terminal: of a progress bar the last state is told.
+    As on a terminal, a carriage return without line feed restarts the line: only a progress bar's last state
+    is reported.
     """
 
     def __init__(self, on_line: Callable[[str], None]) -> None:
@@ -20,12 +21,12 @@ class Lines:
         self._text = ""
 
     def feed(self, chunk: bytes) -> None:
-        """Take in what was read."""
+        """Process a chunk of output."""
         self._text += self._decoder.decode(chunk)
         self._emit(final=False)
 
     def close(self) -> None:
-        """Tell what is left when nothing more comes."""
+        """Report the rest of the output as the last line."""
         self._text += self._decoder.decode(b"", final=True)
         self._emit(final=True)
 
@@ -34,7 +35,7 @@ class Lines:
         for found in _BREAK.finditer(text):
             if found[0] == "\r":
                 if found.end() == len(text) and not final:
-                    break  # the other half of "\r\n" may follow
+                    break  # the "\n" of a "\r\n" may follow in the next chunk
                 overwritten = text[start : found.start()] or overwritten
             else:
                 self._on_lines(text[start : found.start()] or overwritten)

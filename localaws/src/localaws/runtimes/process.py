@@ -1,7 +1,7 @@
-"""Containers as processes of this machine: no Docker, no root.
+"""Run containers as local processes, without Docker and without root.
 
-An image is a folder. Its environment is a virtual one, and /opt/ml is a folder of the job's own, which the
-process learns from SAGEMAKER_BASE_DIR.
+An image is a folder with a virtual environment. /opt/ml is a folder per job, whose path the process gets in
+SAGEMAKER_BASE_DIR.
 """
 
 import os
@@ -25,10 +25,10 @@ from localaws.runtimes.output import Lines
 
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 READ_BYTES = 65_536
-OUTPUT_SECONDS = 5.0  # how long output may go on after the process has ended
+OUTPUT_SECONDS = 5.0  # how long to wait for the end of the output after the process has exited
 LOOPBACK = "127.0.0.1,localhost"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
-# A container inherits nothing of the server's environment but its way to the network, and which GPUs to see.
+# The only variables that a container inherits from the server: network access and visible GPUs.
 INHERITED = (
     *PROXIES,
     "SSL_CERT_FILE",
@@ -42,7 +42,7 @@ _OPT_ML_PATH = re.compile(rf"(?:^|(?<=[=:])){re.escape(OPT_ML)}(?=/|$)")
 
 
 class ProcessRuntime:
-    """Runs an image's folder as a process."""
+    """Run an image's folder as a process."""
 
     def __init__(self, images: Images, cache_dir: Path) -> None:
         self._images = images
@@ -50,18 +50,18 @@ class ProcessRuntime:
         self._guard = Guard()
 
     def prepare(self, image: str) -> None:
-        """Make the image's environment, if it is not there yet.
+        """Create the image's environment if it does not exist.
 
         Raises:
-            ImageError: there is no such image, or its environment cannot be made.
+            ImageError: the image does not exist, or its environment cannot be created.
         """
         self._environments.make(self._images.folder(image))
 
     def digest(self, image: str) -> str:
-        """What tells the image's files from any others.
+        """Return a digest of the image's files.
 
         Raises:
-            ImageError: there is no such image.
+            ImageError: the image does not exist.
         """
         return self._images.digest(image)
 
@@ -69,7 +69,7 @@ class ProcessRuntime:
         """Start a container.
 
         Raises:
-            ImageError: the image or the command is not there, or cannot be run.
+            ImageError: the image or the command does not exist, or the command cannot be run.
         """
         folder = self._images.folder(spec.image)
         bin_dir = self._environments.make(folder) / "bin"
@@ -79,11 +79,11 @@ class ProcessRuntime:
             **_environment(spec.environment, base_dir, f"{folder}:{bin_dir}:{SYSTEM_PATH}"),
             MARK: mark,
         }
-        words = [_translated(word, base_dir) for word in (*spec.entrypoint, *spec.command)]
+        arguments = [_translated(argument, base_dir) for argument in (*spec.entrypoint, *spec.command)]
         self._guard.start()
         try:
             process = subprocess.Popen(
-                [_executable(words, folder, environment["PATH"], spec.image), *words[1:]],
+                [_executable(arguments, folder, environment["PATH"], spec.image), *arguments[1:]],
                 cwd=folder,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -92,12 +92,12 @@ class ProcessRuntime:
                 start_new_session=True,
             )
         except OSError as error:
-            raise ImageError(f"{words[0]!r} of image {spec.image} cannot be started: {error}") from error
+            raise ImageError(f"{arguments[0]!r} of image {spec.image} cannot be started: {error}") from error
         return ProcessContainer(process, mark, spec.on_line, self._guard)
 
 
 class ProcessContainer:
-    """A process that leads a group, all that inherits its mark, and their output."""
+    """A process with its process group, all processes that inherit its mark, and their output."""
 
     def __init__(
         self, process: subprocess.Popen[bytes], mark: str, on_line: Callable[[str], None], guard: "Guard"
@@ -114,21 +114,21 @@ class ProcessContainer:
         threading.Thread(target=self._reap, name=name, daemon=True).start()
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """The exit code, as a shell tells it, once all output is told; None if `timeout` was too short."""
+        """Return the exit code in shell notation after all output was read; None after `timeout` seconds."""
         if not self._ended.wait(timeout):
             return None
         code = self._process.returncode
         return 128 - code if code < 0 else code
 
     def stop(self, grace: float) -> int:
-        """SIGTERM, then after `grace` seconds SIGKILL, for everything that it started; the exit code."""
+        """Send SIGTERM, and after `grace` seconds SIGKILL, to all its processes; return the exit code."""
         self._signal(signal.SIGTERM)
         if not self._ended.wait(grace):
             self._signal(signal.SIGKILL)
         return self.wait() or 0
 
     def _signal(self, number: signal.Signals) -> None:
-        if self._process.returncode is None:  # afterwards the group's number may be another's
+        if self._process.returncode is None:  # afterwards, the group ID may be reused
             _signal_group(self._process.pid, number)
 
     def _read(self) -> None:
@@ -143,9 +143,9 @@ class ProcessContainer:
             stdout.close()
 
     def _reap(self) -> None:
-        # As in a container, nothing outlives the first process. The group is ended before the process is
-        # reaped where the system allows it, since its number is free afterwards; what left the group is
-        # found by the mark.
+        # As in a container, no process outlives the first one. Where the system allows it, the group is
+        # killed before the process is reaped, since the group ID can be reused afterwards. Processes that
+        # left the group are found by their mark.
         pid = self._process.pid
         if hasattr(os, "waitid"):
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -164,9 +164,9 @@ class ProcessContainer:
 
 
 class Guard:
-    """Ends the containers if this process is killed: see guard.py.
+    """Run the script guard.py, which kills the containers if this process dies.
 
-    An engine's containers are ended by its command `discard`, which takes their names.
+    An engine's containers are removed with its command `discard`, followed by their names.
     """
 
     def __init__(self, discard: Sequence[str] = ()) -> None:
@@ -176,26 +176,26 @@ class Guard:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Be there before the first container, so that none is unguarded for longer than a blink."""
+        """Start the guard process, before the first container so that no container runs without it."""
         with self._lock:
             if self._process is None:
                 self._process = _start_guard(self._mark, self._discard)
                 weakref.finalize(self, _end_guard, self._process)
 
     def new_mark(self) -> str:
-        """A container's mark, which starts with the owner's."""
+        """Return a new mark for a container; it starts with the owner's mark."""
         return f"{self._mark}-{uuid.uuid4().hex}"
 
     def add(self, container: str) -> None:
-        """Watch over a process group, by its number, or over an engine's container, by its name."""
+        """Register a process group by its ID, or an engine's container by its name."""
         self._send(f"+{container}\n")
 
     def remove(self, container: str) -> None:
-        """It has ended: its number may belong to others from now on."""
+        """Unregister an exited container, since its process group ID may be reused."""
         self._send(f"-{container}\n")
 
     def _send(self, line: str) -> None:
-        with self._lock, suppress(BrokenPipeError, ValueError):  # ValueError: closed, as this process ends
+        with self._lock, suppress(BrokenPipeError, ValueError):  # ValueError: the pipe is closed at exit
             if self._process is not None and self._process.stdin is not None:
                 self._process.stdin.write(line.encode())
                 self._process.stdin.flush()
@@ -203,11 +203,11 @@ class Guard:
 
 def _start_guard(mark: str, discard: Sequence[str]) -> subprocess.Popen[bytes]:
     script = Path(__file__).with_name("guard.py")
-    # A session of its own: the terminal's Ctrl-C must not end the guard before the guarded.
+    # In a new session: Ctrl-C in the terminal must not stop the guard before the containers.
     return subprocess.Popen(
         [sys.executable, "-I", str(script), mark, *discard],
         cwd="/",
-        env=dict(os.environ) if discard else {},  # an engine finds its storage or its service by it
+        env=dict(os.environ) if discard else {},  # an engine needs it to find its storage or daemon
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -227,8 +227,8 @@ def _signal_group(group: int, number: signal.Signals) -> None:
         os.killpg(group, number)
 
 
-def outward(names: Sequence[str] = PROXIES) -> dict[str, str]:
-    """The way out to the network, of this process's variables; none leads through a proxy to this machine."""
+def network_variables(names: Sequence[str] = PROXIES) -> dict[str, str]:
+    """Return this process's variables of the names, with this machine exempt from any proxy."""
     found = {name: os.environ[name] for name in names if name in os.environ}
     if any(name in PROXIES for name in found):
         exempt = found.get("no_proxy") or found.get("NO_PROXY", "")
@@ -240,13 +240,13 @@ def _environment(own: Mapping[str, str], base_dir: Path, path: str) -> dict[str,
     temporary = base_dir / "tmp"
     temporary.mkdir(parents=True, exist_ok=True)
     return {
-        **outward(INHERITED),
+        **network_variables(INHERITED),
         "PATH": path,
         "HOME": str(base_dir),
         "TMPDIR": str(temporary),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",  # an image's folder is never written to
+        "PYTHONDONTWRITEBYTECODE": "1",  # the image's folder must not change
         **{name: _translated(value, base_dir) for name, value in own.items()},
         "SAGEMAKER_BASE_DIR": str(base_dir),
     }
@@ -256,15 +256,15 @@ def _translated(text: str, base_dir: Path) -> str:
     return _OPT_ML_PATH.sub(lambda _: str(base_dir), text)
 
 
-def _executable(words: list[str], folder: Path, path: str, image: str) -> str:
-    if not words:
-        raise ImageError(f"No command was given for image {image}")
-    word = words[0]
-    found = shutil.which(str(folder / word) if "/" in word else word, path=path)
+def _executable(arguments: list[str], folder: Path, path: str, image: str) -> str:
+    if not arguments:
+        raise ImageError(f"No command for image {image}")
+    program = arguments[0]
+    found = shutil.which(str(folder / program) if "/" in program else program, path=path)
     if found is None:
         raise ImageError(
-            f"Image {image} has no executable {word!r}: {folder} has {_names(folder)}, "
-            "and neither its environment nor the system has it."
+            f"Image {image} has no executable {program!r}: {folder} has {_names(folder)}, and the program is "
+            "neither in the image's environment nor in the system's path."
         )
     return found
 

@@ -1,4 +1,4 @@
-"""Feature groups: made, described, widened, deleted, over HTTP and in a stack."""
+"""Create, describe, extend and delete feature groups over HTTP and in a stack."""
 
 import json
 from collections.abc import Iterator
@@ -53,7 +53,7 @@ def test_a_group_is_described_as_on_aws(laptop: Laptop, bucket: Bucket, role_arn
         sagemaker.create_feature_group(**features.request("described-group"))
 
 
-def test_the_glue_table_has_the_features_and_what_is_added(
+def test_the_glue_table_has_the_features_and_the_added_columns(
     laptop: Laptop, bucket: Bucket, role_arn: str
 ) -> None:
     types = {"record_id": "Integral", "event_time": "Fractional", "Text": "String"}
@@ -78,19 +78,19 @@ def test_the_glue_table_has_the_features_and_what_is_added(
     assert table["StorageDescriptor"]["Location"] == location
 
 
-def test_a_table_is_not_made_unasked(laptop: Laptop, bucket: Bucket, role_arn: str) -> None:
+def test_glue_table_creation_can_be_disabled(laptop: Laptop, bucket: Bucket, role_arn: str) -> None:
     group = features.created(laptop, **features.offline(bucket, role_arn, DisableGlueTableCreation=True))
     assert group["FeatureGroupStatus"] == "Created"
     assert "DataCatalogConfig" not in group["OfflineStoreConfig"]
 
 
 KEYS = features.definitions(record_id="String", event_time="String")
-WRONG: dict[str, tuple[dict[str, Any], str]] = {
+INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "no such identifier": ({"RecordIdentifierFeatureName": "nobody"}, "nobody is not among the FeatureDef"),
     "no such event time": ({"EventTimeFeatureName": "nobody"}, "nobody is not among the FeatureDefinitions"),
     "an integral event time": (
         {"FeatureDefinitions": features.definitions(record_id="String", event_time="Integral")},
-        "has to be String or Fractional",
+        "must be String or Fractional",
     ),
     "a reserved name": (
         {
@@ -100,17 +100,17 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         },
         "The feature name Write_Time is reserved",
     ),
-    "a name twice": (
+    "a duplicate name": (
         {
             "FeatureDefinitions": features.definitions(
                 record_id="String", event_time="String", Record_ID="String"
             )
         },
-        "is there more than once",
+        "is defined more than once",
     ),
     "no store": ({"OnlineStoreConfig": {"EnableOnlineStore": False}}, "needs an OnlineStoreConfig"),
     "no role": ({"OfflineStoreConfig": {"S3StorageConfig": {"S3Uri": "s3://b/c"}}}, "needs a RoleArn"),
-    "a role that is not there": ({"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/nobody"}, "Could not assume role"),
+    "a missing role": ({"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/nobody"}, "Could not assume role"),
     "in memory": (
         {"OnlineStoreConfig": {"EnableOnlineStore": True, "StorageType": "InMemory"}},
         "InMemory of OnlineStoreConfig.StorageType is not supported locally",
@@ -127,24 +127,24 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_what_cannot_be_is_refused(laptop: Laptop, case: str) -> None:
-    members, words = WRONG[case]
+@pytest.mark.parametrize("case", INVALID)
+def test_invalid_groups_are_rejected(laptop: Laptop, case: str) -> None:
+    members, message = INVALID[case]
     sagemaker = laptop.client("sagemaker")
-    with pytest.raises(sagemaker.exceptions.ClientError, match=words) as refused:
-        sagemaker.create_feature_group(**features.request("refused") | members)
-    assert refused.value.response["Error"]["Code"] == "ValidationException"
-    assert not sagemaker.list_feature_groups(NameContains="refused")["FeatureGroupSummaries"]
+    with pytest.raises(sagemaker.exceptions.ClientError, match=message) as rejected:
+        sagemaker.create_feature_group(**features.request("rejected") | members)
+    assert rejected.value.response["Error"]["Code"] == "ValidationException"
+    assert not sagemaker.list_feature_groups(NameContains="rejected")["FeatureGroupSummaries"]
 
 
-def test_iceberg_is_refused(laptop: Laptop, bucket: Bucket, role_arn: str) -> None:
+def test_iceberg_is_rejected(laptop: Laptop, bucket: Bucket, role_arn: str) -> None:
     sagemaker = laptop.client("sagemaker")
     iceberg = features.offline(bucket, role_arn, TableFormat="Iceberg")
     with pytest.raises(sagemaker.exceptions.ClientError, match=r"Iceberg of OfflineStoreConfig\.TableFormat"):
         sagemaker.create_feature_group(**features.request("iceberg", **iceberg))
 
 
-def test_a_bucket_that_the_role_may_not_use_fails_the_group(laptop: Laptop, bucket: Bucket) -> None:
+def test_a_bucket_that_the_role_cannot_access_fails_the_group(laptop: Laptop, bucket: Bucket) -> None:
     role = laptop.role("features-nothing", allow("s3:GetBucketAcl", resource="arn:aws:s3:::another"))
     group = features.created(laptop, **features.offline(bucket, role))
     assert group["FeatureGroupStatus"] == "CreateFailed"
@@ -222,9 +222,7 @@ def test_features_that_could_not_be_added_can_be_added_later(
     assert described["FeatureDefinitions"] == [*group["FeatureDefinitions"], *additions]
 
 
-def test_a_deleted_group_leaves_its_files_and_its_table(
-    laptop: Laptop, bucket: Bucket, role_arn: str
-) -> None:
+def test_a_deleted_group_keeps_its_files_and_its_table(laptop: Laptop, bucket: Bucket, role_arn: str) -> None:
     sagemaker, runtime = laptop.client("sagemaker"), laptop.client("sagemaker-featurestore-runtime")
     group = features.created(laptop, **features.offline(bucket, role_arn))
     name = group["FeatureGroupName"]
@@ -235,7 +233,7 @@ def test_a_deleted_group_leaves_its_files_and_its_table(
             missing(FeatureGroupName=name)
     with pytest.raises(sagemaker.exceptions.ClientError, match="does not exist"):
         sagemaker.list_tags(ResourceArn=group["FeatureGroupArn"])
-    # Also what was not written yet when the group went.
+    # This includes the record that was still pending when the group was deleted.
     wait_until(lambda: features.rows(laptop, bucket, group, "record_id") == [["a"]])
 
 
@@ -258,7 +256,7 @@ def template(role: str, bucket: Bucket, *names: str, description: str = "first",
     )
 
 
-def test_a_stack_makes_widens_and_removes_a_group(laptop: Laptop, bucket: Bucket, role_arn: str) -> None:
+def test_a_stack_creates_extends_and_deletes_a_group(laptop: Laptop, bucket: Bucket, role_arn: str) -> None:
     cloudformation, sagemaker = laptop.client("cloudformation"), laptop.client("sagemaker")
     stack = {"StackName": "stacked-features"}
     body = template(role_arn, bucket, "record_id", "event_time", old="1")
@@ -288,7 +286,7 @@ def test_a_stack_makes_widens_and_removes_a_group(laptop: Laptop, bucket: Bucket
         sagemaker.describe_feature_group(FeatureGroupName="stacked-features")
 
 
-def test_a_group_that_cannot_be_fails_its_stack(laptop: Laptop, bucket: Bucket) -> None:
+def test_a_group_that_cannot_be_created_fails_its_stack(laptop: Laptop, bucket: Bucket) -> None:
     cloudformation = laptop.client("cloudformation")
     role = laptop.role("features-stack-nothing")
     body = template(role, bucket, "record_id", "event_time")
@@ -310,7 +308,7 @@ def store(platform: Platform) -> Iterator[FeatureStore]:
 
 
 @pytest.mark.parametrize("operation", HANDLED)
-def test_every_member_is_handled_or_refused(store: FeatureStore, operation: str) -> None:
-    answered = store.groups.operations()
-    assert set(HANDLED) == set(answered)
-    check_members(answered[operation], operation, HANDLED[operation])
+def test_every_member_is_handled_or_rejected(store: FeatureStore, operation: str) -> None:
+    operations = store.groups.operations()
+    assert set(HANDLED) == set(operations)
+    check_members(operations[operation], operation, HANDLED[operation])

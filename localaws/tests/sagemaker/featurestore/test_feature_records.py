@@ -1,4 +1,4 @@
-"""Records of feature groups: what wins, what is refused and in which words, over HTTP."""
+"""Records of feature groups over HTTP: which record wins, and which are rejected with which error."""
 
 import json
 import sqlite3
@@ -28,7 +28,7 @@ ARN = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:feature-group/"
 
 @pytest.fixture(scope="module")
 def runtime(laptop: Laptop) -> Any:
-    """A client that sends what the model forbids, too."""
+    """A client that does not validate requests against the service model."""
     return laptop.client("sagemaker-featurestore-runtime", config=Config(parameter_validation=False))
 
 
@@ -49,15 +49,15 @@ def read(runtime: Any, group: str, identifier: str, **members: Any) -> dict[str,
 
 
 @pytest.mark.parametrize("order", [(T1, T3, T2), (T3, T2, T1), (T1, T2, T3)])
-def test_the_newest_event_time_wins_whatever_the_order(
-    runtime: Any, group: str, order: tuple[str, ...]
-) -> None:
+def test_the_latest_event_time_wins_in_any_order(runtime: Any, group: str, order: tuple[str, ...]) -> None:
     for moment in order:
         runtime.put_record(FeatureGroupName=group, Record=record("a", moment, text=moment))
     assert read(runtime, group, "a") == {"record_id": "a", "event_time": T3, "text": T3}
 
 
-def test_a_record_is_overwritten_whole_and_once_for_an_event_time(runtime: Any, group: str) -> None:
+def test_a_later_record_replaces_all_features_and_an_equal_event_time_does_not(
+    runtime: Any, group: str
+) -> None:
     runtime.put_record(FeatureGroupName=group, Record=record("a", T1, text="first"))
     runtime.put_record(FeatureGroupName=group, Record=record("a", T1, text="second"))
     assert read(runtime, group, "a") == {"record_id": "a", "event_time": T1, "text": "first"}
@@ -65,7 +65,7 @@ def test_a_record_is_overwritten_whole_and_once_for_an_event_time(runtime: Any, 
     assert read(runtime, group, "a") == {"record_id": "a", "event_time": T2, "label": "pos"}
 
 
-def test_features_are_chosen_and_a_group_is_named_by_its_arn(runtime: Any, group: str) -> None:
+def test_features_are_selected_by_name_and_groups_by_arn(runtime: Any, group: str) -> None:
     runtime.put_record(FeatureGroupName=ARN + group, Record=record("a b/c?", T1, text="x", label="pos"))
     assert read(runtime, ARN + group, "a b/c?", FeatureNames=["label", "text"]) == {
         "label": "pos",
@@ -90,19 +90,19 @@ def test_a_soft_delete_keeps_its_event_time(runtime: Any, group: str) -> None:
     assert everything["RecordIdentifiers"] == ["a"]
 
 
-def test_a_hard_delete_forgets_the_event_time(runtime: Any, group: str) -> None:
+def test_a_hard_delete_removes_the_event_time(runtime: Any, group: str) -> None:
     about = {"FeatureGroupName": group, "RecordIdentifierValueAsString": "a", "DeletionMode": "HardDelete"}
     runtime.put_record(FeatureGroupName=group, Record=record("a", T2))
-    with pytest.raises(ClientError, match="EventTime") as refused:
+    with pytest.raises(ClientError, match="EventTime") as rejected:
         runtime.delete_record(EventTime=T2, **about)
-    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    assert rejected.value.response["Error"]["Code"] == "ValidationException"
     assert read(runtime, group, "a") is not None
     runtime.delete_record(EventTime=T3, **about)
     runtime.put_record(FeatureGroupName=group, Record=record("a", T1))
     assert read(runtime, group, "a") == {"record_id": "a", "event_time": T1}
 
 
-def test_a_batch_tells_the_errors_of_its_entries(laptop: Laptop, runtime: Any, group: str) -> None:
+def test_a_batch_returns_one_error_per_invalid_entry(laptop: Laptop, runtime: Any, group: str) -> None:
     other = features.created(laptop)["FeatureGroupName"]
     entries = [
         {"FeatureGroupName": group, "Record": record("a", T1)},
@@ -142,50 +142,50 @@ def test_a_batch_tells_the_errors_of_its_entries(laptop: Laptop, runtime: Any, g
 def test_a_batch_has_25_entries_at_most(laptop: Laptop, runtime: Any, group: str) -> None:
     entries = [{"FeatureGroupName": group, "Record": record(str(number), T1)} for number in range(26)]
     assert runtime.batch_write_record(Entries=entries[:25])["Errors"] == []
-    with pytest.raises(ClientError, match=r"at 'entries' .* length less than or equal to 25") as refused:
+    with pytest.raises(ClientError, match=r"at 'entries' .* length less than or equal to 25") as rejected:
         runtime.batch_write_record(Entries=entries)
-    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    assert rejected.value.response["Error"]["Code"] == "ValidationException"
     first = runtime.list_records(FeatureGroupName=group, MaxResults=20)
     second = runtime.list_records(FeatureGroupName=group, NextToken=first["NextToken"])
     assert first["RecordIdentifiers"] + second["RecordIdentifiers"] == [str(number) for number in range(25)]
     assert "NextToken" not in second
 
 
-# As SageMaker says it: what breaks the model is a ValidationException, what breaks the schema a
-# ValidationError.
-WRONG: dict[str, tuple[list[dict[str, Any]], str, str]] = {
+# As in SageMaker: a violation of the service model is a ValidationException, a violation of the group's
+# schema a ValidationError.
+INVALID: dict[str, tuple[list[dict[str, Any]], str, str]] = {
     "a line break": (
         record("a", T1, text="one\ntwo"),
         "ValidationException",
         r"'record.3.member.valueAsString' failed to satisfy constraint: .* pattern: \.\*",
     ),
     "no record": ([], "ValidationException", "at 'record' failed"),
-    "no identifier": (values(event_time=T1), "ValidationError", "no value of the feature record_id"),
-    "no event time": (values(record_id="a"), "ValidationError", "no value of the feature event_time"),
-    "a feature twice": (record("a", T1) + record("a", T1), "ValidationError", "more than once"),
+    "no identifier": (values(event_time=T1), "ValidationError", "no value for the feature record_id"),
+    "no event time": (values(record_id="a"), "ValidationError", "no value for the feature event_time"),
+    "a duplicate feature": (record("a", T1) + record("a", T1), "ValidationError", "more than once"),
     "an unknown feature": (record("a", T1, stars="5"), "ValidationError", "no feature stars"),
     "a list": (
         [*record("a", T1), {"FeatureName": "text", "ValueAsStringList": ["a"]}],
         "ValidationError",
-        "text is no collection",
+        "text is not a collection",
     ),
     "no value": ([*record("a", T1), {"FeatureName": "text"}], "ValidationError", "needs ValueAsString"),
-    "a time without its zone": (
+    "a time without a time zone": (
         record("a", "2026-11-23T03:07:15"),
         "ValidationError",
         "'2026-11-23T03:07:15'",
     ),
-    "a day that is none": (record("a", "2026-02-30T03:07:15Z"), "ValidationError", "event_time has to be"),
-    "half a character": (record("a", T1, text="\ud800"), "ValidationError", "no Unicode"),
+    "an impossible date": (record("a", "2026-02-30T03:07:15Z"), "ValidationError", "event_time must be"),
+    "an unpaired surrogate": (record("a", T1, text="\ud800"), "ValidationError", "not valid Unicode"),
 }
 
 
-@pytest.mark.parametrize("case", WRONG)
-def test_a_wrong_record_is_refused_in_sagemaker_s_words(runtime: Any, group: str, case: str) -> None:
-    wrong, code, words = WRONG[case]
-    with pytest.raises(ClientError, match=f"(?s){words}") as refused:
-        runtime.put_record(FeatureGroupName=group, Record=wrong)
-    assert refused.value.response["Error"]["Code"] == code
+@pytest.mark.parametrize("case", INVALID)
+def test_an_invalid_record_is_rejected_with_sagemaker_s_error(runtime: Any, group: str, case: str) -> None:
+    invalid, code, message = INVALID[case]
+    with pytest.raises(ClientError, match=f"(?s){message}") as rejected:
+        runtime.put_record(FeatureGroupName=group, Record=invalid)
+    assert rejected.value.response["Error"]["Code"] == code
     assert runtime.list_records(FeatureGroupName=group)["RecordIdentifiers"] == []
 
 
@@ -197,7 +197,7 @@ def test_numbers_keep_their_types(laptop: Laptop, runtime: Any) -> None:
         EventTimeFeatureName="at",
         FeatureDefinitions=features.definitions(**types),
     )["FeatureGroupName"]
-    for wrong in (
+    for invalid in (
         {"id": "1.0", "at": "1"},
         {"id": "9223372036854775808", "at": "1"},
         {"id": "1", "at": T1},
@@ -207,13 +207,13 @@ def test_numbers_keep_their_types(laptop: Laptop, runtime: Any) -> None:
         {"id": "", "at": "1"},
     ):
         with pytest.raises(runtime.exceptions.ValidationError):
-            runtime.put_record(FeatureGroupName=name, Record=values(**wrong))
+            runtime.put_record(FeatureGroupName=name, Record=values(**invalid))
     runtime.put_record(FeatureGroupName=name, Record=values(id="-7", at="1795403235.25", score="2.5e-3"))
     runtime.put_record(FeatureGroupName=name, Record=values(id="-7", at="1795403235.5", score="+3"))
     assert read(runtime, name, "-7") == {"id": "-7", "at": "1795403235.5", "score": "+3"}
 
 
-def test_what_is_not_there_is_told_as_each_operation_knows_it(runtime: Any, group: str) -> None:
+def test_each_operation_reports_a_missing_group_or_store_with_its_own_error(runtime: Any, group: str) -> None:
     with pytest.raises(runtime.exceptions.ResourceNotFound) as missing:
         read(runtime, "nobody", "a")
     assert missing.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
@@ -247,10 +247,10 @@ def test_records_need_permission_on_their_group(laptop: Laptop, runtime: Any, gr
     limited.put_record(FeatureGroupName=group, Record=record("a", T1))
     entries = [{"FeatureGroupName": name, "Record": record("b", T1)} for name in (group, other)]
     assert limited.batch_write_record(Entries=entries[:1])["Errors"] == []
-    words = f"not authorized to perform: sagemaker:BatchWriteRecord on resource: {ARN}{other}"
-    with pytest.raises(ClientError, match=words) as refused:
+    message = f"not authorized to perform: sagemaker:BatchWriteRecord on resource: {ARN}{other}"
+    with pytest.raises(ClientError, match=message) as rejected:
         limited.batch_write_record(Entries=entries)
-    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert rejected.value.response["Error"]["Code"] == "AccessDeniedException"
     with pytest.raises(ClientError, match="sagemaker:GetRecord"):
         read(limited, group, "a")
     laptop.allow(role, allow("sagemaker:BatchWriteRecord", resource=ARN + group))
@@ -268,7 +268,7 @@ def test_a_batch_needs_the_permission_on_each_of_its_groups() -> None:
     ]
 
 
-def test_event_times_are_moments_of_utc() -> None:
+def test_event_times_are_converted_to_utc() -> None:
     moment = microseconds("2026-11-23T03:07:15.001Z", "String")
     assert moment == 1795403235001000 == microseconds("1795403235.001", "Fractional")
     assert stamp(moment) == "20261123T030715Z"
@@ -289,7 +289,7 @@ def content(identifier: str, event_time: int, number: int) -> str:
         max_size=12,
     )
 )
-def test_the_stores_keep_their_rules_whatever_comes(
+def test_the_stores_keep_their_invariants_for_any_writes(
     batches: list[list[tuple[str, int, bool, bool, bool]]],
 ) -> None:
     newest: dict[str, tuple[int, str | None]] = {}
@@ -318,9 +318,9 @@ def test_the_stores_keep_their_rules_whatever_comes(
         store.close()
 
 
-def test_a_request_that_is_logged_before_an_earlier_one_stays_due(tmp_path: Path) -> None:
+def test_a_later_request_that_is_logged_first_stays_pending(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "records.db")
-    for name, invoked in (("came later", 20), ("came earlier", 10)):
+    for name, invoked in (("later request", 20), ("earlier request", 10)):
         store.write([Write(1, Record(name, 1, content(name, 1, 0)), True, True)], invoked)
     [due] = store.due(1, 15, 1000)
     store.forget(1, due.sequence, 15, 0, 2)
@@ -328,7 +328,7 @@ def test_a_request_that_is_logged_before_an_earlier_one_stays_due(tmp_path: Path
     store.close()
 
 
-def test_a_request_that_is_logged_between_two_files_of_a_flush_stays_due(tmp_path: Path) -> None:
+def test_a_request_that_is_logged_between_two_files_of_a_flush_stays_pending(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "records.db")
     first, second, late = (
         [Write(1, Record(name, hour, content(name, hour, 0)), True, True)]
@@ -337,13 +337,13 @@ def test_a_request_that_is_logged_between_two_files_of_a_flush_stays_due(tmp_pat
     store.write([*first, *second], 10)
     last = [row.sequence for row in store.due(1, 10, 1000)][-1]
     store.forget(1, last, 10, 1, 2)
-    store.write(late, 10)  # it came before the flush, and had to wait
+    store.write(late, 10)  # received before the flush, but logged during it
     store.forget(1, last, 10, 0, 1)
     assert [row.content for row in store.due(1, 10, 1000)] == [late[0].record.content]
     store.close()
 
 
-def test_a_disk_that_is_full_is_told_and_blocks_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_raises_an_error_and_later_writes_succeed(tmp_path: Path) -> None:
     store = RecordStore(tmp_path / "records.db")
     connection = store._connection
     [[pages]] = connection.execute("PRAGMA page_count").fetchall()
@@ -378,13 +378,13 @@ def test_a_disk_that_is_full_is_told_and_blocks_nothing(tmp_path: Path) -> None:
         ),
     )
 )
-def test_the_fast_check_and_the_thorough_one_agree(members: dict[str, Any]) -> None:
+def test_the_fast_validation_agrees_with_the_complete_one(members: dict[str, Any]) -> None:
     shape = operation_model("PutRecord", RUNTIME_SERVICE).input_shape
     assert shape is not None
-    wrong = violations(members, shape)
-    if not wrong:
+    expected = violations(members, shape)
+    if not expected:
         assert None not in parse_request("PutRecord", members, RUNTIME_SERVICE).values()
         return
-    with pytest.raises(ValidationException) as refused:
+    with pytest.raises(ValidationException) as rejected:
         parse_request("PutRecord", members, RUNTIME_SERVICE)
-    assert all(words in str(refused.value) for words in wrong)
+    assert all(violation in str(rejected.value) for violation in expected)

@@ -1,4 +1,4 @@
-"""The offline store: every write, in Parquet, as the group's role, when the lag is over."""
+"""The offline store writes every record to Parquet with the group's role after the lag."""
 
 import re
 import time
@@ -28,7 +28,7 @@ FILE = re.compile(
 
 @pytest.fixture
 def group(laptop: Laptop, bucket: Bucket, role_arn: str) -> dict[str, Any]:
-    """A group with both stores."""
+    """A group with an online and an offline store."""
     return features.created(laptop, **features.offline(bucket, role_arn))
 
 
@@ -45,7 +45,7 @@ def visible(laptop: Laptop, bucket: Bucket, group: dict[str, Any], number: int) 
     wait_until(lambda: len(rows(laptop, bucket, group, "record_id")) >= number)
 
 
-def test_every_write_is_appended_whatever_the_online_store_keeps(
+def test_every_write_is_appended_independent_of_the_online_store(
     laptop: Laptop, bucket: Bucket, runtime: Any, group: dict[str, Any]
 ) -> None:
     name = group["FeatureGroupName"]
@@ -72,7 +72,7 @@ def test_every_write_is_appended_whatever_the_online_store_keeps(
         assert before - timedelta(seconds=1) <= moments[0] < moments[1] <= datetime.now(UTC)
 
 
-def test_files_lie_where_aws_puts_them(
+def test_files_have_the_keys_of_aws(
     laptop: Laptop, bucket: Bucket, runtime: Any, group: dict[str, Any]
 ) -> None:
     entries = [
@@ -82,7 +82,7 @@ def test_files_lie_where_aws_puts_them(
     runtime.batch_write_record(Entries=entries)
     visible(laptop, bucket, group, 3)
     found = [FILE.fullmatch(key) for key in bucket.keys("features/")]
-    # One file an hour, named by its latest event time.
+    # One file per hour, named after its latest event time.
     assert [match.groups() for match in found if match] == [
         ("03", "20261123T030715Z"),
         ("04", "20261123T040000Z"),
@@ -90,7 +90,7 @@ def test_files_lie_where_aws_puts_them(
     assert len(found) == 2
 
 
-def test_numbers_come_typed(laptop: Laptop, bucket: Bucket, role_arn: str, runtime: Any) -> None:
+def test_numbers_have_numeric_columns(laptop: Laptop, bucket: Bucket, role_arn: str, runtime: Any) -> None:
     types = {
         "record_id": "String",
         "event_time": "Fractional",
@@ -100,14 +100,16 @@ def test_numbers_come_typed(laptop: Laptop, bucket: Bucket, role_arn: str, runti
     group = features.created(
         laptop, FeatureDefinitions=features.definitions(**types), **features.offline(bucket, role_arn)
     )
-    given = {"record_id": "a", "event_time": "1795403235.5", "stars": "+5", "text-score": "2.5e-1"}
-    runtime.put_record(FeatureGroupName=group["FeatureGroupName"], Record=values(**given))
+    features_by_name = {"record_id": "a", "event_time": "1795403235.5", "stars": "+5", "text-score": "2.5e-1"}
+    runtime.put_record(FeatureGroupName=group["FeatureGroupName"], Record=values(**features_by_name))
     visible(laptop, bucket, group, 1)
     columns = 'event_time * 2, stars + 1, "text-score" * 2, year, hour'
     assert rows(laptop, bucket, group, columns) == [["3590806471.0", "6", "0.5", "2026", "03"]]
 
 
-def test_target_stores_choose(laptop: Laptop, bucket: Bucket, runtime: Any, group: dict[str, Any]) -> None:
+def test_target_stores_select_the_stores(
+    laptop: Laptop, bucket: Bucket, runtime: Any, group: dict[str, Any]
+) -> None:
     name = group["FeatureGroupName"]
     for identifier, stores in (("on", ["OnlineStore"]), ("off", ["OfflineStore"]), ("both", None)):
         targets = {"TargetStores": stores} if stores else {}
@@ -117,7 +119,7 @@ def test_target_stores_choose(laptop: Laptop, bucket: Bucket, runtime: Any, grou
     assert runtime.list_records(FeatureGroupName=name)["RecordIdentifiers"] == ["on", "both"]
 
 
-def test_a_hard_delete_that_fails_leaves_no_marker(
+def test_a_failed_hard_delete_writes_no_deletion_marker(
     laptop: Laptop, bucket: Bucket, runtime: Any, group: dict[str, Any]
 ) -> None:
     name = group["FeatureGroupName"]
@@ -131,9 +133,7 @@ def test_a_hard_delete_that_fails_leaves_no_marker(
     assert found == [[T2, "false"], [T3, "true"]]
 
 
-def test_what_the_role_may_not_write_blocks_and_is_not_lost(
-    laptop: Laptop, bucket: Bucket, runtime: Any
-) -> None:
+def test_denied_writes_block_the_store_and_are_retried(laptop: Laptop, bucket: Bucket, runtime: Any) -> None:
     arn = f"arn:aws:s3:::{bucket.name}*"
     role = laptop.role(f"offline-{bucket.name}", allow("s3:GetBucketAcl", resource=arn))
     group = features.created(laptop, **features.offline(bucket, role))
@@ -157,7 +157,7 @@ def test_what_the_role_may_not_write_blocks_and_is_not_lost(
     assert rows(laptop, bucket, group, "record_id", "ORDER BY record_id") == [["a"], ["b"]]
 
 
-def test_a_deleted_group_whose_bucket_is_gone_is_not_tried_for_ever(
+def test_writes_of_a_deleted_group_are_not_retried(
     platform: Platform, tmp_path: Path, role_arn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("localaws.sagemaker.featurestore.offline_store.RETRY_SECONDS", 600.0)
@@ -175,7 +175,7 @@ SCHEMA = Schema("record_id", "event_time", {"record_id": "String", "event_time":
 
 
 class Offline:
-    """An offline store in the test's own process, and how long it takes."""
+    """An offline store in the test process, with its lag in seconds."""
 
     def __init__(self, platform: Platform, folder: Path, destination: Destination, lag: float) -> None:
         self.lag = lag
@@ -195,25 +195,25 @@ class Offline:
 
 @pytest.fixture
 def slow(platform: Platform, bucket: Bucket, role_arn: str, tmp_path: Path) -> Iterator[Offline]:
-    """One with a lag of two seconds."""
+    """An offline store with a lag of two seconds."""
     destination = Destination("slow", role_arn, S3Uri(bucket.name, "slow"), SCHEMA)
     offline = Offline(platform, tmp_path, destination, lag=2.0)
     yield offline
     offline.close()
 
 
-def test_a_record_is_seen_when_the_lag_is_over(bucket: Bucket, slow: Offline) -> None:
+def test_a_record_is_written_after_the_lag(bucket: Bucket, slow: Offline) -> None:
     begun = time.monotonic()
     slow.write(1)
     wait_until(lambda: bucket.keys("slow/"))
     assert time.monotonic() - begun >= slow.lag
 
 
-def test_a_stream_of_writes_is_few_files(bucket: Bucket, slow: Offline) -> None:
+def test_a_stream_of_writes_produces_few_files(bucket: Bucket, slow: Offline) -> None:
     begun = time.monotonic()
     for number in range(100):
         slow.write(number)
         time.sleep(0.02)
     wait_until(lambda: not slow.records.pending_groups())
-    most = (time.monotonic() - begun) / FLUSH_SECONDS[1] + 1
-    assert 1 <= len(bucket.keys("slow/")) <= most
+    maximum = (time.monotonic() - begun) / FLUSH_SECONDS[1] + 1
+    assert 1 <= len(bucket.keys("slow/")) <= maximum

@@ -31,7 +31,7 @@ NO_PING = (
 
 
 class Load:
-    """Clients that ask without pause, and keep what they were answered."""
+    """Clients that send requests continuously and record the responses' versions and errors."""
 
     def __init__(self, account: Account, clients: int = 4, **request: Any) -> None:
         self.versions: list[str] = []
@@ -39,7 +39,7 @@ class Load:
         self._account = account
         self._request = request
         self._enough = threading.Event()
-        self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
+        self._threads = [threading.Thread(target=self._invoke) for _ in range(clients)]
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -54,10 +54,10 @@ class Load:
     def reached(self, count: int) -> bool:
         return len(self.versions) > count
 
-    def _ask(self) -> None:
+    def _invoke(self) -> None:
         while not self._enough.is_set():
             try:
-                self.versions.append(self._account.ask("live", **self._request)["version"])
+                self.versions.append(self._account.invoke("live", **self._request)["version"])
             except SageMakerError as error:
                 self.errors.append(error)
 
@@ -70,7 +70,9 @@ def alive(pid: int) -> bool:
     return True
 
 
-def test_an_endpoint_from_its_creation_to_its_end(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_is_created_invoked_and_deleted(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     go = threading.Event()
     monkeypatch.setattr(account.runtime, "prepare", lambda image: go.wait(30))
     account.deploy("one")
@@ -80,7 +82,7 @@ def test_an_endpoint_from_its_creation_to_its_end(account: Account, monkeypatch:
     assert creating["EndpointStatus"] == "Creating"
     assert creating["PendingDeploymentSummary"]["EndpointConfigName"] == "one"
     with pytest.raises(ValidationError, match=rf"^Endpoint live of account {ACCOUNT} not found\.$"):
-        account.ask("live")
+        account.invoke("live")
 
     go.set()
     described = account.settled("live")
@@ -98,7 +100,7 @@ def test_an_endpoint_from_its_creation_to_its_end(account: Account, monkeypatch:
     assert account.endpoints.list({"StatusEquals": "InService"})["Endpoints"][0]["EndpointArn"] == ARN
     assert account.endpoints.list({"StatusEquals": "Failed"})["Endpoints"] == []
 
-    pid = account.ask("live")["pid"]
+    pid = account.invoke("live")["pid"]
     account.endpoints.delete({"EndpointName": "live"})
     wait_until(lambda: not account.endpoints.list({})["Endpoints"], 20)
     assert not alive(pid)
@@ -117,9 +119,9 @@ def test_a_container_that_is_not_healthy_fails_the_endpoint(
     account.deploy("bad", **{member: value})
     described = account.create_endpoint("live", "bad")
     assert (described["EndpointStatus"], described["FailureReason"]) == ("Failed", NO_PING)
-    assert "the container does not serve" in account.log("live")
+    assert "the container failed to start serving" in account.log("live")
     with pytest.raises(ValidationError):
-        account.ask("live")
+        account.invoke("live")
     account.deploy("good")
     with pytest.raises(ValidationException, match="can only be deleted"):
         account.update_endpoint("live", "good")
@@ -127,7 +129,7 @@ def test_a_container_that_is_not_healthy_fails_the_endpoint(
     wait_until(lambda: not account.endpoints.list({})["Endpoints"], 10)
 
 
-def test_an_image_that_is_not_there_fails_the_endpoint(account: Account) -> None:
+def test_a_missing_image_fails_the_endpoint(account: Account) -> None:
     account.deploy("bad", image="no.such/image:1")
     described = account.create_endpoint("live", "bad")
     assert described["EndpointStatus"] == "Failed"
@@ -138,7 +140,7 @@ def test_an_update_under_load_drops_no_request(account: Account) -> None:
     for version in ("one", "two", "three"):
         account.deploy(version)
     account.create_endpoint("live", "one")
-    first = account.ask("live")["pid"]
+    first = account.invoke("live")["pid"]
     with Load(account) as load:
         wait_until(partial(load.reached, 20), 10)
         for version in ("two", "three"):
@@ -148,26 +150,28 @@ def test_an_update_under_load_drops_no_request(account: Account) -> None:
             wait_until(partial(load.reached, enough), 10)
     assert load.errors == []
     assert set(load.versions) == {"one", "two", "three"}
-    assert account.ask("live")["version"] == "three"
+    assert account.invoke("live")["version"] == "three"
     wait_until(lambda: not alive(first), 10)
 
 
-def test_a_slow_request_ends_on_the_server_where_it_began(account: Account, tmp_path: Path) -> None:
+def test_a_slow_request_completes_on_the_old_server_during_an_update(
+    account: Account, tmp_path: Path
+) -> None:
     account.deploy("one")
     account.deploy("two")
     account.create_endpoint("live", "one")
     held = HeldRequest(account, "live", tmp_path / "go")
     account.update_endpoint("live", "two")
-    assert account.ask("live")["version"] == "two"
+    assert account.invoke("live")["version"] == "two"
     assert held.versions == []
-    assert held.let_go() == ["one"]
+    assert held.release() == ["one"]
 
 
 def test_a_bad_update_leaves_the_old_configuration_in_service(account: Account) -> None:
     account.deploy("one")
     account.deploy("bad", exit=1)
     account.create_endpoint("live", "one")
-    pid = account.ask("live")["pid"]
+    pid = account.invoke("live")["pid"]
     with Load(account, clients=2) as load:
         wait_until(partial(load.reached, 0), 10)
         described = account.update_endpoint("live", "bad")
@@ -177,58 +181,58 @@ def test_a_bad_update_leaves_the_old_configuration_in_service(account: Account) 
     assert described["EndpointConfigName"] == "one"
     assert described["FailureReason"] == NO_PING
     assert "PendingDeploymentSummary" not in described
-    assert account.ask("live")["pid"] == pid
+    assert account.invoke("live")["pid"] == pid
     account.deploy("two")
     healed = account.update_endpoint("live", "two")
     assert "FailureReason" not in healed
-    assert account.ask("live")["version"] == "two"
+    assert account.invoke("live")["version"] == "two"
 
 
-def test_a_server_that_dies_is_replaced(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_exits_is_restarted(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployments, "RESTART_SECONDS", 0.2)
     account.deploy("one")
     account.create_endpoint("live", "one")
     for _ in range(2):
-        pid = account.ask("live")["pid"]
+        pid = account.invoke("live")["pid"]
         os.kill(pid, signal.SIGKILL)
 
         def replaced(killed: int = pid) -> bool:
             try:
-                return bool(account.ask("live")["pid"] != killed)
+                return bool(account.invoke("live")["pid"] != killed)
             except SageMakerError:
                 return False
 
         wait_until(replaced, 20)
     assert account.describe("live")["EndpointStatus"] == "InService"
-    wait_until(lambda: account.log("live").count("the container ended with exit code 137") == 2, 10)
+    wait_until(lambda: account.log("live").count("the container exited with code 137") == 2, 10)
 
 
-def test_a_server_that_cannot_come_back_is_tried_again_and_stops_on_delete(
+def test_a_failed_restart_is_retried_until_the_endpoint_is_deleted(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deployments, "RESTART_SECONDS", 0.1)
     account.deploy("one")
     account.create_endpoint("live", "one")
     account.put_model_data("one/model.tar.gz", version="one", exit=4)
-    os.kill(account.ask("live")["pid"], signal.SIGKILL)
+    os.kill(account.invoke("live")["pid"], signal.SIGKILL)
     wait_until(lambda: len(account.runtime.started) >= 3, 20)
-    with pytest.raises(ServiceUnavailable, match="is being started anew"):
-        account.ask("live")
+    with pytest.raises(ServiceUnavailable, match="is being restarted"):
+        account.invoke("live")
     account.put_model_data("one/model.tar.gz", version="repaired")
-    wait_until(lambda: answers(account) == "repaired", 20)
+    wait_until(lambda: served_version(account) == "repaired", 20)
     account.endpoints.delete({"EndpointName": "live"})
     wait_until(lambda: not account.endpoints.list({})["Endpoints"], 10)
     assert all(container.wait(0) is not None for container in account.runtime.started)
 
 
-def answers(account: Account) -> str | None:
+def served_version(account: Account) -> str | None:
     try:
-        return str(account.ask("live")["version"])
+        return str(account.invoke("live")["version"])
     except SageMakerError:
         return None
 
 
-def test_a_deletion_waits_for_requests_under_way(account: Account, tmp_path: Path) -> None:
+def test_a_deletion_waits_for_requests_in_progress(account: Account, tmp_path: Path) -> None:
     account.deploy("one")
     account.create_endpoint("live", "one")
     held = HeldRequest(account, "live", tmp_path / "go")
@@ -237,7 +241,7 @@ def test_a_deletion_waits_for_requests_under_way(account: Account, tmp_path: Pat
     assert account.describe("live")["EndpointStatus"] == "Deleting"
     with pytest.raises(ValidationException, match=f'^Cannot update in-progress endpoint "{ARN}".$'):
         account.endpoints.delete({"EndpointName": "live"})
-    assert held.let_go() == ["one"]
+    assert held.release() == ["one"]
     wait_until(lambda: not alive(pid), 10)
 
 
@@ -246,14 +250,14 @@ def test_variants_share_the_requests_by_their_weights(account: Account) -> None:
     account.create_model("two")
     account.create_config("both", "one", "two")
     account.create_endpoint("live", "both")
-    assert {account.ask("live")["version"] for _ in range(40)} == {"one", "two"}
+    assert {account.invoke("live")["version"] for _ in range(40)} == {"one", "two"}
     target = {"x-amzn-sagemaker-target-variant": "Variant1"}
-    assert {account.ask("live", target)["version"] for _ in range(10)} == {"two"}
+    assert {account.invoke("live", target)["version"] for _ in range(10)} == {"two"}
     with pytest.raises(ValidationError, match="Variant nothing not found"):
-        account.ask("live", {"x-amzn-sagemaker-target-variant": "nothing"})
+        account.invoke("live", {"x-amzn-sagemaker-target-variant": "nothing"})
 
 
-def test_errors_in_the_words_of_aws(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_messages_match_aws(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     go = threading.Event()
     monkeypatch.setattr(account.runtime, "prepare", lambda image: go.wait(30))
     account.deploy("one")
@@ -294,21 +298,23 @@ def test_errors_in_the_words_of_aws(account: Account, monkeypatch: pytest.Monkey
     assert account.describe("live")["EndpointStatus"] == "InService"
 
 
-def test_only_one_of_many_updates_at_once_is_taken(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_of_many_concurrent_updates_is_accepted(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
     account.deploy("one")
     account.create_endpoint("live", "one")
     go = threading.Event()
     monkeypatch.setattr(account.runtime, "prepare", lambda image: go.wait(30))
     for index in range(8):
         account.create_config(f"next-{index}", "one")
-    taken: list[int] = []
+    accepted: list[int] = []
 
     def update(index: int) -> None:
         try:
             account.endpoints.update({"EndpointName": "live", "EndpointConfigName": f"next-{index}"})
         except ValidationException:
             return
-        taken.append(index)
+        accepted.append(index)
 
     threads = [threading.Thread(target=update, args=(index,)) for index in range(8)]
     for thread in threads:
@@ -316,8 +322,8 @@ def test_only_one_of_many_updates_at_once_is_taken(account: Account, monkeypatch
     for thread in threads:
         thread.join()
     go.set()
-    assert len(taken) == 1
-    assert account.settled("live")["EndpointConfigName"] == f"next-{taken[0]}"
+    assert len(accepted) == 1
+    assert account.settled("live")["EndpointConfigName"] == f"next-{accepted[0]}"
 
 
 def test_an_update_under_another_case_of_the_name_writes_to_the_same_log(account: Account) -> None:
@@ -325,7 +331,7 @@ def test_an_update_under_another_case_of_the_name_writes_to_the_same_log(account
     account.deploy("two")
     account.create_endpoint("live", "one")
     account.update_endpoint("LIVE", "TWO")
-    assert account.ask("Live")["version"] == "two"
+    assert account.invoke("Live")["version"] == "two"
     assert account.describe("live")["EndpointConfigName"] == "two"
     wait_until(lambda: "version two starts" in account.log("live"), 10)
 
@@ -350,20 +356,20 @@ def test_a_deployed_endpoint_outlives_its_model_and_configuration(account: Accou
     account.create_endpoint("live", "one")
     account.configs.delete({"EndpointConfigName": "one"})
     account.models.delete({"ModelName": "one"})
-    assert account.ask("live")["version"] == "one"
+    assert account.invoke("live")["version"] == "one"
 
 
-def test_close_ends_every_process(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_close_stops_every_process(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     account.deploy("one")
-    account.deploy("ill", ping=500)
+    account.deploy("unhealthy", ping=500)
     account.create_endpoint("live", "one")
-    account.endpoints.create({"EndpointName": "starting", "EndpointConfigName": "ill"})
+    account.endpoints.create({"EndpointName": "starting", "EndpointConfigName": "unhealthy"})
     wait_until(lambda: len(account.runtime.started) == 2, 10)
     account.endpoints.close()
     assert all(container.wait(5) is not None for container in account.runtime.started)
     assert account.settled("starting")["EndpointStatus"] == "Failed"
     assert len(account.runtime.started) == 2
-    late = account.update_endpoint("live", "ill")
+    late = account.update_endpoint("live", "unhealthy")
     assert "shutting down" in late["FailureReason"]
 
 
@@ -389,7 +395,7 @@ def test_close_ends_every_process(account: Account, monkeypatch: pytest.MonkeyPa
         ),
     ],
 )
-def test_what_is_not_supported_says_so(account: Account, members: Any, what: str) -> None:
+def test_unsupported_members_are_rejected(account: Account, members: Any, what: str) -> None:
     with pytest.raises(NotSupportedLocally, match=f"^{what} is not supported locally$"):
         account.endpoints.update({"EndpointName": "live", "EndpointConfigName": "one", **members})
 
@@ -413,7 +419,7 @@ def test_what_is_not_supported_says_so(account: Account, members: Any, what: str
         ),
     ],
 )
-def test_a_configuration_that_is_not_supported_says_so(
+def test_unsupported_configurations_are_rejected(
     account: Account, members: Any, variant: Any, what: str
 ) -> None:
     account.create_model("one")
@@ -428,7 +434,7 @@ def test_a_configuration_that_is_not_supported_says_so(
         account.configs.create(request)
 
 
-def test_configurations(account: Account) -> None:
+def test_a_configuration_is_created_described_listed_and_deleted(account: Account) -> None:
     arn = f"{PREFIX}:endpoint-config/one"
     with pytest.raises(ValidationException, match=f'^Could not find model "{PREFIX}:model/one".$'):
         account.create_config("one", "one")
@@ -443,20 +449,20 @@ def test_configurations(account: Account) -> None:
         account.configs.describe({"EndpointConfigName": "one"})
 
 
-def test_the_drain_is_bounded(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_draining_has_a_time_limit(account: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(endpoints, "DRAIN_SECONDS", 0.2)
     account.deploy("one")
     account.deploy("two")
     account.create_endpoint("live", "one")
     failures: list[SageMakerError] = []
 
-    def ask() -> None:
+    def invoke() -> None:
         try:
-            account.ask("live", file=str(tmp_path / "never"))
+            account.invoke("live", file=str(tmp_path / "never"))
         except SageMakerError as error:
             failures.append(error)
 
-    slow = threading.Thread(target=ask)
+    slow = threading.Thread(target=invoke)
     slow.start()
     wait_until((tmp_path / "never.awaited").exists, 20)
     account.update_endpoint("live", "two")

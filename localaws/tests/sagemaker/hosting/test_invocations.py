@@ -29,7 +29,7 @@ OUTPUT = {"S3OutputPath": f"s3://{BUCKET}/out/", "S3FailurePath": f"s3://{BUCKET
 def send(
     account: Account, operation: str, path: str, headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
-    """What botocore makes of the answer."""
+    """Send an HTTP request and return the response as botocore parses it."""
     http = Http({}, [], account.invocations, f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:")
     status, answered, content = http.handle("POST", path, {}, headers, body, lambda permission: None)
     response = {"status_code": status, "headers": HeadersDict(answered), "body": content}
@@ -46,7 +46,7 @@ def live(account: Account) -> Account:
     return account
 
 
-def test_a_request_and_its_answer(live: Account) -> None:
+def test_a_request_and_its_response(live: Account) -> None:
     headers = {
         "content-type": "text/csv",
         "accept": "application/json",
@@ -69,15 +69,15 @@ def test_a_request_and_its_answer(live: Account) -> None:
 
 
 @pytest.mark.parametrize(("status", "side"), [(400, "client"), (415, "client"), (500, "server")])
-def test_a_model_that_answers_with_an_error(live: Account, status: int, side: str) -> None:
+def test_an_error_response_of_the_model(live: Account, status: int, side: str) -> None:
     body = json.dumps({"status": status}).encode()
     answer = send(live, "InvokeEndpoint", "/endpoints/live/invocations", {}, body)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 424
     assert answer["Error"]["Code"] == "ModelError"
     with pytest.raises(ModelError) as error:
-        live.ask("live", status=status)
+        live.invoke("live", status=status)
     assert error.value.original_status == status
-    assert error.value.original_message == '{"error": "as asked"}'
+    assert error.value.original_message == '{"error": "as requested"}'
     assert error.value.log_stream_arn == f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{GROUP}"
     message = error.value.message
     assert message.startswith(f'Received {side} error ({status}) from primary with message "{{')
@@ -87,41 +87,41 @@ def test_a_model_that_answers_with_an_error(live: Account, status: int, side: st
     )
 
 
-def test_a_model_that_does_not_answer_in_time(live: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_does_not_respond_in_time(live: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invocations, "INVOKE_SECONDS", 0.3)
     with pytest.raises(ModelError, match="Your invocation timed out while waiting for a resp") as error:
-        live.ask("live", sleep=30)
+        live.invoke("live", sleep=30)
     assert error.value.original_status == 0
 
 
-def test_a_model_that_ends_during_a_request(live: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_exits_during_a_request(live: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployments, "RESTART_SECONDS", 0.1)
     go = threading.Event()
     monkeypatch.setattr(live.runtime, "prepare", lambda image: go.wait(30))
     with pytest.raises(ModelError, match=r"server error \(0\)"):
-        live.ask("live", crash=True)
-    wait_until(lambda: fails(live) is ServiceUnavailable, 20)
+        live.invoke("live", crash=True)
+    wait_until(lambda: raised_error(live) is ServiceUnavailable, 20)
     go.set()
-    wait_until(lambda: fails(live) is None, 20)
+    wait_until(lambda: raised_error(live) is None, 20)
 
 
-def fails(account: Account) -> type[SageMakerError] | None:
+def raised_error(account: Account) -> type[SageMakerError] | None:
     try:
-        account.ask("live")
+        account.invoke("live")
     except SageMakerError as error:
         return type(error)
     return None
 
 
-def test_the_sizes_of_bodies(live: Account) -> None:
+def test_body_size_limits(live: Account) -> None:
     live.invocations.invoke("live", {}, b"x" * 6_291_456)
     with pytest.raises(ValidationError, match="length less than or equal to 6291456"):
         live.invocations.invoke("live", {}, b"x" * 6_291_457)
     with pytest.raises(ModelError, match="longer than 6291456 bytes"):
-        live.ask("live", length=6_291_457)
+        live.invoke("live", length=6_291_457)
 
 
-def test_an_endpoint_that_is_not_there(account: Account) -> None:
+def test_a_missing_endpoint(account: Account) -> None:
     answer = send(account, "InvokeEndpoint", "/endpoints/nowhere/invocations", {}, b"")
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 400
     assert answer["Error"] == {
@@ -131,13 +131,13 @@ def test_an_endpoint_that_is_not_there(account: Account) -> None:
 
 
 @pytest.mark.parametrize("header", ["target-model", "inference-component", "session-id"])
-def test_a_header_that_is_not_supported_says_so(live: Account, header: str) -> None:
+def test_unsupported_headers_are_rejected(live: Account, header: str) -> None:
     with pytest.raises(ValidationError, match=f"{header} is not supported locally"):
-        live.ask("live", {f"x-amzn-sagemaker-{header}": "x"})
+        live.invoke("live", {f"x-amzn-sagemaker-{header}": "x"})
 
 
 class Queue:
-    """An asynchronous endpoint, and where its notifications arrive."""
+    """An asynchronous endpoint with SQS queues that receive its notifications."""
 
     def __init__(self, account: Account, concurrency: int = 2, **output: Any) -> None:
         self.account = account
@@ -187,7 +187,7 @@ class Queue:
         return message
 
 
-def test_an_asynchronous_request_and_its_answer(account: Account) -> None:
+def test_an_asynchronous_request_and_its_output(account: Account) -> None:
     queue = Queue(account)
     headers = {
         "x-amzn-sagemaker-content-type": "application/json",
@@ -229,7 +229,7 @@ def test_an_asynchronous_request_and_its_answer(account: Account) -> None:
     assert {role for service, role in account.sessions.roles if service in ("s3", "sns")} >= {ROLE}
 
 
-def test_an_asynchronous_request_that_the_model_refuses(account: Account) -> None:
+def test_an_asynchronous_request_that_the_model_rejects(account: Account) -> None:
     queue = Queue(account)
     accepted = queue.send(status=400)
     assert queue.read(accepted["FailureLocation"]).startswith(b"Received client error (400) from primary")
@@ -242,7 +242,7 @@ def test_an_asynchronous_request_that_the_model_refuses(account: Account) -> Non
     assert message["inferenceId"] == accepted["InferenceId"]
 
 
-def test_an_input_that_is_not_there(account: Account) -> None:
+def test_a_missing_input(account: Account) -> None:
     queue = Queue(account)
     headers = {"x-amzn-sagemaker-inputlocation": f"s3://{BUCKET}/nothing"}
     accepted = queue.send(headers)
@@ -256,7 +256,7 @@ def test_an_output_that_cannot_be_written(account: Account) -> None:
     assert "cannot be written" in queue.notification("bad")["failureReason"]
 
 
-def test_a_failure_has_no_location_without_a_failure_path(account: Account) -> None:
+def test_no_failure_location_without_a_failure_path(account: Account) -> None:
     account.create_model("one")
     config = {"OutputConfig": {"S3OutputPath": f"s3://{BUCKET}/out"}}
     account.create_config("queue", "one", AsyncInferenceConfig=config)
@@ -267,7 +267,7 @@ def test_a_failure_has_no_location_without_a_failure_path(account: Account) -> N
     assert "X-Amzn-SageMaker-FailureLocation" not in headers
 
 
-def test_a_request_that_waited_too_long(account: Account, tmp_path: Path) -> None:
+def test_a_request_that_exceeds_its_ttl_in_the_queue(account: Account, tmp_path: Path) -> None:
     queue = Queue(account, concurrency=1)
     held = queue.send(file=str(tmp_path / "go"))
     wait_until((tmp_path / "go.awaited").exists, 20)
@@ -283,7 +283,7 @@ def test_a_request_that_waited_too_long(account: Account, tmp_path: Path) -> Non
     assert json.loads(queue.read(held["OutputLocation"]))["version"] == "one"
 
 
-def test_a_request_that_takes_too_long(account: Account) -> None:
+def test_a_request_that_exceeds_its_invocation_timeout(account: Account) -> None:
     queue = Queue(account)
     serving = account.endpoints.serving("live")
     assert serving.queue is not None
@@ -293,7 +293,7 @@ def test_a_request_that_takes_too_long(account: Account) -> None:
     assert b"Your invocation timed out" in queue.read(failure)
 
 
-def test_as_many_requests_at_once_as_the_configuration_allows(account: Account, tmp_path: Path) -> None:
+def test_concurrency_is_limited_by_the_configuration(account: Account, tmp_path: Path) -> None:
     queue = Queue(account, concurrency=2)
     for index in range(3):
         accepted = [queue.send(file=str(tmp_path / f"go-{index}"))]
@@ -308,18 +308,18 @@ def test_as_many_requests_at_once_as_the_configuration_allows(account: Account, 
 
 def test_requests_survive_an_update(account: Account, tmp_path: Path) -> None:
     queue = Queue(account, concurrency=1)
-    under_way = queue.send(file=str(tmp_path / "go"))
+    in_progress = queue.send(file=str(tmp_path / "go"))
     wait_until((tmp_path / "go.awaited").exists, 20)
     waiting = queue.send()
     account.create_model("two")
     account.create_config("next", "two", AsyncInferenceConfig=queue.config)
     account.update_endpoint("live", "next")
     (tmp_path / "go").touch()
-    assert json.loads(queue.read(under_way["OutputLocation"]))["version"] == "one"
+    assert json.loads(queue.read(in_progress["OutputLocation"]))["version"] == "one"
     assert json.loads(queue.read(waiting["OutputLocation"]))["version"] == "two"
 
 
-def test_requests_wait_for_a_server_that_is_being_replaced(
+def test_requests_wait_for_a_server_that_is_being_restarted(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(deployments, "RESTART_SECONDS", 0.1)
@@ -327,42 +327,42 @@ def test_requests_wait_for_a_server_that_is_being_replaced(
     go = threading.Event()
     monkeypatch.setattr(account.runtime, "prepare", lambda image: go.wait(30))
     os.kill(account.runtime.started[-1].process.pid, signal.SIGKILL)
-    wait_until(lambda: "another is started" in account.log("live"), 20)
+    wait_until(lambda: "restarting it" in account.log("live"), 20)
     accepted = queue.send()
     threading.Event().wait(0.3)
     go.set()
     assert json.loads(queue.read(accepted["OutputLocation"]))["version"] == "one"
 
 
-def test_a_deleted_endpoint_drops_what_waits(account: Account, tmp_path: Path) -> None:
+def test_deleting_an_endpoint_discards_its_queued_requests(account: Account, tmp_path: Path) -> None:
     queue = Queue(account, concurrency=1)
-    under_way = queue.send(file=str(tmp_path / "go"))
+    in_progress = queue.send(file=str(tmp_path / "go"))
     wait_until((tmp_path / "go.awaited").exists, 20)
     waiting = queue.send()
     account.endpoints.delete({"EndpointName": "live"})
     (tmp_path / "go").touch()
-    assert queue.read(under_way["OutputLocation"])
+    assert queue.read(in_progress["OutputLocation"])
     wait_until(lambda: not account.endpoints.list({})["Endpoints"], 10)
     wait_until(lambda: "async live" not in [thread.name for thread in threading.enumerate()], 10)
     key = waiting["OutputLocation"].removeprefix(f"s3://{BUCKET}/")
     assert key not in [item["Key"] for item in queue.s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
 
 
-def test_a_small_payload_may_come_with_the_request(account: Account) -> None:
+def test_an_inline_payload(account: Account) -> None:
     queue = Queue(account)
     status, headers, _ = account.invocations.invoke_async("live", {}, b"{}")
     assert status == 202
     assert json.loads(queue.read(headers["X-Amzn-SageMaker-OutputLocation"]))["version"] == "one"
 
 
-def test_each_kind_of_endpoint_has_its_own_operation(live: Account) -> None:
+def test_each_endpoint_type_requires_its_own_operation(live: Account) -> None:
     location = {"x-amzn-sagemaker-inputlocation": f"s3://{BUCKET}/in"}
     with pytest.raises(ValidationError, match="is not asynchronous"):
         live.invocations.invoke_async("live", location)
     live.create_config("queue", "one", AsyncInferenceConfig={"OutputConfig": OUTPUT})
     live.create_endpoint("queue", "queue")
     with pytest.raises(ValidationError, match="is asynchronous"):
-        live.ask("queue")
+        live.invoke("queue")
 
 
 @pytest.mark.parametrize(
@@ -377,7 +377,7 @@ def test_each_kind_of_endpoint_has_its_own_operation(live: Account) -> None:
         {"inputlocation": "s3://b/k", "filename": "x"},
     ],
 )
-def test_what_an_asynchronous_request_must_be(account: Account, headers: dict[str, str]) -> None:
+def test_invalid_asynchronous_requests_are_rejected(account: Account, headers: dict[str, str]) -> None:
     account.create_model("one")
     account.create_config("queue", "one", AsyncInferenceConfig={"OutputConfig": OUTPUT})
     account.create_endpoint("live", "queue")

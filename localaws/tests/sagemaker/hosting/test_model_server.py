@@ -44,7 +44,7 @@ def test_a_server_serves_its_model_under_its_role(account: Account, server: Mode
     assert ("s3", ROLE) in account.sessions.roles
 
 
-def test_what_it_prints_is_told_by_lines(account: Account) -> None:
+def test_output_is_passed_on_line_by_line(account: Account) -> None:
     account.create_model("small")
     lines: list[str] = []
     server = ModelServer(account.platform, account.models.get("small"), "endpoint", lines.append)
@@ -53,34 +53,34 @@ def test_what_it_prints_is_told_by_lines(account: Account) -> None:
     server.stop(0)
 
 
-def test_an_ended_process_is_not_waited_for(account: Account) -> None:
+def test_wait_healthy_fails_when_the_process_exits(account: Account) -> None:
     account.create_model("broken", exit=7)
     server = ModelServer(account.platform, account.models.get("broken"), "endpoint", lambda line: None)
     server.start()
     began = time.monotonic()
-    with pytest.raises(PingHealthCheckFailed, match="exit code 7"):
+    with pytest.raises(PingHealthCheckFailed, match="exited with code 7"):
         server.wait_healthy(60)
     assert time.monotonic() - began < 20
     server.stop(0)
 
 
-def test_a_process_that_is_never_healthy(account: Account) -> None:
-    account.create_model("ill", ping=500)
-    server = ModelServer(account.platform, account.models.get("ill"), "endpoint", lambda line: None)
+def test_wait_healthy_times_out(account: Account) -> None:
+    account.create_model("unhealthy", ping=500)
+    server = ModelServer(account.platform, account.models.get("unhealthy"), "endpoint", lambda line: None)
     server.start()
-    with pytest.raises(PingHealthCheckFailed, match=r"did not answer 200 within 1\.5 seconds"):
+    with pytest.raises(PingHealthCheckFailed, match=r"did not return 200 within 1\.5 seconds"):
         server.wait_healthy(1.5)
     server.stop(0)
 
 
-def test_connections_are_kept(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connections_are_reused(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_server, "IDLE_SECONDS", 60)
     server.start()
     server.wait_healthy(10)
     assert [invoke(server)["on_connection"] for _ in range(3)] == [1, 2, 3]
 
 
-def test_many_requests_at_once(server: ModelServer, tmp_path: Path) -> None:
+def test_many_concurrent_requests(server: ModelServer, tmp_path: Path) -> None:
     server.start()
     server.wait_healthy(10)
     files = [tmp_path / f"go-{index}" for index in range(16)]
@@ -100,12 +100,12 @@ def test_many_requests_at_once(server: ModelServer, tmp_path: Path) -> None:
     assert versions == ["small"] * 16
 
 
-def test_a_connection_that_the_server_closed_is_opened_anew(
+def test_a_connection_that_the_server_closed_is_reopened(
     account: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(model_server, "IDLE_SECONDS", 60)
-    account.create_model("impatient")
-    model = account.models.get("impatient")
+    account.create_model("short-keep-alive")
+    model = account.models.get("short-keep-alive")
     model["_Container"] = {**model["_Container"], "Environment": {"KEEP_ALIVE": "0.2"}}
     server = ModelServer(account.platform, model, "endpoint", lambda line: None)
     server.start()
@@ -116,7 +116,7 @@ def test_a_connection_that_the_server_closed_is_opened_anew(
     server.stop(0)
 
 
-def test_an_idle_connection_is_not_trusted_for_long(
+def test_an_idle_connection_is_not_reused_after_its_limit(
     server: ModelServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.start()
@@ -127,7 +127,7 @@ def test_an_idle_connection_is_not_trusted_for_long(
     assert invoke(server)["on_connection"] == 1
 
 
-def test_no_answer_in_time(server: ModelServer) -> None:
+def test_a_response_timeout(server: ModelServer) -> None:
     server.start()
     server.wait_healthy(10)
     with pytest.raises(TimeoutError):
@@ -135,7 +135,7 @@ def test_no_answer_in_time(server: ModelServer) -> None:
     assert invoke(server)["version"] == "small"
 
 
-def test_a_body_that_is_refused_unread(server: ModelServer) -> None:
+def test_a_body_that_the_server_rejects_without_reading(server: ModelServer) -> None:
     server.start()
     server.wait_healthy(10)
     answer = server.request("POST", "/invocations", {}, b"x" * 11_000_000, 10)
@@ -150,7 +150,7 @@ def test_a_crash_during_a_request_is_a_connection_error(server: ModelServer) -> 
     assert server.wait(10) == 3
 
 
-def test_a_container_that_ends_while_it_is_connected_to_is_not_reached(
+def test_a_reset_during_connect_is_a_refused_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def reset(connection: HTTPConnection) -> None:
@@ -161,7 +161,7 @@ def test_a_container_that_ends_while_it_is_connected_to_is_not_reached(
         Connections(1).request("POST", "/invocations", {}, b"", 1)
 
 
-def test_stop_ends_the_process_and_removes_its_folder(account: Account, server: ModelServer) -> None:
+def test_stop_terminates_the_process_and_removes_its_folder(account: Account, server: ModelServer) -> None:
     server.start()
     server.wait_healthy(10)
     folder = account.platform.workdir / "endpoint"
@@ -179,7 +179,7 @@ def test_a_stopped_server_does_not_start(account: Account, server: ModelServer) 
     assert account.runtime.started == []
 
 
-def test_an_image_that_is_not_there(account: Account) -> None:
+def test_a_missing_image(account: Account) -> None:
     account.create_model("unknown", image="no.such/image:1")
     server = ModelServer(account.platform, account.models.get("unknown"), "endpoint", lambda line: None)
     with pytest.raises(HostingError, match=r"^The image no.such/image:1 cannot be run: there is no image"):
@@ -187,7 +187,7 @@ def test_an_image_that_is_not_there(account: Account) -> None:
     server.stop(0)
 
 
-def test_an_archive_that_is_gone_or_broken(account: Account) -> None:
+def test_a_missing_or_corrupt_archive(account: Account) -> None:
     account.create_model("small")
     s3 = account.sessions.client("s3")
     s3.put_object(Bucket=BUCKET, Key="small/model.tar.gz", Body=b"no archive")

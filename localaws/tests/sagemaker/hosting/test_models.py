@@ -51,13 +51,13 @@ def test_a_missing_model(account: Account, operation: str) -> None:
     assert error.value.message == f'Could not find model "{ARN}".'
 
 
-def test_a_name_is_taken_once(account: Account) -> None:
+def test_a_model_name_is_unique(account: Account) -> None:
     account.create_model("small")
     with pytest.raises(ValidationException, match=f'^Cannot create already existing model "{ARN}".$'):
         account.create_model("small")
 
 
-def test_the_model_data_must_be_there(account: Account) -> None:
+def test_the_model_data_must_exist(account: Account) -> None:
     uri = f"s3://{BUCKET}/nothing.tar.gz"
     with pytest.raises(ValidationException, match=f"^Could not find model data at {uri}.$"):
         create(account, PrimaryContainer={"Image": IMAGE, "ModelDataUrl": uri})
@@ -94,15 +94,20 @@ def test_a_package_must_be_approved(account: Account, approval: str) -> None:
         create(account, PrimaryContainer={"ModelPackageName": arn})
 
 
-def test_a_package_s_container_may_tell_more_of_its_model(account: Account) -> None:
-    told = {"ContainerHostname": "host", "Framework": "SKLEARN", "FrameworkVersion": "1.5", "ModelInput": {}}
-    arn = register(account, "Approved", **told)
+def test_descriptive_members_of_a_package_s_container_are_accepted(account: Account) -> None:
+    members = {
+        "ContainerHostname": "host",
+        "Framework": "SKLEARN",
+        "FrameworkVersion": "1.5",
+        "ModelInput": {},
+    }
+    arn = register(account, "Approved", **members)
     create(account, PrimaryContainer={"ModelPackageName": arn})
     assert account.models.get("small")["_Container"]["Image"] == IMAGE
 
 
 @pytest.mark.parametrize("member", ["AdditionalS3DataSource", "AdditionalModelDataSources"])
-def test_a_package_s_container_may_not_ask_for_more(account: Account, member: str) -> None:
+def test_unsupported_members_of_a_package_s_container_are_rejected(account: Account, member: str) -> None:
     arn = register(account, "Approved", **{member: {"S3Uri": f"s3://{BUCKET}/more"}})
     with pytest.raises(NotSupportedLocally, match=f"^The member {member} is not"):
         create(account, PrimaryContainer={"ModelPackageName": arn})
@@ -140,7 +145,7 @@ UNPACKED = {"S3DataSource": {"S3Uri": "s3://b/p/", "S3DataType": "S3Prefix", "Co
         ),
     ],
 )
-def test_what_is_not_supported_says_so(account: Account, members: Any, what: str) -> None:
+def test_unsupported_members_are_rejected(account: Account, members: Any, what: str) -> None:
     with pytest.raises(NotSupportedLocally, match=f"{what}.* is not supported locally$"):
         create(account, **members)
 

@@ -173,7 +173,7 @@ def test_an_unknown_image_fails_the_job(jobs: ProcessingJobs, request_of: Reques
     record = ended(jobs, request_of("", AppSpecification=application))
     assert record["ProcessingJobStatus"] == "Failed"
     assert record["FailureReason"].startswith("ClientError: The image acct/none:1 cannot be pulled")
-    assert "it has obedient" in record["FailureReason"]
+    assert "It has: obedient" in record["FailureReason"]
 
 
 def test_the_job_uses_its_role(

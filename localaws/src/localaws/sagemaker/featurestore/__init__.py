@@ -1,1 +1,1 @@
-"""SageMaker Feature Store: feature groups, their online store in SQLite, their offline store in S3."""
+"""SageMaker Feature Store: feature groups with an online store in SQLite and an offline store in S3."""

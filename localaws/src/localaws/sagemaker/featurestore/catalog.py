@@ -1,4 +1,4 @@
-"""The Glue table over a group's offline store."""
+"""Create and update the Glue table of a feature group's offline store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # stubs, not installed with localaws
 
 CATALOG = "AwsDataCatalog"
 DATABASE = "sagemaker_featurestore"
-# What the offline store adds to the features, in Hive's types.
+# The columns that the offline store adds to the features, with their Hive types.
 ADDED = {"write_time": "timestamp", "api_invocation_time": "timestamp", "is_deleted": "boolean"}
 PARTITION_KEYS = ("year", "month", "day", "hour")
 
@@ -23,20 +23,20 @@ _PARQUET = "org.apache.hadoop.hive.ql.io.parquet."
 
 
 def table_name(group: str, created: int) -> str:
-    """A table's name unless the request gives one: of the group's name and its creation (seconds)."""
+    """Return the default table name for a group's name and creation time (seconds since the epoch)."""
     return f"{group.replace('-', '_').lower()}_{created}"
 
 
 def create_table(glue: GlueClient, config: Document, location: str, types: Mapping[str, str]) -> None:
-    """Make the table, and its database if there is none.
+    """Create the table, and its database if it does not exist.
 
     Args:
-        glue: a client.
+        glue: a Glue client.
         config: a DataCatalogConfig.
         location: the S3 URI of the partitions.
-        types: the features' types by their names.
+        types: the feature types by feature name.
     """
-    # There may be one: another feature group's, or the customer's.
+    # Another feature group or the customer may have created the database.
     with contextlib.suppress(glue.exceptions.AlreadyExistsException):
         glue.create_database(DatabaseInput={"Name": config["Database"]})
     glue.create_table(
@@ -45,7 +45,7 @@ def create_table(glue: GlueClient, config: Document, location: str, types: Mappi
 
 
 def update_table(glue: GlueClient, config: Document, location: str, types: Mapping[str, str]) -> None:
-    """Give the table the features' columns as they are now; the same arguments as `create_table`."""
+    """Replace the table's columns by those of the current features; arguments as for `create_table`."""
     glue.update_table(
         DatabaseName=config["Database"], TableInput=_table_input(config["TableName"], location, types)
     )

@@ -1,4 +1,4 @@
-"""What a feature group may be asked to be."""
+"""Validate the definition of a feature group."""
 
 from collections import Counter
 
@@ -16,17 +16,17 @@ MAX_FEATURES = 2500
 
 
 def check(request: Document) -> None:
-    """Make sure that a CreateFeatureGroup asks for a group that can be here.
+    """Validate a CreateFeatureGroup request.
 
     Raises:
-        ValidationException: it does not.
+        ValidationException: the request is invalid or needs a feature that localaws does not support.
     """
     for path, values in REFUSED_VALUES.items():
         refuse_values(request, path, *values)
     online = request.get("OnlineStoreConfig", {}).get("EnableOnlineStore", False)
     if not online and "OfflineStoreConfig" not in request:
         raise ValidationException(
-            "A FeatureGroup needs an OnlineStoreConfig that is enabled, or an OfflineStoreConfig"
+            "A FeatureGroup needs an OnlineStoreConfig with EnableOnlineStore, or an OfflineStoreConfig"
         )
     if "OfflineStoreConfig" in request and "RoleArn" not in request:
         raise ValidationException("A FeatureGroup with an OfflineStoreConfig needs a RoleArn")
@@ -38,15 +38,15 @@ def check(request: Document) -> None:
     event_time = request["EventTimeFeatureName"]
     if types[event_time] == "Integral":
         raise ValidationException(
-            f"The event time {event_time} is Integral: it has to be String or Fractional"
+            f"The event time feature {event_time} is Integral: it must be String or Fractional"
         )
 
 
 def check_definitions(definitions: list[Document]) -> None:
-    """Make sure that a group can have these features.
+    """Validate the features of a group.
 
     Raises:
-        ValidationException: it cannot.
+        ValidationException: there are too many features, or a name is reserved or duplicate.
     """
     names = [feature["FeatureName"].lower() for feature in definitions]
     counts = Counter(names)
@@ -55,9 +55,12 @@ def check_definitions(definitions: list[Document]) -> None:
     for feature, name in zip(definitions, names, strict=True):
         if name in catalog.ADDED:
             raise ValidationException(
-                f"The feature name {feature['FeatureName']} is reserved, like {', '.join(catalog.ADDED)}"
+                f"The feature name {feature['FeatureName']} is reserved. The reserved names are "
+                f"{', '.join(catalog.ADDED)}"
             )
         if name in catalog.PARTITION_KEYS:
-            raise NotSupportedLocally(f"The feature name {feature['FeatureName']}, a partition key's,")
+            raise NotSupportedLocally(
+                f"The feature name {feature['FeatureName']}, which is also the name of a partition key,"
+            )
         if counts[name] > 1:
-            raise ValidationException(f"The feature name {feature['FeatureName']} is there more than once")
+            raise ValidationException(f"The feature name {feature['FeatureName']} is defined more than once")

@@ -1,4 +1,4 @@
-"""Event times: what a record's event time may look like, and the hour whose partition it belongs to."""
+"""Parse event times and derive their partitions and file name prefixes."""
 
 import functools
 import re
@@ -13,16 +13,16 @@ FORMATS = {
 }
 
 
-@functools.lru_cache(maxsize=1024)  # the records of one file share it
+@functools.lru_cache(maxsize=1024)  # all records of one input file have the same event time
 def microseconds(value: str, feature_type: str) -> int:
-    """An event time in microseconds since the epoch.
+    """Convert an event time to microseconds since the epoch.
 
     Args:
-        value: as in the record.
+        value: the feature's value in the record.
         feature_type: "String" or "Fractional".
 
     Raises:
-        ValueError: it is none, or not within the years 1000 to 9999.
+        ValueError: the value is not an event time, or its year is not between 1000 and 9999.
     """
     if feature_type == "Fractional":
         moment = _EPOCH + timedelta(seconds=_seconds(value))
@@ -36,12 +36,12 @@ def microseconds(value: str, feature_type: str) -> int:
 
 
 def stamp(event_time: int) -> str:
-    """An event time (microseconds) as files' names in the offline store begin: 20261123T030715Z."""
+    """Format an event time (microseconds) as an offline store file name's prefix: 20261123T030715Z."""
     return f"{_EPOCH + event_time * _MICROSECOND:%Y%m%dT%H%M%SZ}"
 
 
 def partition(event_time: int) -> str:
-    """The folder of an event time (microseconds): year=2026/month=11/day=23/hour=03."""
+    """Return the partition folder of an event time (microseconds): year=2026/month=11/day=23/hour=03."""
     return f"{_EPOCH + event_time * _MICROSECOND:year=%Y/month=%m/day=%d/hour=%H}"
 
 

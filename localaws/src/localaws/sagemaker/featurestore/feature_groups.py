@@ -1,4 +1,4 @@
-"""Feature groups: the schemas of records, and where their stores lie."""
+"""Feature groups: create, describe, update, delete and list them."""
 
 import itertools
 import logging
@@ -21,7 +21,7 @@ from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import Records, list_page, now
 from localaws.sagemaker.platform.storage import S3Uri
 
-# The members that each operation acts on, or keeps and shows; any other is refused.
+# The members that each operation applies, or stores and describes; any other member is rejected.
 HANDLED = {
     "CreateFeatureGroup": (
         "FeatureGroupName",
@@ -57,19 +57,19 @@ HANDLED = {
         "NextToken",
     ),
 }
-REASON_CHARACTERS = 1024  # what a FailureReason holds
+REASON_CHARACTERS = 1024  # maximum length of a FailureReason
 
 logger = logging.getLogger("localaws.sagemaker.featurestore")
 
 
 @dataclass(frozen=True)
 class Stores:
-    """A feature group as its records see it.
+    """The properties of a feature group that reading and writing records needs.
 
     Attributes:
-        number: what tells it from all others, also from a former one of its name.
-        name: as it was created.
-        schema: what its records look like.
+        number: a unique number, different from that of a deleted group of the same name.
+        name: the name in the spelling of its creation.
+        schema: the schema of its records.
         online: whether it has an online store.
         offline: whether it has an offline store.
     """
@@ -93,7 +93,7 @@ class FeatureGroups:
         self._numbers = itertools.count(1)
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the handlers of this resource's operations, by operation name."""
         operations: dict[str, Operation] = {
             "CreateFeatureGroup": self.create,
             "DescribeFeatureGroup": self.describe,
@@ -104,11 +104,11 @@ class FeatureGroups:
         return refusing_others(operations, HANDLED, {})
 
     def stores(self, name_or_arn: str) -> Stores | None:
-        """What takes a group's records; None unless the group is created."""
+        """Return a group's stores, or None if the group does not exist or is not Created yet."""
         return self._stores.get(_name(name_or_arn).lower())
 
     def create(self, request: Document) -> Document:
-        """Begin to make a group; it is Created, or CreateFailed, soon after."""
+        """Start to create a group in the background; its status becomes Created or CreateFailed."""
         check(request)
         if role_arn := request.get("RoleArn"):
             self._platform.sessions.check_role(role_arn)
@@ -133,11 +133,11 @@ class FeatureGroups:
         return {"FeatureGroupArn": arn}
 
     def describe(self, request: Document) -> Document:
-        """A group, by name or ARN."""
+        """Return a group by name or ARN."""
         return self._with_status(self._group(request["FeatureGroupName"]))
 
     def update(self, request: Document) -> Document:
-        """Add features; records that came before have none of them."""
+        """Add features; existing records have no values for them."""
         with self._groups.lock:
             group = self._group(request["FeatureGroupName"])
             name = group["FeatureGroupName"]
@@ -156,9 +156,9 @@ class FeatureGroups:
         return {"FeatureGroupArn": group["FeatureGroupArn"]}
 
     def delete(self, request: Document) -> Document:
-        """Forget a group and its online store; its files in S3 and its Glue table stay, as on AWS."""
+        """Delete a group and its online store; its S3 files and Glue table are kept, as on AWS."""
         name = request["FeatureGroupName"]
-        with self._groups.lock:  # of both at once: a new group of the name may be about to come
+        with self._groups.lock:  # atomic, since a new group of the same name may be created concurrently
             group = self._groups.remove(name, _missing(name))
             self._stores.pop(name.lower(), None)
         self._record_store.drop(group["_number"])
@@ -166,7 +166,7 @@ class FeatureGroups:
         return {}
 
     def list(self, request: Document) -> Document:
-        """Feature groups."""
+        """Return one page of feature groups."""
         refuse_values(request, "SortBy", "OfflineStoreStatus")
         status = request.get("FeatureGroupStatusEquals")
         offline = request.get("OfflineStoreStatusEquals")
@@ -202,11 +202,11 @@ class FeatureGroups:
         return config
 
     def _provision(self, group: Document) -> None:
-        """Make what the group needs, and let its records in."""
-        failure = self._failure_of(lambda: self._make_offline_store(group))
+        """Create the group's offline store, then accept records."""
+        failure = self._failure_of(lambda: self._create_offline_store(group))
         name = group["FeatureGroupName"]
         with self._groups.lock:
-            # It may be deleted by now, and another of its name be there.
+            # The group may have been deleted meanwhile, and another of the same name created.
             if name not in self._groups or self._group(name)["_number"] != group["_number"]:
                 return
             if failure:
@@ -215,13 +215,13 @@ class FeatureGroups:
             self._stores[name.lower()] = _stores(group)
             self._groups.update(name, FeatureGroupStatus="Created")
 
-    def _make_offline_store(self, group: Document) -> None:
+    def _create_offline_store(self, group: Document) -> None:
         config = group.get("OfflineStoreConfig")
         if config is None:
             return
         location = S3Uri.parse(config["S3StorageConfig"]["ResolvedOutputS3Uri"])
         sessions, schema = self._platform.sessions, Schema.of(group)
-        # SageMaker looks whose the bucket is, as the role, before it writes to it.
+        # Like SageMaker, check the bucket's owner with the group's role before the first write.
         sessions.client("s3", group["RoleArn"]).get_bucket_acl(Bucket=location.bucket)
         if not config["DisableGlueTableCreation"]:
             glue = sessions.client("glue")
@@ -247,7 +247,7 @@ class FeatureGroups:
         except (ClientError, BotoCoreError, ValidationException) as error:
             return str(error)[:REASON_CHARACTERS]
         except Exception:
-            logger.exception("A feature group could not be made")
+            logger.exception("A feature group could not be created or updated")
             return "An internal error occurred: see the log of localaws"
         return None
 

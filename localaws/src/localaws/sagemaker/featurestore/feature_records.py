@@ -1,4 +1,4 @@
-"""Records of feature groups: written, read, deleted and listed over the feature store's runtime API."""
+"""The feature store's runtime API: write, read, delete and list the records of feature groups."""
 
 import base64
 import binascii
@@ -20,9 +20,9 @@ from localaws.sagemaker.featurestore.feature_groups import FeatureGroups, Stores
 from localaws.sagemaker.featurestore.offline_store import OfflineStore
 from localaws.sagemaker.featurestore.record_store import RecordStore, Write
 
-RUNTIME_SERVICE = "sagemaker-featurestore-runtime"  # botocore's name of the API
-# The members that each operation acts on; any other is refused. Nothing expires: ExpirationTimeResponse
-# asks for what no record has.
+RUNTIME_SERVICE = "sagemaker-featurestore-runtime"  # botocore's name for the API
+# The members that each operation applies; any other member is rejected. ExpirationTimeResponse has no
+# effect, since records never expire.
 HANDLED = {
     "PutRecord": ("FeatureGroupName", "Record", "TargetStores"),
     "BatchWriteRecord": ("Entries",),
@@ -43,12 +43,12 @@ HANDLED = {
     "ListRecords": ("FeatureGroupName", "MaxResults", "NextToken", "IncludeSoftDeletedRecords"),
     "UpdateRecord": ("FeatureGroupName", "RecordIdentifierValueAsString", "Features", "TargetStores"),
 }
-PAGE_SIZE = 100  # the most that ListRecords may be asked for
+PAGE_SIZE = 100  # the maximum of ListRecords
 MESSAGE_CHARACTERS = 2048
 
 
 class FeatureRecords:
-    """The runtime's operations; safe to use from many threads."""
+    """The operations of the runtime API; thread-safe."""
 
     def __init__(self, groups: FeatureGroups, records: RecordStore, offline_store: OfflineStore) -> None:
         self._groups = groups
@@ -56,7 +56,7 @@ class FeatureRecords:
         self._offline_store = offline_store
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the handlers of this resource's operations, by operation name."""
         operations: dict[str, Operation] = {
             "PutRecord": self.put,
             "BatchWriteRecord": self.batch_write,
@@ -73,12 +73,12 @@ class FeatureRecords:
         try:
             write = self._write(request)
         except FeatureGroupNotFound as error:
-            raise ValidationError(error.message) from error  # PutRecord knows no other error
+            raise ValidationError(error.message) from error  # PutRecord has no ResourceNotFound error
         self._keep([write])
         return {}
 
     def batch_write(self, request: Document) -> Document:
-        """Write records in order, each for itself: what is wrong with one is told of it alone."""
+        """Write records in order; an invalid record is returned as an error and the others are written."""
         writes: list[Write] = []
         errors: list[Document] = []
         for entry in request["Entries"]:
@@ -90,21 +90,21 @@ class FeatureRecords:
         return {"Errors": errors, "UnprocessedEntries": []}
 
     def get(self, request: Document) -> Document:
-        """The newest record of an identifier; nothing when there is none."""
+        """Return the newest record of an identifier; the response is empty if it does not exist."""
         stores = self._online(request["FeatureGroupName"])
         record = self._read(stores, request["RecordIdentifierValueAsString"], request.get("FeatureNames"))
         return {"Record": record} if record else {}
 
     def batch_get(self, request: Document) -> Document:
-        """The newest records of many identifiers; a group that cannot answer is told with each of its own."""
+        """Return the newest records of many identifiers, with one error per identifier that failed."""
         found: list[Document] = []
         errors: list[Document] = []
-        for wanted in request["Identifiers"]:
-            name = wanted["FeatureGroupName"]
-            for identifier in wanted["RecordIdentifiersValueAsString"]:
+        for query in request["Identifiers"]:
+            name = query["FeatureGroupName"]
+            for identifier in query["RecordIdentifiersValueAsString"]:
                 about = {"FeatureGroupName": name, "RecordIdentifierValueAsString": identifier}
                 try:
-                    record = self._read(self._online(name), identifier, wanted.get("FeatureNames"))
+                    record = self._read(self._online(name), identifier, query.get("FeatureNames"))
                 except SageMakerError as error:
                     errors.append(about | _error_entry(error))
                 else:
@@ -112,12 +112,12 @@ class FeatureRecords:
         return {"Records": found, "Errors": errors, "UnprocessedIdentifiers": []}
 
     def delete(self, request: Document) -> Document:
-        """Delete a record that is older than the deletion; the offline store keeps both."""
+        """Delete a record that is older than the deletion; the offline store records both."""
         try:
             stores = self._found(request["FeatureGroupName"])
         except FeatureGroupNotFound as error:
-            raise ValidationError(error.message) from error  # DeleteRecord knows no other error
-        marker = stores.schema.marker(request["RecordIdentifierValueAsString"], request["EventTime"])
+            raise ValidationError(error.message) from error  # DeleteRecord has no ResourceNotFound error
+        marker = stores.schema.deletion_marker(request["RecordIdentifierValueAsString"], request["EventTime"])
         online, offline = _targets(stores, request)
         write = Write(stores.number, marker, online, offline, deleted=True)
         if request.get("DeletionMode") != "HardDelete":
@@ -125,23 +125,26 @@ class FeatureRecords:
         elif self._records.remove(write, _now()):
             self._offline_store.wake()
         else:
-            raise ValidationException("EventTime: the record in the OnlineStore is as new, or newer")
+            raise ValidationException(
+                "EventTime: the record in the OnlineStore has the same or a later event time"
+            )
         return {}
 
     def list(self, request: Document) -> Document:
-        """The identifiers of the online store's records."""
+        """Return one page of the record identifiers in the online store."""
         stores = self._online(request["FeatureGroupName"])
-        identifiers, place = self._records.identifiers(
+        identifiers, position = self._records.identifiers(
             stores.number,
-            _place(request.get("NextToken")),
+            _position(request.get("NextToken")),
             request.get("MaxResults", PAGE_SIZE),
             request.get("IncludeSoftDeletedRecords", False),
         )
-        token = {} if place is None else {"NextToken": base64.urlsafe_b64encode(str(place).encode()).decode()}
-        return {"RecordIdentifiers": identifiers, **token}
+        if position is None:
+            return {"RecordIdentifiers": identifiers}
+        return {"RecordIdentifiers": identifiers, "NextToken": _token(position)}
 
     def update(self, request: Document) -> Document:
-        """Refuse, as SageMaker does for every group that can be here."""
+        """Reject the request, as SageMaker does for all storage types that localaws supports."""
         self._online(request["FeatureGroupName"])
         raise ValidationError(
             "Validation Error: UpdateRecord needs an OnlineStore of the storage type Standard_V2 or "
@@ -161,12 +164,12 @@ class FeatureRecords:
         return Write(stores.number, stores.schema.record(entry["Record"]), online, offline)
 
     def _read(self, stores: Stores, identifier: str, names: Iterable[str] | None) -> Sequence[Document]:
-        wanted = stores.schema.types if names is None else stores.schema.known(names)
+        selected = stores.schema.types if names is None else stores.schema.checked(names)
         content = self._records.get(stores.number, identifier)
         if content is None:
             return []
         values = json.loads(content)
-        return [{"FeatureName": name, "ValueAsString": values[name]} for name in wanted if name in values]
+        return [{"FeatureName": name, "ValueAsString": values[name]} for name in selected if name in values]
 
     def _found(self, name_or_arn: str) -> Stores:
         stores = self._groups.stores(name_or_arn)
@@ -185,9 +188,9 @@ class FeatureRecords:
 
 
 def _targets(stores: Stores, request: Document) -> tuple[bool, bool]:
-    """Whether a write goes to the online store, and whether to the offline store."""
+    """Return whether a request writes to the online store, and whether to the offline store."""
     has = {"OnlineStore": stores.online, "OfflineStore": stores.offline}
-    targets = request.get("TargetStores", [store for store, there in has.items() if there])
+    targets = request.get("TargetStores", [store for store, exists in has.items() if exists])
     for store in targets:
         if not has[store]:
             raise ValidationError(f"Validation Error: The FeatureGroup {stores.name} has no {store}")
@@ -199,7 +202,11 @@ def _error_entry(error: SageMakerError) -> Document:
     return {"ErrorCode": code, "ErrorMessage": error.message[:MESSAGE_CHARACTERS]}
 
 
-def _place(token: str | None) -> int:
+def _token(position: int) -> str:
+    return base64.urlsafe_b64encode(str(position).encode()).decode()
+
+
+def _position(token: str | None) -> int:
     if token is None:
         return 0
     try:

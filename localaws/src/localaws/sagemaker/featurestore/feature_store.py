@@ -1,4 +1,4 @@
-"""The feature store, put together."""
+"""Assemble the feature store from its parts."""
 
 from localaws.sagemaker.featurestore.feature_groups import FeatureGroups
 from localaws.sagemaker.featurestore.feature_records import FeatureRecords
@@ -13,11 +13,11 @@ class FeatureStore:
     """Feature groups and their records."""
 
     def __init__(self, platform: Platform, offline_store_lag: float = DEFAULT_LAG) -> None:
-        """Begin, without any group.
+        """Create an empty feature store.
 
         Args:
-            platform: whose folder holds the records while the service lives.
-            offline_store_lag: the seconds after which a record is in the offline store.
+            platform: its working folder stores the records until the service stops.
+            offline_store_lag: the delay in seconds before a record is written to the offline store.
         """
         folder = platform.new_base_dir("feature-store", "records")
         self._store = RecordStore(folder / "records.db")
@@ -26,6 +26,6 @@ class FeatureStore:
         self.records = FeatureRecords(self.groups, self._store, self._offline_store)
 
     def close(self) -> None:
-        """Stop writing."""
+        """Stop the offline store's writer and close the database."""
         self._offline_store.close()
         self._store.close()

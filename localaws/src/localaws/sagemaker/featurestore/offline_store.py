@@ -1,4 +1,4 @@
-"""The offline store: what was written, some time later, as Parquet in S3."""
+"""The offline store: write records to Parquet files in S3 after a delay."""
 
 import logging
 import shutil
@@ -16,23 +16,23 @@ from localaws.sagemaker.featurestore.schema import Schema
 from localaws.sagemaker.platform.sessions import Sessions
 from localaws.sagemaker.platform.storage import S3Uri, Storage
 
-FLUSH_ROWS = 8192  # of one file at most: a text each, all in memory for a moment
-FLUSH_SECONDS = (0.1, 1.0)  # between two flushes, for a short lag and for a long one
+FLUSH_ROWS = 8192  # maximum rows per batch, which bounds the memory of the conversion
+FLUSH_SECONDS = (0.1, 1.0)  # minimum and maximum interval between two flushes
 RETRY_SECONDS = 5.0
-REASON_CHARACTERS = 1024  # what a BlockedReason holds
+REASON_CHARACTERS = 1024  # maximum length of a BlockedReason
 
 logger = logging.getLogger("localaws.sagemaker.featurestore")
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a group's records go.
+    """Where and how a group's records are written.
 
     Attributes:
-        name: the group's, for people.
-        role_arn: as whom they are written.
-        location: the folder of the partitions.
-        schema: the features, as they are now.
+        name: the group's name, for log messages.
+        role_arn: the role that writes to S3.
+        location: the S3 folder of the partitions.
+        schema: the current schema.
     """
 
     name: str
@@ -42,19 +42,19 @@ class Destination:
 
 
 class OfflineStore:
-    """Appends every write to its group's Parquet files; what fails is tried again until it is done.
+    """Append every write to the Parquet files of its group, and retry failed writes until they succeed.
 
-    Of a group that is deleted, nothing is tried again: its bucket or its role may be gone for ever.
+    Failed writes of a deleted group are not retried: its bucket or role may no longer exist.
     """
 
     def __init__(self, records: RecordStore, sessions: Sessions, folder: Path, lag: float) -> None:
-        """Start.
+        """Start the writer thread.
 
         Args:
-            records: keeps what is to be written.
-            sessions: makes the roles' clients.
-            folder: for files on their way.
-            lag: for how many seconds a record is not to be seen, at least.
+            records: the store of the pending rows.
+            sessions: creates clients that act as a role.
+            folder: the folder for temporary files.
+            lag: the minimum delay in seconds before a record is written to S3.
         """
         self._records = records
         self._sessions = sessions
@@ -71,29 +71,29 @@ class OfflineStore:
         self._writer.start()
 
     def open(self, group: int, destination: Destination) -> None:
-        """Take a group's records from now on."""
+        """Register a group's destination."""
         self._destinations[group] = destination
 
     def delete(self, group: int) -> None:
-        """Write what is still due of a group, if it can be: what fails is not tried again."""
+        """Write a deleted group's pending rows once; do not retry a failed write."""
         self._deleted.add(group)
 
     def widen(self, group: int, schema: Schema) -> None:
-        """Write a group's records with the features that it has now."""
+        """Use a group's extended schema for the following writes."""
         self._destinations[group] = replace(self._destinations[group], schema=schema)
 
     def status(self, group: int) -> Document:
-        """The group's OfflineStoreStatus: blocked while its last write has failed."""
+        """Return the group's OfflineStoreStatus: Blocked if its last write failed, otherwise Active."""
         if group in self._blocked:
             return {"Status": "Blocked", "BlockedReason": self._blocked[group]}
         return {"Status": "Active"}
 
     def wake(self) -> None:
-        """Something was written."""
+        """Notify the writer of new pending rows."""
         self._written.set()
 
     def close(self) -> None:
-        """Stop; what is not written yet is forgotten with the service."""
+        """Stop the writer; pending rows are discarded."""
         self._closing.set()
         self._written.set()
         self._writer.join()
@@ -111,7 +111,7 @@ class OfflineStore:
     def _flush(self, group: int) -> None:
         if group not in self._deleted and time.monotonic() < self._retry_at.get(group, 0.0):
             return
-        # In this order: no record that came until then has features that the destination does not know.
+        # The order matters: a destination read after `until` has all features of the records before it.
         until = int((time.time() - self._lag) * 1e6)
         destination = self._destinations[group]
         try:
@@ -124,19 +124,34 @@ class OfflineStore:
             self._retry_at.pop(group, None)
 
     def _block(self, group: int, destination: Destination, error: Exception) -> None:
-        # What S3 and IAM say is for the account's owner; anything else is this program's fault.
+        # Errors of S3 and IAM are the account owner's to fix; any other error is a bug: log its traceback.
         expected = isinstance(error, JobFailure | SageMakerError)
-        gone = group in self._deleted
-        message = "of %s, which is deleted, gets no more" if gone else "of %s is blocked, and tried again"
-        logger.error(f"The offline store {message}: %s", destination.name, error, exc_info=not expected)
-        if gone:
+        deleted = group in self._deleted
+        consequence = "its pending records are discarded" if deleted else "the write will be retried"
+        logger.error(
+            "Writing to the offline store of %s failed; %s: %s",
+            f"the deleted feature group {destination.name}" if deleted else destination.name,
+            consequence,
+            error,
+            exc_info=not expected,
+        )
+        if deleted:
             self._records.abandon(group)
             return
         self._blocked[group] = str(error)[:REASON_CHARACTERS]
         self._retry_at[group] = time.monotonic() + RETRY_SECONDS
 
     def _write(self, group: int, destination: Destination, until: int) -> bool:
-        """Write what came until a moment (microseconds), a file an hour of event time; whether any did."""
+        """Write up to FLUSH_ROWS rows received until `until`, one file per hour of event time.
+
+        Args:
+            group: the group's number.
+            destination: where the files are written.
+            until: in microseconds since the epoch.
+
+        Returns:
+            Whether there were rows to write.
+        """
         folder = Path(tempfile.mkdtemp(prefix="flush-", dir=self._folder))
         try:
             batch = parquet.collect(self._records.due(group, until, FLUSH_ROWS), folder)
@@ -146,7 +161,7 @@ class OfflineStore:
             types, now = destination.schema.types, time.time_ns() // 1000
             for file in parquet.convert(self._engine, batch, types, now, folder / "data"):
                 storage.upload_file(file.path, destination.location / file.name)
-                # Of each file alone, so that a failure of the next one doubles nothing.
+                # Per file, so that a failure of the next file does not write these rows twice.
                 self._records.forget(group, batch.last, until, file.hour, file.hour + parquet.HOUR)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

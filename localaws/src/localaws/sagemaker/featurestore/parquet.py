@@ -1,4 +1,4 @@
-"""Parquet files of an offline store: one for each hour of event time."""
+"""Convert rows to the Parquet files of an offline store, one file per hour of event time."""
 
 import json
 import uuid
@@ -13,21 +13,21 @@ from localaws.sagemaker.featurestore.catalog import PARTITION_KEYS
 from localaws.sagemaker.featurestore.record_store import Pending
 
 HOUR = 3_600_000_000  # microseconds
-LINE_BYTES = 16 << 20  # what DuckDB reads of one line unless it is told more
-CHARACTER_BYTES = 4  # of UTF-8, at most
+LINE_BYTES = 16 << 20  # DuckDB's default maximum for one JSON object
+CHARACTER_BYTES = 4  # the maximum in UTF-8
 
 _DUCKDB_TYPES = {"String": "VARCHAR", "Fractional": "DOUBLE", "Integral": "BIGINT"}
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that go to the offline store together.
+    """Rows that are written to the offline store together.
 
     Attributes:
-        path: a file with a JSON object a line.
-        last: the sequence of the last row.
-        longest: the longest line, in characters.
-        latest: the latest event time of each hour, by the hour's first microsecond.
+        path: a file with one JSON object per line.
+        last: the sequence number of the last row.
+        longest: the length of the longest record, in characters.
+        latest: the latest event time per hour; the keys are the hours' first microseconds.
     """
 
     path: Path
@@ -41,9 +41,9 @@ class File:
     """A Parquet file to upload.
 
     Attributes:
-        path: where it lies.
-        name: below the offline store's folder: its partition's folders, and a name of its own.
-        hour: its partition's first microsecond.
+        path: the local file.
+        name: the key relative to the offline store's folder: the partition's folders and a file name.
+        hour: the first microsecond of its partition.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class File:
 
 
 def collect(rows: Iterable[Pending], folder: Path) -> Batch | None:
-    """The rows as a file in the folder; None when there are none."""
+    """Write the rows to a JSON Lines file in the folder; return None if there are no rows."""
     path, last, longest, latest = folder / "rows.json", 0, 0, dict[int, int]()
     with path.open("w", encoding="utf-8") as file:
         for row in rows:
@@ -65,7 +65,7 @@ def collect(rows: Iterable[Pending], folder: Path) -> Batch | None:
 
 
 def engine() -> duckdb.DuckDBPyConnection:
-    """What makes the files: to be kept, since a new one takes longer than a file."""
+    """Create the DuckDB connection for `convert`; reuse it, since creating one is slower than a file."""
     return duckdb.connect(config={"threads": 1})
 
 
@@ -76,16 +76,16 @@ def convert(
     write_time: int,
     folder: Path,
 ) -> Iterator[File]:
-    """The batch's Parquet files, written into the folder.
+    """Write the batch's Parquet files to the folder and yield them.
 
     Args:
-        connection: an engine's.
+        connection: the connection of `engine`.
         batch: the rows.
-        types: the features' types by their names.
+        types: the feature types by feature name.
         write_time: in microseconds since the epoch.
-        folder: an empty one.
+        folder: an empty folder.
     """
-    # As many as the rows have hours: closed early, a partition would get a second file.
+    # One open file per hour: with fewer, DuckDB closes a partition early and writes a second file for it.
     connection.execute(f"SET partitioned_write_max_open_files = {len(batch.latest) + 1}")
     connection.execute(_copy(batch, types, write_time, folder))
     for hour, latest in batch.latest.items():

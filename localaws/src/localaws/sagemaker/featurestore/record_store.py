@@ -1,7 +1,7 @@
-"""Records on disk: the online store, and what the offline store has still to write.
+"""Store the online records and the pending rows of the offline store in SQLite.
 
-SQLite, since fifty thousand texts have no place in a process that everything else shares. Nothing of it
-outlives the service, so nothing waits for the disk.
+The records are on disk because tens of thousands of texts would take too much memory of a process that
+serves everything else. The database is deleted with the service, so writes do not wait for the disk.
 """
 
 import sqlite3
@@ -26,7 +26,7 @@ CREATE TABLE online (
     UNIQUE (grp, identifier)
 );
 CREATE TABLE log (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given again, not even while a flush forgets
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,  -- never reused, even after a flush deletes rows
     grp INTEGER NOT NULL,
     event_time INTEGER NOT NULL,
     invoked INTEGER NOT NULL,     -- microseconds since the epoch
@@ -35,7 +35,7 @@ CREATE TABLE log (
 );
 CREATE INDEX log_of_group ON log (grp);
 """
-# The newest event time wins, whatever the order of arrival; of equal ones the first, as AWS has it.
+# As on AWS: the latest event time wins, independent of the order of arrival; at a tie, the first write.
 _PUT = """
 INSERT INTO online (grp, identifier, event_time, content) VALUES (?, ?, ?, ?)
 ON CONFLICT (grp, identifier) DO UPDATE SET event_time = excluded.event_time, content = excluded.content
@@ -52,7 +52,7 @@ _DUE = """
 SELECT sequence, event_time, invoked, deleted, content FROM log
 WHERE grp = ? AND invoked <= ? ORDER BY sequence LIMIT ?
 """
-# By the moment too: of two requests at once, the one that came later may be logged first.
+# Also filtered by the request time: of two concurrent requests, the later one may be logged first.
 _FORGET = """
 DELETE FROM log WHERE grp = ? AND sequence <= ? AND invoked <= ? AND event_time >= ? AND event_time < ?
 """
@@ -60,14 +60,14 @@ DELETE FROM log WHERE grp = ? AND sequence <= ? AND invoked <= ? AND event_time 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A record on its way into a group's stores.
+    """A record to be written to a group's stores.
 
     Attributes:
         group: the group's number.
-        record: what is written.
-        online: whether the online store takes it.
-        offline: whether the offline store takes it.
-        deleted: whether it says that the record is deleted.
+        record: the record, or a deletion marker.
+        online: whether to write to the online store.
+        offline: whether to write to the offline store.
+        deleted: whether the record is a deletion marker.
     """
 
     group: int
@@ -79,7 +79,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A row that the offline store has still to write; moments in microseconds since the epoch."""
+    """A row that is not yet in the offline store; times in microseconds since the epoch."""
 
     sequence: int
     event_time: int
@@ -89,7 +89,7 @@ class Pending:
 
 
 class RecordStore:
-    """The records of all feature groups; safe to use from many threads."""
+    """The records of all feature groups; thread-safe."""
 
     def __init__(self, path: Path) -> None:
         self._connection = _connected(path)
@@ -99,17 +99,17 @@ class RecordStore:
         self._reading = threading.Lock()
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the database connections."""
         with self._lock, self._reading:
             self._connection.close()
             self._reader.close()
 
     def write(self, writes: Sequence[Write], invoked: int) -> None:
-        """Keep records, all or none: the newest online, every one for the offline store.
+        """Write records in one transaction: the newest to the online store, all to the log.
 
         Args:
-            writes: in order.
-            invoked: when the request came, in microseconds since the epoch.
+            writes: the records in order.
+            invoked: the time of the request, in microseconds since the epoch.
         """
         online = [
             (write.group, write.record.identifier, write.record.event_time, _content(write))
@@ -126,10 +126,10 @@ class RecordStore:
             connection.executemany(_APPEND, offline)
 
     def remove(self, write: Write, invoked: int) -> bool:
-        """Remove a record from the online store, its event time too, and log that.
+        """Remove a record and its event time from the online store, and log the deletion.
 
         Returns:
-            Whether it was done: it is not, when the record there is as new or newer.
+            False if the online record has the same or a later event time and was kept.
         """
         group, record = write.group, write.record
         with self._transaction() as connection:
@@ -144,7 +144,7 @@ class RecordStore:
         return True
 
     def get(self, group: int, identifier: str) -> str | None:
-        """The newest record's features, a JSON object; None when there is none or it is deleted."""
+        """Return the newest record's features as a JSON object; None if it does not exist or is deleted."""
         with self._lock:
             row = self._connection.execute(_GET, (group, identifier)).fetchone()
         return row[0] if row else None
@@ -152,13 +152,13 @@ class RecordStore:
     def identifiers(
         self, group: int, after: int, limit: int, deleted: bool = False
     ) -> tuple[list[str], int | None]:
-        """Record identifiers of the online store, and the place to go on from if there are more.
+        """Return record identifiers of the online store, and the next page's position or None.
 
         Args:
             group: the group's number.
-            after: the place to go on from, 0 at first.
-            limit: how many.
-            deleted: whether to list soft-deleted records too.
+            after: the position returned with the previous page; 0 for the first page.
+            limit: the maximum number of identifiers.
+            deleted: whether to include soft-deleted records.
         """
         with self._lock:
             rows = self._connection.execute(_LIST, (group, after, deleted, limit + 1)).fetchall()
@@ -166,17 +166,17 @@ class RecordStore:
         return [identifier for _, identifier in page], page[-1][0] if len(rows) > limit else None
 
     def pending_groups(self) -> list[int]:
-        """The groups that have something for the offline store."""
+        """Return the numbers of the groups that have rows pending for the offline store."""
         with self._reading:
             return [group for (group,) in self._reader.execute("SELECT DISTINCT grp FROM log")]
 
     def due(self, group: int, invoked: int, limit: int) -> Iterator[Pending]:
-        """What a group's offline store has to write, oldest first.
+        """Yield a group's pending rows, oldest first.
 
         Args:
             group: the group's number.
-            invoked: no request that came later, in microseconds since the epoch.
-            limit: how many rows.
+            invoked: the latest request time to include, in microseconds since the epoch.
+            limit: the maximum number of rows.
         """
         with self._reading:
             for sequence, event_time, moment, deleted, content in self._reader.execute(
@@ -185,31 +185,31 @@ class RecordStore:
                 yield Pending(sequence, event_time, moment, bool(deleted), content)
 
     def forget(self, group: int, last: int, invoked: int, start: int, end: int) -> None:
-        """Drop what the offline store has written.
+        """Delete the pending rows that the offline store has written.
 
         Args:
             group: the group's number.
-            last: the last sequence.
-            invoked: as it was given to `due`.
-            start: the first event time, in microseconds since the epoch.
-            end: the event time that is too late.
+            last: the last sequence number, inclusive.
+            invoked: the value that was passed to `due`.
+            start: the first event time, inclusive, in microseconds since the epoch.
+            end: the last event time, exclusive, in microseconds since the epoch.
         """
         with self._transaction() as connection:
             connection.execute(_FORGET, (group, last, invoked, start, end))
 
     def abandon(self, group: int) -> None:
-        """Drop all that a group's offline store has still to write."""
+        """Delete all pending rows of a group."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM log WHERE grp = ?", (group,))
 
     def drop(self, group: int) -> None:
-        """Forget a group's online store; what is due to the offline store stays due."""
+        """Delete a group's online records; its pending rows are kept."""
         with self._transaction() as connection:
             connection.execute("DELETE FROM online WHERE grp = ?", (group,))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        # The connection's own context ends what SQLite, of a full disk, has not ended by itself.
+        # The connection's context manager rolls back a transaction that SQLite leaves open on a full disk.
         with self._lock, self._connection as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection

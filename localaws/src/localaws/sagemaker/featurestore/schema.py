@@ -1,4 +1,4 @@
-"""A feature group's schema: which records it takes."""
+"""Validate records against the schema of a feature group."""
 
 import json
 import re
@@ -33,12 +33,12 @@ _TYPES: Mapping[str, Callable[[str], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record that keeps its group's schema.
+    """A record that conforms to its group's schema.
 
     Attributes:
         identifier: the record identifier's value.
         event_time: in microseconds since the epoch.
-        content: its features, a JSON object of strings.
+        content: the features as a JSON object of strings.
     """
 
     identifier: str
@@ -48,12 +48,12 @@ class Record:
 
 @dataclass(frozen=True)
 class Schema:
-    """What a group's records look like.
+    """The schema of a group's records.
 
     Attributes:
-        identifier: the name of the record identifier.
-        event_time: the name of the event time.
-        types: the features' types by their names, in order.
+        identifier: the name of the record identifier feature.
+        event_time: the name of the event time feature.
+        types: the feature types by feature name, in order.
     """
 
     identifier: str
@@ -62,38 +62,38 @@ class Schema:
 
     @classmethod
     def of(cls, group: Document) -> "Schema":
-        """The schema that a group's description tells."""
+        """Return the schema of a feature group's record or request."""
         types = {feature["FeatureName"]: feature["FeatureType"] for feature in group["FeatureDefinitions"]}
         return cls(group["RecordIdentifierFeatureName"], group["EventTimeFeatureName"], types)
 
     def record(self, feature_values: Iterable[Document]) -> Record:
-        """The record that a request tells.
+        """Parse the Record member of a request.
 
         Raises:
-            ValidationError: it does not keep the schema.
+            ValidationError: the record violates the schema.
         """
         values: dict[str, str] = {}
         for feature in feature_values:
             name = feature["FeatureName"]
             if name in values:
-                raise ValidationError(f"Validation Error: The feature {name} is there more than once")
+                raise ValidationError(f"Validation Error: The feature {name} occurs more than once")
             values[name] = self._value(name, feature)
         return self._record(values)
 
-    def marker(self, identifier: str, event_time: str) -> Record:
-        """What a deletion leaves in the offline store: no feature but the identifier and the event time.
+    def deletion_marker(self, identifier: str, event_time: str) -> Record:
+        """Return the record that marks a deletion: only the identifier and the event time have values.
 
         Raises:
-            ValidationError: one of the two does not keep the schema.
+            ValidationError: a value violates the schema.
         """
         features = {self.identifier: identifier, self.event_time: event_time}
         return self.record({"FeatureName": name, "ValueAsString": value} for name, value in features.items())
 
-    def known(self, names: Iterable[str]) -> list[str]:
-        """The names, if each is a feature's.
+    def checked(self, names: Iterable[str]) -> list[str]:
+        """Return the feature names after checking that each feature exists.
 
         Raises:
-            ValidationError: one is not.
+            ValidationError: the group has no feature of that name.
         """
         found = list(names)
         for name in found:
@@ -110,35 +110,35 @@ class Schema:
         return self._checks[name]
 
     def _value(self, name: str, feature: Document) -> str:
-        fits = self._checks_of(name)
+        is_valid = self._checks_of(name)
         value: str | None = feature.get("ValueAsString")
         if value is None or "ValueAsStringList" in feature:
             raise ValidationError(
-                f"Validation Error: The feature {name} is no collection: it needs ValueAsString, and no "
-                "ValueAsStringList"
+                f"Validation Error: The feature {name} is not a collection: it needs ValueAsString "
+                "instead of ValueAsStringList"
             )
-        if not fits(value):
+        if not is_valid(value):
             raise ValidationError(
-                f"Validation Error: {value[:64]!r} of the feature {name} is not {self.types[name]}"
+                f"Validation Error: the value {value[:64]!r} of the feature {name} is not {self.types[name]}"
             )
         return value
 
     def _record(self, values: dict[str, str]) -> Record:
         for name in (self.identifier, self.event_time):
             if name not in values:
-                raise ValidationError(f"Validation Error: The record has no value of the feature {name}")
+                raise ValidationError(f"Validation Error: The record has no value for the feature {name}")
         moment, kind = values[self.event_time], self.types[self.event_time]
         try:
             event_time = event_times.microseconds(moment, kind)
         except ValueError as error:
             raise ValidationError(
-                f"Validation Error: {moment[:64]!r} of the event time {self.event_time} has to be "
+                f"Validation Error: the value {moment[:64]!r} of the event time {self.event_time} must be "
                 f"{event_times.FORMATS[kind]}"
             ) from error
         content = _encode(values)
         if not _is_unicode(content):
             raise ValidationError(
-                "Validation Error: The record is no Unicode: it holds half of a surrogate pair"
+                "Validation Error: The record is not valid Unicode: it contains an unpaired surrogate"
             )
         return Record(values[self.identifier], event_time, content)
 

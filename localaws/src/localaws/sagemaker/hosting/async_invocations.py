@@ -1,4 +1,4 @@
-"""Asynchronous invocations: requests and answers lie in S3, and a queue is between them."""
+"""Asynchronous invocations: a queue of requests with input and output in S3."""
 
 import json
 import logging
@@ -19,10 +19,11 @@ from localaws.sagemaker.hosting.model_server import ContainerAnswer
 from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.storage import S3Uri
 
-CONCURRENCY = 4  # where MaxConcurrentInvocationsPerInstance is not given, SageMaker chooses; so do we
+# Without MaxConcurrentInvocationsPerInstance, SageMaker chooses a value that it does not document.
+CONCURRENCY = 4
 TTL_SECONDS = 21_600
 TIMEOUT_SECONDS = 900
-RETRY_SECONDS = 0.5  # between looks whether a server that is being replaced is back
+RETRY_SECONDS = 0.5  # between attempts while the server is being restarted
 
 logger = logging.getLogger("localaws.sagemaker")
 
@@ -32,13 +33,13 @@ class AsyncRequest:
     """A request in the queue.
 
     Attributes:
-        location: the S3 URI of the payload; None if it came inline.
+        location: the S3 URI of the payload; None for an inline payload.
         body: the inline payload.
-        output: the S3 URI that the answer is written to.
-        failure: the S3 URI that an error is written to, if the endpoint has an S3FailurePath.
-        headers: what the container gets.
-        ttl: seconds that it may wait in the queue.
-        timeout: seconds that the container may take.
+        output: the S3 URI for the response.
+        failure: the S3 URI for an error; None if the endpoint has no S3FailurePath.
+        headers: the HTTP headers for the container.
+        ttl: the maximum time in the queue, in seconds.
+        timeout: the maximum response time of the container, in seconds.
     """
 
     inference_id: str
@@ -53,14 +54,14 @@ class AsyncRequest:
     queued_at: float = field(default_factory=time.monotonic)
 
     def expired(self) -> bool:
-        """Whether it waited longer than it may."""
+        """Return whether the request waited in the queue for longer than `ttl`."""
         return time.monotonic() - self.queued_at > self.ttl
 
 
 class AsyncQueue:
-    """An asynchronous endpoint's queue, worked off by as many threads as its configuration allows.
+    """An asynchronous endpoint's queue, processed by up to MaxConcurrentInvocationsPerInstance threads.
 
-    It belongs to the endpoint, not to a deployment: requests in it survive an update.
+    The queue belongs to the endpoint, not to a deployment: queued requests survive an update.
     """
 
     def __init__(self, platform: Platform, endpoint: str, traffic: Traffic, config: Document) -> None:
@@ -74,13 +75,13 @@ class AsyncQueue:
         self._config = config
 
     def configure(self, config: Document) -> None:
-        """Take over an update's AsyncInferenceConfig."""
+        """Apply the AsyncInferenceConfig of an update."""
         with self._lock:
             self._config = config
             self._start_workers()
 
     def locations(self) -> tuple[str, str | None]:
-        """Where the next request's answer goes, and where its error goes, if anywhere."""
+        """Return new S3 URIs for a request's output and, if the endpoint has an S3FailurePath, its error."""
         output = self._config["OutputConfig"]
         name = uuid.uuid4()
         failure_path = output.get("S3FailurePath")
@@ -96,7 +97,7 @@ class AsyncQueue:
             self._start_workers()
 
     def stop(self) -> None:
-        """Drop what waits; what is under way goes on."""
+        """Discard the queued requests; requests in progress continue."""
         self._stopping.set()
         with self._lock:
             self._waiting.clear()
@@ -141,8 +142,8 @@ class AsyncQueue:
             variant = deployment.choose()
             try:
                 body = self._payload(request, variant.role_arn)
-                answer = variant.ask(request.headers, body, request.timeout)
-                self._succeed(request, answer, variant.role_arn)
+                response = variant.invoke(request.headers, body, request.timeout)
+                self._succeed(request, response, variant.role_arn)
             except ServiceUnavailable:
                 raise
             except ModelError as error:
@@ -164,9 +165,9 @@ class AsyncQueue:
         except (ClientError, BotoCoreError) as error:
             raise ValidationException(f"The input {request.location} cannot be read: {error}") from error
 
-    def _succeed(self, request: AsyncRequest, answer: ContainerAnswer, role_arn: str) -> None:
-        content_type = answer.headers.get("content-type", "application/octet-stream")
-        self._write(request.output, answer.body, content_type, role_arn)
+    def _succeed(self, request: AsyncRequest, response: ContainerAnswer, role_arn: str) -> None:
+        content_type = response.headers.get("content-type", "application/octet-stream")
+        self._write(request.output, response.body, content_type, role_arn)
         self._notify(
             "SuccessTopic",
             request,

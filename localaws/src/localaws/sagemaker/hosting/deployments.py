@@ -1,4 +1,4 @@
-"""The running servers of one endpoint configuration, and the way of an endpoint's requests to them."""
+"""Run the model servers of an endpoint configuration and route the endpoint's requests to them."""
 
 import contextlib
 import logging
@@ -29,17 +29,17 @@ from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import now
 from localaws.sagemaker.platform.threads import run_parallel
 
-RESTART_SECONDS = 1.0  # before the first restart; doubles with each that fails
+RESTART_SECONDS = 1.0  # before the first restart; doubles after each failed restart
 RESTART_SECONDS_MAX = 60.0
-STEADY_SECONDS = 60.0  # a server that lived so long starts the back-off anew
-MESSAGE_CHARACTERS = 2048  # the length of a ModelError's messages in the service model
+STEADY_SECONDS = 60.0  # a server that ran for this long resets the back-off
+MESSAGE_CHARACTERS = 2048  # maximum length of a ModelError's messages in the service model
 
 logger = logging.getLogger("localaws.sagemaker")
 
 
 @dataclass
 class _Instance:
-    """One server with its log stream."""
+    """A model server and its log stream."""
 
     server: ModelServer
     stream: LogStream
@@ -51,7 +51,7 @@ class _Instance:
 
 
 class Variant:
-    """A production variant: a model's server, replaced when it dies."""
+    """A production variant: a model server that is restarted when its process ends."""
 
     def __init__(self, platform: Platform, endpoint: str, settings: Document, model: Document) -> None:
         self.name = str(settings["VariantName"])
@@ -72,10 +72,10 @@ class Variant:
         self._watcher = threading.Thread(target=self._watch, name=f"watch {endpoint}", daemon=True)
 
     def start(self) -> None:
-        """Start the server, and wait until it is healthy.
+        """Start the server and wait until it is healthy.
 
         Raises:
-            HostingError: it cannot be, in SageMaker's words.
+            HostingError: the server did not start or did not become healthy. The message has AWS's wording.
         """
         try:
             self._launch()
@@ -86,20 +86,20 @@ class Variant:
             ) from error
         self._watcher.start()
 
-    def ask(self, headers: Mapping[str, str], body: bytes, timeout: float) -> ContainerAnswer:
-        """Let the model answer.
+    def invoke(self, headers: Mapping[str, str], body: bytes, timeout: float) -> ContainerAnswer:
+        """Send a request to POST /invocations and return the response.
 
         Raises:
-            ModelError: it answered with an error, or not at all.
-            ServiceUnavailable: its server is being replaced.
+            ModelError: the model returned an error status or did not respond within `timeout` seconds.
+            ServiceUnavailable: the server is being restarted.
         """
         instance = self._instance
         if instance is None or not instance.healthy:
             raise self._unavailable()
         try:
-            answer = instance.server.request("POST", "/invocations", headers, body, timeout)
+            response = instance.server.request("POST", "/invocations", headers, body, timeout)
         except ConnectionRefusedError as error:
-            raise self._unavailable() from error  # it has just ended: nobody saw the request
+            raise self._unavailable() from error  # the process has ended and did not receive the request
         except TimeoutError as error:
             raise self._model_error(
                 0,
@@ -107,14 +107,14 @@ class Variant:
                 "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again.",
             ) from error
         except OSError as error:
-            message = f"The connection to container primary failed before it answered: {error}"
+            message = f"The connection to container primary failed before it sent a response: {error}"
             raise self._model_error(0, message) from error
-        if not 200 <= answer.status < 300:
-            raise self._model_error(answer.status, answer.body.decode(errors="replace"))
-        return answer
+        if not 200 <= response.status < 300:
+            raise self._model_error(response.status, response.body.decode(errors="replace"))
+        return response
 
     def summary(self) -> Document:
-        """The variant as DescribeEndpoint tells it."""
+        """Return the variant's ProductionVariantSummary for DescribeEndpoint."""
         image = self._model["_Container"]["Image"]
         count = self._settings["InitialInstanceCount"]
         return {
@@ -129,7 +129,7 @@ class Variant:
         }
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """End the server for good; may be called at any time."""
+        """Stop the server without a restart; safe to call at any time."""
         self._stopping.set()
         with self._lock:
             instance = self._instance
@@ -150,7 +150,7 @@ class Variant:
                 self._settings.get("ContainerStartupHealthCheckTimeoutInSeconds", HEALTHY_SECONDS)
             )
         except BaseException as error:
-            stream.write(f"SageMaker: the container does not serve: {error}")
+            stream.write(f"SageMaker: the container failed to start serving: {error}")
             instance.close(grace=0)
             raise
         instance.healthy = True
@@ -165,7 +165,7 @@ class Variant:
                 return
             if time.monotonic() - began > STEADY_SECONDS:
                 failures = 0
-            instance.stream.write(f"SageMaker: the container ended with exit code {code}; another is started")
+            instance.stream.write(f"SageMaker: the container exited with code {code}; restarting it")
             instance.close(grace=0)
             while not self._relaunched_after(min(RESTART_SECONDS * 2**failures, RESTART_SECONDS_MAX)):
                 failures += 1
@@ -185,7 +185,7 @@ class Variant:
 
     def _unavailable(self) -> ServiceUnavailable:
         return ServiceUnavailable(
-            f"The container of variant {self.name} of endpoint {self._endpoint} is being started anew: "
+            f"The container of variant {self.name} of endpoint {self._endpoint} is being restarted: "
             "try again in a few seconds"
         )
 
@@ -206,7 +206,7 @@ class Variant:
 
 
 class Deployment:
-    """All variants of an endpoint's configuration, and how many requests they are answering."""
+    """All variants of an endpoint configuration, with a count of the requests in progress."""
 
     def __init__(self, platform: Platform, endpoint: str, config: Document, models: list[Document]) -> None:
         self.config = config
@@ -214,14 +214,14 @@ class Deployment:
             Variant(platform, endpoint, settings, model)
             for settings, model in zip(config["ProductionVariants"], models, strict=True)
         ]
-        self._under_way = 0
+        self._in_progress = 0
         self._changed = threading.Condition()
 
     def start(self) -> None:
-        """Start all variants' servers.
+        """Start the servers of all variants.
 
         Raises:
-            HostingError: one of them cannot be made to serve; none runs then.
+            HostingError: a server failed to start; all servers of the deployment are stopped then.
         """
         try:
             for variant in self._variants:
@@ -231,10 +231,10 @@ class Deployment:
             raise
 
     def choose(self, name: str | None = None) -> Variant:
-        """The named variant, else one by chance, by their weights.
+        """Return the named variant, or without a name a random one according to the weights.
 
         Raises:
-            ValidationError: there is no variant of that name.
+            ValidationError: no variant has this name.
         """
         if name is None:
             weights = [variant.weight for variant in self._variants]
@@ -249,32 +249,32 @@ class Deployment:
         )
 
     def summaries(self) -> list[Document]:
-        """The variants as DescribeEndpoint tells them."""
+        """Return the ProductionVariantSummary of each variant for DescribeEndpoint."""
         return [variant.summary() for variant in self._variants]
 
     def begin_request(self) -> None:
-        """A request begins."""
+        """Count a request as in progress."""
         with self._changed:
-            self._under_way += 1
+            self._in_progress += 1
 
     def end_request(self) -> None:
-        """A request has ended."""
+        """Count a request as completed."""
         with self._changed:
-            self._under_way -= 1
+            self._in_progress -= 1
             self._changed.notify_all()
 
     def drain(self, timeout: float) -> None:
-        """Wait until no request is under way, but not longer than `timeout` seconds."""
+        """Wait until no request is in progress, for at most `timeout` seconds."""
         with self._changed:
-            self._changed.wait_for(lambda: self._under_way == 0, timeout)
+            self._changed.wait_for(lambda: self._in_progress == 0, timeout)
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """End all servers, at once."""
+        """Stop all servers in parallel."""
         run_parallel(partial(variant.stop, grace) for variant in self._variants)
 
 
 class Traffic:
-    """Leads an endpoint's requests to its deployment, whichever that is."""
+    """Route an endpoint's requests to its current deployment."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -282,10 +282,10 @@ class Traffic:
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[Deployment]:
-        """The deployment, which is not stopped before the block's end.
+        """Return the current deployment, which keeps running until the `with` block ends.
 
         Raises:
-            ServiceUnavailable: there is none.
+            ServiceUnavailable: the endpoint has no deployment.
         """
         with self._lock:
             deployment = self._deployment
@@ -298,7 +298,7 @@ class Traffic:
             deployment.end_request()
 
     def switch(self, deployment: Deployment | None) -> Deployment | None:
-        """Lead all requests from now on to this deployment; the one before, to be drained."""
+        """Route new requests to this deployment and return the previous one, which must be drained."""
         with self._lock:
             before, self._deployment = self._deployment, deployment
             return before

@@ -1,4 +1,4 @@
-"""Endpoint configurations: which models an endpoint serves, and how."""
+"""Endpoint configurations: the models that an endpoint serves and their variants' settings."""
 
 from localaws.sagemaker.api.errors import NotSupportedLocally, ValidationException
 from localaws.sagemaker.api.members import refuse_others
@@ -10,7 +10,7 @@ from localaws.sagemaker.platform.records import Records, list_page, now
 
 VARIANT = "ProductionVariants"
 OUTPUT = "AsyncInferenceConfig.OutputConfig"
-# What is acted on, or kept and shown; any other member is refused.
+# The request members that are applied, or stored and described; any other member is rejected.
 HANDLED = (
     "EndpointConfigName",
     "Tags",
@@ -26,7 +26,7 @@ HANDLED = (
     f"{OUTPUT}.NotificationConfig.SuccessTopic",
     f"{OUTPUT}.NotificationConfig.ErrorTopic",
 )
-# Accepted, since they only say something about AWS's machines and keys; the model's data lies here already.
+# Accepted and ignored: they only concern AWS's instances, keys and download times.
 WITHOUT_EFFECT = (
     "KmsKeyId",
     f"{VARIANT}.VolumeSizeInGB",
@@ -40,7 +40,7 @@ WITHOUT_EFFECT = (
 class EndpointConfigs:
     """Endpoint configurations by name.
 
-    Instance types and counts are kept and described, but one process of this machine serves a variant.
+    Instance types and counts are stored and described, but one local process serves each variant.
     """
 
     def __init__(self, platform: Platform, models: Models) -> None:
@@ -49,7 +49,7 @@ class EndpointConfigs:
         self._records = Records()
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the handlers of this resource's operations, by operation name."""
         return {
             "CreateEndpointConfig": self.create,
             "DescribeEndpointConfig": self.describe,
@@ -58,15 +58,15 @@ class EndpointConfigs:
         }
 
     def get(self, name: str) -> Document:
-        """A configuration's record.
+        """Return a configuration's record.
 
         Raises:
-            ValidationException: there is none.
+            ValidationException: no configuration has this name.
         """
         return self._records.get(name, self._missing(name))
 
     def create(self, request: Document) -> Document:
-        """Keep a configuration whose models exist."""
+        """Store a configuration; its models must exist."""
         refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))
         name = request["EndpointConfigName"]
         variants = [self._checked(variant) for variant in request["ProductionVariants"]]
@@ -87,15 +87,15 @@ class EndpointConfigs:
         return {"EndpointConfigArn": arn}
 
     def describe(self, request: Document) -> Document:
-        """A configuration, by name."""
+        """Return a configuration by name."""
         return self.get(request["EndpointConfigName"])
 
     def list(self, request: Document) -> Document:
-        """Configurations."""
+        """Return one page of configurations."""
         return list_page("ListEndpointConfigs", iter(self._records), request, "EndpointConfig")
 
     def delete(self, request: Document) -> Document:
-        """Forget a configuration; an endpoint that was made from it goes on."""
+        """Delete a configuration; endpoints created from it keep running."""
         name = request["EndpointConfigName"]
         self._records.remove(name, self._missing(name))
         return {}
@@ -117,6 +117,6 @@ def _check_async(config: Document, variants: list[Document]) -> None:
         raise ValidationException("An asynchronous endpoint has one production variant")
     output = config["OutputConfig"]
     if not output.get("S3OutputPath", "").startswith("s3://"):
-        raise NotSupportedLocally("An AsyncInferenceConfig without an S3OutputPath of the form s3://…")
+        raise NotSupportedLocally("An AsyncInferenceConfig without an S3OutputPath that starts with s3://")
     if not output.get("S3FailurePath", "s3://").startswith("s3://"):
-        raise NotSupportedLocally("An S3FailurePath that is not of the form s3://…")
+        raise NotSupportedLocally("An S3FailurePath that does not start with s3://")

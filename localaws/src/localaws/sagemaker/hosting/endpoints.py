@@ -1,4 +1,4 @@
-"""Endpoints: deployed configurations under a name that stays."""
+"""Endpoints: create, update and delete deployments of endpoint configurations."""
 
 import logging
 import threading
@@ -23,17 +23,17 @@ from localaws.sagemaker.platform.platform import Platform
 from localaws.sagemaker.platform.records import Records, list_page, now
 from localaws.sagemaker.platform.threads import run_parallel
 
-DRAIN_SECONDS = 60.0  # a real-time request may take so long
+DRAIN_SECONDS = 60.0  # the timeout of a real-time request
 ASYNC_DRAIN_SECONDS = 3600.0  # the longest InvocationTimeoutSeconds
 CLOSING_GRACE_SECONDS = 3.0
-CLOSING_SECONDS = 5.0  # how long the service's end waits for all servers together
-# An endpoint keeps answering in these; in the others it has nothing to answer with.
-_ANSWERING = ("InService", "Updating")
+CLOSING_SECONDS = 5.0  # how long `close` waits for all servers together
+_INVOCABLE = ("InService", "Updating")  # the statuses in which an endpoint accepts invocations
 
 ROUTING = "DeploymentConfig.BlueGreenUpdatePolicy.TrafficRoutingConfiguration"
-# What is acted on, or kept and shown; any other member is refused.
+# The request members that are applied, or stored and described; any other member is rejected.
 HANDLED = ("EndpointName", "EndpointConfigName", f"{ROUTING}.Type", "Tags", "RetainDeploymentConfig")
-# Accepted, since all traffic goes to the new servers at once, and the old ones end when they have answered.
+# Accepted and ignored: all traffic shifts to the new servers immediately, and the old servers stop after
+# their last response.
 WITHOUT_EFFECT = (
     f"{ROUTING}.WaitIntervalInSeconds",
     "DeploymentConfig.BlueGreenUpdatePolicy.TerminationWaitInSeconds",
@@ -45,17 +45,17 @@ logger = logging.getLogger("localaws.sagemaker")
 
 @dataclass(frozen=True)
 class Serving:
-    """What answers an endpoint's requests; `queue` is there if it is asynchronous."""
+    """An endpoint's request routing; `queue` is None for a real-time endpoint."""
 
     traffic: Traffic
     queue: AsyncQueue | None
 
 
 class Endpoints:
-    """Endpoints by name. A record's `_serving` answers its requests.
+    """Endpoints by name. A record's `_serving` routes the endpoint's requests.
 
-    One process serves a variant, whatever its instance count. An update starts the new configuration's
-    servers beside the old ones, and leads the requests to them when all are healthy.
+    One process serves each variant, independent of its instance count. An update starts the servers of the
+    new configuration beside the old ones and shifts the requests when all new servers are healthy.
     """
 
     def __init__(self, platform: Platform, models: Models, configs: EndpointConfigs) -> None:
@@ -67,7 +67,7 @@ class Endpoints:
         self._closed = False
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the handlers of this resource's operations, by operation name."""
         return {
             "CreateEndpoint": self.create,
             "DescribeEndpoint": self.describe,
@@ -77,20 +77,20 @@ class Endpoints:
         }
 
     def serving(self, name: str) -> Serving:
-        """What answers an endpoint's requests.
+        """Return the request routing of an endpoint.
 
         Raises:
-            ValidationError: there is no such endpoint, or it answers none.
+            ValidationError: the endpoint does not exist or is neither InService nor Updating.
         """
         missing = ValidationError(f"Endpoint {name} of account {self._platform.account_id} not found.")
         record = self._records.get(name, missing)
-        if record["EndpointStatus"] not in _ANSWERING:
+        if record["EndpointStatus"] not in _INVOCABLE:
             raise missing
         serving: Serving = record["_serving"]
         return serving
 
     def create(self, request: Document) -> Document:
-        """Start to deploy a configuration under a new name."""
+        """Create an endpoint and start its deployment in the background."""
         _refuse_members(request)
         name = request["EndpointName"]
         arn = self._platform.arn("endpoint", name)
@@ -118,15 +118,15 @@ class Endpoints:
         return {"EndpointArn": arn}
 
     def describe(self, request: Document) -> Document:
-        """An endpoint, by name."""
+        """Return an endpoint by name."""
         return self._get(request["EndpointName"])
 
     def list(self, request: Document) -> Document:
-        """Endpoints."""
+        """Return one page of endpoints."""
         return list_page("ListEndpoints", iter(self._records), request, "Endpoint")
 
     def update(self, request: Document) -> Document:
-        """Start to deploy another configuration in place of the present one."""
+        """Start the deployment of another configuration in the background."""
         _refuse_members(request)
         before = self._get(request["EndpointName"])
         name, arn = before["EndpointName"], before["EndpointArn"]
@@ -136,7 +136,7 @@ class Endpoints:
             self._check_settled(record)
             if record["EndpointStatus"] == "Failed":
                 raise ValidationException(
-                    f'Cannot update endpoint "{arn}": it failed to be created, and can only be deleted'
+                    f'Cannot update endpoint "{arn}": its creation failed, and it can only be deleted'
                 )
             _check_update(record, deployment.config)
             members: Document = {
@@ -153,7 +153,7 @@ class Endpoints:
         return {"EndpointArn": arn}
 
     def delete(self, request: Document) -> Document:
-        """Start to take an endpoint down: its name is free when the last request is answered."""
+        """Start to delete an endpoint; its name becomes free after the last response."""
         name = request["EndpointName"]
         with self._records.lock:
             record = self._get(name)
@@ -166,7 +166,7 @@ class Endpoints:
         return {}
 
     def close(self) -> None:
-        """Stop all servers, in CLOSING_SECONDS at most; requests under way are not waited for."""
+        """Stop all servers within CLOSING_SECONDS, without waiting for requests in progress."""
         with self._records.lock:
             self._closed = True
             deployments = list(self._deployments)
@@ -270,7 +270,7 @@ def _check_update(record: Document, config: Document) -> None:
         verb = "added to" if "AsyncInferenceConfig" in config else "removed from"
         raise ValidationException(
             f"The AsyncInferenceConfig parameter cannot be {verb} this endpoint {name}. To change the type "
-            "of the endpoint, delete it and create it anew."
+            "of the endpoint, delete it and create it again."
         )
 
 

@@ -33,18 +33,18 @@ _REFUSED_ASYNC = ("s3outputpathextension", "filename")
 
 
 class Invocations:
-    """Lets endpoints' models answer; safe to call from many threads."""
+    """Invoke endpoints; thread-safe."""
 
     def __init__(self, endpoints: Endpoints) -> None:
         self._endpoints = endpoints
 
     def invoke(self, endpoint: str, headers: Mapping[str, str], body: bytes) -> Answer:
-        """Ask the endpoint's model.
+        """Send a request to the endpoint's model and return its response.
 
         Raises:
-            ValidationError: the endpoint does not answer, or the request is not right.
-            ModelError: the model answered with an error, or not in time.
-            ServiceUnavailable: the model's server is being replaced.
+            ValidationError: the endpoint cannot be invoked, or the request is invalid.
+            ModelError: the model returned an error or did not respond in time.
+            ServiceUnavailable: the model server is being restarted.
         """
         _refuse(headers, _REFUSED)
         _check_size(body, BODY_BYTES)
@@ -56,28 +56,28 @@ class Invocations:
         sent = {"Content-Type": headers.get("content-type"), "Accept": headers.get("accept")}
         with serving.traffic.lease() as deployment:
             variant = deployment.choose(headers.get(f"{_PREFIX}target-variant"))
-            answer = variant.ask(_container_headers(headers, sent), body, INVOKE_SECONDS)
-            if len(answer.body) > BODY_BYTES:
-                message = f"The model's answer is longer than {BODY_BYTES} bytes"
-                raise ModelError(message, message, answer.status, message, variant.log_stream_arn)
+            response = variant.invoke(_container_headers(headers, sent), body, INVOKE_SECONDS)
+            if len(response.body) > BODY_BYTES:
+                message = f"The model's response is longer than {BODY_BYTES} bytes"
+                raise ModelError(message, message, response.status, message, variant.log_stream_arn)
         returned = {
-            "Content-Type": answer.headers.get("content-type"),
+            "Content-Type": response.headers.get("content-type"),
             "x-Amzn-Invoked-Production-Variant": variant.name,
-            _CUSTOM_ATTRIBUTES: answer.headers.get(_CUSTOM_ATTRIBUTES.lower()),
+            _CUSTOM_ATTRIBUTES: response.headers.get(_CUSTOM_ATTRIBUTES.lower()),
         }
-        return 200, {name: value for name, value in returned.items() if value is not None}, answer.body
+        return 200, {name: value for name, value in returned.items() if value is not None}, response.body
 
     def invoke_async(self, endpoint: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
-        """Queue a request whose payload lies in S3, or is small and comes with it.
+        """Queue a request whose payload is an S3 object or the request's body.
 
         Raises:
-            ValidationError: the endpoint takes none, or the request is not right.
+            ValidationError: the endpoint is not asynchronous or not invocable, or the request is invalid.
         """
         _refuse(headers, _REFUSED_ASYNC)
         _check_size(body, ASYNC_BODY_BYTES)
         location = headers.get(f"{_PREFIX}inputlocation")
         if (location is None) == (not body):
-            raise ValidationError("Exactly one of InputLocation and Body must be given")
+            raise ValidationError("Exactly one of InputLocation and Body is required")
         if location is not None:
             _check_location(location)
         queue = self._endpoints.serving(endpoint).queue

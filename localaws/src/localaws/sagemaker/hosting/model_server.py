@@ -1,4 +1,4 @@
-"""A model's container that serves: started, pinged until it is healthy, asked, stopped."""
+"""Start a model's serving container, wait until it is healthy, send requests to it and stop it."""
 
 import contextlib
 import random
@@ -20,18 +20,18 @@ from localaws.sagemaker.platform.archives import fetch_archive
 from localaws.sagemaker.platform.platform import Platform
 from localaws.settings import HOST
 
-# Below the ports that kernels give to outgoing connections, which could take one meanwhile.
+# Below the kernel's range of ephemeral ports: an outgoing connection could otherwise take a chosen port.
 PORTS = range(20_000, 32_000)
 HEALTHY_SECONDS = 480.0  # how long SageMaker waits for the first 200 from GET /ping
 PING_TIMEOUT_SECONDS = 2.0
 PING_INTERVAL_SECONDS = 0.1
 GRACE_SECONDS = 30.0  # between SIGTERM and SIGKILL
-IDLE_SECONDS = 2.0  # servers close a connection after some idle time; few do it sooner
+IDLE_SECONDS = 2.0  # reuse limit: most servers keep an idle connection open for longer
 
 
 @dataclass(frozen=True)
 class ContainerAnswer:
-    """What a container answered; the headers' names are in small letters."""
+    """A container's HTTP response; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,7 +39,7 @@ class ContainerAnswer:
 
 
 class Connections:
-    """Kept connections to one container, each carrying one request at a time."""
+    """A pool of persistent connections to one container, each used by one request at a time."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -50,12 +50,12 @@ class Connections:
     def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> ContainerAnswer:
-        """Send a request and read the whole answer.
+        """Send a request and read the complete response.
 
         Raises:
-            TimeoutError: no answer for `timeout` seconds.
-            ConnectionRefusedError: the container cannot be reached.
-            ConnectionError: it hangs up before the answer's end.
+            TimeoutError: the container sent nothing for `timeout` seconds.
+            ConnectionRefusedError: the container does not accept connections.
+            ConnectionError: the container closed the connection before the end of the response.
         """
         kept = self._take()
         connection = kept or HTTPConnection(HOST, self._port)
@@ -65,14 +65,14 @@ class Connections:
             except ConnectionResetError as error:
                 if kept is None:
                     raise
-                # Most likely the container closed the idle connection just as it was used.
+                # Most likely the container closed the idle connection at the moment of its reuse.
                 connection.close()
                 connection = HTTPConnection(HOST, self._port)
                 try:
                     response = _send(connection, method, path, headers, body, timeout)
                 except ConnectionRefusedError:
-                    raise error from None  # no: it ended, perhaps over this request
-            answer = ContainerAnswer(
+                    raise error from None  # the process has ended, possibly because of this request
+            result = ContainerAnswer(
                 response.status,
                 {name.lower(): value for name, value in response.getheaders()},
                 response.read(),
@@ -80,13 +80,13 @@ class Connections:
         except BaseException as error:
             connection.close()
             if isinstance(error, HTTPException) and not isinstance(error, OSError):
-                raise ConnectionError(f"The container broke off its answer: {error!r}") from error
+                raise ConnectionError(f"The container sent an incomplete response: {error!r}") from error
             raise
         self._keep(connection, response)
-        return answer
+        return result
 
     def close(self) -> None:
-        """Close what is idle, and whatever comes back."""
+        """Close the idle connections now and the connections in use when their requests end."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -100,7 +100,7 @@ class Connections:
             connection, since = self._idle.pop()
             if time.monotonic() - since < IDLE_SECONDS:
                 return connection
-            # The one used last is too old, and so are all others.
+            # The most recently used connection is too old, and so are all others.
             stale, self._idle = [connection, *(other for other, _ in self._idle)], []
         for connection in stale:
             connection.close()
@@ -127,7 +127,7 @@ def _send(
         connection.sock.settimeout(timeout)
     else:
         _connect(connection)
-    # Who refuses a body unread answers first and then closes.
+    # A server that rejects a body without reading it sends its response first and then closes.
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         connection.request(method, path, body, dict(headers))
     return connection.getresponse()
@@ -136,13 +136,13 @@ def _send(
 def _connect(connection: HTTPConnection) -> None:
     try:
         connection.connect()
-    except ConnectionResetError as error:  # it ends just now: nobody took the connection
+    except ConnectionResetError as error:  # the process is ending and did not accept the connection
         raise ConnectionRefusedError(str(error)) from error
 
 
 @dataclass
 class _Ports:
-    """Free loopback ports, each given to one container at a time."""
+    """Allocate free loopback ports, each to one container at a time."""
 
     _taken: set[int] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -155,7 +155,7 @@ class _Ports:
                     self._taken.add(port)
                     return port
 
-    def give_back(self, port: int) -> None:
+    def release(self, port: int) -> None:
         with self._lock:
             self._taken.discard(port)
 
@@ -169,18 +169,18 @@ def _is_free(port: int) -> bool:
         return True
 
 
-# Two containers on one port would pass each other's health checks, so all servers share the list.
+# Shared by all servers: with two containers on one port, each would pass the other's health check.
 _ports = _Ports()
 
 
 class ModelServer:
-    """One container that serves a model.
+    """A container that serves a model.
 
     Args:
-        platform: what it runs on.
-        model: as `Models.get` gives it.
-        kind: a name for the kind of work, such as "endpoint"; its folder lies under it.
-        on_line: called with each line that the container prints.
+        platform: the runtime, folders and sessions.
+        model: a record of `Models.get`.
+        kind: the kind of work, such as "endpoint"; the name of the parent of the container's folder.
+        on_line: called with each line of the container's output.
     """
 
     def __init__(
@@ -197,10 +197,10 @@ class ModelServer:
         self._connections = Connections(self._port)
 
     def start(self) -> None:
-        """Fetch the image and the model, and start the container; it is not healthy yet.
+        """Prepare the image, download the model and start the container, without waiting for its health.
 
         Raises:
-            HostingError: one of them is not to be had, or `stop` came first.
+            HostingError: the image or the model is not available, or `stop` was called before.
         """
         container = self.model["_Container"]
         try:
@@ -218,42 +218,42 @@ class ModelServer:
         except SageMakerError as error:
             raise HostingError(error.message) from error
         except OSError as error:
-            raise HostingError(f"The container's folder cannot be made: {error}") from error
+            raise HostingError(f"The container's folder cannot be created: {error}") from error
 
     def wait_healthy(self, timeout: float = HEALTHY_SECONDS) -> None:
-        """Wait until GET /ping answers 200.
+        """Wait until GET /ping returns 200.
 
         Raises:
-            PingHealthCheckFailed: it did not in `timeout` seconds, or the container ended.
+            PingHealthCheckFailed: it did not within `timeout` seconds, or the container exited.
         """
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             healthy = self._ping()
             code = self._started.wait(0 if healthy else PING_INTERVAL_SECONDS)
             if code is not None:
-                raise PingHealthCheckFailed(f"The container ended with exit code {code}")
+                raise PingHealthCheckFailed(f"The container exited with code {code}")
             if healthy:
                 return
-        raise PingHealthCheckFailed(f"GET /ping did not answer 200 within {timeout:g} seconds")
+        raise PingHealthCheckFailed(f"GET /ping did not return 200 within {timeout:g} seconds")
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Wait until the container ends; its exit code, None if `timeout` seconds were too few."""
+        """Wait until the container exits; return its exit code, or None after `timeout` seconds."""
         return self._started.wait(timeout)
 
     def request(
         self, method: str, path: str, headers: Mapping[str, str], body: bytes | None, timeout: float
     ) -> ContainerAnswer:
-        """Ask the container.
+        """Send a request to the container and return its response.
 
         Raises:
-            TimeoutError: no answer for `timeout` seconds.
-            ConnectionRefusedError: the container cannot be reached.
-            ConnectionError: it hangs up before the answer's end.
+            TimeoutError: the container sent nothing for `timeout` seconds.
+            ConnectionRefusedError: the container does not accept connections.
+            ConnectionError: the container closed the connection before the end of the response.
         """
         return self._connections.request(method, path, headers, body, timeout)
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """End the container and remove its folder; may be called at any time and again."""
+        """Stop the container and remove its folder; safe to call at any time and repeatedly."""
         with self._lock:
             if self._stopped:
                 return
@@ -261,7 +261,7 @@ class ModelServer:
         if self._container is not None:
             self._container.stop(grace)
         self._connections.close()
-        _ports.give_back(self._port)
+        _ports.release(self._port)
         self._platform.discard(self._base_dir)
 
     @property

@@ -1,4 +1,4 @@
-"""Models: an image and the archive that a training job left, ready to be deployed."""
+"""Models: a container image with the model archive of a training job, for deployment."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ from localaws.sagemaker.platform.storage import S3Uri
 from localaws.sagemaker.registry.model_packages import ModelRegistry
 
 S3_SOURCE = "ModelDataSource.S3DataSource"
-# Of a container: what is acted on, or kept and shown; any other member is refused.
-OF_CONTAINER = (
+# Members of a container definition that are applied, or stored and described; any other is rejected.
+CONTAINER_MEMBERS = (
     "Image",
     "Environment",
     "ModelDataUrl",
@@ -23,12 +23,12 @@ OF_CONTAINER = (
     f"{S3_SOURCE}.S3DataType",
     f"{S3_SOURCE}.CompressionType",
 )
-# Accepted, since it only tells apart the containers of a model that has several.
-WITHOUT_EFFECT_OF_CONTAINER = ("ContainerHostname",)
-# Of a model package's container; what only tells about the model is accepted.
-OF_PACKAGED = (
-    *OF_CONTAINER,
-    *WITHOUT_EFFECT_OF_CONTAINER,
+# Accepted and ignored: it only distinguishes the containers of a multi-container model.
+IGNORED_CONTAINER_MEMBERS = ("ContainerHostname",)
+# Members of a model package's container; those that only describe the model are accepted.
+PACKAGED_MEMBERS = (
+    *CONTAINER_MEMBERS,
+    *IGNORED_CONTAINER_MEMBERS,
     "ImageDigest",
     "ProductId",
     "ModelInput",
@@ -44,13 +44,17 @@ HANDLED = (
     "ModelName",
     "ExecutionRoleArn",
     "Tags",
-    *(f"{path}.{member}" for path in CONTAINERS for member in (*OF_CONTAINER, "Mode", "ModelPackageName")),
+    *(
+        f"{path}.{member}"
+        for path in CONTAINERS
+        for member in (*CONTAINER_MEMBERS, "Mode", "ModelPackageName")
+    ),
 )
-WITHOUT_EFFECT = tuple(f"{path}.{member}" for path in CONTAINERS for member in WITHOUT_EFFECT_OF_CONTAINER)
+WITHOUT_EFFECT = tuple(f"{path}.{member}" for path in CONTAINERS for member in IGNORED_CONTAINER_MEMBERS)
 
 
 class Models:
-    """Models by name. A record's `_Container` has Image, Environment and perhaps ModelDataUrl."""
+    """Models by name. A record's `_Container` has Image, Environment and optionally ModelDataUrl."""
 
     def __init__(self, platform: Platform, registry: ModelRegistry) -> None:
         self._platform = platform
@@ -58,7 +62,7 @@ class Models:
         self._records = Records()
 
     def operations(self) -> dict[str, Operation]:
-        """Return the operations that this resource answers, by name."""
+        """Return the handlers of this resource's operations, by operation name."""
         return {
             "CreateModel": self.create,
             "DescribeModel": self.describe,
@@ -67,15 +71,15 @@ class Models:
         }
 
     def get(self, name: str) -> Document:
-        """A model's record, its container resolved under `_Container`.
+        """Return a model's record, with the resolved container under `_Container`.
 
         Raises:
-            ValidationException: there is none.
+            ValidationException: no model has this name.
         """
         return self._records.get(name, self._missing(name))
 
     def create(self, request: Document) -> Document:
-        """Keep a model whose role may read its data."""
+        """Store a model; its execution role must be allowed to read the model data."""
         refuse_others(request, (*HANDLED, *WITHOUT_EFFECT))
         for path in CONTAINERS:
             refuse_values(request, f"{path}.Mode", "MultiModel")
@@ -95,15 +99,15 @@ class Models:
         return {"ModelArn": arn}
 
     def describe(self, request: Document) -> Document:
-        """A model, by name."""
+        """Return a model by name."""
         return self.get(request["ModelName"])
 
     def list(self, request: Document) -> Document:
-        """Models."""
+        """Return one page of models."""
         return list_page("ListModels", iter(self._records), request, "Model")
 
     def delete(self, request: Document) -> Document:
-        """Forget a model; what was deployed from it goes on."""
+        """Delete a model; endpoints that serve it keep running."""
         self._records.remove(request["ModelName"], self._missing(request["ModelName"]))
         return {}
 
@@ -115,7 +119,9 @@ class Models:
         if package_name is None:
             return _checked(container)
         if "Image" in container or "ModelDataUrl" in container:
-            raise ValidationException("A container has either ModelPackageName, or Image and ModelDataUrl")
+            raise ValidationException(
+                "A container must have either ModelPackageName or Image and ModelDataUrl, not both"
+            )
         package = self._registry.get(package_name)
         approval = package.get("ModelApprovalStatus", "Approved")
         if approval != "Approved":
@@ -125,7 +131,7 @@ class Models:
             )
         containers = package.get("InferenceSpecification", {}).get("Containers", [])
         packaged = _one(containers, f"The model package {package['ModelPackageArn']}")
-        refuse_others(packaged, OF_PACKAGED)
+        refuse_others(packaged, PACKAGED_MEMBERS)
         checked = _checked(packaged)
         environment = checked["Environment"] | container.get("Environment", {})
         return checked | {"Environment": environment}

@@ -1,4 +1,4 @@
-"""A laptop's AWS of the benchmark's own, and what an account needs before records can be written."""
+"""Start localaws for a benchmark, and create the resources that writing records needs."""
 
 import contextlib
 import os
@@ -12,15 +12,15 @@ from pathlib import Path
 
 from benchmarks import memory
 from benchmarks.containers import ROOT
-from benchmarks.errors import LaptopError
+from benchmarks.errors import LocalAwsError
 from localaws import lifecycle, testing
 from localaws.settings import ACCOUNT_ID, DEFAULT_REGION, Settings
 
-WORKDIR = ROOT / ".localaws"  # where `make run` keeps the images' environments
+WORKDIR = ROOT / ".localaws"  # shared with `make run` for the images' environments
 STOP_SECONDS = 30
 START_SECONDS = 60
 READY_SECONDS = 60
-LOOK_SECONDS = 0.1
+POLL_SECONDS = 0.1
 LOG_LINES = 15
 BUCKET = "benchmark"
 FEATURES = ("record_id", "event_time", "text", "label", "split", "source")
@@ -28,7 +28,7 @@ FEATURES = ("record_id", "event_time", "text", "label", "split", "source")
 
 @dataclass(frozen=True)
 class Group:
-    """A feature group, and the table of its offline store."""
+    """A feature group and the Glue table of its offline store."""
 
     name: str
     database: str
@@ -36,18 +36,18 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Laptop(testing.Laptop):
-    """A running localaws, and the process that it is."""
+class LocalAws(testing.Laptop):
+    """A running localaws and its process."""
 
     process: subprocess.Popen[bytes]
 
     @property
     def megabytes(self) -> float:
-        """The most memory (MB) that its own process has held so far."""
+        """The peak memory (MB) of its process so far."""
         return memory.peak(self.process.pid)
 
     def feature_group(self, name: str, role_arn: str) -> Group:
-        """A new group such as template.yaml's, ready for records."""
+        """Create a feature group like that of template.yaml and wait until it is created."""
         sagemaker = self.client("sagemaker")
         sagemaker.create_feature_group(
             FeatureGroupName=name,
@@ -65,11 +65,11 @@ class Laptop(testing.Laptop):
                 catalog = found["OfflineStoreConfig"]["DataCatalogConfig"]
                 return Group(name, catalog["Database"], catalog["TableName"])
             if found["FeatureGroupStatus"] != "Creating" or time.monotonic() > deadline:
-                raise LaptopError(f"the feature group {name} is {found['FeatureGroupStatus']}: {found}")
-            time.sleep(LOOK_SECONDS)
+                raise LocalAwsError(f"the feature group {name} is {found['FeatureGroupStatus']}: {found}")
+            time.sleep(POLL_SECONDS)
 
     def query(self, group: Group, statement: str) -> list[list[str]]:
-        """Run a statement of Athena's to its end; the cells of its result, without the header."""
+        """Run an Athena statement to its end and return the cells of its result without the header."""
         athena = self.client("athena")
         query = athena.start_query_execution(
             QueryString=statement,
@@ -81,18 +81,18 @@ class Laptop(testing.Laptop):
             if status["State"] == "SUCCEEDED":
                 break
             if status["State"] in ("FAILED", "CANCELLED"):
-                raise LaptopError(f"{status['State']}: {status.get('StateChangeReason')}: {statement}")
-            time.sleep(LOOK_SECONDS)
+                raise LocalAwsError(f"{status['State']}: {status.get('StateChangeReason')}: {statement}")
+            time.sleep(POLL_SECONDS)
         rows = athena.get_query_results(QueryExecutionId=query)["ResultSet"]["Rows"]
         return [[cell.get("VarCharValue", "") for cell in row["Data"]] for row in rows[1:]]
 
     def records(self, group: Group) -> int:
-        """How many records are visible in the group's offline store."""
+        """Return the number of records that are visible in the group's offline store."""
         [[count]] = self.query(group, f'SELECT count(DISTINCT record_id) FROM "{group.table}"')  # noqa: S608
         return int(count)
 
     def unload(self, group: Group, query: str, name: str) -> list[str]:
-        """Write a query's rows as Parquet, as an AthenaDatasetDefinition does; the files' keys."""
+        """Write a query's rows as Parquet, like an AthenaDatasetDefinition, and return the files' keys."""
         prefix = f"unload/{name}/"
         properties = "format = 'PARQUET', compression = 'SNAPPY'"
         self.query(group, f"UNLOAD ({query}) TO 's3://{BUCKET}/{prefix}' WITH ({properties})")
@@ -100,7 +100,7 @@ class Laptop(testing.Laptop):
         return [item["Key"] for page in pages for item in page.get("Contents", [])]
 
     def download(self, keys: list[str], folder: Path) -> None:
-        """Copy objects into a folder."""
+        """Download objects to a folder."""
         folder.mkdir(parents=True)
         s3 = self.client("s3")
         for number, key in enumerate(keys):
@@ -108,13 +108,13 @@ class Laptop(testing.Laptop):
 
 
 @contextlib.contextmanager
-def start() -> Iterator[Laptop]:
-    """Start a localaws on a free port; it and all that it wrote is gone at the end, whatever ends it.
+def start() -> Iterator[LocalAws]:
+    """Start localaws on a free port; it is stopped and its files are deleted at the end of the block.
 
     Raises:
-        LaptopError: It does not come up.
+        LocalAwsError: localaws did not start.
     """
-    _forget_account()
+    _remove_aws_environment()
     port = testing.free_port()
     workdir = WORKDIR / f"benchmark-{port}"
     settings = Settings(workdir=workdir, images=ROOT / "containers", port=port, region=DEFAULT_REGION)
@@ -122,19 +122,19 @@ def start() -> Iterator[Laptop]:
     try:
         (WORKDIR / "environments").mkdir(exist_ok=True)
         (workdir / "environments").symlink_to(WORKDIR / "environments")
-        with _serving(settings) as laptop:
-            laptop.client("s3").create_bucket(Bucket=BUCKET)
-            yield laptop
+        with _serving(settings) as aws:
+            aws.client("s3").create_bucket(Bucket=BUCKET)
+            yield aws
     finally:
         shutil.rmtree(workdir, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def _serving(settings: Settings) -> Iterator[Laptop]:
+def _serving(settings: Settings) -> Iterator[LocalAws]:
     command = [sys.executable, "-m", "localaws", "serve", f"--port={settings.port}"]
     command += [f"--images={settings.images}", f"--workdir={settings.workdir}"]
     with settings.log_file.open("wb") as log:
-        # A session of its own: Ctrl-C ends the benchmark, and that ends it in order.
+        # In a new session: Ctrl-C stops the benchmark, which then stops localaws.
         process = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
@@ -143,9 +143,9 @@ def _serving(settings: Settings) -> Iterator[Laptop]:
         while not lifecycle.is_up(settings):
             if process.poll() is not None or time.monotonic() > deadline:
                 last = "\n".join(settings.log_file.read_text(errors="replace").splitlines()[-LOG_LINES:])
-                raise LaptopError(f"localaws does not come up; the end of its log:\n{last}")
-            time.sleep(LOOK_SECONDS)
-        yield Laptop(settings.endpoint_url, settings.workdir, process)
+                raise LocalAwsError(f"localaws did not start. The last lines of its log:\n{last}")
+            time.sleep(POLL_SECONDS)
+        yield LocalAws(settings.endpoint_url, settings.workdir, process)
     finally:
         process.terminate()
         try:
@@ -157,11 +157,11 @@ def _serving(settings: Settings) -> Iterator[Laptop]:
 
 
 def image_uri(name: str) -> str:
-    """What a request calls an image folder."""
+    """Return the image URI of an image folder."""
     return f"{ACCOUNT_ID}.dkr.ecr.{DEFAULT_REGION}.amazonaws.com/retrain/{name}:latest"
 
 
-def _forget_account() -> None:
-    """Whatever account the shell points at, nothing here may use it."""
+def _remove_aws_environment() -> None:
+    """Remove AWS variables from the environment, so that a benchmark cannot use another account."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
