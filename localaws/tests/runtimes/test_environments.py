@@ -76,6 +76,7 @@ def test_pip_s_variables_are_translated_for_uv() -> None:
         "UV_DEFAULT_INDEX": "https://wins",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "PYTHONPATH": "/some/path",
+        "PYTHONPYCACHEPREFIX": "/some/cache",
     }
     environment = environments._environment(variables)
     assert environment.items() >= {
@@ -83,4 +84,4 @@ def test_pip_s_variables_are_translated_for_uv() -> None:
         ("UV_EXTRA_INDEX_URL", "https://one https://two"),
         ("UV_DEFAULT_INDEX", "https://wins"),
     }
-    assert not environment.keys() & {"AWS_SECRET_ACCESS_KEY", "PYTHONPATH"}
+    assert not environment.keys() & {"AWS_SECRET_ACCESS_KEY", "PYTHONPATH", "PYTHONPYCACHEPREFIX"}

@@ -36,6 +36,8 @@ def load(settings: Settings) -> AsgiApp:
     """Configure and import ministack and return its ASGI application."""
     for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN"):
         os.environ.pop(name, None)
+    # The processes of functions inherit it, and would not use the bytecode that a layer contains.
+    os.environ.pop("PYTHONPYCACHEPREFIX", None)
     for name in ("NO_PROXY", "no_proxy"):
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), HOST)))
     os.environ.update(environment(settings))

@@ -78,7 +78,7 @@ class Environments:
             _uv(folder, "venv", "--relocatable", "--python", sys.executable, str(temporary))
             if (folder / REQUIREMENTS).is_file():
                 _uv(
-                    folder, "pip", "install", "--compile-bytecode", *_refresh_options(local_projects(folder)),
+                    folder, "pip", "install", *_refresh_options(local_projects(folder)),
                     "--python", str(temporary / "bin" / "python"), "-r", REQUIREMENTS,
                 )  # fmt: skip
             temporary.rename(path)
@@ -103,12 +103,12 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     own = {
         name: value
         for name, value in variables.items()
-        if not name.startswith("AWS_") and name not in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME")
+        if not name.startswith(("AWS_", "PYTHON")) and name != "VIRTUAL_ENV"
     }
     from_pip = {uv_name: variables[name] for name, uv_name in UV_NAMES.items() if variables.get(name)}
     if FIND_LINKS in from_pip:
         from_pip[FIND_LINKS] = ",".join(from_pip[FIND_LINKS].split())
-    return from_pip | own
+    return {"UV_COMPILE_BYTECODE": "1"} | from_pip | own
 
 
 def _uv(folder: Path, *arguments: str) -> None:
