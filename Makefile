@@ -24,15 +24,15 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/pycache
 
-# The laptop's account, for the targets that use it: the variables that every AWS tool reads.
+# The account of localaws, for the targets that use it: the variables that every AWS tool reads.
 ACCOUNT := AWS_ENDPOINT_URL=http://127.0.0.1:$(PORT) AWS_DEFAULT_REGION=us-east-1 \
            AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
-LAPTOP := env -u AWS_PROFILE -u AWS_SESSION_TOKEN -u AWS_REGION $(ACCOUNT) AWS_PAGER= SAM_CLI_TELEMETRY=0 \
+LOCAL := env -u AWS_PROFILE -u AWS_SESSION_TOKEN -u AWS_REGION $(ACCOUNT) AWS_PAGER= SAM_CLI_TELEMETRY=0 \
           NO_PROXY="127.0.0.1,$$NO_PROXY"
 DEPLOY_LOG := .localaws/sam-deploy.log
-# Of sam's tables, what is done and what went wrong.
+# The lines of sam's tables that report progress or an error.
 BRIEFLY := { grep --line-buffered -E '^(CREATE|UPDATE|DELETE)_(COMPLETE|FAILED)|^Error|^Successfully|No changes' || true; }
-# Both SDKs are of a version with a successor, and say so at length.
+# Both SDKs print long notices about their successors.
 QUIET := SAGEMAKER_SUPPRESS_V2_WARNING=1 PYTHONWARNINGS=ignore
 AT_PORT := $(if $(filter-out 4566,$(PORT)), PORT=$(PORT))
 
@@ -42,35 +42,35 @@ help: ## list the targets
 
 .PHONY: run
 run: up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PARAMETERS='MinF1=0.9 …', PORT=4566
-	@$(LAPTOP) python -m demo --stack $(STACK) $(if $(DATA),--data "$(DATA)") \
+	@$(LOCAL) python -m demo --stack $(STACK) $(if $(DATA),--data "$(DATA)") \
 	    --setup 'eval "$$(make -s env$(AT_PORT))"' --stop 'make down$(AT_PORT)'
 
 .PHONY: up
-up: install ## start the laptop's AWS: RUNTIME=oci runs containers as images, of `make images`
+up: install ## start localaws, the local AWS: RUNTIME=oci runs the images of `make images`
 	@python -m localaws up --port $(PORT) $(if $(RUNTIME),--runtime $(RUNTIME))
 
 .PHONY: down
-down: ## stop the laptop's AWS; what it held is forgotten
+down: ## stop localaws and delete its data
 	@test ! -x $(PYTHON) || python -m localaws down --port $(PORT)
 
 .PHONY: env
-env: ## print the variables that point every AWS tool at the laptop: eval "$(make -s env)"
+env: ## print the variables that point every AWS tool at localaws: eval "$(make -s env)"
 	@echo 'export $(ACCOUNT) NO_PROXY="127.0.0.1,$$NO_PROXY" PATH="$(CURDIR)/$(VENV)/bin:$$PATH"; unset AWS_PROFILE AWS_SESSION_TOKEN'
 
 .PHONY: deploy-local
-deploy-local: install ## sam deploy to the laptop's AWS: PARAMETERS='ModelContainer=linear …'
-	@$(LAPTOP) python -m localaws layer 'aws-lambda-powertools[tracer,parser]' --parameter $(LAYER)
-	@echo "sam deploy --config-env local --stack-name $(STACK)   (all it says: $(DEPLOY_LOG))"
-	@parameters="$$(python samconfig.py local $(PARAMETERS))" && $(LAPTOP) sam deploy --config-env local \
+deploy-local: install ## sam deploy to localaws: PARAMETERS='ModelContainer=linear …'
+	@$(LOCAL) python -m localaws layer 'aws-lambda-powertools[tracer,parser]' --parameter $(LAYER)
+	@echo "sam deploy --config-env local --stack-name $(STACK)   (full output: $(DEPLOY_LOG))"
+	@parameters="$$(python samconfig.py local $(PARAMETERS))" && $(LOCAL) sam deploy --config-env local \
 	    --stack-name $(STACK) --parameter-overrides "$$parameters" 2>&1 | tee $(DEPLOY_LOG) | $(BRIEFLY)
 
 .PHONY: deploy
-deploy: install ## sam deploy to your AWS account; shows what would change, and asks: PARAMETERS='MinF1=0.9 …'
+deploy: install ## sam deploy to your AWS account; shows the changes and asks for confirmation: PARAMETERS='MinF1=0.9 …'
 	@parameters="$$(python samconfig.py default $(PARAMETERS))" && \
 	    sam deploy --stack-name $(STACK) $${parameters:+--parameter-overrides "$$parameters"}
 
 .PHONY: render
-render: install ## write the workflow's and the pipeline's definitions from their Python
+render: install ## render the definitions of the workflow and the pipeline
 	@$(QUIET) python -m statemachine.workflow
 	@$(QUIET) python -m pipeline.definition
 
@@ -117,22 +117,22 @@ images: install ## build the images with docker, podman or buildah: NAME=linear,
 	@python -m containers.tooling.build_images $(NAME) $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) -- $(ARGUMENTS)
 
 .PHONY: check-container
-check-container: install ## run a container as SageMaker would, and tell what holds: NAME=linear, SAMPLE=folder, RUNTIME=oci
+check-container: install ## run a container as SageMaker would and report which requirements it meets: NAME=linear, SAMPLE=folder, RUNTIME=oci
 	@python -m localaws check-container containers/$(or $(NAME),linear) $(if $(SAMPLE),--sample "$(SAMPLE)") \
 	    $(if $(filter oci,$(RUNTIME)),--runtime oci --image retrain/$(or $(NAME),linear):latest)
 
 .PHONY: bench
-bench: install ## measure most of docs/benchmarks.md: DATA=file-or-folder; minutes, on a quiet machine
+bench: install ## measure most of docs/benchmarks.md: DATA=file-or-folder; takes minutes on an idle machine
 	@failed=0; for each in ingestion growth engine classifiers training_growth serving; do \
-	    $(LAPTOP) python -m benchmarks.$$each $(if $(DATA),--data "$(DATA)") || { failed=$$?; \
+	    $(LOCAL) python -m benchmarks.$$each $(if $(DATA),--data "$(DATA)") || { failed=$$?; \
 	    test $$failed -ne 130 || break; }; done; exit $$failed
 
 .PHONY: install
-install: $(VENV)/.installed ## make the Python environment from requirements.lock
+install: $(VENV)/.installed ## create the Python environment from requirements.lock
 
 $(VENV)/.installed: requirements.lock localaws/pyproject.toml
 	@python3 -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("python3 has to be 3.11, 3.12 or 3.13, not " + sys.version.split()[0])'
-	@echo "Installing what requirements.lock names into $(VENV) (once)"
+	@echo "Installing requirements.lock into $(VENV) (once)"
 	@test -x $(VENV)/bin/uv || { python3 -m venv --clear $(VENV) && \
 	    $(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/uv pip sync --quiet --require-hashes requirements.lock
@@ -140,6 +140,6 @@ $(VENV)/.installed: requirements.lock localaws/pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock: install ## resolve pyproject.toml anew into requirements.lock
+lock: install ## resolve pyproject.toml into requirements.lock
 	@uv pip compile --quiet --universal --generate-hashes --no-emit-index-url $(GROUPS) --no-emit-package localaws \
 	    --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
