@@ -98,7 +98,7 @@ def test_only_the_adapter_imports_ministack() -> None:
     assert importers == {"ministack_adapter"}
 
 
-def test_what_is_imported_is_declared_and_the_reverse() -> None:
+def test_imported_and_declared_distributions_are_the_same() -> None:
     project = tomllib.loads(PROJECT.read_text())["project"]
     declared = {re.split(r"[^\w-]", dependency)[0] for dependency in project["dependencies"]}
     found = {name.partition(".")[0] for path in MODULES.values() for name in imported(path, for_types=False)}

@@ -78,5 +78,5 @@ def test_without_an_engine_it_does_not_come_up(
         "up", f"--port={free_port()}", f"--workdir={tmp_path}", f"--images={tmp_path}", "--runtime=oci"
     )
     assert refused.returncode == 1
-    assert "No container engine answers" in refused.stderr
+    assert "No container engine is available" in refused.stderr
     assert "Traceback" not in refused.stderr

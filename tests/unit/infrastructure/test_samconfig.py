@@ -1,4 +1,4 @@
-"""What `make deploy` and `make deploy-local` tell sam, by sam's own reading of it."""
+"""The parameters that `make deploy` and `make deploy-local` pass to sam, as sam parses them."""
 
 import shutil
 import subprocess
@@ -12,7 +12,7 @@ import samconfig
 ROOT = Path(__file__).parents[3]
 CONFIG = """
 [local.deploy.parameters]
-parameter_overrides = 'SettleSeconds=2 Note="two words" CodeVersion=of-a-run-before'
+parameter_overrides = 'SettleSeconds=2 Note="two words" CodeVersion=earlier'
 
 [listed.deploy.parameters]
 parameter_overrides = ["SettleSeconds=2", "Note=word"]
@@ -21,7 +21,7 @@ parameter_overrides = ["SettleSeconds=2", "Note=word"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A checkout of one commit."""
+    """A checkout with one commit."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
     (checkout / "samconfig.toml").write_text(CONFIG)
@@ -36,21 +36,21 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def told(folder: Path, environment: str) -> dict[str, str]:
-    """What sam makes of it."""
+def parsed(folder: Path, environment: str) -> dict[str, str]:
+    """Return the parameters as sam parses them."""
     line = " ".join(samconfig.parameters(folder, environment))
     found: dict[str, str] = CfnParameterOverridesType().convert((line,), None, None)
     return found
 
 
-def test_the_commit_comes_to_what_samconfig_says(folder: Path) -> None:
+def test_the_commit_is_added_to_the_parameters_of_samconfig(folder: Path) -> None:
     commit = git(folder, "rev-parse", "--short", "HEAD")
-    assert told(folder, "local") == {"SettleSeconds": "2", "Note": "two words", "CodeVersion": commit}
-    assert told(folder, "listed") == {"SettleSeconds": "2", "Note": "word", "CodeVersion": commit}
+    assert parsed(folder, "local") == {"SettleSeconds": "2", "Note": "two words", "CodeVersion": commit}
+    assert parsed(folder, "listed") == {"SettleSeconds": "2", "Note": "word", "CodeVersion": commit}
     assert samconfig.parameters(folder, "default") == [f"CodeVersion={commit}"]
 
 
-def test_a_changed_file_makes_it_dirty_and_a_tag_does_not_name_it(folder: Path) -> None:
+def test_the_version_marks_changed_files_and_ignores_tags(folder: Path) -> None:
     commit = git(folder, "rev-parse", "--short", "HEAD")
     git(folder, "tag", "v1")
     assert samconfig.code_version(folder) == commit
@@ -58,50 +58,50 @@ def test_a_changed_file_makes_it_dirty_and_a_tag_does_not_name_it(folder: Path) 
     assert samconfig.code_version(folder) == f"{commit}-dirty"
 
 
-def test_a_folder_that_only_lies_in_a_checkout_has_no_version(folder: Path) -> None:
+def test_a_subfolder_of_a_checkout_has_no_version(folder: Path) -> None:
     copy = folder / "copy"
     copy.mkdir()
     shutil.copy(folder / "samconfig.toml", copy)
     assert samconfig.code_version(copy) == ""
     assert samconfig.parameters(copy, "default") == []
-    assert told(copy, "local")["CodeVersion"] == "of-a-run-before"
+    assert parsed(copy, "local")["CodeVersion"] == "earlier"
 
 
-def test_no_git_is_no_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_there_is_no_version(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert samconfig.code_version(folder) == ""
 
 
-def test_the_products_own_parameters_are_kept() -> None:
-    assert told(ROOT, "local") == told(ROOT, "local") | {"SettleSeconds": "2"}
+def test_the_parameters_of_this_repository_are_kept() -> None:
+    assert parsed(ROOT, "local") == parsed(ROOT, "local") | {"SettleSeconds": "2"}
 
 
 def deploy(target: str, folder: Path, python: str) -> tuple[int, list[str]]:
-    """What make's recipe exits with and what it asks of sam, where python is another script."""
+    """Run a make target's recipe with fake python and sam; return the exit code and sam's arguments."""
     command = ["make", "--dry-run", "--no-print-directory", "--old-file", "install", target]
     recipe = subprocess.run(
         [*command, "PARAMETERS=MinF1=0.9"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout
     (folder / ".localaws").mkdir()
-    asked = folder / "asked"
-    for name, script in (("python", python), ("sam", f"printf '%s\\n' \"$@\" >{asked}")):
+    log = folder / "arguments"
+    for name, script in (("python", python), ("sam", f"printf '%s\\n' \"$@\" >{log}")):
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o755)
     path = {"PATH": f"{folder}:/usr/bin:/bin"}
     done = subprocess.run(["bash", "-o", "pipefail", "-c", recipe], cwd=folder, env=path, capture_output=True)
-    return done.returncode, asked.read_text().splitlines() if asked.exists() else []
+    return done.returncode, log.read_text().splitlines() if log.exists() else []
 
 
 @pytest.mark.parametrize(("target", "environment"), [("deploy", "default"), ("deploy-local", "local")])
-def test_make_hands_them_to_sam_in_one_word(target: str, environment: str, tmp_path: Path) -> None:
-    code, asked = deploy(target, tmp_path, 'echo "$*"')
+def test_make_passes_the_parameters_as_one_argument(target: str, environment: str, tmp_path: Path) -> None:
+    code, arguments = deploy(target, tmp_path, 'echo "$*"')
     assert code == 0
-    assert asked[-2:] == ["--parameter-overrides", f"samconfig.py {environment} MinF1=0.9"]
+    assert arguments[-2:] == ["--parameter-overrides", f"samconfig.py {environment} MinF1=0.9"]
 
 
 @pytest.mark.parametrize("target", ["deploy", "deploy-local"])
-def test_without_them_nothing_is_deployed(target: str, tmp_path: Path) -> None:
-    """The template's own defaults are not what samconfig.toml says."""
-    code, asked = deploy(target, tmp_path, '[ "$1" != samconfig.py ]')
+def test_without_the_parameters_nothing_is_deployed(target: str, tmp_path: Path) -> None:
+    """The template's defaults differ from samconfig.toml."""
+    code, arguments = deploy(target, tmp_path, '[ "$1" != samconfig.py ]')
     assert code != 0
-    assert not asked
+    assert not arguments
