@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 # Each of their files builds in the same storage, so one worker runs them all.
 TOGETHER = ("tests/images/",)
 # A long file that came last would keep one worker busy while the others have nothing to do.
