@@ -7,7 +7,6 @@ from typing import Any
 
 import botocore.session
 import pytest
-import yaml
 from botocore import xform_name
 
 from tests.unit.documentation.commands import PAGES, ROOT, blocks, commands
@@ -16,13 +15,6 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z0-9-]+):.*##", MAKEFILE, re.MULTILINE))
 GLOBAL_OPTIONS = {"--query", "--output", "--region", "--max-items"}  # of the CLI itself
 CUSTOM = {"s3"}  # of the AWS CLI itself: no service model
-
-
-class Template(yaml.SafeLoader):
-    """YAML with CloudFormation's tags, whose values do not matter here."""
-
-
-Template.add_multi_constructor("!", lambda loader, tag, node: None)
 
 
 @cache
