@@ -19,7 +19,7 @@ CUSTOM = {"s3"}  # of the AWS CLI itself: no service model
 
 @cache
 def parameters() -> set[str]:
-    template: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), Template)
+    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
     return set(template["Parameters"])
 
 
