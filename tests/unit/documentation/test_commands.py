@@ -8,6 +8,7 @@ from typing import Any
 import botocore.session
 import pytest
 from botocore import xform_name
+from samcli.yamlhelper import yaml_parse
 
 from tests.unit.documentation.commands import PAGES, ROOT, blocks, commands
 
