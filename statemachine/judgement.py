@@ -15,6 +15,8 @@ def evaluate(good: State, bad: State, failed: State) -> State:
         {
             "pipelineExecutionArn.$": "$.pipeline.executionArn",
             "championModelPackageArn.$": "$.plan.championModelPackageArn",
+            "championNote.$": "$.plan.championNote",
+            "firstModel.$": "$.plan.firstModel",
         },
         [caught(failed)],
         keep=of_payload(

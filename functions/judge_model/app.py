@@ -1,4 +1,4 @@
-"""Judge a model: is it good enough to be deployed, and better than the live model?"""
+"""Judge a model: is it good enough to be deployed, and better than the champion?"""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ class Environment(FunctionEnvironment):
 
 
 class Request(Document):
-    """A pipeline execution that succeeded, and the model that was live when the run was planned."""
+    """A pipeline execution that succeeded, and the champion when the run was planned."""
 
     pipeline_execution_arn: str
     champion: str | None = Field(default=None, alias="championModelPackageArn")
+    champion_note: str  # where the champion was found, or why there is none
 
 
 @logger.inject_lambda_context
@@ -66,7 +67,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         "approved": all(row.verdict == "pass" for row in table),
         "modelPackageArn": package,
         "table": [row._asdict() for row in table],
-        "summary": summarize(table, comparison, request.champion),
+        "summary": summarize(table, comparison, request.champion, request.champion_note),
         "statisticsUri": statistics_uri,
         "samplesUri": f"{quality}/samples.jsonl",
         "reportUri": f"{folder}/report.html",

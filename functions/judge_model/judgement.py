@@ -30,7 +30,7 @@ class Judgement(NamedTuple):
 
 
 class Comparison(BaseModel):
-    """The new model and the live model on the same rows, as the step CompareModels measured them.
+    """The new model and the champion on the same rows, as the step CompareModels measured them.
 
     `p_value` is the one-sided p-value of a paired test.
     """
@@ -59,8 +59,11 @@ def judge_comparison(comparison: Comparison, margin: float, max_p_value: float) 
     ]
 
 
-def summarize(table: list[Judgement], comparison: Comparison | None, champion: str | None) -> str:
-    """Return one line with all reasons to approve, or all reasons to reject."""
+def summarize(table: list[Judgement], comparison: Comparison | None, champion: str | None, note: str) -> str:
+    """Return one line with all reasons to approve, or all reasons to reject.
+
+    Without a champion it says that the model was not compared, and why: `note`.
+    """
     approved = all(row.verdict == "pass" for row in table)
     rows = {row.metric: row for row in table if approved or row.verdict != "pass"}
     paired = [rows.pop(metric) for metric in ("improvement", "p_value") if metric in rows]
@@ -68,6 +71,8 @@ def summarize(table: list[Judgement], comparison: Comparison | None, champion: s
     if paired and comparison and champion:
         reasons.append(compare(comparison, paired[0], champion.partition("/")[2] or champion))
     summary = f"{'Approved' if approved else 'Rejected'}: {' and '.join(reasons)}."
+    if champion is None:
+        summary += f" Not compared with a champion: {note}."
     return summary if len(summary) <= MAX_SUMMARY else f"{summary[: MAX_SUMMARY - 1]}…"
 
 

@@ -16,6 +16,8 @@ PACKAGE = "arn:aws:sagemaker:us-east-1:111122223333:model-package/retrain-models
 CHAMPION = PACKAGE.replace("/7", "/3")
 COMPARISON = "s3://data/runs/one/comparison"
 JOB = "arn:aws:sagemaker:us-east-1:111122223333:processing-job/pipelines-abc-CompareModels-xyz"
+NOTE = "endpoint retrain-realtime does not exist, and no model of retrain-models was deployed before"
+NOT_COMPARED = f" Not compared with a champion: {NOTE}."
 GOOD = {"accuracy": 0.9145, "weighted_f1": 0.9144}
 STATISTICS = "s3://data/runs/one/quality/statistics.json"
 CONTEXT: Any = SimpleNamespace(
@@ -111,7 +113,11 @@ def judge(
     add_package(sagemaker, ModelMetrics={"ModelQuality": quality})
     boto3.client("s3").create_bucket(Bucket="data")
     put("quality/statistics.json", {"version": 0.0, "multiclass_classification_metrics": metrics})
-    event: dict[str, Any] = {"pipelineExecutionArn": EXECUTION, "championModelPackageArn": None}
+    event: dict[str, Any] = {
+        "pipelineExecutionArn": EXECUTION,
+        "championModelPackageArn": None,
+        "championNote": NOTE,
+    }
     if comparison:
         add_comparison(sagemaker, compared)
         put("comparison/comparison.json", comparison)
@@ -150,7 +156,8 @@ def test_good_model_is_approved(sagemaker: Stubber) -> None:
                 "verdict": "pass",
             },
         ],
-        "summary": "Approved: accuracy 0.8912 is at least 0.8 and weighted_f1 0.8912 is at least 0.75.",
+        "summary": "Approved: accuracy 0.8912 is at least 0.8 and weighted_f1 0.8912 is at least 0.75."
+        + NOT_COMPARED,
         "statisticsUri": STATISTICS,
         "samplesUri": "s3://data/runs/one/quality/samples.jsonl",
         "reportUri": "s3://data/runs/one/quality/report.html",
@@ -165,12 +172,15 @@ def test_poor_model_is_rejected_with_its_reason_only(sagemaker: Stubber) -> None
     answer = judge(sagemaker, values(accuracy=0.5012, weighted_f1=0.76))
     assert answer["approved"] is False
     assert [row["verdict"] for row in answer["table"]] == ["fail", "pass"]
-    assert answer["summary"] == "Rejected: accuracy 0.5012 is below 0.8."
+    assert answer["summary"] == "Rejected: accuracy 0.5012 is below 0.8." + NOT_COMPARED
 
 
 def test_every_reason_to_reject_is_told(sagemaker: Stubber) -> None:
     answer = judge(sagemaker, values(accuracy=0.5, weighted_f1=0.4))
-    assert answer["summary"] == "Rejected: accuracy 0.5000 is below 0.8 and weighted_f1 0.4000 is below 0.75."
+    assert (
+        answer["summary"]
+        == "Rejected: accuracy 0.5000 is below 0.8 and weighted_f1 0.4000 is below 0.75." + NOT_COMPARED
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,7 +202,7 @@ def test_missing_metric_rejects(sagemaker: Stubber, metrics: dict[str, Any]) -> 
         "bound": 0.75,
         "verdict": "missing",
     }
-    assert answer["summary"] == "Rejected: weighted_f1 is missing."
+    assert answer["summary"] == "Rejected: weighted_f1 is missing." + NOT_COMPARED
 
 
 def test_a_better_model_is_approved_with_the_champion_named(sagemaker: Stubber) -> None:
@@ -246,14 +256,14 @@ def test_the_margin_itself_is_enough(sagemaker: Stubber) -> None:
 
 def test_a_summary_fits_into_the_registry() -> None:
     table = [judgement.judge_bound(f"{'metric' * 40}{number}", {}, 0.5) for number in range(9)]
-    summary = judgement.summarize(table, None, None)
+    summary = judgement.summarize(table, None, None, NOTE)
     assert len(summary) == 1024
     assert summary.endswith("…")
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics to publish")
 def test_a_champion_without_a_comparison_is_an_error(sagemaker: Stubber) -> None:
-    with pytest.raises(Exception, match="retrain-models/3 is live, but no step CompareModels"):
+    with pytest.raises(Exception, match="retrain-models/3 is the champion, but no step CompareModels"):
         judge(sagemaker, values(**GOOD), against(0.9, 0.91, 0.01), compared="something")
 
 
@@ -271,7 +281,7 @@ def test_a_comparison_that_lacks_a_number_approves_nothing(
 def test_pipeline_without_registration_is_an_error(sagemaker: Stubber) -> None:
     add_steps(sagemaker, [step("TrainModel")])
     with pytest.raises(Exception, match=f"No step of {EXECUTION} registered a model"):
-        app.lambda_handler({"pipelineExecutionArn": EXECUTION}, CONTEXT)
+        app.lambda_handler({"pipelineExecutionArn": EXECUTION, "championNote": NOTE}, CONTEXT)
 
 
 @pytest.mark.filterwarnings("ignore:No application metrics to publish")
@@ -279,7 +289,7 @@ def test_package_without_metrics_is_an_error(sagemaker: Stubber) -> None:
     add_steps(sagemaker, [step("RegisterModel", RegisterModel={"Arn": PACKAGE})])
     add_package(sagemaker)
     with pytest.raises(Exception, match=f"{PACKAGE} has no ModelMetrics"):
-        app.lambda_handler({"pipelineExecutionArn": EXECUTION}, CONTEXT)
+        app.lambda_handler({"pipelineExecutionArn": EXECUTION, "championNote": NOTE}, CONTEXT)
 
 
 def test_a_bound_that_is_no_number_is_named() -> None:

@@ -50,6 +50,7 @@ PARAMETERS: dict[str, Any] = {
     "OfflineStoreDatabase": "sagemaker_featurestore",
     "OfflineStoreTable": "retrain_records_1763867235",
     "ChampionModelName": "retrain-0123456789ab",
+    "ChampionNote": "live on retrain-realtime",
     "MaxTuningJobs": 4,
     "MaxParallelTuningJobs": 2,
 }

@@ -30,7 +30,7 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from mypy_boto3_stepfunctions import SFNClient
 
-RENDERED = Path(__file__).parents[3] / "statemachine" / "retrain.asl.json"
+RENDERED = Path(__file__).parents[3] / "statemachine" / "rendered" / "retrain.asl.json"
 REALTIME, ASYNC = "retrain-realtime", "retrain-async"
 PLAN = "s3://data/plans/abc/plan.json"
 REPORT = "s3://data/runs/one/quality/report.html"
@@ -105,6 +105,8 @@ class Aws:
                 "quarantineUri": "s3://data/quarantine/one",
                 "championModelName": "none",
                 "championModelPackageArn": None,
+                "championNote": "no model was deployed before",
+                "firstModel": True,
                 "offlineStoreDatabase": "sagemaker_featurestore",
                 "offlineStoreTable": "retrain_records_1763867235",
                 "pipelineName": "retrain-tuning",
@@ -525,13 +527,51 @@ def test_a_model_below_the_floor_is_rejected_without_being_registered(aws: Aws, 
 
 def test_the_champion_is_named_to_the_pipeline_and_to_the_judge(aws: Aws, run: Run) -> None:
     champion = PACKAGE.replace("/7", "/3")
-    aws.functions["PlanRun"] |= {"championModelName": "retrain-3", "championModelPackageArn": champion}
+    aws.functions["PlanRun"] |= {
+        "championModelName": "retrain-3",
+        "championModelPackageArn": champion,
+        "championNote": "live on retrain-realtime",
+        "firstModel": False,
+    }
     run()
     [started] = aws.asked("StartPipelineExecution")
     given = {item["Name"]: item["Value"] for item in started["PipelineParameters"]}
     assert started["PipelineName"] == "retrain-tuning"
     assert (given["ChampionModelName"], given["MaxTuningJobs"]) == ("retrain-3", "4")
-    assert aws.invoked("JudgeModel")[0]["championModelPackageArn"] == champion
+    assert given["ChampionNote"] == "live on retrain-realtime"
+    assert aws.invoked("JudgeModel") == [
+        {
+            "pipelineExecutionArn": PIPELINE,
+            "championModelPackageArn": champion,
+            "championNote": "live on retrain-realtime",
+            "firstModel": False,
+        }
+    ]
+
+
+def test_a_deployment_that_ended_is_recorded_with_the_model(aws: Aws, run: Run) -> None:
+    run()
+    approved, recorded = aws.asked("UpdateModelPackage")
+    assert approved["ModelApprovalStatus"] == "Approved"
+    assert recorded == {"ModelPackageArn": PACKAGE, "CustomerMetadataProperties": {"Deployed": aws.me}}
+    names = [name for name, _ in aws.calls if name in ("UpdateModelPackage", "CreateEndpoint")]
+    assert names == ["UpdateModelPackage", "CreateEndpoint", "CreateEndpoint", "UpdateModelPackage"]
+
+
+def test_a_deployment_that_cannot_be_recorded_is_undone(aws: Aws, run: Run) -> None:
+    """Otherwise the endpoints could serve a model that is no champion once they are deleted."""
+    aws.endpoints = {REALTIME: Endpoint("old"), ASYNC: Endpoint("older")}
+    update = aws.UpdateModelPackage
+
+    def refuse(**request: Any) -> dict[str, Any]:
+        if "CustomerMetadataProperties" in request:
+            raise error("ConflictExceptionOfNoKind", "not authorized")
+        return update(**request)
+
+    aws.UpdateModelPackage = refuse  # type: ignore[method-assign]
+    assert run()["status"] == "FAILED"
+    assert live(aws) == {REALTIME: "old", ASYNC: "older"}
+    assert aws.asked("UpdateModelPackage")[-1]["ModelApprovalStatus"] == "Rejected"
 
 
 def test_a_cost_that_cannot_be_estimated_keeps_no_model_back(aws: Aws, run: Run) -> None:

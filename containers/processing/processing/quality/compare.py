@@ -35,7 +35,8 @@ def compare(base: Path, environment: Mapping[str, str] = os.environ) -> None:
     lost = most_confident(challenger, split, champion.right & ~challenger.right, EXCLUSIVE_ROWS)
     texts = read_texts(source / "test", {mistake.id for mistake in (*worst, *gained, *lost)})
     live = Champion(champion, comparison, with_texts(gained, texts), with_texts(lost, texts))
-    page = Page(summary, assess(challenger, split, lengths), with_texts(worst, texts), live)
+    note = environment.get("CHAMPION_NOTE", "")
+    page = Page(summary, assess(challenger, split, lengths), with_texts(worst, texts), note, live)
     write_json(target / "comparison.json", comparison_document(comparison))
     write_text(target / "report.html", render(page))
     main = comparison.main

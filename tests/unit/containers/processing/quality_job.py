@@ -1,7 +1,7 @@
 """A base folder for the commands `evaluate` and `compare` of the image folder `processing`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +79,11 @@ class Job:
             ],
         )
 
-    def run(self) -> None:
-        evaluate(self.base)
+    def run(self, environment: Mapping[str, str] | None = None) -> None:
+        evaluate(self.base, environment or {})
 
-    def compare(self, champion: str = "retrain-1") -> Any:
-        compare(self.base, {"CHAMPION_MODEL_NAME": champion})
+    def compare(self, champion: str = "retrain-1", note: str = "live on retrain-realtime") -> Any:
+        compare(self.base, {"CHAMPION_MODEL_NAME": champion, "CHAMPION_NOTE": note})
         return json.loads((self.base / "processing/output/comparison/comparison.json").read_text())
 
     def read(self, name: str) -> Any:

@@ -50,6 +50,7 @@ class Page:
     summary: Summary
     assessment: Assessment
     worst: list[Mistake]
+    note: str = ""  # where the champion was found, or a sentence that there is none
     champion: Champion | None = None
 
 
@@ -77,13 +78,15 @@ def subtitle(page: Page) -> str:
     """Describe the evaluated data and model."""
     scores = page.assessment.scores
     rows, labels = len(scores.actual), len(scores.labels)
-    live = f"; champion {text(page.champion.comparison.champion_model)}" if page.champion else ""
+    found = f" ({text(page.note)})" if page.note else ""
+    live = f"; champion {text(page.champion.comparison.champion_model)}{found}" if page.champion else ""
     return f"{rows:,} test rows, {labels} labels; data as of {text(page.summary.as_of)}{live}"
 
 
 def verdict(page: Page) -> str:
     """Summarize the page in two sentences."""
     if page.champion is None:
+        note = f"<p>{text(page.note)}</p>" if page.note else ""
         accuracy, constant = (
             figures["accuracy"]
             for figures in (page.assessment.multiclass, page.assessment.multiclass_constant)
@@ -91,7 +94,7 @@ def verdict(page: Page) -> str:
         return (
             f'<section class="verdict"><p><b>{percent(accuracy.value)} of the predictions are correct</b> '
             f"(95% interval {between(accuracy)}). Always predicting the most frequent label is correct for "
-            f"{percent(constant.value)}.</p></section>"
+            f"{percent(constant.value)}.</p>{note}</section>"
         )
     comparison = page.champion.comparison
     figure = comparison.main.difference
