@@ -70,5 +70,6 @@ def find_comparison(
                 return uri
     raise NoComparisonError(
         f"{champion} is the champion, but no step CompareModels with an output `comparison` was run. Start "
-        "the workflow again; if that does not help, see that the pipeline gets the parameter ChampionModelName."
+        "the workflow again; if that does not help, see that the pipeline gets the parameter "
+        "ChampionModelName."
     )

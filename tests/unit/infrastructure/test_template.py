@@ -297,8 +297,13 @@ def test_every_actor_trusts_one_service(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_roles_grant_no_wildcards(role: str) -> None:
-    unbound = ("logs:", "xray:", "ecr:GetAuthorizationToken", "cloudwatch:PutMetricData")
-    unbound += ("sagemaker:ListModelPackages",)
+    unbound = (
+        "logs:",
+        "xray:",
+        "ecr:GetAuthorizationToken",
+        "cloudwatch:PutMetricData",
+        "sagemaker:ListModelPackages",
+    )
     for statement in statements(role):
         assert not any("*" in action for action in as_list(statement["Action"]))
         if "*" in as_list(statement["Resource"]):

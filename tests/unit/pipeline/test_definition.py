@@ -509,7 +509,7 @@ def test_what_calls_aws_is_told_the_region() -> None:
 
 
 def calls_aws(folder: str) -> bool:
-    modules = (CONTAINERS / "processing" / folder).rglob("*.py")
+    modules = (CONTAINERS / "processing" / "processing" / folder).rglob("*.py")
     return any("boto3.client" in module.read_text() for module in modules)
 
 

@@ -116,6 +116,7 @@ class Aws:
             "LookAgain": {"run": False},
             "JudgeModel": {
                 "approved": True,
+                "verdict": "model approved",
                 "modelPackageArn": PACKAGE,
                 "table": [{"metric": "accuracy", "value": 0.9, "bound": 0.8, "verdict": "pass"}],
                 "summary": "Approved: accuracy 0.9000 is at least 0.8.",
@@ -433,8 +434,10 @@ def test_replaces_an_endpoint_that_failed(aws: Aws, run: Run) -> None:
     assert "old" not in live(aws).values()
 
 
-def test_rejects_a_model_that_is_not_good_enough(aws: Aws, run: Run) -> None:
-    aws.functions["JudgeModel"] |= {"approved": False, "summary": "Rejected: accuracy 0.5 is below 0.8."}
+@pytest.mark.parametrize("verdict", ["model rejected", "not enough test rows"])
+def test_rejects_a_model_that_is_not_good_enough(aws: Aws, run: Run, verdict: str) -> None:
+    rejected = {"approved": False, "verdict": verdict, "summary": "Rejected: accuracy 0.5 is below 0.8."}
+    aws.functions["JudgeModel"] |= rejected
     aws.endpoints = {REALTIME: Endpoint("old"), ASYNC: Endpoint("old")}
     answer = run()
     assert answer["status"] == "SUCCEEDED"
@@ -446,6 +449,7 @@ def test_rejects_a_model_that_is_not_good_enough(aws: Aws, run: Run) -> None:
             "ApprovalDescription": "Rejected: accuracy 0.5 is below 0.8.",
         }
     ]
+    assert aws.asked("Publish")[0]["Subject"] == f"retrain: {verdict}"
     assert live(aws) == {REALTIME: "old", ASYNC: "old"}
     assert aws.lock is None
 

@@ -35,7 +35,7 @@ def evaluate(base: Path, environment: Mapping[str, str] = os.environ) -> None:
     assessment = assess(scores, split, lengths)
     write_json(target / "statistics.json", statistics(assessment))
     write_json(target / "constraints.json", constraints(assessment))
-    write_json(target / "details.json", details(assessment))
+    write_json(target / "details.json", details(assessment, summary.labels))
     write_lines(target / "samples.jsonl", samples(source / "predictions", chosen, texts, split))
     note = champion_note(environment)
     write_text(target / "report.html", render(Page(summary, assessment, with_texts(worst, texts), note)))

@@ -13,13 +13,14 @@ from string import Template
 
 from processing.quality.assessment import Assessment
 from processing.quality.calibration import BINS
-from processing.quality.comparison import TEST, Comparison
+from processing.quality.comparison import Comparison, LabelRecall
 from processing.quality.dataset_summary import Summary
 from processing.quality.mistakes import Mistake
 from processing.quality.predictions import Scores
 from processing.quality.report.markup import between, label, percent, points, section, short, table, text
 from processing.quality.report.plots import differences
 from processing.quality.report.sections import quality, slices_section
+from processing.quality.significance import TEST
 
 TEMPLATE = Path(__file__).with_name("report.html")
 TABLE_LABELS = 12  # more labels are not listed in the dataset's table
@@ -28,6 +29,7 @@ NAMES = {
     "accuracy": "Accuracy",
     "weighted_precision": "Weighted precision",
     "weighted_f1": "Weighted F1",
+    "macro_f1": "Macro F1",
     "auc": "AUC",
     "weighted_auc": "Weighted AUC",
 }
@@ -94,7 +96,8 @@ def verdict(page: Page) -> str:
         return (
             f'<section class="verdict"><p><b>{percent(accuracy.value)} of the predictions are correct</b> '
             f"(95% interval {between(accuracy)}). Always predicting the most frequent label is correct for "
-            f"{percent(constant.value)}.</p>{note}</section>"
+            f"{percent(constant.value)} ({TEST} test: {chance(page.assessment.constant.p_value)}).</p>"
+            f"{note}</section>"
         )
     comparison = page.champion.comparison
     figure = comparison.main.difference
@@ -163,8 +166,32 @@ def model_comparison(champion: Champion) -> list[str]:
     )
     head = ("Metric", "Challenger", "Champion", "Difference in points", "95% interval, paired")
     return [
-        section("Champion against challenger", counts, table(head, rows), f'<div class="wide">{plot}</div>')
+        section(
+            "Champion against challenger",
+            counts,
+            table(head, rows),
+            f'<div class="wide">{plot}</div>',
+            recall_table(comparison.recalls),
+        )
     ]
+
+
+def recall_table(recalls: list[LabelRecall]) -> str:
+    """Return the recall of each label by both models, the likeliest losses first."""
+    first = sorted(recalls, key=lambda item: (item.loss_p_value, item.label))[:TABLE_LABELS]
+    rows = (
+        (
+            label(item.label),
+            f"{item.rows:,}",
+            percent(item.challenger),
+            percent(item.champion),
+            chance(item.loss_p_value),
+        )
+        for item in first
+    )
+    rest = len(recalls) - len(first)
+    note = f"<p><small>{rest:,} more labels are less likely to have lost.</small></p>" if rest else ""
+    return table(("Label", "Rows", "Recall, challenger", "Recall, champion", "Loss, adjusted"), rows) + note
 
 
 def dataset(summary: Summary) -> str:

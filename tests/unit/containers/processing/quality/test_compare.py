@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from sklearn.metrics import f1_score, roc_auc_score
 
 from processing import errors
-from processing.quality import comparison
+from processing.quality import significance
 from tests.unit.containers.processing.quality_job import FOLDER, Job, draw, draw_scores
 
 
@@ -26,18 +26,18 @@ def job(tmp_path: Path) -> Job:
 def test_p_value_is_the_exact_binomials(better: int, worse: int) -> None:
     total = better + worse
     expected = binomtest(better, total, alternative="greater").pvalue if total else 1.0
-    assert comparison.mcnemar(better, worse) == pytest.approx(expected, rel=1e-8)
+    assert significance.mcnemar(better, worse) == pytest.approx(expected, rel=1e-8)
 
 
 def test_p_value_by_hand() -> None:
-    assert comparison.mcnemar(3, 1) == pytest.approx((4 + 1) / 16)
-    assert comparison.mcnemar(10, 0) == pytest.approx(2**-10)
+    assert significance.mcnemar(3, 1) == pytest.approx((4 + 1) / 16)
+    assert significance.mcnemar(10, 0) == pytest.approx(2**-10)
 
 
 def test_p_value_of_many_rows_neither_fails_nor_leaves_its_bounds() -> None:
-    assert 0 <= comparison.mcnemar(25_000, 0) < 1e-300
-    assert comparison.mcnemar(0, 25_000) == pytest.approx(1.0)
-    assert comparison.mcnemar(12_600, 12_400) == pytest.approx(
+    assert 0 <= significance.mcnemar(25_000, 0) < 1e-300
+    assert significance.mcnemar(0, 25_000) == pytest.approx(1.0)
+    assert significance.mcnemar(12_600, 12_400) == pytest.approx(
         binomtest(12_600, 25_000, alternative="greater").pvalue, rel=1e-6
     )
 
@@ -55,8 +55,13 @@ def test_comparison_document(job: Job) -> None:
         "weighted_f0_5",
         "weighted_f1",
         "weighted_f2",
+        "macro_f1",
         "auc",
     }
+    assert document.pop("recalls") == [
+        {"label": "neg", "rows": 5, "challenger": 1.0, "champion": 0.4, "loss_p_value": 1.0},
+        {"label": "pos", "rows": 5, "challenger": 0.8, "champion": 1.0, "loss_p_value": 1.0},
+    ]
     interval = document.pop("confidence_interval")
     assert interval["level"] == 0.95
     assert interval["low"] <= 0.2 <= interval["high"]
@@ -84,6 +89,8 @@ def test_metrics_of_both_models_are_scikit_learns(job: Job) -> None:
     for name, scores in (("challenger", challenger), ("champion", champion)):
         expected = f1_score(actual, scores.argmax(1), average="weighted")
         assert metrics["weighted_f1"][name] == pytest.approx(expected)
+        expected = f1_score(actual, scores.argmax(1), average="macro")
+        assert metrics["macro_f1"][name] == pytest.approx(expected)
         areas = [roc_auc_score(actual == i, scores[:, i]) for i in range(3)]
         assert metrics["weighted_auc"][name] == pytest.approx(np.mean(areas))
     for metric in metrics.values():
@@ -128,6 +135,40 @@ def test_champion_without_a_new_label_is_wrong_there(job: Job) -> None:
     # a and b are ranked perfectly; the scores of `new`, half of the rows, are all 0, which is chance.
     assert document["metrics"]["weighted_auc"]["champion"] == pytest.approx(0.25 + 0.25 + 0.5 * 0.5)
     assert "new" in job.read_text("comparison/report.html")
+
+
+def test_p_values_are_adjusted_as_by_hand() -> None:
+    assert significance.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert significance.holm([0.9, 0.001]) == pytest.approx([0.9, 0.002])
+    assert significance.holm([1.0, 1.0]) == [1.0, 1.0]
+    assert significance.holm([]) == []
+
+
+def test_a_lost_label_is_found_though_the_accuracy_gains(job: Job) -> None:
+    """The rare label's recall falls from 1 to 0, and that of the frequent one rises by more rows."""
+    actual = ["rare"] * 20 + ["usual"] * 380
+    job.put_test(actual)
+    job.put_answers("challenger", ["usual"] * 400)
+    job.put_answers("champion", ["rare"] * 60 + ["usual"] * 340)
+    document = job.compare()
+    rare, usual = document["recalls"]
+    assert document["difference"] > 0
+    assert (rare["rows"], rare["challenger"], rare["champion"]) == (20, 0, 1)
+    assert rare["loss_p_value"] == pytest.approx(2 * 2**-20)
+    assert usual["loss_p_value"] == pytest.approx(1)
+    assert document["metrics"]["macro_f1"]["loss_p_value"] < 0.05
+    assert document["metrics"]["accuracy"]["loss_p_value"] > 0.95
+    assert "Recall, champion" in job.read_text("comparison/report.html")
+
+
+def test_equal_answers_are_no_loss(job: Job) -> None:
+    actual, predicted = draw(3, 200)
+    job.put_test(actual)
+    for name in ("challenger", "champion"):
+        job.put_answers(name, predicted)
+    document = job.compare()
+    assert {metric["loss_p_value"] for metric in document["metrics"].values()} == {1}
+    assert {recall["loss_p_value"] for recall in document["recalls"]} == {1}
 
 
 def test_one_label_has_no_auc(job: Job) -> None:
