@@ -7,7 +7,7 @@ from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanO
 from sagemaker.workflow.fail_step import FailStep
 from sagemaker.workflow.steps import Step, StepTypeEnum
 
-from pipeline.parameters import CHAMPION, CHAMPION_NOTE, NO_CHAMPION, OUTPUT_URI
+from pipeline.parameters import CHAMPION, CHAMPION_NOTE, NO_CHAMPION, OUTPUT_URI, PLAN_URI
 from pipeline.settings import (
     ACCURACY_FLOOR,
     PROCESSING_IMAGE,
@@ -79,8 +79,11 @@ def compare_models(dataset: Step, challenger: Step, champion: Step) -> RequestSt
         "compare",
         dataset,
         [
-            s3_input(name, score.properties.TransformOutput.S3OutputPath)
-            for name, score in (("challenger", challenger), ("champion", champion))
+            s3_input("plan", PLAN_URI),  # which rows are new
+            *(
+                s3_input(name, score.properties.TransformOutput.S3OutputPath)
+                for name, score in (("challenger", challenger), ("champion", champion))
+            ),
         ],
         s3_output("comparison", below(OUTPUT_URI, "comparison")),
         environment=OF_CHAMPION,

@@ -15,6 +15,7 @@ from judge_model.judgement import (
     APPROVED,
     Judgement,
     decide,
+    describe_left_out,
     excuse_first_model,
     has_few_rows,
     judge_bound,
@@ -77,6 +78,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     rows = details.test_rows
     table = [judge_bound(metric, statistics, bound) for metric, bound in environment.bounds().items()]
     table.append(judge_constant(details.constant_classifier, environment.max_constant_p_value))
+    remark = f" Not compared with a champion: {request.champion_note}."
     if request.champion:
         folder = find_comparison(sagemaker, steps, request.champion)
         comparison = Comparison.model_validate(read_json(s3, f"{folder}/comparison.json"))
@@ -87,6 +89,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             environment.max_p_value,
             environment.min_loss_p_value,
         )
+        remark = describe_left_out(comparison)
+        rows = rows.model_copy(update={"rows": min(rows.rows, comparison.rows)})
     table += judge_rows(rows, environment.min_test_rows, environment.min_test_rows_per_label)
     if request.first_model and has_few_rows(table):
         table = excuse_first_model(table)
@@ -97,7 +101,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         "verdict": verdict,
         "modelPackageArn": package,
         "table": [row.row() for row in table],
-        "summary": summarize(table, rows, None if request.champion else request.champion_note),
+        "summary": summarize(table, rows, remark),
         "statisticsUri": statistics_uri,
         "samplesUri": f"{quality}/samples.jsonl",
         "reportUri": f"{folder}/report.html",

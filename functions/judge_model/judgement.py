@@ -125,6 +125,22 @@ def compare(comparison: Comparison, decisive: Judgement, champion: str) -> str:
     return f"{metric} {value} is {position} {other} ({numbers}){chance}"
 
 
+def describe_left_out(comparison: Comparison) -> str:
+    """Return on which rows the models were compared, or nothing if on all."""
+    if not comparison.left_out:
+        return ""
+    named = [
+        f"{shown(item.label)} ({item.rows:,} rows, unknown to {item.unknown_to})"
+        for item in comparison.left_out[:NAMED_LABELS]
+    ]
+    more = len(comparison.left_out) - NAMED_LABELS
+    named += [f"{more:,} more labels"] if more > 0 else []
+    return (
+        f" Compared on the {comparison.rows:,} test rows whose labels both models know, without "
+        f"{', '.join(named)}."
+    )
+
+
 def excuse_first_model(table: list[Judgement]) -> list[Judgement]:
     """Return the table of a first model with few rows: what takes many rows does not count."""
     needs_rows = ("test_rows", "test_rows_per_label", "constant_p_value")
@@ -146,13 +162,13 @@ def decide(table: list[Judgement]) -> str:
     return TOO_FEW_ROWS if has_few_rows(table) else REJECTED
 
 
-def summarize(table: list[Judgement], rows: TestRows, note: str | None) -> str:
+def summarize(table: list[Judgement], rows: TestRows, remark: str) -> str:
     """Return one line with all reasons to approve, or all reasons not to.
 
     Args:
         table: the judged rows.
         rows: the test rows.
-        note: why the model was not compared with a champion, or None if it was.
+        remark: a sentence about the comparison, after a blank; or nothing.
     """
     verdict = decide(table)
     counted = [row for row in table if row.metric.startswith("test_rows")]
@@ -168,8 +184,7 @@ def summarize(table: list[Judgement], rows: TestRows, note: str | None) -> str:
             summary += f" Also, {reasons}."
     else:
         summary = f"Rejected: {sentences(row for row in judged if not row.passes)}."
-    if note is not None:
-        summary += f" Not compared with a champion: {note}."
+    summary += remark
     return summary if len(summary) <= MAX_SUMMARY else f"{summary[: MAX_SUMMARY - 1]}…"
 
 

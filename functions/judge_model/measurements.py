@@ -41,6 +41,14 @@ class LabelRecall(Loss):
     label: str
 
 
+class LeftOut(BaseModel):
+    """The rows of a label that one of the models cannot answer with; they are not compared."""
+
+    label: str
+    rows: int
+    unknown_to: str
+
+
 class Comparison(BaseModel):
     """comparison.json: the new model and the champion on the same rows.
 
@@ -54,3 +62,5 @@ class Comparison(BaseModel):
     p_value: FiniteFloat
     metrics: dict[str, Loss]
     recalls: list[LabelRecall] = Field(min_length=1)
+    rows: int
+    left_out: list[LeftOut]

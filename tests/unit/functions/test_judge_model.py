@@ -154,6 +154,7 @@ def against(champion: float, challenger: float, p_value: float) -> dict[str, Any
             name: {"challenger": challenger, "champion": champion, "difference": 0, "loss_p_value": 0.9}
             for name in ("accuracy", "weighted_f1", "macro_f1", "auc")
         },
+        "left_out": [],
         "recalls": [
             {"label": "neg", "rows": 12_500, "challenger": 0.92, "champion": 0.91, "loss_p_value": 0.8},
             {"label": "pos", "rows": 12_500, "challenger": 0.90, "champion": 0.90, "loss_p_value": 0.7},
@@ -306,7 +307,7 @@ def test_the_margin_itself_is_enough(sagemaker: Stubber) -> None:
 def test_a_summary_fits_into_the_registry() -> None:
     table = [judgement.judge_bound(f"{'metric' * 40}{number}", {}, 0.5) for number in range(9)]
     rows = measurements.TestRows(rows=25_000, labels={})
-    summary = judgement.summarize(table, rows, NOTE)
+    summary = judgement.summarize(table, rows, NOT_COMPARED)
     assert len(summary) == 1024
     assert summary.endswith("…")
 
@@ -434,3 +435,23 @@ def test_a_first_model_keeps_its_bounds(sagemaker: Stubber) -> None:
 def test_a_refused_comparison_does_not_make_a_first_model(sagemaker: Stubber) -> None:
     answer = judge(sagemaker, values(**GOOD), first=False, test_rows=ONE_ROW)
     assert (answer["approved"], answer["verdict"]) == (False, "not enough test rows")
+
+
+def test_a_comparison_on_some_rows_is_described(sagemaker: Stubber) -> None:
+    new = {"label": "mixed", "rows": 300, "unknown_to": "champion"}
+    comparison = against(0.90, 0.93, 0.001) | {"rows": 24_700, "left_out": [new]}
+    answer = judge(sagemaker, values(**GOOD), comparison)
+    assert answer["approved"] is True
+    assert answer["summary"].endswith(
+        " Compared on the 24,700 test rows whose labels both models know, without mixed (300 rows, unknown "
+        "to champion)."
+    )
+
+
+def test_rows_that_are_not_compared_do_not_count(sagemaker: Stubber) -> None:
+    new = [{"label": f"l{number}", "rows": 3_000, "unknown_to": "champion"} for number in range(8)]
+    comparison = against(0.90, 0.93, 0.001) | {"rows": 150, "left_out": new}
+    answer = judge(sagemaker, values(**GOOD), comparison)
+    assert answer["verdict"] == "not enough test rows"
+    assert answer["summary"].startswith("Not enough test rows: of 150 test rows, 50 more are needed.")
+    assert answer["summary"].endswith(", 3 more labels.")

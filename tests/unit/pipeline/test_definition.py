@@ -607,7 +607,9 @@ def test_judges_get_predictions_and_labels(
     request = TUNED.request_of(step)
     inputs = {source["InputName"]: source["S3Input"]["S3Uri"] for source in request["ProcessingInputs"]}
     assert request["AppSpecification"]["ContainerArguments"] == [command]
+    plan = {"plan": PARAMETERS["PlanUri"]} if step == "CompareModels" else {}
     assert inputs == {
+        **plan,
         **{name: f"s3://data/runs/one/predictions/{who}" for name, who in predictions.items()},
         "test": "s3://data/runs/one/dataset/test",
         "labels": "s3://data/runs/one/dataset/labels",

@@ -1,5 +1,7 @@
 """Compare two models on the same test rows, row by row."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -34,6 +36,14 @@ class LabelRecall(NamedTuple):
     loss_p_value: float  # McNemar's exact test that the challenger is worse, adjusted by Holm's method
 
 
+class LeftOut(NamedTuple):
+    """The rows of a label that one of the models, or both, cannot answer with."""
+
+    label: str
+    rows: int
+    unknown_to: str
+
+
 @dataclass(frozen=True)
 class Comparison:
     """The comparison of challenger and champion."""
@@ -45,6 +55,7 @@ class Comparison:
     p_value: float
     metrics: dict[str, Difference]
     recalls: list[LabelRecall]
+    left_out: list[LeftOut]
 
     @property
     def main(self) -> Difference:
@@ -52,8 +63,32 @@ class Comparison:
         return self.metrics[METRIC]
 
 
-def compare_models(challenger: Scores, champion: Scores, champion_model: str) -> Comparison:
-    """Compare on the same rows and labels; a label that a model lacks has probability 0."""
+def find_left_out(
+    actual: Iterable[str], challenger: set[str] | None, champion: set[str] | None
+) -> list[LeftOut]:
+    """Return the labels that a model does not know, with their rows.
+
+    Args:
+        actual: the label of each row.
+        challenger: the labels that it knows; None for all.
+        champion: the same.
+    """
+    who = {(False, True): "challenger", (True, False): "champion", (False, False): "both"}
+    left_out = []
+    for label, rows in sorted(Counter(actual).items()):
+        known = (challenger is None or label in challenger, champion is None or label in champion)
+        if known in who:
+            left_out.append(LeftOut(label, rows, who[known]))
+    return left_out
+
+
+def compare_models(
+    challenger: Scores, champion: Scores, champion_model: str, left_out: Iterable[LeftOut] = ()
+) -> Comparison:
+    """Compare on the same rows and labels; a label that a model lacks has probability 0.
+
+    The rows of `left_out` are not among the scores.
+    """
     only_challenger = int((challenger.right & ~champion.right).sum())
     only_champion = int((champion.right & ~challenger.right).sum())
     return Comparison(
@@ -64,6 +99,7 @@ def compare_models(challenger: Scores, champion: Scores, champion_model: str) ->
         mcnemar(only_challenger, only_champion),
         answer_differences(challenger, champion) | ranking_differences(challenger, champion),
         compare_recalls(challenger, champion),
+        [*left_out],
     )
 
 
@@ -179,6 +215,7 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
             for name, metric in comparison.metrics.items()
         },
         "recalls": [recall._asdict() for recall in comparison.recalls],
+        "left_out": [label._asdict() for label in comparison.left_out],
     }
 
 

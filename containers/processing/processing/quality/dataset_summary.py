@@ -29,6 +29,11 @@ class Summary(NamedTuple):
     quarantined_files: dict[str, str]  # quarantined whole, with the reasons
 
     @property
+    def trained(self) -> set[str]:
+        """Return the labels that have training rows."""
+        return {label for part in self.parts if part.name == "train" for label in part.labels}
+
+    @property
     def labels(self) -> set[str]:
         """Return every label of the dataset."""
         return {label for part in self.parts for label in part.labels}

@@ -42,6 +42,11 @@ class Job:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content if isinstance(content, str) else json.dumps(content))
 
+    def put_plan(self, keys: Sequence[str]) -> None:
+        file = self.base / "processing/input/plan/plan.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"objects": [{"key": key, "etag": "e"} for key in keys]}))
+
     def put(self, name: str, rows: Records) -> None:
         file = self.base / f"processing/input/{name}/{name}.jsonl"
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from processing.quality.assessment import Assessment
 from processing.quality.calibration import BINS
 from processing.quality.comparison import Comparison, LabelRecall
 from processing.quality.dataset_summary import Summary
-from processing.quality.mistakes import Mistake
+from processing.quality.mistakes import Disagreement, Mistake
 from processing.quality.predictions import Scores
 from processing.quality.report.markup import between, label, percent, points, section, short, table, text
 from processing.quality.report.plots import differences
@@ -37,12 +37,14 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Champion:
-    """The champion, compared with the challenger."""
+    """The champion, compared with the challenger on the rows that both can answer."""
 
     scores: Scores
     comparison: Comparison
     gained: list[Mistake]  # the champion's mistakes that the challenger gets right
     lost: list[Mistake]  # the challenger's mistakes that the champion gets right
+    different: list[Disagreement]  # new rows that both answer differently, the most different first
+    new_rows: int  # test rows of the files that this run ingested
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def render(page: Page) -> str:
         *quality(page.assessment, page.champion.scores if page.champion else None),
         slices_section(page.assessment),
         mistakes("Worst mistakes", "The wrong predictions with the highest probability.", page.worst),
-        *(exclusive_rows(page.champion) if page.champion else []),
+        *([*exclusive_rows(page.champion), disagreements(page.champion)] if page.champion else []),
         "<!-- latency -->",
         "<!-- cost -->",
         method(page.assessment),
@@ -168,12 +170,42 @@ def model_comparison(champion: Champion) -> list[str]:
     return [
         section(
             "Champion against challenger",
+            left_out(comparison),
             counts,
             table(head, rows),
             f'<div class="wide">{plot}</div>',
             recall_table(comparison.recalls),
         )
     ]
+
+
+def left_out(comparison: Comparison) -> str:
+    """List the labels whose rows are not compared."""
+    if not comparison.left_out:
+        return ""
+    named = [
+        f"{label(item.label)} ({item.rows:,} rows, unknown to {item.unknown_to})"
+        for item in comparison.left_out[:TABLE_LABELS]
+    ]
+    named += ["and others"] if len(comparison.left_out) > TABLE_LABELS else []
+    return f"<p>Compared on the rows whose labels both models know. Left out: {', '.join(named)}.</p>"
+
+
+def disagreements(champion: Champion) -> str:
+    """List new rows that the models answer differently."""
+    title = "New rows on which the models disagree most"
+    if not champion.different:
+        rows = f"the {champion.new_rows:,} new test rows" if champion.new_rows else "no new test rows"
+        return section(title, f'<p class="soft">None, of {rows}.</p>')
+    articles = (
+        f"<article>{label(item.actual, 'right')}: the challenger answers {label(item.challenger)} with "
+        f"<b>{percent(item.challenger_probability)}</b>, the champion {label(item.champion)} with "
+        f"<b>{percent(item.champion_probability)}</b> <small>· {text(short(item.id, 80))} · "
+        f"{text(short(item.source, 80))}</small><p>{text(item.text)}</p></article>"
+        for item in champion.different
+    )
+    words = f"Of the {champion.new_rows:,} test rows of the files that this run ingested."
+    return section(title, f'<p class="soft">{words}</p>', *articles)
 
 
 def recall_table(recalls: list[LabelRecall]) -> str:
