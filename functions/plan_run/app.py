@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from plan_run.champion import Registry, find_champion
 from plan_run.ledger import Ledger, read_ledger
 from plan_run.offline_store import find_offline_store
 from plan_run.plan import time_events, timestamp, write_plan
 from plan_run.raw_objects import RAW, RawObject, list_objects, partition
+from plan_run.run_input import check_name, read_input
 from shared.documents import Document
 from shared.environment import FunctionEnvironment
 from shared.plan import read_plan
@@ -64,21 +65,11 @@ class Environment(FunctionEnvironment):
         return Registry(self.model_package_group_name, self.champion_model_prefix, self.model_role_arn)
 
 
-class RunInput(Document):
-    """The input of the execution; an S3 event has none of these fields and only starts a run."""
-
-    force: bool = False
-    as_of: AwareDatetime | None = None
-    champion: Literal["none"] | None = None  # "none": the operator wants no comparison
-    max_tuning_jobs: int | None = Field(default=None, ge=1)
-    max_parallel_tuning_jobs: int | None = Field(default=None, ge=1)
-
-
 class Execution(BaseModel):
     """Step Functions' `$$.Execution`."""
 
     name: str = Field(alias="Name")
-    input: RunInput = Field(alias="Input")
+    input: object = Field(alias="Input")
 
 
 class Outcome(BaseModel):
@@ -153,7 +144,8 @@ def plan_run(
     s3: S3Client, objects: list[RawObject], ledger: Ledger, execution: Execution, environment: Environment
 ) -> Answer:
     """Write the plan and its manifest, and return the parameters, if the run is worth starting."""
-    requested, bucket = execution.input, environment.bucket_name
+    check_name(execution.name)
+    requested, bucket = read_input(execution.input), environment.bucket_name
     new = [item for item in objects if not ledger.lists(item)]
     if not (new or requested.force):
         return Answer(run=False, new_objects=0, objects=len(objects))

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from pydantic import ValidationError
 
-from plan_run import app, raw_objects
+from plan_run import app, raw_objects, run_input
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -487,6 +487,82 @@ def test_a_time_to_come_is_refused(drop: Callable[..., str]) -> None:
 def test_an_input_that_makes_no_sense_is_named(given: dict[str, Any]) -> None:
     with pytest.raises(Exception, match=next(iter(given))):
         start(**given)
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"froce": True}, 'unknown key "froce". Did you mean "force"? The keys are force, asOf, champion, '),
+        ({"Force": True}, 'Did you mean "force"?'),
+        ({"as_of": "2026-01-02T04:00:00Z"}, 'Did you mean "asOf"?'),
+        ({"maxTuningJob": 2}, 'Did you mean "maxTuningJobs"?'),
+        ({"maxParalelTuningJobs": 2}, 'Did you mean "maxParallelTuningJobs"?'),
+        ({"qqq": 1}, 'unknown key "qqq". The keys are'),
+        ({"force": "true"}, 'has "force": "true". Give true or false.'),
+        ({"force": 1}, 'has "force": 1. Give true or false.'),
+        ({"force": None}, 'has "force": null. Give true or false.'),
+        ({"champion": "retrain-models/3"}, 'Give "none", or leave it out.'),
+        ({"asOf": 1767312000}, "Give a time such as"),
+        ({"maxTuningJobs": True}, "Give a number from 1 to 750."),
+        ({"maxTuningJobs": 1.5}, "Give a number from 1 to 750."),
+        ({"maxTuningJobs": 751}, "Give a number from 1 to 750."),
+        ({"maxParallelTuningJobs": []}, "Give a number from 1 to 100."),
+        ({"source": "aws.s3", "force": True}, 'unknown key "source"'),
+        ({"Records": [{}], "force": True}, 'unknown key "Records"'),
+        ([], "The execution's input is []. Start it with an object"),
+        ("force", 'input is "force". Start it with an object'),
+        ({"x" * 500: 1}, "…"),
+    ],
+)
+def test_an_unclear_input_is_refused_with_what_is_possible(content: object, message: str) -> None:
+    with pytest.raises(run_input.InputError) as refused:
+        app.lambda_handler({"execution": {"Id": "arn", "Name": "one", "Input": content}}, CONTEXT)
+    assert message in str(refused.value)
+    assert len(str(refused.value)) < 400
+
+
+EVENT = {
+    "version": "0",
+    "id": "1",
+    "detail-type": "Scheduled Event",
+    "source": "aws.scheduler",
+    "account": "111122223333",
+    "time": "2026-01-01T00:00:00Z",
+    "region": "eu-central-1",
+    "resources": [],
+    "detail": "{}",
+}
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        EVENT,
+        EVENT | {"source": "aws.s3", "detail-type": "Object Created", "detail": {"force": True}},
+        {"Records": [{"eventSource": "aws:s3"}]},
+        {"AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn", "Comment": "Insert your JSON here"},
+    ],
+)
+def test_events_only_start_a_run(content: dict[str, Any]) -> None:
+    assert start(**content).items() >= {"run": False, "forced": False}.items()
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize("name", ["a!", "it's", "(1)", "größe", ".", "-a", "a" * 81])
+def test_a_name_that_is_refused_later_is_refused_at_once(name: str) -> None:
+    with pytest.raises(run_input.ExecutionNameError, match="of letters, digits and"):
+        start(name)
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.parametrize("name", ["7b5c9d2e-1f3a_8e6d", "Monday.2", "a=b+c@d"])
+def test_other_names_of_executions_are_taken(name: str) -> None:
+    assert start(name)["run"] is False
 
 
 @pytest.mark.usefixtures("dynamodb")
