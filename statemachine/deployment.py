@@ -105,8 +105,8 @@ def config_name(kind: str) -> str:
     return f"States.Format('${{StackName}}-{{}}-{kind.lower()}', $.id)"
 
 
-def undo_deployment(then: State) -> State:
-    """Restore both endpoints and reject the model, if its deployment had begun."""
+def undo_deployment(then: State, untouched: State) -> State:
+    """Restore both endpoints and reject the model, if its deployment had begun; else go on to `untouched`."""
     takeback = approval(
         "TakeApprovalBack",
         "Rejected",
@@ -118,7 +118,7 @@ def undo_deployment(then: State) -> State:
     )
     begun = steps.Choice("DeploymentBegun?")
     begun.add_choice(ChoiceRule.IsPresent(REMEMBERED, True), restore)
-    begun.default_choice(then)
+    begun.default_choice(untouched)
     restore.next(takeback).next(then)
     return begun
 
