@@ -921,7 +921,7 @@ def test_the_requests_that_met_a_run_start_after_its_release(aws: Aws, run: Run,
         aws.lock_requests = [{"S": FORCED}, {"S": '{"asOf":"2026-01-01T00:00:00Z"}'}]
         return answer
 
-    aws.PutItem = meet  # type: ignore[method-assign]
+    aws.PutItem = meet  # type: ignore[assignment, method-assign]
     aws.functions["LookAgain"] = {"run": True}
     if status == "FAILED":
         aws.pipeline = ["Failed"]
