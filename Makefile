@@ -61,12 +61,12 @@ env: ## print the variables that point every AWS tool at localaws: eval "$(make 
 deploy-local: install ## sam deploy to localaws: PARAMETERS='ModelContainer=linear …'
 	@$(LOCAL) python -m localaws layer 'aws-lambda-powertools[tracer,parser]' --parameter $(LAYER)
 	@echo "sam deploy --config-env local --stack-name $(STACK)   (full output: $(DEPLOY_LOG))"
-	@parameters="$$(python samconfig.py local $(PARAMETERS))" && $(LOCAL) sam deploy --config-env local \
+	@parameters="$$(STACK="$(STACK)" python samconfig.py local $(PARAMETERS))" && $(LOCAL) sam deploy --config-env local \
 	    --stack-name $(STACK) --parameter-overrides "$$parameters" 2>&1 | tee $(DEPLOY_LOG) | $(BRIEFLY)
 
 .PHONY: deploy
 deploy: install ## sam deploy to your AWS account; shows the changes and asks for confirmation: PARAMETERS='MinF1=0.9 …'
-	@parameters="$$(python samconfig.py default $(PARAMETERS))" && \
+	@parameters="$$(STACK="$(STACK)" python samconfig.py default $(PARAMETERS))" && \
 	    sam deploy --stack-name $(STACK) $${parameters:+--parameter-overrides "$$parameters"}
 
 .PHONY: render

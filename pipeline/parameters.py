@@ -12,6 +12,7 @@ QUARANTINE_URI = ParameterString("QuarantineUri")
 OFFLINE_DATABASE = ParameterString("OfflineStoreDatabase")
 OFFLINE_TABLE = ParameterString("OfflineStoreTable")
 CHAMPION = ParameterString("ChampionModelName", default_value=NO_CHAMPION)
+CHAMPION_NOTE = ParameterString("ChampionNote", default_value="the execution names none")
 MAX_TUNING_JOBS = ParameterInteger("MaxTuningJobs")
 MAX_PARALLEL_TUNING_JOBS = ParameterInteger("MaxParallelTuningJobs")
 
@@ -24,6 +25,7 @@ OF_EACH_RUN = [
     OFFLINE_DATABASE,
     OFFLINE_TABLE,
     CHAMPION,
+    CHAMPION_NOTE,
 ]
 
 

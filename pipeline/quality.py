@@ -1,4 +1,4 @@
-"""The quality steps: scoring the test rows, and comparing with the floor and the live model."""
+"""The quality steps: scoring the test rows, and comparing with the floor and the champion."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from sagemaker.workflow.conditions import ConditionEquals, ConditionGreaterThanO
 from sagemaker.workflow.fail_step import FailStep
 from sagemaker.workflow.steps import Step, StepTypeEnum
 
-from pipeline.parameters import CHAMPION, NO_CHAMPION, OUTPUT_URI
+from pipeline.parameters import CHAMPION, CHAMPION_NOTE, NO_CHAMPION, OUTPUT_URI, PLAN_URI
 from pipeline.settings import (
     ACCURACY_FLOOR,
     PROCESSING_IMAGE,
@@ -28,6 +28,7 @@ from pipeline.steps import (
     value_of,
 )
 
+OF_CHAMPION = {"CHAMPION_MODEL_NAME": CHAMPION, "CHAMPION_NOTE": CHAMPION_NOTE}  # the reports name it
 ACCURACY = "multiclass_classification_metrics.accuracy.value"
 
 
@@ -60,6 +61,7 @@ def evaluate_quality(dataset: Step, score: Step) -> RequestStep:
         dataset,
         [s3_input("predictions", score.properties.TransformOutput.S3OutputPath)],
         s3_output("quality", below(OUTPUT_URI, "quality")),
+        environment=OF_CHAMPION,
     )
     return RequestStep(
         "EvaluateQuality",
@@ -77,13 +79,16 @@ def compare_models(dataset: Step, challenger: Step, champion: Step) -> RequestSt
         "compare",
         dataset,
         [
-            s3_input(name, score.properties.TransformOutput.S3OutputPath)
-            for name, score in (("challenger", challenger), ("champion", champion))
+            s3_input("plan", PLAN_URI),  # which rows are new
+            *(
+                s3_input(name, score.properties.TransformOutput.S3OutputPath)
+                for name, score in (("challenger", challenger), ("champion", champion))
+            ),
         ],
         s3_output("comparison", below(OUTPUT_URI, "comparison")),
-        environment={"CHAMPION_MODEL_NAME": CHAMPION},
+        environment=OF_CHAMPION,
     )
-    description = "Compare the new model with the live one, row by row"
+    description = "Compare the new model with the champion, row by row"
     return RequestStep("CompareModels", StepTypeEnum.PROCESSING, description, request, cached=True)
 
 
@@ -132,11 +137,11 @@ def above_floor(evaluate: Step, register: Step) -> ConditionStep:
 
 
 def has_champion(dataset: Step, challenger: Step) -> ConditionStep:
-    """Score the same rows with the live model, if there is one, and compare."""
+    """Score the same rows with the champion, if there is one, and compare."""
     champion = score_rows("ScoreChampion", "champion", dataset, CHAMPION)
     return ConditionStep(
         "NoChampion",
-        description="Is there no live model to compare with?",
+        description="Is there no champion to compare with?",
         conditions=[ConditionEquals(CHAMPION, NO_CHAMPION)],
         if_steps=[],
         else_steps=[champion, compare_models(dataset, challenger, champion)],

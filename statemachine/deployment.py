@@ -7,7 +7,7 @@ from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
 
 from statemachine import endpoints
-from statemachine.asl import FIRST_PAUSE, Map, Task, call, caught, invoke, of_payload, sent_once
+from statemachine.asl import EXECUTION, FIRST_PAUSE, Map, Task, call, caught, invoke, of_payload, sent_once
 from statemachine.judgement import approval, verdict
 from statemachine.outcome import complain, outcome
 
@@ -19,7 +19,7 @@ ASYNC_OUTPUT = {
 
 
 def deploy(then: State, failed: State) -> State:
-    """Approve the model, deploy it to both endpoints in parallel, and test them."""
+    """Approve the model, deploy it to both endpoints in parallel, test them, and record the deployment."""
     name = steps.Pass(
         "NameDeployment",
         parameters={
@@ -60,6 +60,16 @@ def deploy(then: State, failed: State) -> State:
         keep=of_payload("answers"),
         at="$.smokeTest",
     )
+    record = call(
+        "RecordDeployment",
+        "sagemaker:updateModelPackage",
+        {
+            "ModelPackageArn.$": "$.evaluation.modelPackageArn",
+            "CustomerMetadataProperties": {"Deployed.$": EXECUTION},
+        },
+        [caught(failed)],
+        comment="It is the champion from now on, also if its endpoints are deleted: PlanRun looks for this",
+    )
     real_time = configure("RealTime")
     asynchronous = configure("Async", AsyncInferenceConfig={"OutputConfig": ASYNC_OUTPUT})
     steps.Chain([name, remember, approve, create])
@@ -67,7 +77,7 @@ def deploy(then: State, failed: State) -> State:
     sent_once(real_time, asynchronous, failed)
     sent_once(asynchronous, live, failed)
     deployed = outcome("DEPLOYED", "model deployed", "$.evaluation.summary", verdict())
-    steps.Chain([live, smoke, deployed, then])
+    steps.Chain([live, smoke, record, deployed, then])
     return name
 
 
@@ -95,8 +105,8 @@ def config_name(kind: str) -> str:
     return f"States.Format('${{StackName}}-{{}}-{kind.lower()}', $.id)"
 
 
-def undo_deployment(then: State) -> State:
-    """Restore both endpoints and reject the model, if its deployment had begun."""
+def undo_deployment(then: State, untouched: State) -> State:
+    """Restore both endpoints and reject the model, if its deployment had begun; else go on to `untouched`."""
     takeback = approval(
         "TakeApprovalBack",
         "Rejected",
@@ -108,7 +118,7 @@ def undo_deployment(then: State) -> State:
     )
     begun = steps.Choice("DeploymentBegun?")
     begun.add_choice(ChoiceRule.IsPresent(REMEMBERED, True), restore)
-    begun.default_choice(then)
+    begun.default_choice(untouched)
     restore.next(takeback).next(then)
     return begun
 

@@ -12,15 +12,16 @@ from statemachine.stopping import undo_pipeline
 RETRIED = "$.pipeline.retried"  # set after the pipeline was started again at the step that failed
 
 
-def fail(again: State, then: State) -> State:
+def fail(again: State, then: State, untouched: State) -> State:
     """Explain the failure, then retry once or undo what the run had begun: what was live stays live.
 
     Args:
         again: the next state after the pipeline was started again at the step that failed.
         then: the next state if there is no retry.
+        untouched: the same, if no deployment had begun.
     """
     # After the explanation: a stopped pipeline would be explained as stopped.
-    undo = undo_pipeline(undo_deployment(then))
+    undo = undo_pipeline(undo_deployment(then, untouched))
     explain = invoke(
         "ExplainFailure",
         {"failure.$": FAILURE, "pipelineExecutionArn.$": "$.pipeline.executionArn"},

@@ -15,10 +15,19 @@ def evaluate(good: State, bad: State, failed: State) -> State:
         {
             "pipelineExecutionArn.$": "$.pipeline.executionArn",
             "championModelPackageArn.$": "$.plan.championModelPackageArn",
+            "championNote.$": "$.plan.championNote",
+            "firstModel.$": "$.plan.firstModel",
         },
         [caught(failed)],
         keep=of_payload(
-            "approved", "modelPackageArn", "table", "summary", "statisticsUri", "samplesUri", "reportUri"
+            "approved",
+            "verdict",
+            "modelPackageArn",
+            "table",
+            "summary",
+            "statisticsUri",
+            "samplesUri",
+            "reportUri",
         ),
         at="$.evaluation",
     )
@@ -47,7 +56,7 @@ def evaluate(good: State, bad: State, failed: State) -> State:
 def reject(then: State, failed: State) -> State:
     """Keep the model in the registry, with the reasons; what is live stays live."""
     task = approval("RejectModel", "Rejected", "$.evaluation.summary", caught(failed))
-    rejected = outcome("REJECTED", "model rejected", "$.evaluation.summary", verdict())
+    rejected = outcome("REJECTED", "$.evaluation.verdict", "$.evaluation.summary", verdict())
     task.next(rejected).next(then)
     return task
 

@@ -4,7 +4,7 @@ from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
 
-from statemachine.asl import EXECUTION, FAILURE, call, caught
+from statemachine.asl import EXECUTION, FAILURE, Map, call, caught
 from statemachine.outcome import complain
 from statemachine.stopping import stop_pipeline
 
@@ -13,6 +13,7 @@ MINE = {":mine": {"S.$": EXECUTION}}
 CLAIM = {**LOCK, "execution": {"S.$": EXECUTION}, "claimedAt": {"S.$": "$$.State.EnteredTime"}}
 HOLDER = "$.lock.Item.execution.S"
 LEFT_PIPELINE = "$.lock.Item.pipelineExecution.S"
+REQUESTS = "$.released.Attributes.requests.L"  # the inputs of executions that met this one
 VISIBLE_AFTER = 15  # seconds; DescribeExecution may not know an execution that has just started
 LOST = "DynamoDb.ConditionalCheckFailedException"
 # Step Functions' names of errors and the API's differ in the suffix that the SDK for Java adds.
@@ -57,7 +58,8 @@ def describe_holder(stale: State, read: State, failed: State) -> State:
         output_path="$.holder",
     )
     running = steps.Choice("HolderRunning?")
-    running.add_choice(ChoiceRule.StringEquals("$.holder.status", "RUNNING"), already)
+    queue = queue_request(already, read, failed)
+    running.add_choice(ChoiceRule.StringEquals("$.holder.status", "RUNNING"), queue)
     running.default_choice(stale)
     doubt = steps.Pass("DoubtHolder", input_path=HOLDER, result_path="$.doubted")
     doubt.next(steps.Wait("WaitForHolder", seconds=VISIBLE_AFTER)).next(read)
@@ -77,16 +79,73 @@ def describe_holder(stale: State, read: State, failed: State) -> State:
     return describe
 
 
+def queue_request(then: State, read: State, failed: State) -> State:
+    """Leave an operator's request with the lock, so that the holder starts it after its release.
+
+    An event only wakes, and the holder looks for new data anyway.
+    """
+    request = steps.Pass(
+        "ReadRequest",
+        parameters={
+            "input.$": "$$.Execution.Input",
+            "text.$": "States.JsonToString($$.Execution.Input)",
+        },
+        result_path="$.request",
+    )
+    queue = call(
+        "QueueRequest",
+        "dynamodb:updateItem",
+        {
+            "TableName": "${TableName}",
+            "Key": LOCK,
+            "UpdateExpression": "SET requests = list_append(if_not_exists(requests, :none), :mine)",
+            # The holder may have released in the meantime: then this execution can run itself.
+            "ConditionExpression": "execution = :holder",
+            "ExpressionAttributeValues": {
+                ":holder": {"S.$": HOLDER},
+                ":none": {"L": []},
+                ":mine": {"L": [{"S.$": "$.request.text"}]},
+            },
+        },
+        [caught(read, LOST, at="$.lost"), caught(failed)],
+        keep={"startsAfterwards": True},
+        at="$.holder.request",
+    )
+    event = ChoiceRule.And(
+        [ChoiceRule.IsPresent(f"$.request.input.{key}", True) for key in ("source", "detail")]
+    )
+    only_wakes = steps.Choice("OnlyWakes?")
+    only_wakes.add_choice(
+        ChoiceRule.Or(
+            [
+                ChoiceRule.StringEquals("$.request.text", "{}"),
+                event,
+                ChoiceRule.IsPresent("$.request.input.Records", True),
+            ]
+        ),
+        then,
+    )
+    only_wakes.default_choice(queue)
+    request.next(only_wakes)
+    queue.next(then)
+    return request
+
+
 def supersede_lock(then: State, read: State, failed: State) -> State:
     """Take over a stale lock, and stop the pipeline that its holder left."""
     supersede = call(
         "SupersedeLock",
-        "dynamodb:putItem",
+        "dynamodb:updateItem",  # the requests of others stay
         {
             "TableName": "${TableName}",
-            "Item": CLAIM,
+            "Key": LOCK,
+            "UpdateExpression": "SET execution = :mine, claimedAt = :now REMOVE pipelineExecution",
             "ConditionExpression": "execution = :stale OR execution = :mine",
-            "ExpressionAttributeValues": {**MINE, ":stale": {"S.$": HOLDER}},
+            "ExpressionAttributeValues": {
+                **MINE,
+                ":stale": {"S.$": HOLDER},
+                ":now": {"S.$": "$$.State.EnteredTime"},
+            },
         },
         [caught(read, LOST, at="$.lost"), caught(failed)],
         at="$.lock",
@@ -111,7 +170,20 @@ def without_lock(then: State) -> State:
 
 
 def release_lock(then: State) -> State:
-    """Release the lock if this execution still holds it."""
+    """Release the lock if this execution still holds it, and start the requests that were left with it."""
+    start = call(
+        "StartRequest",
+        "sfn:startExecution",
+        {"StateMachineArn.$": "$$.StateMachine.Id", "Input.$": "$.S"},
+        keep={"executionArn.$": "$.ExecutionArn"},
+    )
+    each = Map(
+        "StartRequests", items_path=REQUESTS, result_path="$.started", catch=[complain("StartRequests", then)]
+    )
+    each.attach_iterator(start)
+    waiting = steps.Choice("RequestsWaiting?")
+    waiting.add_choice(ChoiceRule.IsPresent(REQUESTS, True), each)
+    waiting.default_choice(then)
     task = call(
         "ReleaseLock",
         "dynamodb:deleteItem",
@@ -120,8 +192,11 @@ def release_lock(then: State) -> State:
             "Key": LOCK,
             "ConditionExpression": "execution = :mine",
             "ExpressionAttributeValues": {":mine": {"S.$": EXECUTION}},
+            "ReturnValues": "ALL_OLD",
         },
         [caught(then, LOST, at="$.lost"), complain("ReleaseLock", then)],
+        at="$.released",
     )
-    task.next(then)
+    task.next(waiting)
+    each.next(then)
     return task

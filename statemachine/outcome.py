@@ -13,12 +13,22 @@ TROUBLE = "$.trouble"  # an error of the last steps, apart from the failure befo
 
 
 def outcome(status: str, subject: str, cause: str, details: str) -> steps.Pass:
-    """Set the outcome of a run that did not fail; `cause` and `details` are paths or intrinsic functions."""
+    """Set the outcome of a run that did not fail.
+
+    Args:
+        status: one of the workflow's ends.
+        subject: of the notification; a path if it begins with a `$`.
+        cause: a path or an intrinsic function.
+        details: the same.
+    """
+    shown = {"subject": f"${{StackName}}: {subject}"}
+    if subject.startswith("$"):
+        shown = {"subject.$": f"States.Format('${{StackName}}: {{}}', {subject})"}
     return steps.Pass(
         "Outcome" + status.title().replace("_", ""),
         parameters={
             "status": status,
-            "subject": f"${{StackName}}: {subject}",
+            **shown,
             "error": "RunNotConcluded",
             "cause.$": cause,
             "details.$": details,

@@ -16,6 +16,7 @@ PLANNED = [
     "outputUri",
     "quarantineUri",
     "championModelName",
+    "championNote",
     "offlineStoreDatabase",
     "offlineStoreTable",
     "maxTuningJobs",
@@ -37,7 +38,14 @@ def plan(then: State, nothing: State, failed: State) -> State:
         },
         [caught(failed)],
         keep=of_payload(
-            "run", "forced", "newObjects", "objects", "pipelineName", "championModelPackageArn", *PLANNED
+            "run",
+            "forced",
+            "newObjects",
+            "objects",
+            "pipelineName",
+            "championModelPackageArn",
+            "firstModel",
+            *PLANNED,
         ),
         at="$.plan",
     )

@@ -1,4 +1,4 @@
-"""Judge a model: is it good enough to be deployed, and better than the live model?"""
+"""Judge a model: is it good enough to be deployed, and better than the champion?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,20 @@ from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
-from judge_model.judgement import Comparison, Judgement, judge_bound, judge_comparison, summarize
+from judge_model.judgement import (
+    APPROVED,
+    Judgement,
+    decide,
+    describe_left_out,
+    excuse_first_model,
+    has_few_rows,
+    judge_bound,
+    judge_comparison,
+    judge_constant,
+    judge_rows,
+    summarize,
+)
+from judge_model.measurements import Comparison, Details
 from judge_model.results import find_comparison, find_model_package, find_statistics
 from shared.documents import Document, read_json
 from shared.environment import FunctionEnvironment
@@ -29,6 +42,10 @@ class Environment(FunctionEnvironment):
     min_f1: float
     min_improvement: float
     max_p_value: float
+    min_loss_p_value: float
+    max_constant_p_value: float
+    min_test_rows: int
+    min_test_rows_per_label: int
 
     def bounds(self) -> dict[str, float]:
         """Return the least value of each metric."""
@@ -36,10 +53,12 @@ class Environment(FunctionEnvironment):
 
 
 class Request(Document):
-    """A pipeline execution that succeeded, and the model that was live when the run was planned."""
+    """A pipeline execution that succeeded, and the champion when the run was planned."""
 
     pipeline_execution_arn: str
     champion: str | None = Field(default=None, alias="championModelPackageArn")
+    champion_note: str  # where the champion was found, or why there is none
+    first_model: bool = False  # whether no model was live or deployed before
 
 
 @logger.inject_lambda_context
@@ -55,18 +74,34 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     statistics_uri = find_statistics(sagemaker, package)
     folder = quality = statistics_uri.rpartition("/")[0]
     statistics = read_json(s3, statistics_uri)
+    details = Details.model_validate(read_json(s3, f"{quality}/details.json"))
+    rows = details.test_rows
     table = [judge_bound(metric, statistics, bound) for metric, bound in environment.bounds().items()]
-    comparison = None
+    table.append(judge_constant(details.constant_classifier, environment.max_constant_p_value))
+    remark = f" Not compared with a champion: {request.champion_note}."
     if request.champion:
         folder = find_comparison(sagemaker, steps, request.champion)
         comparison = Comparison.model_validate(read_json(s3, f"{folder}/comparison.json"))
-        table += judge_comparison(comparison, environment.min_improvement, environment.max_p_value)
+        table += judge_comparison(
+            comparison,
+            request.champion.partition("/")[2] or request.champion,
+            environment.min_improvement,
+            environment.max_p_value,
+            environment.min_loss_p_value,
+        )
+        remark = describe_left_out(comparison)
+        rows = rows.model_copy(update={"rows": min(rows.rows, comparison.rows)})
+    table += judge_rows(rows, environment.min_test_rows, environment.min_test_rows_per_label)
+    if request.first_model and has_few_rows(table):
+        table = excuse_first_model(table)
+    verdict = decide(table)
     publish(table)
     answer = {
-        "approved": all(row.verdict == "pass" for row in table),
+        "approved": verdict == APPROVED,
+        "verdict": verdict,
         "modelPackageArn": package,
-        "table": [row._asdict() for row in table],
-        "summary": summarize(table, comparison, request.champion),
+        "table": [row.row() for row in table],
+        "summary": summarize(table, rows, remark),
         "statisticsUri": statistics_uri,
         "samplesUri": f"{quality}/samples.jsonl",
         "reportUri": f"{folder}/report.html",

@@ -60,7 +60,7 @@ def find_comparison(
     """Return the URI of the output of the step CompareModels.
 
     Raises:
-        NoComparisonError: there is none; without a comparison no model may replace the live one.
+        NoComparisonError: there is none; without a comparison no model may replace the champion.
     """
     for step in steps:
         job = processing_job_arn(step)
@@ -69,6 +69,7 @@ def find_comparison(
             if uri := output_uris(found).get("comparison"):
                 return uri
     raise NoComparisonError(
-        f"{champion} is live, but no step CompareModels with an output `comparison` was run. Start the "
-        "workflow again; if that does not help, see that the pipeline gets the parameter ChampionModelName."
+        f"{champion} is the champion, but no step CompareModels with an output `comparison` was run. Start "
+        "the workflow again; if that does not help, see that the pipeline gets the parameter "
+        "ChampionModelName."
     )

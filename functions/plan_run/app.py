@@ -10,13 +10,14 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
-from plan_run.champion import find_champion
+from plan_run.champion import Registry, find_champion
 from plan_run.ledger import Ledger, read_ledger
 from plan_run.offline_store import find_offline_store
 from plan_run.plan import time_events, timestamp, write_plan
 from plan_run.raw_objects import RAW, RawObject, list_objects, partition
+from plan_run.run_input import check_name, read_input
 from shared.documents import Document
 from shared.environment import FunctionEnvironment
 from shared.plan import read_plan
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 logger = Logger(service="plan_run")
 tracer = Tracer(service="plan_run")
 metrics = Metrics(namespace="Retrain", service="plan_run")
+
+
+MAX_NOTE = 256  # characters that a processing job's environment takes
 
 
 class UnclearRequestError(Exception):
@@ -48,26 +52,24 @@ class Environment(FunctionEnvironment):
     table_name: str
     feature_group_name: str
     real_time_endpoint_name: str
+    model_package_group_name: str
+    champion_model_prefix: str  # of the models that are created to score a champion
+    model_role_arn: str
     pipeline_name: str
     tuning_pipeline_name: str  # empty if the container declares no ranges
     max_tuning_jobs: int = Field(ge=1)
     max_parallel_tuning_jobs: int = Field(ge=1)
 
-
-class RunInput(Document):
-    """The input of the execution; an S3 event has none of these fields and only starts a run."""
-
-    force: bool = False
-    as_of: AwareDatetime | None = None
-    max_tuning_jobs: int | None = Field(default=None, ge=1)
-    max_parallel_tuning_jobs: int | None = Field(default=None, ge=1)
+    def registry(self) -> Registry:
+        """Return the registry's group, and what a model of its packages gets."""
+        return Registry(self.model_package_group_name, self.champion_model_prefix, self.model_role_arn)
 
 
 class Execution(BaseModel):
     """Step Functions' `$$.Execution`."""
 
     name: str = Field(alias="Name")
-    input: RunInput = Field(alias="Input")
+    input: object = Field(alias="Input")
 
 
 class Outcome(BaseModel):
@@ -107,6 +109,8 @@ class Answer(Document):
     quarantine_uri: str | None = None
     champion_model_name: str | None = None
     champion_model_package_arn: str | None = None
+    champion_note: str | None = None
+    first_model: bool | None = None
     offline_store_database: str | None = None
     offline_store_table: str | None = None
     pipeline_name: str | None = None
@@ -140,7 +144,8 @@ def plan_run(
     s3: S3Client, objects: list[RawObject], ledger: Ledger, execution: Execution, environment: Environment
 ) -> Answer:
     """Write the plan and its manifest, and return the parameters, if the run is worth starting."""
-    requested, bucket = execution.input, environment.bucket_name
+    check_name(execution.name)
+    requested, bucket = read_input(execution.input), environment.bucket_name
     new = [item for item in objects if not ledger.lists(item)]
     if not (new or requested.force):
         return Answer(run=False, new_objects=0, objects=len(objects))
@@ -154,7 +159,12 @@ def plan_run(
     jobs = tuning_jobs(requested.max_tuning_jobs or environment.max_tuning_jobs, environment)
     parallel = requested.max_parallel_tuning_jobs or environment.max_parallel_tuning_jobs
     sagemaker = boto3.client("sagemaker")
-    champion = find_champion(sagemaker, environment.real_time_endpoint_name)
+    champion = find_champion(
+        sagemaker,
+        environment.real_time_endpoint_name,
+        environment.registry(),
+        refused=requested.champion is not None,
+    )
     store = find_offline_store(sagemaker, environment.feature_group_name)
     plan = write_plan(s3, bucket, events)
     return Answer(
@@ -169,6 +179,8 @@ def plan_run(
         quarantine_uri=f"s3://{bucket}/quarantine/{plan}",  # not the run's name: it would prevent cache hits
         champion_model_name=champion.model_name,
         champion_model_package_arn=champion.model_package_arn,
+        champion_note=champion.note[:MAX_NOTE],
+        first_model=champion.first,
         offline_store_database=store.database,
         offline_store_table=store.table,
         pipeline_name=environment.pipeline_name if jobs == 1 else environment.tuning_pipeline_name,

@@ -29,6 +29,8 @@ PARAMETERS = {
     # Those that a test changes: what is not said at the next deploy stays as it was.
     "MinImprovement": "0.001",
     "MaxPValue": "0.05",
+    "MinTestRows": "0",  # the sample has fewer than the default
+    "MinTestRowsPerLabel": "0",
     "AccuracyFloor": "0.6",
     "IngestInstanceCount": "1",
 }

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from pydantic import ValidationError
 
-from plan_run import app, raw_objects
+from plan_run import app, raw_objects, run_input
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,12 +18,17 @@ if TYPE_CHECKING:
 
 BUCKET, TABLE = "data", "ledger"
 PACKAGE = "arn:aws:sagemaker:us-east-1:111122223333:model-package/retrain-models/3"
+NEVER = "and no model of retrain-models was deployed before"
+DEPLOYED = {"CustomerMetadataProperties": {"AsOf": "2026-01-01T00:00:00.000Z", "Deployed": "arn:execution"}}
 STORE = {"Catalog": "AwsDataCatalog", "Database": "sagemaker_featurestore", "TableName": "retrain_records_17"}
 ENVIRONMENT = {
     "BUCKET_NAME": BUCKET,
     "TABLE_NAME": TABLE,
     "FEATURE_GROUP_NAME": "retrain-records",
     "REAL_TIME_ENDPOINT_NAME": "retrain-realtime",
+    "MODEL_PACKAGE_GROUP_NAME": "retrain-models",
+    "CHAMPION_MODEL_PREFIX": "retrain-champion",
+    "MODEL_ROLE_ARN": "arn:aws:iam::111122223333:role/retrain-ModelRole",
     "PIPELINE_NAME": "retrain-pipeline",
     "TUNING_PIPELINE_NAME": "retrain-tuning",
     "MAX_TUNING_JOBS": "4",
@@ -41,6 +46,10 @@ class SageMaker:
         self.status = ""
         self.model: dict[str, Any] = {"PrimaryContainer": {"ModelPackageName": PACKAGE}}
         self.model_name: str | None = "retrain-0123456789ab"
+        self.config_exists = True
+        self.packages: dict[str, dict[str, Any]] = {}  # by version, their descriptions
+        self.created: list[dict[str, Any]] = []
+        self.refusal: ClientError | None = None  # of CreateModel
         self.offline_store: dict[str, Any] = {"DataCatalogConfig": STORE}
         self.error = error("ValidationException", 'Could not find endpoint "arn:endpoint".')
 
@@ -52,17 +61,50 @@ class SageMaker:
 
     def describe_endpoint_config(self, EndpointConfigName: str) -> dict[str, Any]:
         assert EndpointConfigName == "config"
+        if not self.config_exists:
+            raise error("ValidationException", 'Could not find endpoint configuration "arn:config".')
         model = {"ModelName": self.model_name} if self.model_name else {}
         return {"ProductionVariants": [{"VariantName": "AllTraffic", **model}]}
 
     def describe_model(self, ModelName: str) -> dict[str, Any]:
+        if ModelName in [item["ModelName"] for item in self.created]:
+            return {"ModelName": ModelName}
         if ModelName != "retrain-0123456789ab":
             raise error("ValidationException", f'Could not find model "{ModelName}".')
         return {"ModelName": ModelName, **self.model}
 
+    def get_paginator(self, operation: str) -> Any:
+        assert operation == "list_model_packages"
+        return SimpleNamespace(paginate=self.list_model_packages)
+
+    def list_model_packages(self, **request: str) -> Iterator[dict[str, Any]]:
+        """Each package on a page, as SageMaker may answer."""
+        assert request.pop("ModelPackageGroupName") == "retrain-models"
+        assert request == {
+            "ModelApprovalStatus": "Approved",
+            "SortBy": "CreationTime",
+            "SortOrder": "Descending",
+        }
+        for version in sorted(self.packages, reverse=True):
+            if self.packages[version].get("ModelApprovalStatus", "Approved") == "Approved":
+                yield {"ModelPackageSummaryList": [{"ModelPackageArn": of_version(version)}]}
+
+    def describe_model_package(self, ModelPackageName: str) -> dict[str, Any]:
+        return self.packages[ModelPackageName.rpartition("/")[2]]
+
+    def create_model(self, **request: Any) -> dict[str, Any]:
+        if self.refusal:
+            raise self.refusal
+        self.created.append(request)
+        return {"ModelArn": "arn"}
+
     def describe_feature_group(self, FeatureGroupName: str) -> dict[str, Any]:
         assert FeatureGroupName == "retrain-records"
         return {"FeatureGroupStatus": "Created", "OfflineStoreConfig": self.offline_store}
+
+
+def of_version(version: str) -> str:
+    return PACKAGE.replace("/3", f"/{version}")
 
 
 def error(code: str, message: str) -> ClientError:
@@ -182,7 +224,7 @@ def test_nothing_new_writes_nothing(
         "newObjects": 0,
         "objects": 1,
     }
-    assert len(answer) == 12
+    assert len(answer) == 14
     assert set(answer.values()) == {None}
     assert written(s3) == 0
 
@@ -216,6 +258,8 @@ def test_only_what_is_new_is_planned_and_everything_that_the_pipeline_needs_is_a
         "quarantineUri": folder.replace("plans", "quarantine"),
         "championModelName": "none",
         "championModelPackageArn": None,
+        "championNote": f"endpoint retrain-realtime does not exist, {NEVER}",
+        "firstModel": True,
         "offlineStoreDatabase": "sagemaker_featurestore",
         "offlineStoreTable": "retrain_records_17",
         "pipelineName": "retrain-tuning",
@@ -445,6 +489,82 @@ def test_an_input_that_makes_no_sense_is_named(given: dict[str, Any]) -> None:
         start(**given)
 
 
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"froce": True}, 'unknown key "froce". Did you mean "force"? The keys are force, asOf, champion, '),
+        ({"Force": True}, 'Did you mean "force"?'),
+        ({"as_of": "2026-01-02T04:00:00Z"}, 'Did you mean "asOf"?'),
+        ({"maxTuningJob": 2}, 'Did you mean "maxTuningJobs"?'),
+        ({"maxParalelTuningJobs": 2}, 'Did you mean "maxParallelTuningJobs"?'),
+        ({"qqq": 1}, 'unknown key "qqq". The keys are'),
+        ({"force": "true"}, 'has "force": "true". Give true or false.'),
+        ({"force": 1}, 'has "force": 1. Give true or false.'),
+        ({"force": None}, 'has "force": null. Give true or false.'),
+        ({"champion": "retrain-models/3"}, 'Give "none", or leave it out.'),
+        ({"asOf": 1767312000}, "Give a time such as"),
+        ({"maxTuningJobs": True}, "Give a number from 1 to 750."),
+        ({"maxTuningJobs": 1.5}, "Give a number from 1 to 750."),
+        ({"maxTuningJobs": 751}, "Give a number from 1 to 750."),
+        ({"maxParallelTuningJobs": []}, "Give a number from 1 to 100."),
+        ({"source": "aws.s3", "force": True}, 'unknown key "source"'),
+        ({"Records": [{}], "force": True}, 'unknown key "Records"'),
+        ([], "The execution's input is []. Start it with an object"),
+        ("force", 'input is "force". Start it with an object'),
+        ({"x" * 500: 1}, "…"),
+    ],
+)
+def test_an_unclear_input_is_refused_with_what_is_possible(content: object, message: str) -> None:
+    with pytest.raises(run_input.InputError) as refused:
+        app.lambda_handler({"execution": {"Id": "arn", "Name": "one", "Input": content}}, CONTEXT)
+    assert message in str(refused.value)
+    assert len(str(refused.value)) < 400
+
+
+EVENT = {
+    "version": "0",
+    "id": "1",
+    "detail-type": "Scheduled Event",
+    "source": "aws.scheduler",
+    "account": "111122223333",
+    "time": "2026-01-01T00:00:00Z",
+    "region": "eu-central-1",
+    "resources": [],
+    "detail": "{}",
+}
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.parametrize(
+    "content",
+    [
+        {},
+        EVENT,
+        EVENT | {"source": "aws.s3", "detail-type": "Object Created", "detail": {"force": True}},
+        {"Records": [{"eventSource": "aws:s3"}]},
+        {"AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID": "arn", "Comment": "Insert your JSON here"},
+    ],
+)
+def test_events_only_start_a_run(content: dict[str, Any]) -> None:
+    assert start(**content).items() >= {"run": False, "forced": False}.items()
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize("name", ["a!", "it's", "(1)", "größe", ".", "-a", "a" * 81])
+def test_a_name_that_is_refused_later_is_refused_at_once(name: str) -> None:
+    with pytest.raises(run_input.ExecutionNameError, match="of letters, digits and"):
+        start(name)
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.parametrize("name", ["7b5c9d2e-1f3a_8e6d", "Monday.2", "a=b+c@d"])
+def test_other_names_of_executions_are_taken(name: str) -> None:
+    assert start(name)["run"] is False
+
+
 @pytest.mark.usefixtures("dynamodb")
 @pytest.mark.parametrize("status", ["InService", "Updating"])
 def test_the_champion_is_what_the_endpoint_serves(
@@ -457,26 +577,125 @@ def test_the_champion_is_what_the_endpoint_serves(
     assert answer["championModelPackageArn"] == PACKAGE
 
 
-@pytest.mark.usefixtures("dynamodb")
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"status": ""},
-        {"status": "Failed"},
-        {"status": "Creating"},
+NOT_LIVE: dict[str, tuple[dict[str, Any], bool]] = {
+    "endpoint retrain-realtime does not exist": ({"status": ""}, True),
+    "endpoint retrain-realtime is Failed": ({"status": "Failed"}, True),
+    "endpoint retrain-realtime is Creating": ({"status": "Creating"}, True),
+    "the configuration of retrain-realtime does not exist": (
+        {"status": "InService", "config_exists": False},
+        False,
+    ),
+    "model deleted of retrain-realtime does not exist": (
         {"status": "InService", "model_name": "deleted"},
-        {"status": "InService", "model_name": None},
+        False,
+    ),
+    "retrain-realtime serves inference components": ({"status": "InService", "model_name": None}, False),
+    "model retrain-0123456789ab of retrain-realtime has no model package": (
         {"status": "InService", "model": {"PrimaryContainer": {"Image": "byoc"}}},
+        False,
+    ),
+    "model retrain-0123456789ab of retrain-realtime has no model package ": (
         {"status": "InService", "model": {}},
-    ],
-)
-def test_without_a_registered_model_that_serves_there_is_no_champion(
-    drop: Callable[..., str], sagemaker: SageMaker, change: dict[str, Any]
+        False,
+    ),
+}
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize("reason", NOT_LIVE)
+def test_without_a_registered_model_that_serves_or_was_deployed_there_is_no_champion(
+    drop: Callable[..., str], sagemaker: SageMaker, reason: str
 ) -> None:
     drop("raw/a.csv")
+    change, first = NOT_LIVE[reason]
     vars(sagemaker).update(change)
     answer = start()
     assert (answer["championModelName"], answer["championModelPackageArn"]) == ("none", None)
+    assert answer["championNote"] == f"{reason.strip()}, {NEVER}"
+    assert answer["firstModel"] is first
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize("reason", NOT_LIVE)
+def test_a_champion_that_no_longer_serves_is_scored_from_its_package(
+    drop: Callable[..., str], sagemaker: SageMaker, reason: str
+) -> None:
+    drop("raw/a.csv")
+    vars(sagemaker).update(NOT_LIVE[reason][0])
+    sagemaker.packages = {"3": DEPLOYED}
+    answer = start()
+    assert (answer["championModelName"], answer["championModelPackageArn"]) == ("retrain-champion-3", PACKAGE)
+    assert answer["championNote"] == f"last deployed model of retrain-models, since {reason.strip()}"
+    assert answer["firstModel"] is False
+    expected = {
+        "ModelName": "retrain-champion-3",
+        "PrimaryContainer": {"ModelPackageName": PACKAGE},
+        "ExecutionRoleArn": ENVIRONMENT["MODEL_ROLE_ARN"],
+    }
+    assert sagemaker.created == [expected]
+    assert start("two")["championModelName"] == "retrain-champion-3"
+    assert sagemaker.created == [expected]
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize(
+    ("packages", "version"),
+    [
+        ({"3": DEPLOYED, "4": DEPLOYED, "5": {"ModelApprovalStatus": "Rejected"}}, "4"),
+        ({"3": DEPLOYED, "4": {}}, "3"),  # 4: its execution was stopped during the deployment
+        ({"3": {"CustomerMetadataProperties": {"AsOf": "2026"}}, "4": {}}, "4"),
+        ({"3": DEPLOYED, "4": DEPLOYED | {"ModelApprovalStatus": "Rejected"}}, "3"),
+    ],
+)
+def test_the_champion_is_the_newest_package_with_which_a_deployment_ended(
+    drop: Callable[..., str], sagemaker: SageMaker, packages: dict[str, Any], version: str
+) -> None:
+    drop("raw/a.csv")
+    sagemaker.packages = packages
+    assert start()["championModelPackageArn"] == of_version(version)
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_a_live_champion_is_preferred_to_the_registry(drop: Callable[..., str], sagemaker: SageMaker) -> None:
+    """An operator may have gone back to an earlier model by hand."""
+    drop("raw/a.csv")
+    sagemaker.status, sagemaker.packages = "InService", {"9": DEPLOYED}
+    answer = start()
+    assert answer["championModelPackageArn"] == PACKAGE
+    assert answer["championNote"] == "live on retrain-realtime"
+    assert not sagemaker.created
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize("status", ["InService", ""])
+def test_an_operator_can_refuse_the_comparison(
+    drop: Callable[..., str], sagemaker: SageMaker, status: str
+) -> None:
+    drop("raw/a.csv")
+    sagemaker.status, sagemaker.packages = status, {"3": DEPLOYED}
+    answer = start(champion="none")
+    assert (answer["championModelName"], answer["championModelPackageArn"]) == ("none", None)
+    assert '"champion": "none"' in answer["championNote"]
+    assert "retrain-models/3" in answer["championNote"]
+    assert answer["firstModel"] is False
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_a_champion_that_cannot_be_scored_lets_no_model_pass(
+    drop: Callable[..., str], sagemaker: SageMaker
+) -> None:
+    drop("raw/a.csv")
+    sagemaker.packages = {"3": DEPLOYED}
+    sagemaker.refusal = error("ValidationException", "Could not find model data at s3://data/runs/one.")
+    with pytest.raises(Exception, match=r'/3: Could not find model data .*\{"champion": "none"\}'):
+        start()
+    assert start(champion="none")["championModelName"] == "none"
+    sagemaker.refusal = error("AccessDeniedException", "not authorized")
+    with pytest.raises(ClientError, match="not authorized"):
+        start()
+    sagemaker.refusal = error("ValidationException", "Cannot create already existing model.")
+    assert start()["championModelName"] == "retrain-champion-3"
 
 
 @pytest.mark.usefixtures("dynamodb")

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,41 @@ def test_without_the_parameters_nothing_is_deployed(target: str, tmp_path: Path)
     code, arguments = deploy(target, tmp_path, '[ "$1" != samconfig.py ]')
     assert code != 0
     assert not arguments
+
+
+TEMPLATE = (ROOT / "template.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["Retrain", "1st", "re_train", "retrain-", "", "é", "a" * 42, "a b"])
+def test_a_stack_name_that_fails_later_is_refused_at_once(name: str) -> None:
+    fault = samconfig.find_fault(name, [], TEMPLATE)
+    assert fault is not None
+    assert "1 to 41 small letters" in fault
+
+
+@pytest.mark.parametrize("name", [None, "retrain", "reviews-2", "a", "a" * 41])
+def test_other_stack_names_are_taken(name: str | None) -> None:
+    assert (
+        samconfig.find_fault(name, ["MinF1=0.9", "NotificationEmail=", "CodeVersion=a=b"], TEMPLATE) is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("MinF2=0.9", "no parameter MinF2. Did you mean MinF1?"),
+        ("minaccuracy=0.9", "Did you mean MinAccuracy?"),
+        ("MaxTuningJob=1", "Did you mean MaxTuningJobs?"),
+        ("Qqqqqqq=1", "no parameter Qqqqqqq."),
+        ("MinF1", "MinF1 has no value"),
+    ],
+)
+def test_a_misspelt_parameter_is_refused_with_the_nearest_one(override: str, hint: str) -> None:
+    assert hint in str(samconfig.find_fault("retrain", [override], TEMPLATE))
+
+
+def test_nothing_is_printed_for_a_misspelt_parameter() -> None:
+    command = [sys.executable, str(ROOT / "samconfig.py"), "local", "MinFl=0.9"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "Did you mean MinF1?" in done.stderr

@@ -50,6 +50,7 @@ PARAMETERS: dict[str, Any] = {
     "OfflineStoreDatabase": "sagemaker_featurestore",
     "OfflineStoreTable": "retrain_records_1763867235",
     "ChampionModelName": "retrain-0123456789ab",
+    "ChampionNote": "live on retrain-realtime",
     "MaxTuningJobs": 4,
     "MaxParallelTuningJobs": 2,
 }
@@ -508,7 +509,7 @@ def test_what_calls_aws_is_told_the_region() -> None:
 
 
 def calls_aws(folder: str) -> bool:
-    modules = (CONTAINERS / "processing" / folder).rglob("*.py")
+    modules = (CONTAINERS / "processing" / "processing" / folder).rglob("*.py")
     return any("boto3.client" in module.read_text() for module in modules)
 
 
@@ -606,7 +607,9 @@ def test_judges_get_predictions_and_labels(
     request = TUNED.request_of(step)
     inputs = {source["InputName"]: source["S3Input"]["S3Uri"] for source in request["ProcessingInputs"]}
     assert request["AppSpecification"]["ContainerArguments"] == [command]
+    plan = {"plan": PARAMETERS["PlanUri"]} if step == "CompareModels" else {}
     assert inputs == {
+        **plan,
         **{name: f"s3://data/runs/one/predictions/{who}" for name, who in predictions.items()},
         "test": "s3://data/runs/one/dataset/test",
         "labels": "s3://data/runs/one/dataset/labels",

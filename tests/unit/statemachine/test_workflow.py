@@ -26,17 +26,19 @@ TAIL = {
     "StopPipeline": "DeploymentBegun?",
     "RestoreEndpoints": "TakeApprovalBack",
     "TakeApprovalBack": "UpdateLedger",
+    "RestoreChampion": "UpdateLedger",
     "UpdateLedger": "Notify",
     "Notify": "ReleaseLock",
     "ReleaseLock": "FailedBeforeThePlan?",
+    "StartRequests": "FailedBeforeThePlan?",
     "LookOnceMore": "HowDidItEnd?",
     "StartNextRun": "HowDidItEnd?",
 }
 
 # Before these end, the execution owns no lock, so it may touch none and concerns no data.
-WITHOUT_LOCK = ["ClaimLock", "ReadLock", "DescribeHolder", "SupersedeLock"]
+WITHOUT_LOCK = ["ClaimLock", "ReadLock", "DescribeHolder", "SupersedeLock", "QueueRequest"]
 POLLED = ["Pipeline", "Endpoint", "LiveEndpoint", "Deployment"]
-POLLED += ["DisturbedEndpoint", "Restoration", "UnwantedEndpoint"]
+POLLED += ["DisturbedEndpoint", "Restoration", "UnwantedEndpoint", "StandingEndpoint", "Revival"]
 PREFIXES = {"dynamodb": "DynamoDb", "sagemaker": "SageMaker", "sfn": "Sfn", "sns": "Sns"}
 # The optimized integration's, as AWS's page on it lists them; TooManyRequestsException is in Lambda's model.
 LAMBDA_ERRORS = [

@@ -30,7 +30,7 @@ from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_funct
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from mypy_boto3_stepfunctions import SFNClient
 
-RENDERED = Path(__file__).parents[3] / "statemachine" / "retrain.asl.json"
+RENDERED = Path(__file__).parents[3] / "statemachine" / "rendered" / "retrain.asl.json"
 REALTIME, ASYNC = "retrain-realtime", "retrain-async"
 PLAN = "s3://data/plans/abc/plan.json"
 REPORT = "s3://data/runs/one/quality/report.html"
@@ -86,6 +86,7 @@ class Aws:
         self.me = ""
         self.lock: str | None = None
         self.lock_pipeline: str | None = None
+        self.lock_requests: list[dict[str, str]] = []
         self.stopped: list[str] = []
         self.executions: dict[str, str] = {}
         self.pipeline = ["Executing", "Executing", "Succeeded"]
@@ -105,6 +106,8 @@ class Aws:
                 "quarantineUri": "s3://data/quarantine/one",
                 "championModelName": "none",
                 "championModelPackageArn": None,
+                "championNote": "no model was deployed before",
+                "firstModel": True,
                 "offlineStoreDatabase": "sagemaker_featurestore",
                 "offlineStoreTable": "retrain_records_1763867235",
                 "pipelineName": "retrain-tuning",
@@ -114,6 +117,7 @@ class Aws:
             "LookAgain": {"run": False},
             "JudgeModel": {
                 "approved": True,
+                "verdict": "model approved",
                 "modelPackageArn": PACKAGE,
                 "table": [{"metric": "accuracy", "value": 0.9, "bound": 0.8, "verdict": "pass"}],
                 "summary": "Approved: accuracy 0.9000 is at least 0.8.",
@@ -166,24 +170,37 @@ class Aws:
             value["S"] for value in ExpressionAttributeValues.values()
         ]:
             raise error("ConditionalCheckFailedException", "The conditional request failed")
-        self.lock, self.lock_pipeline = Item["execution"]["S"], None
+        self.lock, self.lock_pipeline, self.lock_requests = Item["execution"]["S"], None, []
         return {}
 
     def GetItem(self, **_: Any) -> dict[str, Any]:
         pipeline = {"pipelineExecution": {"S": self.lock_pipeline}} if self.lock_pipeline else {}
         return {"Item": {"execution": {"S": self.lock}, **pipeline}} if self.lock else {}
 
-    def UpdateItem(self, ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:
-        if self.lock != ExpressionAttributeValues[":mine"]["S"]:
+    def UpdateItem(
+        self, UpdateExpression: str, ConditionExpression: str, ExpressionAttributeValues: Any, **_: Any
+    ) -> dict[str, Any]:
+        names = re.findall(r"execution = (:\w+)", ConditionExpression)
+        if self.lock not in [ExpressionAttributeValues[name]["S"] for name in names]:
             raise error("ConditionalCheckFailedException", "The conditional request failed")
-        self.lock_pipeline = ExpressionAttributeValues[":pipeline"]["S"]
+        if UpdateExpression == "SET pipelineExecution = :pipeline":
+            self.lock_pipeline = ExpressionAttributeValues[":pipeline"]["S"]
+        elif UpdateExpression.startswith("SET requests = list_append("):
+            assert ExpressionAttributeValues[":none"] == {"L": []}
+            self.lock_requests += ExpressionAttributeValues[":mine"]["L"]
+        else:
+            assert UpdateExpression.endswith(" REMOVE pipelineExecution")
+            self.lock, self.lock_pipeline = ExpressionAttributeValues[":mine"]["S"], None
         return {}
 
-    def DeleteItem(self, ExpressionAttributeValues: Any, **_: Any) -> dict[str, Any]:
+    def DeleteItem(self, ExpressionAttributeValues: Any, ReturnValues: str, **_: Any) -> dict[str, Any]:
         if self.lock != ExpressionAttributeValues[":mine"]["S"]:
             raise error("ConditionalCheckFailedException", "The conditional request failed")
-        self.lock = None
-        return {}
+        assert ReturnValues == "ALL_OLD"
+        requests = {"requests": {"L": self.lock_requests}} if self.lock_requests else {}
+        old = {"execution": {"S": self.lock}, **requests}
+        self.lock, self.lock_requests = None, []
+        return {"Attributes": old}
 
     def DescribeExecution(self, executionArn: str) -> dict[str, Any]:
         if executionArn not in self.executions:
@@ -431,8 +448,10 @@ def test_replaces_an_endpoint_that_failed(aws: Aws, run: Run) -> None:
     assert "old" not in live(aws).values()
 
 
-def test_rejects_a_model_that_is_not_good_enough(aws: Aws, run: Run) -> None:
-    aws.functions["JudgeModel"] |= {"approved": False, "summary": "Rejected: accuracy 0.5 is below 0.8."}
+@pytest.mark.parametrize("verdict", ["model rejected", "not enough test rows"])
+def test_rejects_a_model_that_is_not_good_enough(aws: Aws, run: Run, verdict: str) -> None:
+    rejected = {"approved": False, "verdict": verdict, "summary": "Rejected: accuracy 0.5 is below 0.8."}
+    aws.functions["JudgeModel"] |= rejected
     aws.endpoints = {REALTIME: Endpoint("old"), ASYNC: Endpoint("old")}
     answer = run()
     assert answer["status"] == "SUCCEEDED"
@@ -444,6 +463,7 @@ def test_rejects_a_model_that_is_not_good_enough(aws: Aws, run: Run) -> None:
             "ApprovalDescription": "Rejected: accuracy 0.5 is below 0.8.",
         }
     ]
+    assert aws.asked("Publish")[0]["Subject"] == f"retrain: {verdict}"
     assert live(aws) == {REALTIME: "old", ASYNC: "old"}
     assert aws.lock is None
 
@@ -525,13 +545,51 @@ def test_a_model_below_the_floor_is_rejected_without_being_registered(aws: Aws, 
 
 def test_the_champion_is_named_to_the_pipeline_and_to_the_judge(aws: Aws, run: Run) -> None:
     champion = PACKAGE.replace("/7", "/3")
-    aws.functions["PlanRun"] |= {"championModelName": "retrain-3", "championModelPackageArn": champion}
+    aws.functions["PlanRun"] |= {
+        "championModelName": "retrain-3",
+        "championModelPackageArn": champion,
+        "championNote": "live on retrain-realtime",
+        "firstModel": False,
+    }
     run()
     [started] = aws.asked("StartPipelineExecution")
     given = {item["Name"]: item["Value"] for item in started["PipelineParameters"]}
     assert started["PipelineName"] == "retrain-tuning"
     assert (given["ChampionModelName"], given["MaxTuningJobs"]) == ("retrain-3", "4")
-    assert aws.invoked("JudgeModel")[0]["championModelPackageArn"] == champion
+    assert given["ChampionNote"] == "live on retrain-realtime"
+    assert aws.invoked("JudgeModel") == [
+        {
+            "pipelineExecutionArn": PIPELINE,
+            "championModelPackageArn": champion,
+            "championNote": "live on retrain-realtime",
+            "firstModel": False,
+        }
+    ]
+
+
+def test_a_deployment_that_ended_is_recorded_with_the_model(aws: Aws, run: Run) -> None:
+    run()
+    approved, recorded = aws.asked("UpdateModelPackage")
+    assert approved["ModelApprovalStatus"] == "Approved"
+    assert recorded == {"ModelPackageArn": PACKAGE, "CustomerMetadataProperties": {"Deployed": aws.me}}
+    names = [name for name, _ in aws.calls if name in ("UpdateModelPackage", "CreateEndpoint")]
+    assert names == ["UpdateModelPackage", "CreateEndpoint", "CreateEndpoint", "UpdateModelPackage"]
+
+
+def test_a_deployment_that_cannot_be_recorded_is_undone(aws: Aws, run: Run) -> None:
+    """Otherwise the endpoints could serve a model that is no champion once they are deleted."""
+    aws.endpoints = {REALTIME: Endpoint("old"), ASYNC: Endpoint("older")}
+    update = aws.UpdateModelPackage
+
+    def refuse(**request: Any) -> dict[str, Any]:
+        if "CustomerMetadataProperties" in request:
+            raise error("ConflictExceptionOfNoKind", "not authorized")
+        return update(**request)
+
+    aws.UpdateModelPackage = refuse  # type: ignore[method-assign]
+    assert run()["status"] == "FAILED"
+    assert live(aws) == {REALTIME: "old", ASYNC: "older"}
+    assert aws.asked("UpdateModelPackage")[-1]["ModelApprovalStatus"] == "Rejected"
 
 
 def test_a_cost_that_cannot_be_estimated_keeps_no_model_back(aws: Aws, run: Run) -> None:
@@ -812,4 +870,148 @@ def test_a_run_that_failed_before_its_plan_does_not_look_again(aws: Aws, run: Ru
     assert len(aws.invoked("PlanRun")) == 1
     assert aws.invoked("ExplainFailure")[0]["pipelineExecutionArn"] is None
     assert aws.invoked("UpdateLedger")[0]["planUri"] is None
+    assert aws.lock is None
+
+
+FORCED = '{"force":true}'
+
+
+def test_a_forced_start_that_meets_a_run_is_left_with_its_lock(aws: Aws, run: Run) -> None:
+    aws.lock, aws.executions = OTHER, {OTHER: "RUNNING"}
+    answer = run({"force": True})
+    assert json.loads(answer["output"]) == {
+        "execution": OTHER,
+        "status": "RUNNING",
+        "request": {"startsAfterwards": True},
+    }
+    assert [json.loads(request["S"]) for request in aws.lock_requests] == [{"force": True}]
+    assert aws.lock == OTHER
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"source": "aws.s3", "detail": {"force": True}}, {"Records": [{"eventSource": "aws:s3"}]}]
+)
+def test_an_event_that_meets_a_run_is_not(aws: Aws, run: Run, content: dict[str, Any]) -> None:
+    aws.lock, aws.executions = OTHER, {OTHER: "RUNNING"}
+    assert json.loads(run(content)["output"]) == {"execution": OTHER, "status": "RUNNING"}
+    assert not aws.asked("UpdateItem")
+
+
+def test_a_forced_start_runs_itself_if_the_holder_has_just_released(aws: Aws, run: Run) -> None:
+    aws.lock, aws.executions = OTHER, {OTHER: "RUNNING"}
+    describe = aws.DescribeExecution
+
+    def release(executionArn: str) -> dict[str, Any]:
+        answer = describe(executionArn)
+        aws.lock = None
+        return answer
+
+    aws.DescribeExecution = release  # type: ignore[method-assign]
+    assert json.loads(run({"force": True})["output"])["outcome"]["status"] == "DEPLOYED"
+    assert aws.lock is None
+
+
+@pytest.mark.parametrize("status", ["DEPLOYED", "FAILED", "NOTHING_NEW"])
+def test_the_requests_that_met_a_run_start_after_its_release(aws: Aws, run: Run, status: str) -> None:
+    """Whatever came of it, and also when new data starts a further run."""
+    claim = aws.PutItem
+
+    def meet(**request: Any) -> dict[str, Any]:
+        answer = claim(**request)
+        aws.lock_requests = [{"S": FORCED}, {"S": '{"asOf":"2026-01-01T00:00:00Z"}'}]
+        return answer
+
+    aws.PutItem = meet  # type: ignore[assignment, method-assign]
+    aws.functions["LookAgain"] = {"run": True}
+    if status == "FAILED":
+        aws.pipeline = ["Failed"]
+    if status == "NOTHING_NEW":
+        aws.functions["PlanRun"] |= {"run": False}
+    run()
+    names = [name for name, _ in aws.calls]
+    assert names.index("DeleteItem") < names.index("StartExecution")
+    started = sorted(call["input"] for call in aws.asked("StartExecution"))
+    assert started == ['{"asOf":"2026-01-01T00:00:00Z"}', FORCED, "{}"]
+    assert aws.lock is None
+
+
+def test_requests_that_met_a_stopped_run_start_after_the_one_that_supersedes_it(aws: Aws, run: Run) -> None:
+    aws.lock, aws.executions, aws.lock_requests = OTHER, {OTHER: "ABORTED"}, [{"S": FORCED}]
+    assert run()["status"] == "SUCCEEDED"
+    assert [call["input"] for call in aws.asked("StartExecution")] == [FORCED]
+
+
+def test_a_request_that_cannot_be_started_is_reported(aws: Aws, run: Run) -> None:
+    aws.lock, aws.executions, aws.lock_requests = OTHER, {OTHER: "ABORTED"}, [{"S": FORCED}]
+    aws.errors["StartExecution"] = [error("NotRetriedException", "not authorized")]
+    answer = run()
+    assert answer["status"] == "FAILED"
+    assert "Then StartRequests failed: not authorized" in answer["cause"]
+    assert aws.lock is None
+
+
+CHAMPION = {
+    "forced": True,
+    "championModelName": "retrain-champion-3",
+    "championModelPackageArn": PACKAGE.replace("/7", "/3"),
+    "championNote": "last deployed model of retrain-models",
+    "firstModel": False,
+}
+REJECTED = {"approved": False, "verdict": "model rejected", "summary": "Rejected: no better."}
+
+
+@pytest.mark.parametrize("floor", [False, True])
+@pytest.mark.parametrize(
+    "before",
+    [{}, {REALTIME: Endpoint("old")}, {ASYNC: Endpoint("old")}, {REALTIME: Endpoint("old", "Failed")}],
+)
+def test_a_forced_run_that_rejects_makes_missing_endpoints_again(
+    aws: Aws, run: Run, before: dict[str, Endpoint], floor: bool
+) -> None:
+    aws.functions["PlanRun"] |= CHAMPION
+    aws.functions["JudgeModel"] |= REJECTED
+    if floor:  # the pipeline registers no model
+        aws.pipeline = ["Failed"]
+        aws.functions["ExplainFailure"] = explanation("BelowFloor", "below the floor", "REJECTED")
+    kept = {name for name, endpoint in before.items() if endpoint.status == "InService"}
+    aws.endpoints = {name: Endpoint(it.config, it.status) for name, it in before.items()}
+    answer = run({"force": True})
+    output = json.loads(answer["output"])
+    assert output["outcome"]["status"] == "REJECTED"
+    assert live(aws).keys() == {REALTIME, ASYNC}
+    assert {name for name, config in live(aws).items() if config == "old"} == kept
+    restored = {item["name"]: item["restored"] for item in output["restoration"]}
+    assert restored == {name: name not in kept for name in (REALTIME, ASYNC)}
+    configs = {call["EndpointConfigName"]: call for call in aws.asked("CreateEndpointConfig")}
+    for name in {REALTIME, ASYNC} - kept:
+        config = configs[live(aws)[name]]
+        assert config["ProductionVariants"][0]["ModelName"] == "retrain-champion-3"
+        assert ("AsyncInferenceConfig" in config) == (name == ASYNC)
+    assert len(configs) == 2 - len(kept)
+
+
+def test_a_run_that_is_not_forced_makes_no_endpoint_again(aws: Aws, run: Run) -> None:
+    """The endpoints may have been deleted to save money."""
+    aws.functions["PlanRun"] |= CHAMPION | {"forced": False}
+    aws.functions["JudgeModel"] |= REJECTED
+    assert json.loads(run()["output"])["outcome"]["status"] == "REJECTED"
+    assert not aws.endpoints
+
+
+def test_without_a_champion_nothing_is_made_again(aws: Aws, run: Run) -> None:
+    aws.functions["PlanRun"] |= {"forced": True}
+    aws.functions["JudgeModel"] |= REJECTED
+    assert json.loads(run()["output"])["outcome"]["status"] == "REJECTED"
+    assert not aws.endpoints
+
+
+def test_a_champion_that_does_not_come_back_fails_the_run(aws: Aws, run: Run) -> None:
+    aws.functions["PlanRun"] |= CHAMPION
+    aws.functions["JudgeModel"] |= REJECTED
+    aws.broken = {ASYNC: "The container did not answer /ping"}
+    answer = run({"force": True})
+    assert answer["status"] == "FAILED"
+    assert "Then RestoreChampion failed: " in answer["cause"]
+    assert "did not answer /ping" in answer["cause"]
+    assert aws.invoked("UpdateLedger")[0]["outcome"] == {"status": "FAILED"}
     assert aws.lock is None

@@ -9,8 +9,20 @@ from processing.quality.calibration import Calibration, calibrate
 from processing.quality.curves import Ranking, rankings, weighted_auc
 from processing.quality.metrics import binary_metrics, constant_classifier, multiclass_metrics
 from processing.quality.predictions import Codes, Matrix, Scores
+from processing.quality.significance import mcnemar
 from processing.quality.slices import Slice, slices
 from processing.quality.split import Split
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The best constant answer, against which the model is tested on the same rows."""
+
+    label: str
+    accuracy: float
+    model_only_right: int
+    constant_only_right: int
+    p_value: float  # one-sided, that the model is better
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,7 @@ class Assessment:
     auc: Estimate | None  # for more than two labels, one-vs-rest, weighted; None without a ranking
     calibration: Calibration
     slices: list[Slice]
+    constant: Constant
 
 
 def assess(scores: Scores, split: Split, lengths: Codes) -> Assessment:
@@ -46,7 +59,18 @@ def assess(scores: Scores, split: Split, lengths: Codes) -> Assessment:
         assess_ranking(ranked, scores.actual),
         calibrate(scores),
         slices(scores, split, lengths),
+        compare_with_constant(scores),
     )
+
+
+def compare_with_constant(scores: Scores) -> Constant:
+    """Test whether the model is right more often than the label that is most frequent in these rows."""
+    counts = np.bincount(scores.actual, minlength=len(scores.labels))
+    place = int(counts.argmax())
+    constant = scores.actual == place
+    better, worse = int((scores.right & ~constant).sum()), int((constant & ~scores.right).sum())
+    share = float(counts[place] / len(scores.actual))
+    return Constant(scores.labels[place], share, better, worse, mcnemar(better, worse))
 
 
 def assess_multiclass(confusion: Matrix) -> tuple[dict[str, Estimate], dict[str, Estimate]]:

@@ -1,6 +1,7 @@
 """Compare two models on the same test rows, row by row."""
 
-import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,11 +9,12 @@ import numpy as np
 
 from processing.quality.bootstrap import LEVEL, Estimate, draw_cells, draw_rows, estimate
 from processing.quality.curves import rankings, weighted_auc
-from processing.quality.metrics import multiclass_metrics
+from processing.quality.metrics import macro_f1, multiclass_metrics
 from processing.quality.predictions import Codes, Matrix, Scores
+from processing.quality.significance import TEST, holm, mcnemar
 
+ROUNDING = 1e-12  # of a difference of equal metrics
 METRIC = "accuracy"  # the metric of the significance test
-TEST = "McNemar exact, one-sided"
 
 
 class Difference(NamedTuple):
@@ -21,6 +23,25 @@ class Difference(NamedTuple):
     challenger: float
     champion: float
     difference: Estimate
+    loss_p_value: float  # one-sided, that the challenger is worse; by the same bootstrap
+
+
+class LabelRecall(NamedTuple):
+    """The recall of a label by both models."""
+
+    label: str
+    rows: int
+    challenger: float
+    champion: float
+    loss_p_value: float  # McNemar's exact test that the challenger is worse, adjusted by Holm's method
+
+
+class LeftOut(NamedTuple):
+    """The rows of a label that one of the models, or both, cannot answer with."""
+
+    label: str
+    rows: int
+    unknown_to: str
 
 
 @dataclass(frozen=True)
@@ -33,6 +54,8 @@ class Comparison:
     champion_only_right: int
     p_value: float
     metrics: dict[str, Difference]
+    recalls: list[LabelRecall]
+    left_out: list[LeftOut]
 
     @property
     def main(self) -> Difference:
@@ -40,8 +63,32 @@ class Comparison:
         return self.metrics[METRIC]
 
 
-def compare_models(challenger: Scores, champion: Scores, champion_model: str) -> Comparison:
-    """Compare on the same rows and labels; a label that a model lacks has probability 0."""
+def find_left_out(
+    actual: Iterable[str], challenger: set[str] | None, champion: set[str] | None
+) -> list[LeftOut]:
+    """Return the labels that a model does not know, with their rows.
+
+    Args:
+        actual: the label of each row.
+        challenger: the labels that it knows; None for all.
+        champion: the same.
+    """
+    who = {(False, True): "challenger", (True, False): "champion", (False, False): "both"}
+    left_out = []
+    for label, rows in sorted(Counter(actual).items()):
+        known = (challenger is None or label in challenger, champion is None or label in champion)
+        if known in who:
+            left_out.append(LeftOut(label, rows, who[known]))
+    return left_out
+
+
+def compare_models(
+    challenger: Scores, champion: Scores, champion_model: str, left_out: Iterable[LeftOut] = ()
+) -> Comparison:
+    """Compare on the same rows and labels; a label that a model lacks has probability 0.
+
+    The rows of `left_out` are not among the scores.
+    """
     only_challenger = int((challenger.right & ~champion.right).sum())
     only_champion = int((champion.right & ~challenger.right).sum())
     return Comparison(
@@ -51,24 +98,36 @@ def compare_models(challenger: Scores, champion: Scores, champion_model: str) ->
         only_champion,
         mcnemar(only_challenger, only_champion),
         answer_differences(challenger, champion) | ranking_differences(challenger, champion),
+        compare_recalls(challenger, champion),
+        [*left_out],
     )
 
 
-def mcnemar(better: int, worse: int) -> float:
-    """Return the p-value of McNemar's exact test that the challenger is more often right.
-
-    McNemar, Psychometrika 12, 1947: among the rows on which exactly one model is right, under the null
-    hypothesis each is the challenger's with probability 1/2, so the p-value is the upper tail of a binomial.
-    """
-    discordant = better + worse
-    return min(
-        math.fsum(math.exp(log_half_binomial(discordant, k)) for k in range(better, discordant + 1)), 1.0
+def compare_recalls(challenger: Scores, champion: Scores) -> list[LabelRecall]:
+    """Test each label that has rows for a loss of recall, with p-values adjusted for the number of labels."""
+    size = len(challenger.labels)
+    rows, first, second, gained, lost = (
+        np.bincount(challenger.actual[which], minlength=size).tolist()
+        for which in (
+            np.ones(len(challenger.actual), np.bool_),
+            challenger.right,
+            champion.right,
+            challenger.right & ~champion.right,
+            champion.right & ~challenger.right,
+        )
     )
-
-
-def log_half_binomial(n: int, k: int) -> float:
-    """Return the log probability of k heads in n fair tosses."""
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) - n * math.log(2)
+    places = [place for place in range(size) if rows[place]]
+    adjusted = holm([mcnemar(lost[place], gained[place]) for place in places])
+    return [
+        LabelRecall(
+            challenger.labels[place],
+            rows[place],
+            first[place] / rows[place],
+            second[place] / rows[place],
+            p_value,
+        )
+        for place, p_value in zip(places, adjusted, strict=True)
+    ]
 
 
 def answer_differences(challenger: Scores, champion: Scores) -> dict[str, Difference]:
@@ -81,12 +140,17 @@ def answer_differences(challenger: Scores, champion: Scores) -> dict[str, Differ
     observed, counts = np.unique(triples, return_counts=True)
     cells = observed // size, observed // size**2 * size + observed % size
     drawn = draw_cells(counts.astype(np.float64), max(len(observed), size**2))
-    first, second = (multiclass_metrics(marginal(drawn, cell, size)) for cell in cells)
-    values = multiclass_metrics(challenger.confusion()), multiclass_metrics(champion.confusion())
+    first, second = (all_metrics(marginal(drawn, cell, size)) for cell in cells)
+    values = all_metrics(challenger.confusion()), all_metrics(champion.confusion())
     return {
         name: difference(float(value), float(values[1][name]), first[name] - second[name])
         for name, value in values[0].items()
     }
+
+
+def all_metrics(confusion: Matrix) -> dict[str, Matrix]:
+    """Return Model Monitor's metrics, and the macro-averaged F1, which counts rare labels fully."""
+    return multiclass_metrics(confusion) | {"macro_f1": macro_f1(confusion)}
 
 
 def marginal(drawn: Matrix, cells: Codes, size: int) -> Matrix:
@@ -113,8 +177,14 @@ def ranking_differences(challenger: Scores, champion: Scores) -> dict[str, Diffe
 
 
 def difference(challenger: float, champion: float, drawn: Matrix) -> Difference:
-    """Return both values, and the estimate of their difference."""
-    return Difference(challenger, champion, estimate(challenger - champion, drawn))
+    """Return both values, the estimate of their difference, and the p-value of a loss.
+
+    The p-value is the share of draws without a loss; the observed rows count as one of the draws, so that it
+    is never 0 (Davison and Hinkley, Bootstrap Methods and their Application, 1997, 4.2).
+    """
+    known = drawn[~np.isnan(drawn)]
+    p_value = (1 + int((known >= -ROUNDING).sum())) / (1 + len(known))
+    return Difference(challenger, champion, estimate(challenger - champion, drawn), p_value)
 
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:
@@ -140,9 +210,12 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
                 "champion": metric.champion,
                 "difference": metric.difference.value,
                 "confidence_interval": interval(metric.difference),
+                "loss_p_value": metric.loss_p_value,
             }
             for name, metric in comparison.metrics.items()
         },
+        "recalls": [recall._asdict() for recall in comparison.recalls],
+        "left_out": [label._asdict() for label in comparison.left_out],
     }
 
 

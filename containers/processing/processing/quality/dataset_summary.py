@@ -28,6 +28,16 @@ class Summary(NamedTuple):
     quarantined_rows: int  # of the files that this run read
     quarantined_files: dict[str, str]  # quarantined whole, with the reasons
 
+    @property
+    def trained(self) -> set[str]:
+        """Return the labels that have training rows."""
+        return {label for part in self.parts if part.name == "train" for label in part.labels}
+
+    @property
+    def labels(self) -> set[str]:
+        """Return every label of the dataset."""
+        return {label for part in self.parts for label in part.labels}
+
 
 def read_summary(folder: Path) -> Summary:
     """Read a dataset's report.

@@ -1,5 +1,7 @@
 """Evaluate a model's predictions on the test split."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from processing.outputs import write_json, write_lines, write_text
@@ -13,9 +15,10 @@ from processing.quality.samples import choose_samples, samples
 from processing.quality.split import read_lengths, read_split, read_texts
 
 WORST_MISTAKES = 12  # mistakes in the report
+NO_MODEL = "none"  # CHAMPION_MODEL_NAME without a champion
 
 
-def evaluate(base: Path) -> None:
+def evaluate(base: Path, environment: Mapping[str, str] = os.environ) -> None:
     """Read processing/input/{predictions,test,labels,dataset} and write processing/output/quality.
 
     Raises:
@@ -32,8 +35,20 @@ def evaluate(base: Path) -> None:
     assessment = assess(scores, split, lengths)
     write_json(target / "statistics.json", statistics(assessment))
     write_json(target / "constraints.json", constraints(assessment))
-    write_json(target / "details.json", details(assessment))
+    write_json(target / "details.json", details(assessment, summary.labels))
     write_lines(target / "samples.jsonl", samples(source / "predictions", chosen, texts, split))
-    write_text(target / "report.html", render(Page(summary, assessment, with_texts(worst, texts))))
+    note = champion_note(environment)
+    write_text(target / "report.html", render(Page(summary, assessment, with_texts(worst, texts), note)))
     values = (f"{name}={figure.value:.4f}" for name, figure in assessment.multiclass.items())
     print(f"{len(split.labels):,} rows; " + "; ".join(values))
+
+
+def champion_note(environment: Mapping[str, str]) -> str:
+    """Return whether the model is compared with a champion, and why not, as a sentence; else nothing."""
+    note = environment.get("CHAMPION_NOTE")
+    if not note:
+        return ""
+    name = environment.get("CHAMPION_MODEL_NAME", NO_MODEL)
+    if name == NO_MODEL:
+        return f"Not compared with a champion: {note}."
+    return f"The step CompareModels compares it with the champion {name}, {note}."

@@ -32,6 +32,15 @@ def multiclass_metrics(confusion: Matrix) -> dict[str, Matrix]:
     }
 
 
+def macro_f1(confusion: Matrix) -> Matrix:
+    """Return the mean F1 over the labels that have actual rows, each with the same weight."""
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    actual, predicted = confusion.sum(-1), confusion.sum(-2)
+    scores = f_score(1, ratio(hits, predicted), ratio(hits, actual))
+    present = (actual > 0).astype(np.float64)
+    return ratio((scores * present).sum(-1), present.sum(-1))
+
+
 def binary_metrics(confusion: Matrix) -> dict[str, Matrix]:
     """Return each metric of a confusion matrix of shape (..., 2, 2), with the positive label second."""
     negatives, positives = confusion.sum(-1)[..., 0], confusion.sum(-1)[..., 1]

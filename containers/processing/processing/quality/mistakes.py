@@ -1,7 +1,7 @@
 """Select the most confident wrong predictions."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +40,49 @@ def most_confident(scores: Scores, split: Split, wrong: NDArray[np.bool_], count
     ]
 
 
-def with_texts(mistakes: Iterable[Mistake], texts: Mapping[str, str]) -> list[Mistake]:
-    """Add the beginning of each text to the mistakes."""
-    return [mistake._replace(text=excerpt(texts[mistake.id])) for mistake in mistakes]
+class Disagreement(NamedTuple):
+    """A row that both models answer differently."""
+
+    id: str
+    source: str
+    actual: str
+    challenger: str
+    challenger_probability: float
+    champion: str
+    champion_probability: float
+    text: str = ""
+
+
+Row = TypeVar("Row", Mistake, Disagreement)
+
+
+def most_different(
+    challenger: Scores, champion: Scores, split: Split, which: NDArray[np.bool_], count: int
+) -> list[Disagreement]:
+    """Return the rows, of `which`, with different answers, those with the most different probabilities first.
+
+    The distance is the total variation: half the sum of the differences of all probabilities.
+    """
+    rows = np.flatnonzero(which & (challenger.predicted != champion.predicted))
+    distance = np.abs(challenger.probabilities[rows] - champion.probabilities[rows]).sum(1) / 2
+    keys, labels = list(split.places), challenger.labels
+    return [
+        Disagreement(
+            keys[row],
+            split.sources[row] or "",
+            labels[challenger.actual[row]],
+            labels[challenger.predicted[row]],
+            float(challenger.confidence[row]),
+            labels[champion.predicted[row]],
+            float(champion.confidence[row]),
+        )
+        for row in rows[np.argsort(-distance, kind="stable")[:count]]
+    ]
+
+
+def with_texts(rows: Iterable[Row], texts: Mapping[str, str]) -> list[Row]:
+    """Add the beginning of each text to the rows."""
+    return [row._replace(text=excerpt(texts[row.id])) for row in rows]
 
 
 def excerpt(text: str) -> str:

@@ -2,17 +2,19 @@
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/model-monitor-model-quality-metrics.html
 `weighted_auc` is not one of Model Monitor's metrics; it has the same shape and no constraint. What the schema
-does not cover (intervals, slices, calibration) is in details.json.
+does not cover (intervals, slices, calibration, the test against the constant answer) is in details.json.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from processing.quality.assessment import Assessment
 from processing.quality.bootstrap import LEVEL, Estimate
 from processing.quality.curves import thin
+from processing.quality.significance import TEST
 
 VERSION = 0.0  # of Model Monitor's schema
 OF_CONSTANT = ("recall", "precision", "accuracy", "f0_5", "f1", "f2")
@@ -104,8 +106,15 @@ def thresholds(figures: Mapping[str, Estimate]) -> dict[str, Any]:
     }
 
 
-def details(assessment: Assessment) -> dict[str, Any]:
-    """Return the content of details.json."""
+def details(assessment: Assessment, labels: Iterable[str]) -> dict[str, Any]:
+    """Return the content of details.json.
+
+    Args:
+        assessment: the model's metrics.
+        labels: every label of the dataset, also those without test rows.
+    """
+    names, rows = assessment.scores.labels, assessment.confusion.sum(1).astype(int).tolist()
+    tested = {name: count for name, count in zip(names, rows, strict=True) if count}
     calibration = assessment.calibration
     figures = assessment.multiclass | ({"auc": assessment.auc} if assessment.auc else {})
     return {
@@ -123,5 +132,7 @@ def details(assessment: Assessment) -> dict[str, Any]:
                 "accuracies": calibration.accuracy.tolist(),
             },
         },
+        "constant_classifier": asdict(assessment.constant) | {"test": TEST},
+        "test_rows": {"rows": sum(rows), "labels": dict.fromkeys(sorted(labels), 0) | tested},
         "slices": [item._asdict() for item in assessment.slices],
     }

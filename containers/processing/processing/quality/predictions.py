@@ -1,8 +1,8 @@
 """Read a model's predictions for the test split, and join them with the actual labels."""
 
 from array import array
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ Matrix = NDArray[np.float64]
 Codes = NDArray[np.intp]
 
 MAX_LABELS = 1000  # bounds the memory of malformed predictions
+LEFT_OUT = 0.01  # probability; more than what rounding takes away from a sum of 1
 NUMBERS = (float, int)  # but not bool
 
 
@@ -26,6 +27,19 @@ class Answers:
     columns: list[str]  # every label of the model
     label: Codes  # shape (rows,), a column
     probabilities: Matrix  # shape (rows, columns); a label left out has 0
+
+    def knows(self, trained: Iterable[str] = ()) -> set[str] | None:
+        """Return the labels that the model can answer with, or None if they cannot be known.
+
+        They are the labels that have a probability in any row, and those of its training rows. A row whose
+        probabilities do not add up to 1 leaves labels out, so that others are unknown.
+
+        Args:
+            trained: the labels of its training rows.
+        """
+        if (self.probabilities.sum(1) < 1 - LEFT_OUT).any():
+            return None
+        return {*self.columns, *trained}
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,15 @@ class Scores:
     def positive(self) -> int | None:
         """Return the positive label of two: the last in alphabetical order, as `pos` comes after `neg`."""
         return 1 if len(self.labels) == 2 else None
+
+    def of_rows(self, rows: NDArray[np.bool_]) -> "Scores":
+        """Return the scores of some rows."""
+        return replace(
+            self,
+            actual=self.actual[rows],
+            predicted=self.predicted[rows],
+            probabilities=self.probabilities[rows],
+        )
 
     def confusion(self) -> Matrix:
         """Count the rows by (actual, predicted) label."""

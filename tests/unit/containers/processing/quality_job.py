@@ -1,7 +1,7 @@
 """A base folder for the commands `evaluate` and `compare` of the image folder `processing`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,11 @@ class Job:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content if isinstance(content, str) else json.dumps(content))
 
+    def put_plan(self, keys: Sequence[str]) -> None:
+        file = self.base / "processing/input/plan/plan.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"objects": [{"key": key, "etag": "e"} for key in keys]}))
+
     def put(self, name: str, rows: Records) -> None:
         file = self.base / f"processing/input/{name}/{name}.jsonl"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -79,11 +84,11 @@ class Job:
             ],
         )
 
-    def run(self) -> None:
-        evaluate(self.base)
+    def run(self, environment: Mapping[str, str] | None = None) -> None:
+        evaluate(self.base, environment or {})
 
-    def compare(self, champion: str = "retrain-1") -> Any:
-        compare(self.base, {"CHAMPION_MODEL_NAME": champion})
+    def compare(self, champion: str = "retrain-1", note: str = "live on retrain-realtime") -> Any:
+        compare(self.base, {"CHAMPION_MODEL_NAME": champion, "CHAMPION_NOTE": note})
         return json.loads((self.base / "processing/output/comparison/comparison.json").read_text())
 
     def read(self, name: str) -> Any:

@@ -13,13 +13,14 @@ from string import Template
 
 from processing.quality.assessment import Assessment
 from processing.quality.calibration import BINS
-from processing.quality.comparison import TEST, Comparison
+from processing.quality.comparison import Comparison, LabelRecall
 from processing.quality.dataset_summary import Summary
-from processing.quality.mistakes import Mistake
+from processing.quality.mistakes import Disagreement, Mistake
 from processing.quality.predictions import Scores
 from processing.quality.report.markup import between, label, percent, points, section, short, table, text
 from processing.quality.report.plots import differences
 from processing.quality.report.sections import quality, slices_section
+from processing.quality.significance import TEST
 
 TEMPLATE = Path(__file__).with_name("report.html")
 TABLE_LABELS = 12  # more labels are not listed in the dataset's table
@@ -28,6 +29,7 @@ NAMES = {
     "accuracy": "Accuracy",
     "weighted_precision": "Weighted precision",
     "weighted_f1": "Weighted F1",
+    "macro_f1": "Macro F1",
     "auc": "AUC",
     "weighted_auc": "Weighted AUC",
 }
@@ -35,12 +37,14 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Champion:
-    """The champion, compared with the challenger."""
+    """The champion, compared with the challenger on the rows that both can answer."""
 
     scores: Scores
     comparison: Comparison
     gained: list[Mistake]  # the champion's mistakes that the challenger gets right
     lost: list[Mistake]  # the challenger's mistakes that the champion gets right
+    different: list[Disagreement]  # new rows that both answer differently, the most different first
+    new_rows: int  # test rows of the files that this run ingested
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Page:
     summary: Summary
     assessment: Assessment
     worst: list[Mistake]
+    note: str = ""  # where the champion was found, or a sentence that there is none
     champion: Champion | None = None
 
 
@@ -65,7 +70,7 @@ def render(page: Page) -> str:
         *quality(page.assessment, page.champion.scores if page.champion else None),
         slices_section(page.assessment),
         mistakes("Worst mistakes", "The wrong predictions with the highest probability.", page.worst),
-        *(exclusive_rows(page.champion) if page.champion else []),
+        *([*exclusive_rows(page.champion), disagreements(page.champion)] if page.champion else []),
         "<!-- latency -->",
         "<!-- cost -->",
         method(page.assessment),
@@ -77,13 +82,15 @@ def subtitle(page: Page) -> str:
     """Describe the evaluated data and model."""
     scores = page.assessment.scores
     rows, labels = len(scores.actual), len(scores.labels)
-    live = f"; champion {text(page.champion.comparison.champion_model)}" if page.champion else ""
+    found = f" ({text(page.note)})" if page.note else ""
+    live = f"; champion {text(page.champion.comparison.champion_model)}{found}" if page.champion else ""
     return f"{rows:,} test rows, {labels} labels; data as of {text(page.summary.as_of)}{live}"
 
 
 def verdict(page: Page) -> str:
     """Summarize the page in two sentences."""
     if page.champion is None:
+        note = f"<p>{text(page.note)}</p>" if page.note else ""
         accuracy, constant = (
             figures["accuracy"]
             for figures in (page.assessment.multiclass, page.assessment.multiclass_constant)
@@ -91,7 +98,8 @@ def verdict(page: Page) -> str:
         return (
             f'<section class="verdict"><p><b>{percent(accuracy.value)} of the predictions are correct</b> '
             f"(95% interval {between(accuracy)}). Always predicting the most frequent label is correct for "
-            f"{percent(constant.value)}.</p></section>"
+            f"{percent(constant.value)} ({TEST} test: {chance(page.assessment.constant.p_value)}).</p>"
+            f"{note}</section>"
         )
     comparison = page.champion.comparison
     figure = comparison.main.difference
@@ -160,8 +168,62 @@ def model_comparison(champion: Champion) -> list[str]:
     )
     head = ("Metric", "Challenger", "Champion", "Difference in points", "95% interval, paired")
     return [
-        section("Champion against challenger", counts, table(head, rows), f'<div class="wide">{plot}</div>')
+        section(
+            "Champion against challenger",
+            left_out(comparison),
+            counts,
+            table(head, rows),
+            f'<div class="wide">{plot}</div>',
+            recall_table(comparison.recalls),
+        )
     ]
+
+
+def left_out(comparison: Comparison) -> str:
+    """List the labels whose rows are not compared."""
+    if not comparison.left_out:
+        return ""
+    named = [
+        f"{label(item.label)} ({item.rows:,} rows, unknown to {item.unknown_to})"
+        for item in comparison.left_out[:TABLE_LABELS]
+    ]
+    named += ["and others"] if len(comparison.left_out) > TABLE_LABELS else []
+    return f"<p>Compared on the rows whose labels both models know. Left out: {', '.join(named)}.</p>"
+
+
+def disagreements(champion: Champion) -> str:
+    """List new rows that the models answer differently."""
+    title = "New rows on which the models disagree most"
+    if not champion.different:
+        rows = f"the {champion.new_rows:,} new test rows" if champion.new_rows else "no new test rows"
+        return section(title, f'<p class="soft">None, of {rows}.</p>')
+    articles = (
+        f"<article>{label(item.actual, 'right')}: the challenger answers {label(item.challenger)} with "
+        f"<b>{percent(item.challenger_probability)}</b>, the champion {label(item.champion)} with "
+        f"<b>{percent(item.champion_probability)}</b> <small>· {text(short(item.id, 80))} · "
+        f"{text(short(item.source, 80))}</small><p>{text(item.text)}</p></article>"
+        for item in champion.different
+    )
+    words = f"Of the {champion.new_rows:,} test rows of the files that this run ingested."
+    return section(title, f'<p class="soft">{words}</p>', *articles)
+
+
+def recall_table(recalls: list[LabelRecall]) -> str:
+    """Return the recall of each label by both models, the likeliest losses first."""
+    first = sorted(recalls, key=lambda item: (item.loss_p_value, item.label))[:TABLE_LABELS]
+    rows = (
+        (
+            label(item.label),
+            f"{item.rows:,}",
+            percent(item.challenger),
+            percent(item.champion),
+            chance(item.loss_p_value),
+        )
+        for item in first
+    )
+    rest = len(recalls) - len(first)
+    note = f"<p><small>{rest:,} more labels are less likely to have lost.</small></p>" if rest else ""
+    return table(("Label", "Rows", "Recall, challenger", "Recall, champion", "Loss, adjusted"), rows) + note
 
 
 def dataset(summary: Summary) -> str:

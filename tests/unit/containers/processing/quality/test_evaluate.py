@@ -373,3 +373,29 @@ def test_executable_leaves_the_exit_message_even_if_an_id_is_half_a_character(jo
     assert execute(job.base) == 1
     message = json.loads((job.base / "output/message").read_text("utf-8"))
     assert message["error"] == "predictions without a label: 1, for example '\ud83d'"
+
+
+def test_the_constant_answer_is_tested_on_the_same_rows(job: Job) -> None:
+    actual = ["neg"] * 60 + ["pos"] * 40
+    job.put_labels(actual, ["neg"] * 58 + ["pos"] * 2 + ["pos"] * 30 + ["neg"] * 10)
+    job.run()
+    assert job.read("details.json")["constant_classifier"] == {
+        "label": "neg",
+        "accuracy": 0.6,
+        "model_only_right": 30,
+        "constant_only_right": 2,
+        "p_value": pytest.approx(binomtest(30, 32, alternative="greater").pvalue),
+        "test": "McNemar exact, one-sided",
+    }
+
+
+def test_a_model_that_never_predicts_the_rare_label_is_no_better_than_the_constant(job: Job) -> None:
+    job.put_labels(["neg"] * 950 + ["pos"] * 50, ["neg"] * 1000)
+    job.run()
+    assert job.read("details.json")["constant_classifier"]["p_value"] == 1
+
+
+def test_labels_without_test_rows_are_counted(job: Job) -> None:
+    job.put_labels(["pos"] * 3, ["pos"] * 3)
+    job.run()
+    assert job.read("details.json")["test_rows"] == {"rows": 3, "labels": {"neg": 0, "pos": 3}}

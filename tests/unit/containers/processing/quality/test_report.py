@@ -204,3 +204,22 @@ def test_colours_are_the_pages_own() -> None:
     assert "var(--accent)" in svg
     assert "var(--ink)" in svg
     assert not re.search("#0[1-4]0[1-4]0[1-4]|<style|<metadata|<!DOCTYPE", svg)
+
+
+def test_a_model_without_a_champion_is_reported_as_not_compared(job: Job) -> None:
+    job.put_labels(["neg", "pos"] * 10, ["neg", "pos"] * 10)
+    job.run({"CHAMPION_MODEL_NAME": "none", "CHAMPION_NOTE": "no model <b> was deployed before"})
+    page = job.read_text("quality/report.html")
+    assert "Not compared with a champion: no model &lt;b&gt; was deployed before." in page
+    job.run({"CHAMPION_MODEL_NAME": "retrain-1", "CHAMPION_NOTE": "live on retrain-realtime"})
+    page = job.read_text("quality/report.html")
+    assert "compares it with the champion retrain-1, live on retrain-realtime." in page
+
+
+def test_a_comparison_reports_where_the_champion_was_found(job: Job) -> None:
+    job.put_test(["neg", "pos"] * 10)
+    for name in ("challenger", "champion"):
+        job.put_answers(name, ["neg", "pos"] * 10)
+    job.compare("retrain-champion-3", "last deployed model of retrain-models")
+    page = job.read_text("comparison/report.html")
+    assert "champion retrain-champion-3 (last deployed model of retrain-models)" in page
