@@ -91,6 +91,7 @@ def validate(
 ) -> FileReport:
     """Spool good rows, quarantine bad ones, and count all; reject the file if it is bad as a whole."""
     file = FileReport(source)
+    labels = file.labels
     first: Defect | None = None
     try:
         if LINE_BREAK.search(source.key):
@@ -102,9 +103,9 @@ def validate(
             if isinstance(row, Row):
                 file.good += 1
                 file.good_lines += span(found)
-                if row.label not in file.labels:
-                    check_labels({*file.labels, row.label}, known, rules)
-                file.labels[row.label] += 1
+                if row.label not in labels:
+                    check_labels({*labels, row.label}, known, rules)
+                labels[row.label] += 1
             elif isinstance(row, Skip):
                 file.skipped += 1
                 file.skipped_lines += span(row)

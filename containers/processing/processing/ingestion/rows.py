@@ -155,14 +155,18 @@ def interpret(text: str, field: Field) -> str:
         return field.values[text]
     if text in field.allowed:
         return text
-    remedy = f"if it is a value, add '{excerpt(text)}' to [fields.{field.name}.values] of contract.toml"
     if text.casefold() in field.null_words:
         if field.required:
-            raise ViolationError(f"'{excerpt(text)}' stands for no {field.name}; {remedy}")
+            raise ViolationError(f"'{excerpt(text)}' stands for no {field.name}; {remedy(text, field)}")
         return ""
     if field.name == "label" and is_fraction(text):
-        raise ViolationError(f"{not_of_type(field)} but the fraction {excerpt(text)}; {remedy}")
+        raise ViolationError(f"{not_of_type(field)} but the fraction {excerpt(text)}; {remedy(text, field)}")
     return text
+
+
+def remedy(text: str, field: Field) -> str:
+    """Return how to make a refused text a value."""
+    return f"if it is a value, add '{excerpt(text)}' to [fields.{field.name}.values] of contract.toml"
 
 
 def not_of_type(field: Field) -> str:
