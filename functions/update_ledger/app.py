@@ -129,6 +129,8 @@ def summarize(ingestion: Ingestion) -> str:
     if not ingestion.files:
         return "No new file was ingested."
     text = f"Of {count(len(ingestion.files), 'new file')}, {count(ingestion.ingested, 'row')} were ingested."
+    if ingestion.skipped_rows:
+        text += f" Skipped: {count(ingestion.skipped_rows, 'row')}, see the report of IngestRecords."
     if not ingestion.quarantined_rows and not ingestion.quarantined_files:
         return text
     refused = count(ingestion.quarantined_rows, "row")

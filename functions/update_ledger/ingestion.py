@@ -24,6 +24,7 @@ class ReportedFile(BaseModel):
     etag: str
     rows: int
     ingested: int
+    skipped: int = 0
     quarantined: int
     verdict: Literal["INGESTED", "QUARANTINED"]
     reason: str | None = None
@@ -47,6 +48,11 @@ class Ingestion(BaseModel):
     def ingested(self) -> int:
         """The rows that are records now."""
         return sum(file.ingested for file in self.files)
+
+    @property
+    def skipped_rows(self) -> int:
+        """Rows that are no records although nothing is wrong with them, such as repeated texts."""
+        return sum(file.skipped for file in self.files)
 
     @property
     def quarantined_rows(self) -> int:

@@ -50,7 +50,7 @@ def read_rows(
         names: The columns to read.
         columns: The SQL expressions to select from them.
     """
-    schema = _schema(database.execute(KINDS, [file, names]).fetchall())
+    schema = schema_of(database.execute(KINDS, [file, names]).fetchall())
     first = 0
     for (count,) in database.execute(GROUPS, [file]).fetchall():
         database.execute(f"SELECT {columns} {ROWS}", [file, schema, first, first + count - 1])
@@ -59,7 +59,7 @@ def read_rows(
         first += count
 
 
-def _schema(kinds: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
+def schema_of(kinds: Sequence[tuple[str, str]]) -> dict[str, list[Any]]:
     """Return the schema parameter of read_parquet: a DuckDB MAP, as Python represents it."""
     columns = [{"name": name, "type": kind, "default_value": None} for name, kind in kinds]
     return {"key": [name for name, _ in kinds], "value": columns}

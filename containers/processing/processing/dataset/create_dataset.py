@@ -11,8 +11,10 @@ from typing import IO, Any
 
 from processing.configuration import athena_query
 from processing.dataset.records import SPLITS, Records, open_records, verify
-from processing.dataset.splits import assign_splits, check, count_rows
+from processing.dataset.splits import assign_splits, check, count_rows, omit_rare_labels, rarest_labels
 from processing.errors import SettingsError
+from processing.ingestion import contract
+from processing.ingestion.contract import Contract
 from processing.ingestion.plan import EVENT_TIME
 from processing.ingestion.report import read_files, reject_if_all_quarantined
 from processing.outputs import write_json
@@ -32,11 +34,13 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
     Raises:
         SettingsError: AS_OF is not a valid time.
         RejectedFilesError: There were new files, and all of them are quarantined.
+        ContractError: The contract is not valid.
         DatasetError: The records are not the latest versions, or do not make a dataset.
     """
     as_of = environment.get("AS_OF", "")
     if not EVENT_TIME.fullmatch(as_of):
         raise SettingsError(f"AS_OF is '{as_of}'; set a time such as 2026-01-31T23:59:59.999Z")
+    rules = contract.load()
     ingested = read_files(base / "processing/input/ingest")
     reject_if_all_quarantined(ingested)
     files = sorted(parquet_files(base / "processing/input/records"))
@@ -45,7 +49,7 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
     with TemporaryDirectory(dir=base / "processing") as folder, open_records(files, Path(folder)) as records:
         verify(records.database, as_of)
         assign_splits(records.database)
-        content = describe(records.database)
+        content = describe(records.database, rules)
         digest = write(target, records)
     content |= {"asOf": as_of, "query": query, "sha256": digest, "ingested": ingestion_summary(ingested)}
     report(target / "report/dataset.json", content)
@@ -55,6 +59,7 @@ def ingestion_summary(files: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what this run ingested and quarantined."""
     return {
         "records": sum(file["ingested"] for file in files),
+        "skippedRows": sum(file.get("skipped", 0) for file in files),
         "quarantinedRows": sum(file["quarantined"] for file in files),
         "quarantinedFiles": {file["key"]: file["reason"] for file in files if file["reason"]},
     }
@@ -69,16 +74,18 @@ def parquet_files(folder: Path) -> Iterator[Path]:
                     yield path
 
 
-def describe(database: sqlite3.Connection) -> dict[str, Any]:
-    """Count the dataset's rows by split, label and source, and validate the splits."""
+def describe(database: sqlite3.Connection, rules: Contract) -> dict[str, Any]:
+    """Leave out rare labels, count the rows by split, label and source, and validate the splits."""
+    omitted = omit_rare_labels(database, rules.min_label_rows)
     splits = count_rows(database)
-    check(splits)
+    check(splits, omitted, rules.max_labels, lambda: rarest_labels(database))
     sources = dict(database.execute("SELECT source, count(*) FROM kept GROUP BY source ORDER BY source"))
     dropped = database.execute("SELECT first, count(*) FROM placed WHERE place <> first GROUP BY first")
     also_in = {SPLITS[first]: rows for first, rows in dropped}
     return {
         "rows": sum(sources.values()),
         "splits": {name: {"rows": sum(labels.values()), "labels": labels} for name, labels in splits.items()},
+        "omittedLabels": omitted,
         "sources": sources,
         "trainTextsAlsoInTest": also_in.get("test", 0),
         "trainTextsAlsoInValidation": also_in.get("validation", 0),
@@ -116,6 +123,8 @@ def report(file: Path, content: dict[str, Any]) -> None:
     write_json(file, content)
     counts = ", ".join(f"{part['rows']:,} to {name}" for name, part in content["splits"].items())
     dropped = content["trainTextsAlsoInTest"] + content["trainTextsAlsoInValidation"]
+    for label, rows in content["omittedLabels"].items():
+        print(f"left out: the label '{label}' ({rows:,} rows), which has too few to train with", flush=True)
     print(
         f"{content['rows']:,} rows: {counts}; {dropped:,} duplicates dropped; sha256 {content['sha256']}",
         flush=True,

@@ -2,12 +2,13 @@
 
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from processing.errors import ContractError
+from processing.ingestion.identity import identity
 
 FILE = Path(__file__).parents[2] / "contract.toml"
 FIELDS = ("id", "text", "label", "split")
@@ -40,6 +41,9 @@ class Field:
     max_bytes: int
     allowed: frozenset[str]
     line_breaks: str
+    aliases: frozenset[str] = frozenset()  # other names of the column, in lower case
+    null_words: frozenset[str] = frozenset()  # in lower case
+    values: Mapping[str, str] = field(default_factory=dict)  # what a value in a file stands for
 
     @property
     def largest(self) -> int:
@@ -59,11 +63,14 @@ class Contract:
     max_rows: int
     max_members: int
     max_json_depth: int
+    min_label_rows: int = 1
+    # Of labels and splits, which come again and again: what a value gives.
+    normalized: dict[tuple[str, str], str] = field(default_factory=dict, init=False, compare=False)
 
     @property
     def required(self) -> list[str]:
         """Return the fields that every row needs."""
-        return [name for name, field in self.fields.items() if field.required]
+        return [name for name, rules in self.fields.items() if rules.required]
 
 
 def load(file: Path = FILE) -> Contract:
@@ -76,7 +83,7 @@ def load(file: Path = FILE) -> Contract:
         root = TomlTable(file.name, "", tomllib.loads(file.read_text("utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ContractError(f"{file.name}: {error}") from error
-    fields, files = root.table("fields"), root.table("files")
+    fields, files, dataset = root.table("fields"), root.table("files"), root.table("dataset")
     tables = {name: fields.table(name) for name in FIELDS}
     contract = Contract(
         unique=tables["id"].boolean("unique"),
@@ -87,8 +94,9 @@ def load(file: Path = FILE) -> Contract:
         max_rows=files.integer("max_rows", 1),
         max_members=files.integer("max_members", 1),
         max_json_depth=files.integer("max_json_depth", 1, 500),  # the limit of Python's parser
+        min_label_rows=dataset.integer("min_label_rows", 1),
     )
-    for table in (*tables.values(), fields, files, root):
+    for table in (*tables.values(), fields, files, dataset, root):
         table.reject_unknown()
     check_size(file.name, contract)
     return contract
@@ -112,12 +120,15 @@ def read_field(name: str, table: "TomlTable") -> Field:
         max_bytes=table.integer("max_bytes", 1, maximum, default=min(maximum, max_length * UTF8_BYTES)),
         allowed=frozenset(table.names("allowed", splits, default=splits) or splits),
         line_breaks=table.choice("line_breaks", LINE_BREAKS, default="refuse"),
+        aliases=frozenset(map(str.casefold, table.names("aliases", (), default=()))),
+        null_words=frozenset(map(str.casefold, table.names("null_words", (), default=()))),
+        values=table.strings("values", name),
     )
 
 
 def check_size(where: str, contract: Contract) -> None:
     """Refuse a contract that allows a record larger than the feature store's limit."""
-    largest = OVERHEAD_BYTES + sum(field.largest for field in contract.fields.values())
+    largest = OVERHEAD_BYTES + sum(rules.largest for rules in contract.fields.values())
     if largest > RECORD_BYTES:
         raise ContractError(
             f"{where}: a record could have {largest:,} bytes; a feature store's holds {RECORD_BYTES:,}: "
@@ -186,6 +197,13 @@ class TomlTable:
         if unknown := [value for value in values if choices and value not in choices]:
             raise self.error(name, f"holds {unknown[0]!r}; {', '.join(choices)} are known")
         return values
+
+    def strings(self, name: str, field: str) -> dict[str, str]:
+        """Return an optional table of strings, each key in the form that a field's values have."""
+        values = self.get(name, {})
+        if not isinstance(values, dict) or not all(isinstance(v, str) and v for v in values.values()):
+            raise self.error(name, f"is {values!r}; a table of strings is needed")
+        return {identity(key, field): value for key, value in values.items()}
 
     def reject_unknown(self) -> None:
         """Refuse unknown settings, which are most likely misspelt."""

@@ -1,7 +1,8 @@
 """Ingest the new raw files: validate rows, write records, and wait until they are visible."""
 
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from processing.ingestion.offline_store import OfflineStore
 from processing.ingestion.plan import Source, sources
 from processing.ingestion.quarantine import Quarantine
 from processing.ingestion.report import FileReport, Report, reject_if_all_quarantined
-from processing.ingestion.rows import LINE_BREAK, Defect, Row, check, excerpt
+from processing.ingestion.rows import LINE_BREAK, Defect, Record, Row, Skip, check, derived_id, excerpt, span
 from processing.ingestion.settings import Settings
 from processing.ingestion.spool import Spool
 
@@ -45,8 +46,9 @@ def ingest(
             Quarantine(target / f"quarantine/{name}.jsonl", output_uri(base, "quarantine")) as quarantine,
             RecordWriter(runtime or feature_store.connect(), settings.feature_group, report.counts) as writer,
         ):
+            known: Counter[str] = Counter()
             for item in objects:
-                ingest_file(item, rules, writer, quarantine, report)
+                ingest_file(item, rules, writer, quarantine, report, known)
         # If other instances have files too, some may be good: `create_dataset` checks all reports.
         if len(objects) == planned:
             reject_if_all_quarantined(file.content() for file in report.files)
@@ -61,58 +63,124 @@ def expected_records(files: list[FileReport]) -> dict[tuple[str, str], int]:
 
 
 def ingest_file(
-    source: Source, rules: Contract, writer: RecordWriter, quarantine: Quarantine, report: Report
+    source: Source,
+    rules: Contract,
+    writer: RecordWriter,
+    quarantine: Quarantine,
+    report: Report,
+    known: Counter[str],
 ) -> None:
-    """Validate a file's rows and, if few enough are bad, write the good ones."""
+    """Validate a file's rows and, if few enough are bad, write the good ones.
+
+    Args:
+        known: The labels of the records so far, with the rows of each in this run; the file's are added.
+    """
     with Spool(unique=rules.unique) as spool:
-        file = validate(source, rules, spool, quarantine)
+        file = validate(source, rules, spool, quarantine, known)
         if file.reason:
             quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
         else:
             writer.write(spool, source.key, source.event_time, file.good)
+            known.update(file.labels)
     report.files.append(file)
     print(file, flush=True)
 
 
-def validate(source: Source, rules: Contract, spool: Spool, quarantine: Quarantine) -> FileReport:
-    """Spool good rows, quarantine bad ones, and count both; reject the file if it is bad as a whole."""
+def validate(
+    source: Source, rules: Contract, spool: Spool, quarantine: Quarantine, known: Mapping[str, int]
+) -> FileReport:
+    """Spool good rows, quarantine bad ones, and count all; reject the file if it is bad as a whole."""
     file = FileReport(source)
-    labels: set[str] = set()
+    labels = file.labels
     first: Defect | None = None
     try:
         if LINE_BREAK.search(source.key):
             raise FileError("a line break in the object's key; upload it under another")
-        for found in read_rows(source.path, rules):
-            row = check(found, rules) if not isinstance(found, Defect) else found
-            if isinstance(row, Row) and not spool.add(row):
-                row = Defect(found.line, "id", "duplicate id", excerpt(row.id))
+        for found in read_rows(source.path, rules, file.lines):
+            row = check(found, rules) if isinstance(found, Record) else found
+            if isinstance(row, Row) and not spool.add(row, found.line or file.rows + 1):
+                row = repeated(row, found, spool)
             if isinstance(row, Row):
                 file.good += 1
-                labels.add(row.label)
+                file.good_lines += span(found)
+                if row.label not in labels:
+                    check_labels({*labels, row.label}, known, rules)
+                labels[row.label] += 1
+            elif isinstance(row, Skip):
+                file.skipped += 1
+                file.skipped_lines += span(row)
+                file.skips[row.reason] += 1
             else:
                 file.bad += 1
+                file.bad_lines += span(row)
                 first = first or row
                 quarantine.add(source.key, file.rows, row)
-            check_bounds(file, labels, rules)
+            if file.rows > rules.max_rows:
+                raise FileError(f"more than {rules.max_rows:,} rows; split the file")
         check_share(file, first, rules)
     except FileError as error:
         file.reason = str(error)
+    file.notes = [f"{count:,} rows skipped: {reason}" for reason, count in file.skips.items()]
+    file.notes += case_twins(file.labels, known)
     return file
 
 
-def check_bounds(file: FileReport, labels: set[str], rules: Contract) -> None:
-    """Reject a file with too many rows or labels."""
-    if file.rows > rules.max_rows:
-        raise FileError(f"more than {rules.max_rows:,} rows; split the file")
-    if len(labels) > rules.max_labels and not rules.fields["label"].allowed:
+def repeated(row: Row, found: Record | Defect | Skip, spool: Spool) -> Defect | Skip:
+    """Return why a row whose id exists already is no record: the same text again, or another row."""
+    earlier, place = spool.find(row.id)
+    if earlier.text != row.text or row.id != derived_id(row.text):
+        return Defect(found.line, "id", "duplicate id", excerpt(row.id), found.last)
+    if earlier.label == row.label:
+        return Skip(found.line, "the text and the label of an earlier row", found.last)
+    here = f"here (line {found.line})" if found.line else "here"
+    there = f"in {'line' if found.line else 'row'} {place}"
+    reason = f"the text has the label '{excerpt(earlier.label)}' {there} and '{excerpt(row.label)}' {here}"
+    return Defect(found.line, "label", reason, excerpt(row.text), found.last)
+
+
+def check_labels(labels: Collection[str], known: Mapping[str, int], rules: Contract) -> None:
+    """Reject a file that brings more labels than a dataset may have."""
+    if rules.fields["label"].allowed:
+        return
+    if len(labels) > rules.max_labels:
         raise FileError(f"more than {rules.max_labels:,} different labels: the wrong column?")
+    earlier = len(known.keys() - labels)
+    if earlier + len(labels) > rules.max_labels:
+        raise FileError(
+            f"with {earlier:,} other labels of earlier files, more than {rules.max_labels:,} different "
+            "labels: the wrong column? If they are right, raise max_different in contract.toml"
+        )
+
+
+def case_twins(labels: Mapping[str, int], known: Mapping[str, int]) -> list[str]:
+    """Name the file's labels that differ in case only, from each other or from labels of earlier files."""
+    counts = Counter(labels)
+    counts.update(known)
+    groups: dict[str, list[str]] = {}
+    for label in counts:
+        groups.setdefault(label.casefold(), []).append(label)
+    notes = []
+    for group in groups.values():
+        if len(group) > 1 and any(label in labels for label in group):
+            names = ", ".join(f"'{excerpt(label)}' ({counts[label]:,})" for label in sorted(group))
+            notes.append(
+                f"labels that differ in case only: {names}; if they are one, say so in [fields.label.values] "
+                "of contract.toml"
+            )
+    return notes
 
 
 def check_share(file: FileReport, first: Defect | None, rules: Contract) -> None:
     """Reject a file without rows, with too large a share of bad ones, or without a good one."""
+    if file.lost_lines:
+        raise FileError(
+            f"{file.lost_lines:,} of {file.lines.read:,} lines are in no row: a fault of the reader"
+        )
     if first is None:
         if not file.rows:
             raise FileError("no rows under the header")
+        if not file.good:
+            raise FileError(f"all {file.rows:,} rows are skipped: {', '.join(file.skips)}")
         return
     too_many = file.bad > rules.max_bad_share * file.rows
     if too_many or not file.good:

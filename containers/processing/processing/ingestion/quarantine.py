@@ -34,6 +34,8 @@ class Quarantine:
             "reason": defect.reason,
             "value": defect.value,
         }
+        if defect.last not in (None, defect.line):
+            line["lastLine"] = defect.last
         # Escaped, because a bad value may contain characters that UTF-8 cannot encode.
         self.file.write(json.dumps(line) + "\n")
 

@@ -2,8 +2,9 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ from typing import Any, Literal, Self
 
 from processing.errors import RejectedFilesError
 from processing.ingestion.plan import Source
+from processing.ingestion.rows import Lines
 from processing.outputs import write_json
 
 Verdict = Literal["INGESTED", "QUARANTINED"]
@@ -18,17 +20,25 @@ Verdict = Literal["INGESTED", "QUARANTINED"]
 
 @dataclass(slots=True)
 class FileReport:
-    """The rows of one file; every row is counted as good or bad."""
+    """The rows of one file; every row is counted as good, bad or skipped, and so is every line of a row."""
 
     source: Source
     good: int = 0
     bad: int = 0
+    skipped: int = 0
     reason: str | None = None  # why the whole file is quarantined
+    lines: Lines = field(default_factory=Lines)
+    good_lines: int = 0
+    bad_lines: int = 0
+    skipped_lines: int = 0
+    labels: Counter[str] = field(default_factory=Counter)  # of good rows
+    skips: Counter[str] = field(default_factory=Counter)  # rows by the reason for which they are skipped
+    notes: list[str] = field(default_factory=list)  # what somebody should look at
 
     @property
     def rows(self) -> int:
         """Return the number of rows read."""
-        return self.good + self.bad
+        return self.good + self.bad + self.skipped
 
     @property
     def ingested(self) -> int:
@@ -37,8 +47,8 @@ class FileReport:
 
     @property
     def quarantined(self) -> int:
-        """Return the number of rows that do not."""
-        return self.rows - self.ingested
+        """Return the number of rows that are refused."""
+        return self.rows - self.ingested - self.skipped
 
     @property
     def verdict(self) -> Verdict:
@@ -53,16 +63,41 @@ class FileReport:
             "eventTime": self.source.event_time,
             "rows": self.rows,
             "ingested": self.ingested,
+            "skipped": self.skipped,
             "quarantined": self.quarantined,
             "verdict": self.verdict,
             "reason": self.reason,
+            "lines": self.line_counts(),
+            "labels": dict(sorted(self.labels.items())),
+            "skips": dict(self.skips),
+            "notes": self.notes,
         }
+
+    def line_counts(self) -> dict[str, int] | None:
+        """Return what became of each physical line; None if the format has no lines."""
+        if not self.lines.read:
+            return None
+        return {
+            "read": self.lines.read,
+            "rows": self.good_lines,
+            "skipped": self.skipped_lines,
+            "quarantined": self.bad_lines,
+            "other": self.lines.other,
+        }
+
+    @property
+    def lost_lines(self) -> int:
+        """Return the number of lines read that are in no row; anything but 0 is a fault of the reader."""
+        counted = self.good_lines + self.bad_lines + self.skipped_lines + self.lines.other
+        return self.lines.read - counted
 
     def __str__(self) -> str:
         counts = f"{self.source.key}: {self.rows:,} rows, {self.ingested:,} ingested"
+        if self.skipped:
+            counts += f", {self.skipped:,} skipped"
         if self.quarantined or self.reason:
             counts += f", {self.quarantined:,} quarantined"
-        return f"{counts}: {self.reason}" if self.reason else counts
+        return "; ".join([f"{counts}: {self.reason}" if self.reason else counts, *self.notes])
 
 
 @dataclass(slots=True)

@@ -20,13 +20,21 @@ class Spool:
         self.database.execute("PRAGMA journal_mode = OFF")
         self.database.execute("PRAGMA synchronous = OFF")
         constraint = "UNIQUE" if unique else ""
-        self.database.execute(f"CREATE TABLE rows (id TEXT {constraint}, text TEXT, label TEXT, split TEXT)")
+        self.database.execute(
+            f"CREATE TABLE rows (id TEXT {constraint}, text TEXT, label TEXT, split TEXT, place)"
+        )
         self.database.execute("BEGIN")
 
-    def add(self, row: Row) -> bool:
-        """Add a row; return False if its id exists already."""
-        added = self.database.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?)", row)
+    def add(self, row: Row, place: int | None = None) -> bool:
+        """Add a row, with its line or number in the file; return False if its id exists already."""
+        added = self.database.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?)", (*row, place))
         return added.rowcount == 1
+
+    def find(self, key: str) -> tuple[Row, int | None]:
+        """Return the row of an id, and its place."""
+        query = "SELECT id, text, label, split, place FROM rows WHERE id = ?"
+        *row, place = self.database.execute(query, (key,)).fetchone()
+        return Row._make(row), place
 
     def __iter__(self) -> Iterator[Row]:
         return map(Row._make, self.database.execute("SELECT id, text, label, split FROM rows ORDER BY rowid"))

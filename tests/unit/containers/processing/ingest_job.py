@@ -193,7 +193,10 @@ class Job:
         """The report, whose counts always add up."""
         content: Record = json.loads((self.base / "processing/output/report/algo-1.json").read_text())
         for file in content["files"]:
-            assert file["rows"] == file["ingested"] + file["quarantined"]
+            assert file["rows"] == file["ingested"] + file["skipped"] + file["quarantined"]
+            if file["lines"] and not file["reason"]:
+                counts = dict(file["lines"])
+                assert counts.pop("read") == sum(counts.values())
             assert (file["verdict"] == "QUARANTINED") == (file["reason"] is not None)
         return content
 

@@ -14,6 +14,8 @@ from processing.errors import FileError
 
 GZIP_MAGIC = b"\x1f\x8b"
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+SKIPPABLE_MAGIC = b"\x2a\x4d\x18"  # after a byte from 0x50 to 0x5f: a frame of no data, as pzstd writes first
+SKIPPABLE_FIRST = tuple(bytes([first]) for first in range(0x50, 0x60))
 ZSTD_WINDOW_BYTES = 128 << 20  # the window of `zstd --long`; larger ones need more memory
 # Four bytes of Zstandard can expand to 128 KiB, and one call returns the whole expansion of its input.
 ZSTD_INPUT_BYTES = 4096
@@ -23,7 +25,13 @@ BUFFER_BYTES = 1 << 17
 def is_compressed(path: Path) -> bool:
     """Return whether a file is compressed with gzip or Zstandard."""
     with path.open("rb") as raw:
-        return raw.read(4).startswith((GZIP_MAGIC, ZSTD_MAGIC))
+        magic = raw.read(4)
+    return magic.startswith((GZIP_MAGIC, ZSTD_MAGIC)) or is_skippable(magic)
+
+
+def is_skippable(head: bytes) -> bool:
+    """Return whether Zstandard's skippable frame comes first."""
+    return head[:1] in SKIPPABLE_FIRST and head[1:4] == SKIPPABLE_MAGIC
 
 
 @contextmanager
@@ -39,7 +47,7 @@ def open_decompressed(path: Path, max_bytes: int) -> "Iterator[io.BufferedReader
         data: io.BufferedIOBase = raw
         if magic.startswith(GZIP_MAGIC):
             data = gzip.GzipFile(fileobj=raw)
-        elif magic == ZSTD_MAGIC:
+        elif magic == ZSTD_MAGIC or is_skippable(magic):
             data = io.BufferedReader(ZstandardReader(raw), BUFFER_BYTES)
         try:
             with io.BufferedReader(BoundedReader(data, max_bytes), BUFFER_BYTES) as stream:

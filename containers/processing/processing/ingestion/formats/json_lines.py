@@ -5,22 +5,43 @@ import re
 from collections.abc import Iterator
 
 from processing.ingestion.contract import Contract
-from processing.ingestion.formats.lines import LINE_BYTES
-from processing.ingestion.rows import Defect, Record, excerpt
+from processing.ingestion.formats.columns import Names
+from processing.ingestion.formats.exports import labelled
+from processing.ingestion.formats.lines import BYTE_ORDER_MARK, LINE_BYTES
+from processing.ingestion.rows import Defect, Lines, Record, excerpt
 
 BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
-def read_json_lines(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator[Record | Defect]:
-    """Yield each line's object, or its defect; skip blank lines."""
+def read_json_lines(
+    lines: Iterator[tuple[int, bytes]], contract: Contract, counts: Lines
+) -> Iterator[Record | Defect]:
+    """Yield each line's object, or its defect; skip blank lines.
+
+    Raises:
+        FileError: A field could be in several names, or the file has to be exported in another way.
+    """
+    names = Names(contract)
     for number, content in lines:
+        counts.read = number
         if not content.strip():
+            counts.other += 1
             continue
+        content = content.removeprefix(BYTE_ORDER_MARK)  # of a file that was joined to the one before
         try:
-            yield Record(number, parse(content, contract.max_json_depth))
+            values = parse(content, contract.max_json_depth)
+            yield Record(number, with_fields(values, names.find(values)))
         except ValueError as error:
             value = excerpt(content[: LINE_BYTES >> 10].decode("utf-8", "replace").strip())
             yield Defect(number, None, str(error), value)
+
+
+def with_fields(values: dict[str, object], found: dict[str, str]) -> dict[str, object]:
+    """Return an object with the contract's fields by their own names."""
+    fields = {field: values[name] for field, name in found.items() if field != name}
+    if "text" not in found or "label" not in found:
+        fields |= labelled(values, found)
+    return values | fields if fields else values
 
 
 def parse(content: bytes, max_depth: int) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 LINE_BYTES = 8 << 20
+CHUNK_BYTES = 1 << 16
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -19,3 +20,22 @@ def read_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         while len(part) > LINE_BYTES and not part.endswith(b"\n"):
             part = stream.readline(LINE_BYTES + 1)
         yield number, line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line
+
+
+def ends_with_returns(head: bytes) -> bool:
+    """Return whether a file's first bytes have carriage returns for line ends, as on old Macs."""
+    return b"\r" in head.removesuffix(b"\r") and b"\n" not in head
+
+
+def read_return_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Yield the number and the bytes of each line of a file whose lines end with CR."""
+    number, rest = 0, b""
+    while chunk := stream.read(CHUNK_BYTES):
+        *lines, rest = (rest + chunk).split(b"\r")
+        for line in lines:
+            number += 1
+            yield number, (line.removeprefix(BYTE_ORDER_MARK) if number == 1 else line) + b"\n"
+        rest = rest[: LINE_BYTES + 1]
+    if rest:
+        number += 1
+        yield number, rest

@@ -2,21 +2,25 @@
 
 import shutil
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
 from processing.errors import FileError
 from processing.ingestion.contract import Contract
 from processing.ingestion.formats.aclimdb import is_tar, read_archive
-from processing.ingestion.formats.compression import is_compressed, open_decompressed
+from processing.ingestion.formats.compression import is_compressed, is_skippable, open_decompressed
 from processing.ingestion.formats.csv_file import read_csv
+from processing.ingestion.formats.exports import array_reason
+from processing.ingestion.formats.fasttext import PREFIX, read_fasttext
 from processing.ingestion.formats.json_lines import read_json_lines
-from processing.ingestion.formats.lines import read_lines
+from processing.ingestion.formats.lines import ends_with_returns, read_lines, read_return_lines
 from processing.ingestion.formats.parquet import read_parquet
-from processing.ingestion.rows import Defect, Record
+from processing.ingestion.rows import Defect, Lines, Record
 
 HEAD_BYTES = 512
+LINE_ENDS_BYTES = 1 << 16  # examined if no line feed is in the head
+ARRAY_LINES = 100  # enough to see which program wrote a JSON array
 PARQUET_MARK = b"PAR1"
 REFUSED = {
     b"\xff\xfe": "UTF-16 text; save it as UTF-8",
@@ -30,14 +34,21 @@ REFUSED = {
 }
 
 
-def read_rows(path: Path, contract: Contract) -> Iterator[Record | Defect]:
+def read_rows(path: Path, contract: Contract, counts: Lines | None = None) -> Iterator[Record | Defect]:
     """Yield the rows of a file, and the defects of rows that cannot be read.
+
+    Args:
+        counts: Counts the file's physical lines.
 
     Raises:
         FileError: The file cannot be read to its end, or has no supported format.
     """
+    counts = counts or Lines()
     with open_decompressed(path, contract.max_bytes) as stream:
         head = stream.read(HEAD_BYTES)
+        returns = ends_with_returns(head) and ends_with_returns(head + stream.read(LINE_ENDS_BYTES))
+    if is_skippable(head):
+        raise FileError("compressed twice")
     for mark, reason in REFUSED.items():
         if head.startswith(mark):
             raise FileError(reason)
@@ -45,7 +56,8 @@ def read_rows(path: Path, contract: Contract) -> Iterator[Record | Defect]:
         if is_tar(head):
             yield from read_archive(stream, contract)
         elif not head.startswith(PARQUET_MARK):
-            yield from read_text(read_lines(stream), contract)
+            lines = read_return_lines(stream) if returns else read_lines(stream)
+            yield from read_text(lines, contract, counts)
         elif not is_compressed(path):
             yield from read_parquet(path, contract)
         else:
@@ -55,16 +67,20 @@ def read_rows(path: Path, contract: Contract) -> Iterator[Record | Defect]:
                 yield from read_parquet(Path(copy.name), contract)
 
 
-def read_text(lines: Iterator[tuple[int, bytes]], contract: Contract) -> Iterator[Record | Defect]:
-    """Yield the rows of a text file; its first character decides the format."""
+def read_text(
+    lines: Iterator[tuple[int, bytes]], contract: Contract, counts: Lines
+) -> Iterator[Record | Defect]:
+    """Yield the rows of a text file; its first characters decide the format."""
     first = next((numbered for numbered in lines if numbered[1].strip()), None)
     if first is None:
         raise FileError("empty file")
-    rest = chain([first], lines)
-    match first[1].lstrip()[:1]:
-        case b"{":
-            yield from read_json_lines(rest, contract)
-        case b"[":
-            raise FileError("a JSON array; write JSON Lines, one object per line")
-        case _:
-            yield from read_csv(rest, contract)
+    counts.read = counts.other = first[0] - 1
+    rest, start = chain([first], lines), first[1].lstrip()
+    if start.startswith(b"{"):
+        yield from read_json_lines(rest, contract, counts)
+    elif start.startswith(b"["):
+        raise FileError(array_reason(start + b"".join(line for _, line in islice(lines, ARRAY_LINES))))
+    elif start.startswith(PREFIX):
+        yield from read_fasttext(rest, counts)
+    else:
+        yield from read_csv(rest, contract, counts)

@@ -48,7 +48,50 @@ FILES = {
     "xz": BadFile(b"\xfd7zXZ\0\0", "xz data; use gzip or Zstandard", 0),
     "PDF": BadFile(b"%PDF-1.7\n", "a PDF document", 0),
     "gzip in gzip": BadFile(gzip.compress(gzip.compress(GOOD)), "compressed twice", 0),
-    "semicolons": BadFile(b"id;text;label\n1;a;pos\n", "the columns are id;text;label; text,label[", 0),
+    "semicolons, but other columns": BadFile(
+        b"id;body text;label\n1;a;pos\n", "the columns are id;body text;label; text,label[", 0
+    ),
+    "semicolons or vertical bars": BadFile(
+        b"text;label;x|text|label\na;pos;b\n", "the header can be read with semicolons and vertical bars", 0
+    ),
+    "only text in semicolons": BadFile(
+        b"id;text;stars\n1;a;5\n",
+        "the columns are id;text;stars; text,label[,id,split] are needed, each once; declare another name in "
+        "the aliases of [fields.text] or [fields.label] of contract.toml. It looks separated by semicolons",
+        0,
+    ),
+    "two candidates for the text": BadFile(
+        b"review,Content,label\na,b,pos\n", "the columns 'review' and 'Content' could each be the text", 0
+    ),
+    "two spellings of the label": BadFile(
+        b"text,Label,LABEL\na,b,pos\n", "the columns 'Label' and 'LABEL' could each be the label", 0
+    ),
+    "two names in JSON": BadFile(
+        b'{"review": "a", "content": "b", "label": "pos"}\n', "the names 'review' and 'content' could each", 0
+    ),
+    "Label Studio": BadFile(
+        b'[{"id": 1, "annotations": [], "data": {"text": "a"}}]',
+        "a JSON array; write JSON Lines, one object per "
+        "line; it looks like Label Studio's tasks as JSON; export them as CSV",
+        0,
+    ),
+    "Label Studio by lines": BadFile(
+        b'{"id": 1, "annotations": [], "data": {"text": "a"}}\n', "Label Studio's tasks as JSON; export", 0
+    ),
+    "references of Ground Truth": BadFile(
+        b'{"source-ref": "s3://a/b.txt", "job": 0}\n', "a Ground Truth manifest of references", 0
+    ),
+    "all rejected": BadFile(
+        b'{"text": "a", "label": "pos", "answer": "reject"}\n',
+        "all 1 rows are skipped: the annotator's answer",
+        1,
+    ),
+    "one stray quote swallows rows": BadFile(
+        HEADER + b'1,a,pos\n2,"b,neg\n3,c,pos\n4,d,neg\n5,5\'10",pos\n6,f,neg\n',
+        "4 of 6 rows are bad, more than 10%; the first: line 3: rows in one cell: a quote opened in line 3 "
+        "goes on until line 6",
+        6,
+    ),
     "a column twice": BadFile(b"id,text,text,label\n1,a,b,pos\n", "the columns are id,text,text,label", 0),
     "no label column": BadFile(b"id,text\n1,a\n", "the columns are id,text; text,label", 0),
     "no header": BadFile(b"1,a good film,pos\n2,a bad film,neg\n", "the columns are 1,a good film,pos", 0),

@@ -59,7 +59,17 @@ ROWS = {
         b"x," + "🎬".encode() * 100_000 + b",pos,train", "text", "text of 400,000 bytes; at most 350,000"
     ),
     "second row of an id": in_csv(b"7,another,pos,train", "id", "duplicate id"),
-    "same text without ids": in_csv(b",text,pos,train\n,text,pos,train", "id", "duplicate id"),
+    "same text without ids, another label": in_csv(
+        b",text,pos,train\n,text,neg,train",
+        "label",
+        "the text has the label 'pos' in line 22 and 'neg' here (line 23)",
+    ),
+    "null word for a label": in_csv(b"x,text,NULL,train", "label", "'NULL' stands for no label"),
+    "fraction for a label": in_csv(b"x,text,0.5,train", "label", "label is not of type integer or string"),
+    "label of invisible characters": in_csv("x,text,\u200b,train".encode(), "label", "empty label"),
+    "several accepted choices": in_json(
+        {"text": "a", "accept": ["pos", "neg"], "answer": "accept"}, None, "2 labels are accepted"
+    ),
     "no JSON": in_json(b"nonsense", None, "not JSON: Expecting value"),
     "JSON cut short": in_json(b'{"id": "x", "text": "a', None, "not JSON: Invalid control"),
     "a JSON list": in_json(b"[1]", None, "not a JSON object"),

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from processing.dataset import records
 from processing.dataset.create_dataset import create_dataset
 from processing.errors import DatasetError, RejectedFilesError, SettingsError
+from processing.ingestion import contract
 
 FOLDER = Path(__file__).parents[5] / "containers/processing"
 Record = dict[str, str | None]
@@ -119,10 +121,11 @@ def test_writes_each_split_and_its_report(job: Job) -> None:
             "validation": {"rows": 1, "labels": {"pos": 1}},
             "test": {"rows": 2, "labels": {"neg": 1, "pos": 1}},
         },
+        "omittedLabels": {},
         "sources": {"raw/a.csv": 4, "raw/b.csv": 1},
         "trainTextsAlsoInTest": 0,
         "trainTextsAlsoInValidation": 0,
-        "ingested": {"records": 0, "quarantinedRows": 0, "quarantinedFiles": {}},
+        "ingested": {"records": 0, "skippedRows": 0, "quarantinedRows": 0, "quarantinedFiles": {}},
     }
 
 
@@ -352,10 +355,14 @@ def test_hash_changes_with_every_change(job: Job, changed: Record) -> None:
         (GOOD[2:], "no row is left to train with; add rows of split train"),
         (GOOD[:3], "no row is left to test with; add rows of split test"),
         ([GOOD[0], GOOD[2], GOOD[3]], "every row has the label 'pos'; add rows of another"),
-        ([*GOOD, record("6", "meh", "test")], "no row of split train has the label 'meh'"),
+        (
+            [GOOD[0], *GOOD[2:]],
+            "every row has the label 'pos'; add rows of another; left out for too few rows to train with",
+        ),
         (
             [*GOOD, *(record(f"train/{i}", f"label {i}") for i in range(99))],
-            "101 different labels, at most 100",
+            "101 different labels, at most 100: the wrong column? Among them 'label 0' (1 rows, such as "
+            "record 'train/0' of raw/a.csv)",
         ),
         (
             [*GOOD, GOOD[0]],
@@ -375,6 +382,30 @@ def test_hash_changes_with_every_change(job: Job, changed: Record) -> None:
 )
 def test_refuses_records_that_make_no_dataset(job: Job, rows: list[Record], reason: str) -> None:
     assert job.reason(rows).startswith(reason)
+
+
+def test_label_without_a_row_in_train_is_left_out_and_named(job: Job) -> None:
+    job.put([*GOOD, record("6", "meh", "test"), record("7", "meh", "validation")])
+    job.run()
+    report = job.report()
+    assert (report["omittedLabels"], report["rows"]) == ({"meh": 2}, 5)
+    assert "meh" not in {row["label"] for name in ("train", "validation", "labels") for row in job.rows(name)}
+
+
+def test_label_below_the_contracts_least_count_is_left_out(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = dataclasses.replace(contract.load(), min_label_rows=2)
+    monkeypatch.setattr(contract, "load", lambda: rules)
+    more = [record(f"train/{i}", label) for i, label in enumerate(("pos", "neg", "rare"))]
+    job.put([*GOOD, *more, record("test/9", "rare")])
+    job.run()
+    assert job.report()["omittedLabels"] == {"rare": 2}
+    assert job.report()["splits"]["train"]["labels"] == {"neg": 2, "pos": 2}
+
+
+def test_limit_of_labels_is_the_contracts(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    rules = dataclasses.replace(contract.load(), max_labels=2)
+    monkeypatch.setattr(contract, "load", lambda: rules)
+    assert job.reason([*GOOD, record("train/9", "meh")]).startswith("3 different labels, at most 2")
 
 
 @pytest.mark.parametrize("as_of", ["", "yesterday", "2026-11-23T04:00:00Z"])
@@ -415,6 +446,7 @@ def test_no_good_file_of_any_instance_is_refused_with_each_ones_reason(job: Job)
     assert job.report()["rows"] == 5
     assert job.report()["ingested"] == {
         "records": 5,
+        "skippedRows": 0,
         "quarantinedRows": 10,
         "quarantinedFiles": dict(caught.value.rejected),
     }

@@ -69,10 +69,17 @@ def test_quarantines_the_bad_file_and_ingests_the_others(
     [
         ("id, text", "the columns are id,text; text,label[,id,split] are needed"),
         ("id, 5 AS text, label", "the column text is INTEGER; string is needed"),
-        ("id, text::BLOB AS text, label", "the column text is BLOB; string is needed"),
+        (
+            "id, '\\xE9'::BLOB AS text, label",
+            "4 of 4 rows are bad, more than 10%; the first: text is not UTF-8",
+        ),
         ("id, [text] AS text, label", "the column text is VARCHAR[]; string is needed"),
-        ("id, text, 0.5::DOUBLE AS label", "the column label is DOUBLE; integer or string is needed"),
-        ("id, text AS Text, label", "the columns are id,Text,label; text,label"),
+        (
+            "id, text, 0.5::DOUBLE AS label",
+            "4 of 4 rows are bad, more than 10%; the first: label is not of type integer or string",
+        ),
+        ("id, text AS Texts, label", "the columns are id,Texts,label; text,label"),
+        ("id, text, DATE '2026-01-01' AS label", "the column label is DATE; integer or string is needed"),
         ("id, NULL::VARCHAR AS text, label", "4 of 4 rows are bad, more than 10%; the first: no text"),
         ("id, repeat('a', 400000) AS text, label", "4 of 4 rows are bad, more than 10%; the first: text of"),
     ],

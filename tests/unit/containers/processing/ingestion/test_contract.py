@@ -1,6 +1,8 @@
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -60,6 +62,12 @@ def test_declared_contract_is_sound() -> None:
             ("max_bytes = 350_000 ", "max_bytes = 358_400 "),
             "a record could have 362,569 bytes; a feature store's holds 358,400: lower fields.text.max_bytes",
         ),
+        (
+            ("[fields.label.values] ", "[fields.label.value] "),
+            "fields.label.value is unknown; did you mean values?",
+        ),
+        (('aliases = ["sentiment"', 'aliases = [5, "sentiment"'), "fields.label.aliases is [5, 'sentiment'"),
+        (("min_label_rows = 1", "min_label_rows = 0"), "dataset.min_label_rows is 0; a whole number from 1"),
         (("[fields.id]", "[fields.id"), "contract.toml: Expected ']'"),
     ],
 )
@@ -77,7 +85,7 @@ def row(rules: Any, **values: object) -> Any:
 def test_label_set_can_be_closed(load: Load) -> None:
     rules = load(("allowed = []", 'allowed = ["neg", "pos"]'))
     assert row(rules, label=" pos ").label == "pos"
-    assert row(rules, label="Pos").reason == "unknown label 'Pos'; use neg or pos"
+    assert row(rules, label="Pos").reason.startswith("unknown label 'Pos'; use neg or pos")
 
 
 def test_text_length_can_be_bounded(load: Load) -> None:
@@ -106,3 +114,81 @@ def test_id_can_be_required(load: Load) -> None:
     rules = load(("required = false", "required = true"))
     assert row(rules, id=" ").reason == "empty id"
     assert row(rules, id=None).reason == "no id"
+
+
+LABELS: list[tuple[object, str]] = [
+    (1, "1"),
+    (1.0, "1"),
+    (Decimal("1.0"), "1"),
+    ("1", "1"),
+    ("1.0", "1"),
+    ("1.00", "1"),
+    (-0.0, "0"),
+    ("-0", "0"),
+    ("10", "10"),
+    ("01", "01"),
+    ("1e0", "1e0"),
+    ("+1", "+1"),
+    (True, "true"),
+    ("True", "true"),
+    ("TRUE", "true"),
+    (False, "false"),
+    (" pos\u00a0", "pos"),
+    ("\ufeffpos", "pos"),
+    ("p\u200bo\u00ads", "pos"),
+    ("Cafe\u0301", "Caf\u00e9"),
+    ("very\u00a0 good", "very good"),
+    ("\u2764\ufe0f", "\u2764"),
+    ("None of these", "None of these"),
+    ("Pos", "Pos"),
+]
+
+
+@pytest.mark.parametrize(("value", "label"), LABELS)
+def test_label_has_one_spelling(load: Load, value: object, label: str) -> None:
+    assert row(load(), label=value).label == label
+
+
+IDS: list[tuple[object, str]] = [
+    (7, "7"),
+    (7.0, "7"),
+    (Decimal("7.0"), "7"),
+    ("7.0", "7"),
+    ("1.10", "1.10"),
+    ("007", "007"),
+    ("True", "True"),
+    ("a  b", "a  b"),
+    ("e\u0301\u200d", "\u00e9"),
+    (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+]
+
+
+@pytest.mark.parametrize(("value", "key"), IDS)
+def test_id_has_one_spelling(load: Load, value: object, key: str) -> None:
+    assert row(load(), id=value).id == key
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "NULL", "None", "\\N", "n/a", "N/A", "<NA>"])
+def test_null_words_are_no_label_unless_the_contract_says_so(load: Load, word: str) -> None:
+    assert f"'{word}' stands for no label" in row(load(), label=word).reason
+    assert "[fields.label.values]" in row(load(), label=word).reason
+    mapped = load(("[fields.label.values]", f"[fields.label.values]\n'{word}' = 'nothing'"))
+    assert row(mapped, label=word).label == "nothing"
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), Decimal("NaN")])
+def test_missing_label(load: Load, value: object) -> None:
+    assert row(load(), label=value).reason in ("no label", "empty label")
+
+
+@pytest.mark.parametrize("value", [0.5, "0.5", Decimal("0.50"), "-.5"])
+def test_fraction_is_a_label_only_if_mapped(load: Load, value: object) -> None:
+    assert "[fields.label.values]" in row(load(), label=value).reason
+    mapped = load(("[fields.label.values]", "[fields.label.values]\n'0.5' = 'half'\n'-.5' = 'half'"))
+    assert row(mapped, label=value).label == "half"
+
+
+def test_values_are_mapped(load: Load) -> None:
+    rules = load(("[fields.label.values]", '[fields.label.values]\n"1.0" = "pos"\nTrue = "pos"\nPos = "pos"'))
+    assert [row(rules, label=value).label for value in (1, "1", True, "true", "Pos")] == ["pos"] * 5
+    assert row(rules, label="POS").label == "POS"

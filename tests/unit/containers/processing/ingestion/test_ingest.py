@@ -18,6 +18,7 @@ import zstandard
 from processing.errors import PlanError, RecordError, RejectedFilesError, SettingsError, VisibilityError
 from processing.ingestion import contract
 from processing.ingestion.formats import parquet
+from processing.ingestion.rows import Record as RecordOfFile
 from tests.unit.containers.processing.ingest_job import (
     FOLDER,
     GOOD,
@@ -51,15 +52,22 @@ def test_reads_each_format_whatever_its_name(
     job.put("raw/deep/er/reviews.data", compress(content))
     job.run()
     [entry] = job.report()["files"]
+    lines = {"read": 4, "rows": 4, "skipped": 0, "quarantined": 0, "other": 0}
+    lines_of = {to_csv: lines | {"read": 5, "other": 1}, to_json_lines: lines, to_parquet: None}
     assert entry == {
         "key": "raw/deep/er/reviews.data",
         "etag": "etag-raw/deep/er/reviews.data",
         "eventTime": "2026-11-23T03:07:15.000Z",
         "rows": 4,
         "ingested": 4,
+        "skipped": 0,
         "quarantined": 0,
         "verdict": "INGESTED",
         "reason": None,
+        "lines": lines_of[encode],
+        "labels": {"neg": 2, "pos": 2},
+        "skips": {},
+        "notes": [],
     }
     assert job.store.records()[0] == {
         "record_id": "test/3",
@@ -142,9 +150,14 @@ def test_a_bad_row_goes_to_quarantine_and_the_others_are_ingested(job: Job) -> N
         "eventTime": "",
         "rows": 20,
         "ingested": 19,
+        "skipped": 0,
         "quarantined": 1,
         "verdict": "INGESTED",
         "reason": None,
+        "lines": {"read": 21, "rows": 19, "skipped": 0, "quarantined": 1, "other": 1},
+        "labels": {"pos": 19},
+        "skips": {},
+        "notes": [],
     }
     assert job.quarantined("raw/a.csv") == [
         {"file": "raw/a.csv", "row": 11, "line": 12, "field": "text", "reason": "empty text", "value": " "}
@@ -287,7 +300,8 @@ def test_names_are_no_patterns(job: Job, tmp_path: Path) -> None:
 def test_row_groups_are_read_in_their_order(tmp_path: Path, columns: str) -> None:
     rows = [record(str(i)) for i in range(2 * ROW_GROUP + 1)]
     to_parquet(rows, tmp_path, columns)
-    found = [dict(each.values) for each in parquet.read_parquet(tmp_path / "rows.parquet", contract.load())]
+    items = parquet.read_parquet(tmp_path / "rows.parquet", contract.load())
+    found = [dict(item.values) for item in items if isinstance(item, RecordOfFile)]
     assert found == rows
 
 

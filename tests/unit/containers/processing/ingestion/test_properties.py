@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from processing.errors import FileError
 from processing.ingestion import contract, rows
 from processing.ingestion.formats import raw_file
+from processing.ingestion.identity import identity
+from processing.ingestion.rows import derived_id
 
 TEXT = st.text(
     st.characters(codec="utf-8", exclude_characters="\0\n\r\x85\u2028\u2029"), min_size=1, max_size=60
@@ -41,6 +43,10 @@ def read() -> Callable[[bytes], list[Any]]:
     return read
 
 
+def key_of(key: str, text: str) -> str:
+    return identity(key.strip(), "id") or derived_id(text)
+
+
 @given(
     rows=ROWS,
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
@@ -54,7 +60,7 @@ def test_every_text_survives_csv(
     writer = csv.writer(target, quoting=quoting, lineterminator=end)  # type: ignore[arg-type]
     writer.writerows([("id", "text", "label"), *((key, text, "pos") for key, text in rows)])
     found = read(target.getvalue().encode())
-    assert [(row.id, row.text) for row in found] == [(key.strip(), text) for key, text in rows]
+    assert [(row.id, row.text) for row in found] == [(key_of(key, text), text) for key, text in rows]
 
 
 @given(rows=ROWS, ascii_only=st.booleans())
@@ -67,7 +73,7 @@ def test_every_text_survives_json_lines(
     ]
     if lines:
         found = read(("\n".join(lines) + "\n").encode())
-        assert [(row.id, row.text) for row in found] == [(key.strip(), text) for key, text in rows]
+        assert [(row.id, row.text) for row in found] == [(key_of(key, text), text) for key, text in rows]
 
 
 @given(noise=st.binary(max_size=300), start=st.sampled_from([b"", b"id,text,label\n", b"{", b"PAR1"]))

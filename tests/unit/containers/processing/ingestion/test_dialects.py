@@ -1,0 +1,275 @@
+"""Rows of CSV in the dialects of other programs, and the quotation marks that break them."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import duckdb
+import pytest
+import zstandard
+
+from processing.errors import FileError
+from processing.ingestion import contract
+from processing.ingestion.formats import raw_file
+from processing.ingestion.rows import Defect, Lines, Record, Row, Skip, check, span
+
+Read = Callable[[bytes], list[Any]]
+LABELS = ("pos", "neg")
+
+
+@pytest.fixture
+def read() -> Read:
+    """Read a file; every line must be accounted for."""
+    rules = contract.load()
+
+    def read(content: bytes) -> list[Any]:
+        lines = Lines()
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / "a"
+            path.write_bytes(content)
+            found = list(raw_file.read_rows(path, rules, lines))
+        assert lines.read == lines.other + sum(map(span, found))
+        return [check(item, rules) if isinstance(item, Record) else item for item in found]
+
+    return read
+
+
+def pairs(found: list[Any]) -> list[tuple[str, str]]:
+    assert all(isinstance(item, Row) for item in found), found
+    return [(row.text, row.label) for row in found]
+
+
+PLAIN = [(f"Film number {i}", LABELS[i % 2]) for i in range(6)]
+
+
+def joined(rows: list[tuple[str, str]], separator: str = ",", end: str = "\n") -> bytes:
+    return end.join([f"text{separator}label", *(separator.join(row) for row in rows), ""]).encode()
+
+
+READ: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
+    **{f"separator {separator!r}": (joined(PLAIN, separator), PLAIN) for separator in ",;\t|"},
+    **{f"line ends {end!r}": (joined(PLAIN, ",", end), PLAIN) for end in ("\n", "\r\n", "\r")},
+    **{
+        f"{end!r} with {separator!r}": (joined(PLAIN, separator, end), PLAIN)
+        for separator in ";\t|"
+        for end in ("\r\n", "\r")
+    },
+    **{
+        f"column {name}": (f"{name},label\na,pos\nb,neg\n".encode(), [("a", "pos"), ("b", "neg")])
+        for name in (
+            " text ",
+            "Text",
+            "TEXT",
+            "review",
+            "Review",
+            "sentence",
+            "content",
+            "\ufefftext",
+            ' "text"',
+        )
+    },
+    **{
+        f"label column {name}": (f"text,{name}\na,pos\nb,neg\n".encode(), [("a", "pos"), ("b", "neg")])
+        for name in ("Label", "sentiment", "Sentiment", " category", "class", "TARGET")
+    },
+    "own name before an alias": (b"review,text,label,category\nx,a,pos,y\n", [("a", "pos")]),
+    "semicolons with commas in texts": (
+        b"text;label\na, b;pos\nc, d;neg\n",
+        [("a, b", "pos"), ("c, d", "neg")],
+    ),
+    "quoted with semicolons": (b'"text";"label"\n"a; b";"pos"\n', [("a; b", "pos")]),
+    "Excel's separator line": (b"sep=;\r\ntext;label\r\na;pos\r\n", [("a", "pos")]),
+    "header again": (b"text,label\na,pos\ntext,label\nb,neg\n", [("a", "pos"), ("b", "neg")]),
+    "header again, quoted": (b'text,label\na,pos\n"text","label"\nb,neg\n', [("a", "pos"), ("b", "neg")]),
+    "header again, in capitals": (b"text,label\na,pos\nText,Label\nb,neg\n", [("a", "pos"), ("b", "neg")]),
+    "header of an alias again": (b"review,class\na,pos\nreview,class\nb,neg\n", [("a", "pos"), ("b", "neg")]),
+    "header again in another order": (
+        b"text,label\na,pos\nlabel,text\nneg,b\n",
+        [("a", "pos"), ("b", "neg")],
+    ),
+    "header again after a mark": (
+        b"\xef\xbb\xbftext,label\na,pos\n\xef\xbb\xbftext,label\nb,neg\n",
+        [("a", "pos"), ("b", "neg")],
+    ),
+    "quoted header again after a mark": (
+        b'\xef\xbb\xbf"text","label"\n"a","pos"\n\xef\xbb\xbf"text","label"\n"b","neg"\n',
+        [("a", "pos"), ("b", "neg")],
+    ),
+    "gzip members with headers": (
+        gzip.compress(b"text,label\na,pos\n") + gzip.compress(b"text,label\nb,neg\n"),
+        [("a", "pos"), ("b", "neg")],
+    ),
+    "skippable frames": (
+        b"\x5f\x2a\x4d\x18\x03\0\0\0abc"
+        + zstandard.compress(b"text,label\na,pos\n")
+        + b"\x50\x2a\x4d\x18\0\0\0\0"
+        + zstandard.compress(b"b,neg\n"),
+        [("a", "pos"), ("b", "neg")],
+    ),
+    "large skippable frame": (
+        b"\x50\x2a\x4d\x18\x10\x27\0\0" + bytes(10_000) + zstandard.compress(b"text,label\na,pos\n"),
+        [("a", "pos")],
+    ),
+    "multi-line text": (
+        b'text,label\n"one\ntwo\n\nthree",pos\nb,neg\n',
+        [("one two  three", "pos"), ("b", "neg")],
+    ),
+    "multi-line text with commas": (
+        b'text,label\na,pos\n"Well, I think so.\nYes, me too.\nRight, then",neg\nb,pos\n',
+        [("a", "pos"), ("Well, I think so. Yes, me too. Right, then", "neg"), ("b", "pos")],
+    ),
+    "multi-line text after its label": (
+        b'label,text\npos,"Well, I think so.\nYes, me too."\nneg,b\n',
+        [("Well, I think so. Yes, me too.", "pos"), ("b", "neg")],
+    ),
+    "multi-line text with quotes": (
+        b'text,label\n"He said ""no"",\nthen ""yes""",pos\n',
+        [('He said "no", then "yes"', "pos")],
+    ),
+    "blank before a quoted cell": (
+        b'text, label\n"a, b", "pos"\nc, "neg"\n',
+        [("a, b", "pos"), ("c", "neg")],
+    ),
+    "blanks before a quoted text": (
+        b'label,  text\npos,  "a, b"\nneg,  "c"\n',
+        [("a, b", "pos"), ("c", "neg")],
+    ),
+    "blank before a multi-line cell": (
+        b'label, text\npos, "a,\nb"\nneg, "c"\n',
+        [("a, b", "pos"), ("c", "neg")],
+    ),
+    "blank inside a quoted cell": (b'label,text\npos," ""a"" b"\n', [(' "a" b', "pos")]),
+    "quotes escaped by backslashes": (
+        b'text,label\n"a \\"b\\", c",pos\nd,neg\n',
+        [('a "b", c', "pos"), ("d", "neg")],
+    ),
+    "a backslash and a quote at the end": (
+        b'text,label\n"a \\"b\\"",pos\n"c \\"",neg\n"d",pos\n',
+        [('a "b"', "pos"), ('c "', "neg"), ("d", "pos")],
+    ),
+    "backslashes and all cells quoted": (
+        b'"text","label"\n"a \\"","pos"\n"\\"b\\" c","neg"\n',
+        [('a "', "pos"), ('"b" c', "neg")],
+    ),
+    "backslashes and tabs": (b'text\tlabel\n"\\"b\\" c"\tneg\n', [('"b" c', "neg")]),
+    "backslashes of paths": (
+        b'text,label\n"C:\\dir\\",pos\n"D:\\new",neg\n',
+        [("C:\\dir\\", "pos"), ("D:\\new", "neg")],
+    ),
+    "backslashes of paths and quotes": (b'text,label\n"\\"C:\\dir\\\\\\"",pos\n', [('"C:\\dir\\"', "pos")]),
+    "inches": (b"text,label\nhe is 5'10\",pos\nb,neg\n", [("he is 5'10\"", "pos"), ("b", "neg")]),
+    "fastText": (b"__label__pos a film\n\n__label__neg , b, c\n", [("a film", "pos"), ("b, c", "neg")]),
+    "Ground Truth": (
+        b'{"source":"a","job":0,"job-metadata":{"class-name":"pos","type":"groundtruth/text-classification"}}\n',
+        [("a", "pos")],
+    ),
+    "Prodigy's choice": (b'{"text":"a","options":[],"accept":["pos"],"answer":"accept"}\n', [("a", "pos")]),
+    "JSON of other names": (
+        b'{"Review":"a","sentiment":1.0}\n{"text":"b","LABEL":"1"}\n',
+        [("a", "1"), ("b", "1")],
+    ),
+    "JSON of joined files": (
+        b'\xef\xbb\xbf{"text":"a","label":true}\n\xef\xbb\xbf{"text":"b","label":"True"}\n',
+        [("a", "true"), ("b", "true")],
+    ),
+    "JSON with CR": (
+        b'{"text":"a","label":"pos"}\r{"text":"b","label":"neg"}\r',
+        [("a", "pos"), ("b", "neg")],
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "expected"), READ.values(), ids=READ)
+def test_is_read(read: Read, content: bytes, expected: list[tuple[str, str]]) -> None:
+    assert pairs(read(content)) == expected
+
+
+GOOD = [f"{i},text {i},{LABELS[i % 2]}" for i in range(20)]
+# A cell that a stray quotation mark opens ends in the last of these lines; the lines before it are swallowed.
+STRAY = ("x,5'10\",pos", 'x,he said "no",neg', 'x,"quoted",neg', 'x,"a, b",neg', 'x,"""no"" said he",neg')
+
+
+@pytest.mark.parametrize("start", [0, 5, 18])
+@pytest.mark.parametrize("swallowed", [0, 1, 5])
+@pytest.mark.parametrize("last", STRAY)
+def test_each_line_that_a_stray_quote_swallows_is_bad(
+    read: Read, start: int, swallowed: int, last: str
+) -> None:
+    inner = [f"s{i},swallowed {i},{LABELS[i % 2]}" for i in range(swallowed)]
+    lines = [*GOOD[:start], 'o,"a stray one,pos', *inner, last, *GOOD[start:]]
+    found = read("\n".join(["id,text,label", *lines, ""]).encode())
+    rows = [item for item in found if isinstance(item, Row)]
+    defects = [item for item in found if isinstance(item, Defect)]
+    assert [row.id for row in rows] == [str(i) for i in range(20)]
+    assert len(defects) == swallowed + 2
+    first, end = start + 2, start + 3 + swallowed
+    assert [defect.line for defect in defects] == list(range(first, end + 1))
+    assert f"line {first} goes on until line {end}" in defects[0].reason
+
+
+def test_a_quote_that_is_never_closed_names_both_lines(read: Read) -> None:
+    with pytest.raises(FileError, match=r"line 3: not CSV: unexpected end of data at line 22"):
+        read("\n".join(["id,text,label", "a,b,pos", 'o,"stray,pos', *GOOD[1:]]).encode())
+
+
+def test_a_row_of_several_lines_and_too_few_columns_is_one_bad_row(read: Read) -> None:
+    [row, defect, last] = read(b'id,text,label\n1,a,pos\n2,"one\n\ntwo"\n3,b,neg\n')
+    assert (row.id, last.id) == ("1", "3")
+    assert (defect.line, defect.last, defect.reason) == (3, 5, "2 columns, but the header has 3")
+
+
+def test_the_rest_of_a_broken_text_is_no_row(read: Read) -> None:
+    content = b'text,label\na,pos\nb,neg\n"He said "no"\nand left, then",pos\nc,neg\n'
+    found = read(content)
+    assert [type(item).__name__ for item in found] == ["Row", "Row", "Defect", "Defect", "Row"]
+
+
+def test_rejected_answers_are_skipped(read: Read) -> None:
+    found = read(
+        b'{"text":"a","label":"pos","answer":"reject"}\n{"text":"b","label":"pos","answer":"ignore"}\n'
+    )
+    assert [type(item) for item in found] == [Skip, Skip]
+
+
+PARQUET = [
+    ("'a' AS text, 'pos' AS label", ("a", "pos")),
+    ("'a' AS \" Text \", 'pos' AS Label", ("a", "pos")),
+    ("'a' AS review, 'pos' AS sentiment", ("a", "pos")),
+    ("encode('caf\u00e9') AS text, encode('pos') AS label", ("caf\u00e9", "pos")),
+    ("'a' AS text, 1 AS label", ("a", "1")),
+    ("'a' AS text, 1::HUGEINT AS label", ("a", "1")),
+    ("'a' AS text, 1.0::DOUBLE AS label", ("a", "1")),
+    ("'a' AS text, 1.0::FLOAT AS label", ("a", "1")),
+    ("'a' AS text, 1.00::DECIMAL(5,2) AS label", ("a", "1")),
+    ("'a' AS text, '1.0' AS label", ("a", "1")),
+    ("'a' AS text, true AS label", ("a", "true")),
+    ("'a' AS text, 'pos'::ENUM('pos', 'neg') AS label", ("a", "pos")),
+    ("'a' AS text, 'pos' AS label, NULL::INTEGER AS split", ("a", "pos")),
+    ("'a' AS text, 'pos' AS label, 'nan'::DOUBLE AS split", ("a", "pos")),
+    ("'a' AS text, 'pos' AS label, NULL::VARCHAR[] AS id", ("a", "pos")),
+    ("'a' AS text, 'pos' AS label, {'text': 'b', 'label': 'neg'} AS more", ("a", "pos")),
+    ("'a' AS text, 'pos' AS label, [1, 2] AS more", ("a", "pos")),
+]
+
+
+@pytest.mark.parametrize(("columns", "expected"), PARQUET, ids=[columns for columns, _ in PARQUET])
+def test_parquet_is_read(read: Read, tmp_path: Path, columns: str, expected: tuple[str, str]) -> None:
+    file = tmp_path / "rows.parquet"
+    with duckdb.connect() as database:
+        database.execute(f"COPY (SELECT {columns}) TO '{file}' (FORMAT parquet)")
+    assert pairs(read(file.read_bytes())) == [expected]
+
+
+def test_class_labels_of_hugging_face_are_their_names(read: Read, tmp_path: Path) -> None:
+    file = tmp_path / "rows.parquet"
+    metadata = '{"info": {"features": {"label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}'
+    with duckdb.connect() as database:
+        database.execute(
+            "COPY (FROM (VALUES ('a', 0), ('b', 1), ('c', -1)) AS rows (text, label)) "
+            f"TO '{file}' (FORMAT parquet, KV_METADATA {{huggingface: '{metadata}'}})"
+        )
+    first, second, unlabelled = read(file.read_bytes())
+    assert pairs([first, second]) == [("a", "neg"), ("b", "pos")]
+    assert unlabelled.reason == "no label"
