@@ -6,12 +6,12 @@ An SSM parameter contains the layer's ARN, like the parameters for AWS's public 
 import hashlib
 import io
 import py_compile
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
-from importlib.util import cache_from_source
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import boto3
 from packaging.requirements import Requirement
@@ -35,18 +35,32 @@ def publish(requirement: str, parameter: str) -> str:
     Raises:
         PackageNotFoundError: the distribution or one of its requirements is not installed.
     """
-    archive = build(requirement)
-    digest = hashlib.sha256(archive).hexdigest()
+    digest = digest_of(requirement)
     name = Requirement(requirement).name
     client = boto3.client("lambda")
     published = client.list_layer_versions(LayerName=name).get("LayerVersions", [])
     arn = next((layer["LayerVersionArn"] for layer in published if layer.get("Description") == digest), None)
     if arn is None:
-        arn = client.publish_layer_version(LayerName=name, Description=digest, Content={"ZipFile": archive})[
-            "LayerVersionArn"
-        ]
+        arn = client.publish_layer_version(
+            LayerName=name, Description=digest, Content={"ZipFile": build(requirement)}
+        )["LayerVersionArn"]
     boto3.client("ssm").put_parameter(Name=parameter, Value=arn, Type="String", Overwrite=True)
     return arn
+
+
+def digest_of(requirement: str) -> str:
+    """Return the hash of a layer's content: its files and this Python.
+
+    The archive itself would not do. Bytecode of the same source differs with what the process has imported.
+
+    Raises:
+        PackageNotFoundError: the distribution or one of its requirements is not installed.
+    """
+    content = hashlib.sha256(sys.version.encode())
+    for found in _sorted_closure(requirement):
+        for member, source in _files(found):
+            content.update(f"{member} {hashlib.sha256(source.read_bytes()).hexdigest()}\n".encode())
+    return content.hexdigest()
 
 
 def build(requirement: str) -> bytes:
@@ -55,14 +69,13 @@ def build(requirement: str) -> bytes:
     Raises:
         PackageNotFoundError: the distribution or one of its requirements is not installed.
     """
-    needed = sorted(closure(requirement).values(), key=lambda found: found.name)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for found in needed:
+        for found in _sorted_closure(requirement):
             for member, source in _files(found):
                 _add(archive, f"python/{member}", source.read_bytes())
                 if source.suffix == ".py":
-                    _add(archive, cache_from_source(f"python/{member}"), _bytecode(source, member))
+                    _add(archive, _bytecode_path(member), _bytecode(source, member))
     return content.getvalue()
 
 
@@ -70,6 +83,12 @@ def _add(archive: zipfile.ZipFile, member: str, content: bytes) -> None:
     entry = zipfile.ZipInfo(member, _EPOCH)
     entry.external_attr = 0o644 << 16
     archive.writestr(entry, content, zipfile.ZIP_DEFLATED, compresslevel=1)
+
+
+def _bytecode_path(member: str) -> str:
+    """Return where Lambda's Python looks for a module's bytecode, whatever this one's PYTHONPYCACHEPREFIX."""
+    module = PurePosixPath("python", member)
+    return str(module.parent / "__pycache__" / f"{module.stem}.{sys.implementation.cache_tag}.pyc")
 
 
 def _bytecode(source: Path, member: str) -> bytes:
@@ -83,6 +102,10 @@ def _bytecode(source: Path, member: str) -> bytes:
             invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
         )
         return Path(str(compiled)).read_bytes()
+
+
+def _sorted_closure(requirement: str) -> list[Distribution]:
+    return sorted(closure(requirement).values(), key=lambda found: found.name)
 
 
 def closure(requirement: str) -> dict[str, Distribution]:

@@ -304,14 +304,14 @@ def test_scalar_weights_change_the_identity(outcomes: dict[str, Any]) -> None:
         ("damaged tokenizer", "the channel pretrained cannot be loaded: "),
         (
             "a layer missing",
-            r"not those of its config.json: 16 are missing .*, such as bert\.encoder\.layer\.1",
+            r"do not match its config.json: 16 are missing .*, such as bert\.encoder\.layer\.1",
         ),
         (
             "another shape",
-            "not those of its config.json: 1 are missing or of another shape, such as bert.embeddings",
+            "do not match its config.json: 1 are missing or of another shape, such as bert.embeddings",
         ),
         ("unknown kind", "the channel pretrained cannot be loaded: .*no-such-kind"),
-        ("no network", "'nobody/nothing' at revision 'main' cannot be loaded: .*give the channel pretrained"),
+        ("no network", "'nobody/nothing' at revision 'main' cannot be loaded: .*use the channel pretrained"),
         (
             "pickled checkpoint",
             "the checkpoint checkpoint.pt cannot be read: .*empty the job's checkpoint folder",
@@ -324,7 +324,7 @@ def test_scalar_weights_change_the_identity(outcomes: dict[str, Any]) -> None:
         ("last token", r"\(bert\) classifies by the last token, which is padding here; choose an"),
         (
             "no such kernel",
-            "put_.* does not have a deterministic .* Choose deterministic=false",
+            "put_.* does not have a deterministic .* Set deterministic=false",
         ),
         ("old driver", "has a GPU, which PyTorch for CUDA 12.6 cannot use: .*or hide it with CUDA_VISIBLE"),
     ],
