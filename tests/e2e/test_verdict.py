@@ -30,30 +30,33 @@ def mislabelled(prefix: str) -> bytes:
 
 
 def remove(stack: Stack, what: str) -> None:
-    """Delete the endpoints, or what the real-time endpoint needs."""
+    """Delete what the real-time endpoint serves, its configuration, or both endpoints."""
     sagemaker = stack.client("sagemaker")
-    name = stack.output("RealTimeEndpointName")
-    config = sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"]
-    variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
-    if what == "endpoints":
-        for endpoint in stack.serving():
-            sagemaker.delete_endpoint(EndpointName=endpoint)
-        wait_until(lambda: not sagemaker.list_endpoints()["Endpoints"])
+    config = stack.serving()[stack.output("RealTimeEndpointName")]
+    if what == "model":
+        variants = sagemaker.describe_endpoint_config(EndpointConfigName=config)["ProductionVariants"]
+        sagemaker.delete_model(ModelName=variants[0]["ModelName"])
     elif what == "configuration":
         sagemaker.delete_endpoint_config(EndpointConfigName=config)
     else:
-        sagemaker.delete_model(ModelName=variants[0]["ModelName"])
+        for endpoint in stack.serving():
+            sagemaker.delete_endpoint(EndpointName=endpoint)
+        wait_until(lambda: not sagemaker.list_endpoints()["Endpoints"])
 
 
 @pytest.mark.usefixtures("live")
-@pytest.mark.parametrize("what", ["configuration", "model", "endpoints"])
+@pytest.mark.parametrize("what", ["model", "configuration", "endpoints"])
 def test_a_mislabelled_batch_is_compared_with_the_champion_that_is_gone(stack: Stack, what: str) -> None:
-    champion = stack.packages()[-1]["ModelPackageArn"]
+    champion = next(
+        package["ModelPackageArn"]
+        for package in stack.packages()
+        if "Deployed" in package.get("CustomerMetadataProperties", {})
+    )
     remove(stack, what)
-    (execution,) = stack.run_after(lambda: stack.drop("wrong.csv", mislabelled(what)))
+    (execution,) = stack.run_after(lambda: stack.drop(f"wrong-{what}.csv", mislabelled(what)))
     found = output(execution)
     assert found["plan"]["championModelPackageArn"] == champion
-    assert found["plan"]["championModelName"] == f"{stack.name}-champion-1"
+    assert found["plan"]["championModelName"] == f"{stack.name}-champion-{champion.rpartition('/')[2]}"
     assert found["outcome"]["status"] == "REJECTED"
     assert all("-champion-" not in name for name in stack.serving())
 
