@@ -44,7 +44,9 @@ def read() -> Callable[[bytes], list[Any]]:
 
 
 def key_of(key: str, text: str) -> str:
-    return identity(key.strip(), "id") or derived_id(text)
+    key = identity(key.strip(), "id")
+    missing = not key or key.casefold() in contract.load().fields["id"].null_words
+    return derived_id(text) if missing else key
 
 
 @given(
