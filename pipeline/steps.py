@@ -81,7 +81,7 @@ class RequestStep(Step):
         return self._properties
 
     def to_request(self) -> Request:
-        """Return the step as it is in the definition."""
+        """Return the step for the definition."""
         request: Any = super().to_request()
         if self._cached:
             request |= CACHE.config

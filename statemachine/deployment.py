@@ -70,8 +70,10 @@ def deploy(then: State, failed: State) -> State:
         [caught(failed)],
         comment="It is the champion from now on, also if its endpoints are deleted: PlanRun looks for this",
     )
-    real_time = configure("RealTime")
-    asynchronous = configure("Async", AsyncInferenceConfig={"OutputConfig": ASYNC_OUTPUT})
+    real_time, asynchronous = (
+        configure(f"Configure{kind}", kind, config_name(kind), "$.deployment.model")
+        for kind in ("RealTime", "Async")
+    )
     steps.Chain([name, remember, approve, create])
     sent_once(create, real_time, failed)
     sent_once(real_time, asynchronous, failed)
@@ -81,23 +83,25 @@ def deploy(then: State, failed: State) -> State:
     return name
 
 
-def configure(kind: str, **more: Any) -> Task:
-    """Create an endpoint's configuration: one instance that serves the new model."""
+def configure(name: str, kind: str, config: str, model: str) -> Task:
+    """Create an endpoint's configuration: one instance that serves a model.
+
+    Args:
+        name: the state's.
+        kind: RealTime or Async.
+        config: a path or an intrinsic function of the configuration's name.
+        model: a path of the model's name.
+    """
     variant = {
         "VariantName": "AllTraffic",
-        "ModelName.$": "$.deployment.model",
+        "ModelName.$": model,
         "InstanceType": "${EndpointInstanceType}",
         "InitialInstanceCount": 1,
     }
-    return call(
-        f"Configure{kind}",
-        "sagemaker:createEndpointConfig",
-        {
-            "EndpointConfigName.$": config_name(kind),
-            "ProductionVariants": [variant],
-            **more,
-        },
-    )
+    parameters: dict[str, Any] = {"EndpointConfigName.$": config, "ProductionVariants": [variant]}
+    if kind == "Async":
+        parameters["AsyncInferenceConfig"] = {"OutputConfig": ASYNC_OUTPUT}
+    return call(name, "sagemaker:createEndpointConfig", parameters)
 
 
 def config_name(kind: str) -> str:

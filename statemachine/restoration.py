@@ -1,13 +1,11 @@
 """The restoration of the champion: a forced run that deploys nothing makes a missing endpoint again."""
 
-from typing import Any
-
 from stepfunctions import steps
 from stepfunctions.steps.choice_rule import ChoiceRule
 from stepfunctions.steps.states import State
 
-from statemachine.asl import FIRST_PAUSE, Fail, Task, call, sent_once
-from statemachine.deployment import ASYNC_OUTPUT, config_name, each_endpoint
+from statemachine.asl import FIRST_PAUSE, Fail, call, sent_once
+from statemachine.deployment import config_name, configure, each_endpoint
 from statemachine.endpoints import NAME, caught_error, not_served, serves, status_is, watch
 from statemachine.outcome import complain
 
@@ -68,8 +66,9 @@ def restore_endpoint() -> State:
         {**NAME, "EndpointConfigName.$": "$.config"},
     )
     sent_once(create, wait, refused)
-    real_time = configure("ConfigureChampionRealTime")
-    asynchronous = configure("ConfigureChampionAsync", AsyncInferenceConfig={"OutputConfig": ASYNC_OUTPUT})
+    real_time, asynchronous = (
+        configure(f"ConfigureChampion{kind}", kind, "$.config", "$.model") for kind in ("RealTime", "Async")
+    )
     sent_once(real_time, create, refused)
     sent_once(asynchronous, create, refused)
     kind = steps.Choice("Asynchronous?")
@@ -83,18 +82,6 @@ def restore_endpoint() -> State:
     look, gone = watch("StandingEndpoint", at_rest=found, missing=kind)
     delete.next(gone)
     return look
-
-
-def configure(name: str, **more: Any) -> Task:
-    """Create an endpoint's configuration: one instance that serves the champion."""
-    variant = {
-        "VariantName": "AllTraffic",
-        "ModelName.$": "$.model",
-        "InstanceType": "${EndpointInstanceType}",
-        "InitialInstanceCount": 1,
-    }
-    parameters = {"EndpointConfigName.$": "$.config", "ProductionVariants": [variant], **more}
-    return call(name, "sagemaker:createEndpointConfig", parameters)
 
 
 def succeed(name: str, *, restored: bool) -> steps.Pass:

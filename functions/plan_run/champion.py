@@ -94,12 +94,12 @@ def find_live_model(sagemaker: SageMakerClient, endpoint: str) -> tuple[str, str
     Raises:
         NoLiveModelError: it serves none, or one that is not from the registry.
     """
-    subject = f"endpoint {endpoint}"
+    subject, exists = f"endpoint {endpoint}", False
     try:
         found = sagemaker.describe_endpoint(EndpointName=endpoint)
         if found["EndpointStatus"] not in SERVING:
             raise NoLiveModelError(f"{subject} is {found['EndpointStatus']}")
-        subject = f"the configuration of {endpoint}"
+        subject, exists = f"the configuration of {endpoint}", True
         config = sagemaker.describe_endpoint_config(EndpointConfigName=found["EndpointConfigName"])
         name = config["ProductionVariants"][0].get("ModelName")
         if name is None:
@@ -108,9 +108,7 @@ def find_live_model(sagemaker: SageMakerClient, endpoint: str) -> tuple[str, str
         model = sagemaker.describe_model(ModelName=name)
     except ClientError as error:
         if is_missing(error):
-            raise NoLiveModelError(
-                f"{subject} does not exist", serves=not subject.startswith("endpoint")
-            ) from error
+            raise NoLiveModelError(f"{subject} does not exist", serves=exists) from error
         raise
     containers = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model.get("Containers", [])
     package = containers[0].get("ModelPackageName") if containers else None

@@ -35,7 +35,7 @@ def explain(failure: dict[str, str] = CAUGHT, arn: str | None = EXECUTION) -> di
     return answer
 
 
-def told(error: str, cause: str, **fields: Any) -> dict[str, Any]:
+def explanation(error: str, cause: str, **fields: Any) -> dict[str, Any]:
     return {"error": error, "cause": cause, "status": "FAILED", "retriable": False, **fields}
 
 
@@ -88,7 +88,7 @@ def test_unreadable_files_are_named(sagemaker: Stubber) -> None:
         {"file": "raw/deep/empty.csv", "reason": "empty"},
     ]
     add_processing_failure(sagemaker, ExitMessage=json.dumps({"rejected": rejected}))
-    assert explain() == told(
+    assert explain() == explanation(
         "IngestRecords.Failed",
         "Pipeline step IngestRecords failed: raw/noise.csv: not UTF-8 text: byte 0x89 at offset 0; "
         "raw/deep/empty.csv: empty",
@@ -108,10 +108,10 @@ def test_unreadable_files_are_named(sagemaker: Stubber) -> None:
 def test_an_exit_message_is_put_into_words(sagemaker: Stubber, message: object, shown: str) -> None:
     add_processing_failure(sagemaker, ExitMessage=json.dumps(message))
     cause = f"Pipeline step IngestRecords failed: {shown}"
-    assert explain() == told("IngestRecords.Failed", cause)
+    assert explain() == explanation("IngestRecords.Failed", cause)
 
 
-def test_an_exit_message_that_is_no_json_is_told_as_it_is(sagemaker: Stubber) -> None:
+def test_an_exit_message_that_is_no_json_is_reported_unchanged(sagemaker: Stubber) -> None:
     add_processing_failure(sagemaker, ExitMessage="disk full")
     assert explain()["cause"] == "Pipeline step IngestRecords failed: disk full"
 
@@ -136,7 +136,7 @@ def test_any_other_step_has_its_own_reason(
     sagemaker: Stubber, name: str, metadata: dict[str, Any], reason: str
 ) -> None:
     add_steps(sagemaker, [step(name, "Failed", FailureReason=reason, Metadata=metadata)])
-    assert explain() == told(f"{name}.Failed", f"Pipeline step {name} failed: {reason}")
+    assert explain() == explanation(f"{name}.Failed", f"Pipeline step {name} failed: {reason}")
 
 
 FLOOR = "The accuracy is below the floor of 0.6"
@@ -146,7 +146,7 @@ def test_a_step_that_fails_the_pipeline_on_purpose_is_a_verdict(sagemaker: Stubb
     broken = step("ScoreChampion", "Failed", 1, FailureReason="InternalServerError: try again")
     verdict = step("BelowFloor", "Failed", 2, Metadata={"Fail": {"ErrorMessage": FLOOR}})
     add_steps(sagemaker, [broken, verdict])
-    assert explain() == told("BelowFloor", FLOOR, status="REJECTED")
+    assert explain() == explanation("BelowFloor", FLOOR, status="REJECTED")
 
 
 def test_a_verdict_without_a_message_names_its_step(sagemaker: Stubber) -> None:
@@ -186,7 +186,7 @@ def test_only_the_platforms_own_faults_are_worth_a_second_try(
     assert explain()["retriable"] is retriable
 
 
-def test_the_first_failed_step_is_told_wherever_it_is_listed(sagemaker: Stubber) -> None:
+def test_the_first_failed_step_is_reported_wherever_it_is_listed(sagemaker: Stubber) -> None:
     add_steps(
         sagemaker,
         [step("Running", "Executing"), step("Later", "Failed", 9, FailureReason="second")],
@@ -216,17 +216,17 @@ def test_a_stopped_execution(sagemaker: Stubber) -> None:
     assert answer["cause"] == f"Pipeline execution {EXECUTION} was stopped"
 
 
-def test_a_failure_after_the_pipeline_is_told_as_it_was_caught(sagemaker: Stubber) -> None:
+def test_a_failure_after_the_pipeline_is_reported_as_it_was_caught(sagemaker: Stubber) -> None:
     add_steps(sagemaker, [step("RegisterModel", "Succeeded")])
     add_execution(sagemaker, "Succeeded")
     failure = {"Error": "EndpointFailed", "Cause": "retrain-realtime: no capacity"}
-    assert explain(failure) == told("EndpointFailed", "retrain-realtime: no capacity")
+    assert explain(failure) == explanation("EndpointFailed", "retrain-realtime: no capacity")
 
 
-def test_a_functions_error_is_told_without_its_stack_trace() -> None:
+def test_a_functions_error_is_reported_without_its_stack_trace() -> None:
     raised = {"errorMessage": "raw/ is empty", "errorType": "NoDataError", "stackTrace": ["  File …"]}
     failure = {"Error": "NoDataError", "Cause": json.dumps(raised)}
-    assert explain(failure, arn=None) == told("NoDataError", "NoDataError: raw/ is empty")
+    assert explain(failure, arn=None) == explanation("NoDataError", "NoDataError: raw/ is empty")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_functions_error_is_told_without_its_stack_trace() -> None:
     ],
 )
 def test_the_workflows_own_errors(failure: dict[str, str], error: str, cause: str) -> None:
-    assert explain(failure, arn=None) == told(error, cause)
+    assert explain(failure, arn=None) == explanation(error, cause)
 
 
 def test_a_long_cause_keeps_its_head() -> None:

@@ -96,9 +96,9 @@ def test_an_unknown_image_names_those_there_are(containers: Path) -> None:
 
 
 def test_other_arguments_of_the_build_are_another_hash(containers: Path) -> None:
-    told = [(), ("--platform", "linux/arm64"), ("--platform", "linux/amd64"), ("--target", "builder")]
-    assert len({image_sources.content_hash(containers, "one", "", arguments) for arguments in told}) == len(
-        told
+    builds = [(), ("--platform", "linux/arm64"), ("--platform", "linux/amd64"), ("--target", "builder")]
+    assert len({image_sources.content_hash(containers, "one", "", arguments) for arguments in builds}) == len(
+        builds
     )
 
 
