@@ -1,9 +1,11 @@
 """How the tests are shared among pytest-xdist's workers: a file is one worker's, long files come first."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.loaders import Loader
 
 ROOT = Path(__file__).parents[1]
 # Each of their files builds in the same storage, so one worker runs them all.
@@ -17,6 +19,23 @@ FIRST = (
     "tests/local/",
     "localaws/tests/container_check/",
 )
+
+# A session of botocore parses the models of its services; moto and the tests start many sessions.
+PARSED: dict[Any, Any] = {}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def models_parsed_once() -> Iterator[None]:
+    """Share the service models among the sessions of a process."""
+    create = Loader.__init__
+
+    def create_sharing(self: Loader, *arguments: Any, **options: Any) -> None:
+        create(self, *arguments, **options)
+        self._cache = PARSED  # type: ignore[attr-defined]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loader, "__init__", create_sharing)
+        yield
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

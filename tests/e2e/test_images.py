@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samcli.yamlhelper import yaml_parse
 
 from localaws.testing import wait_until
 from tests.e2e.conftest import ROOT, Stack
+from tests.template import read_template
 
 CONTAINERS = ROOT / "containers"
 PROJECT = "images-images"
@@ -23,7 +23,7 @@ content_hash = runpy.run_path(str(CONTAINERS / "tooling/image_sources.py"))["con
 @pytest.fixture
 def images(stack: Stack, tmp_path: Path) -> Iterator[Stack]:
     """A stack of what builds images, the table, and outputs that stand for the workflow."""
-    template = json.loads(json.dumps(yaml_parse((ROOT / "template.yaml").read_text())))
+    template = read_template()
     resources = {
         name: item
         for name, item in template["Resources"].items()

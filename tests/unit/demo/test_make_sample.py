@@ -4,10 +4,6 @@ import csv
 from collections import Counter
 from pathlib import Path
 
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.naive_bayes import MultinomialNB
-from sklearn.pipeline import make_pipeline
-
 from demo import make_sample, predictions
 
 
@@ -27,6 +23,10 @@ def test_rows_are_balanced_distinct_and_marked_synthetic() -> None:
 
 
 def test_a_bag_of_words_model_learns_the_sample() -> None:
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.naive_bayes import MultinomialNB
+    from sklearn.pipeline import make_pipeline
+
     parts: dict[str, tuple[list[str], list[str]]] = {"train": ([], []), "test": ([], [])}
     for row in make_sample.rows():
         parts[row["split"]][0].append(row["text"])

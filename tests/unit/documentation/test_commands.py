@@ -3,13 +3,12 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import botocore.session
 import pytest
 from botocore import xform_name
-from samcli.yamlhelper import yaml_parse
 
+from tests.template import read_template
 from tests.unit.documentation.commands import PAGES, ROOT, blocks, commands
 
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -20,8 +19,7 @@ CUSTOM = {"s3"}  # of the AWS CLI itself: no service model
 
 @cache
 def parameters() -> set[str]:
-    template: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
-    return set(template["Parameters"])
+    return set(read_template()["Parameters"])
 
 
 def pages(program: str) -> list[Path]:

@@ -39,7 +39,7 @@ class CodeBuild:
 
     def __init__(self) -> None:
         self.builds: dict[str, dict[str, Any]] = {}
-        self.client = boto3.client("codebuild")
+        self.client = boto3.Session().client("codebuild")
         for name in ("StartBuild", "BatchGetBuilds"):
             self.client.meta.events.register(f"before-call.codebuild.{name}", self._answer)
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from samcli.lib.package.utils import make_zip_with_lambda_permissions
-from samcli.yamlhelper import yaml_parse
+import yaml
+
+from tests.template import read_template
 
 ROOT = Path(__file__).parents[3]
 CONTAINERS = ROOT / "containers"
-PROJECT = yaml_parse((ROOT / "template.yaml").read_text())["Resources"]["ImageBuilder"]["Properties"]
-BUILDSPEC: dict[str, Any] = yaml_parse(PROJECT["Source"]["BuildSpec"])
+PROJECT = read_template()["Resources"]["ImageBuilder"]["Properties"]
+BUILDSPEC: dict[str, Any] = yaml.safe_load(PROJECT["Source"]["BuildSpec"])
 [COMMANDS] = BUILDSPEC["phases"]["build"]["commands"]
 SOURCES = runpy.run_path(str(CONTAINERS / "tooling/image_sources.py"))
 IMAGES: list[str] = SOURCES["image_folders"](CONTAINERS)
@@ -69,6 +70,8 @@ def run(tmp_path: Path) -> Run:
     for name, content in (("aws", AWS), ("docker", DOCKER)):
         (fakes / name).write_text(content)
         (fakes / name).chmod(0o755)
+    from samcli.lib.package.utils import make_zip_with_lambda_permissions
+
     layer = make_zip_with_lambda_permissions(str(tmp_path / "layer"), str(CONTAINERS))
 
     def execute(*images: str, **environment: str) -> tuple[int, list[list[Any]]]:

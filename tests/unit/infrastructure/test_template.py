@@ -8,15 +8,14 @@ from typing import Any
 
 import pytest
 from botocore.session import get_session
-from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
-from samcli.yamlhelper import yaml_parse
-from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
 
 from pipeline import settings
+from tests.template import SOURCE as TEMPLATE_FILE
+from tests.template import read_template
 
 ROOT = Path(__file__).parents[3]
-SOURCE = (ROOT / "template.yaml").read_text()
-TEMPLATE: dict[str, Any] = json.loads(json.dumps(yaml_parse(SOURCE)))
+SOURCE = TEMPLATE_FILE.read_text()
+TEMPLATE = read_template()
 RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
 DEFINITION = (ROOT / "statemachine" / "rendered" / "retrain.asl.json").read_text()
 FUNCTIONS = {name: item for name, item in RESOURCES.items() if item["Type"] == "AWS::Serverless::Function"}
@@ -27,7 +26,6 @@ MANAGED: dict[str, list[dict[str, Any]]] = {
     for name, item in RESOURCES.items()
     if item["Type"] == "AWS::IAM::ManagedPolicy"
 }
-REGION = ManualArgs(regions=["us-east-1"])
 IAM_SERVICES = {"sfn": "states"}
 
 
@@ -70,7 +68,11 @@ def actions(role: str) -> set[str]:
 
 def test_the_transformed_template_is_clean(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    template = json.loads(json.dumps(TEMPLATE))
+    # Imported here: they take seconds to import, and every worker imports every test module.
+    from cfnlint.api import ManualArgs, lint  # type: ignore[import-untyped]
+    from samtranslator.translator.transform import transform  # type: ignore[import-untyped]
+
+    template = read_template()
     for pipeline in ("Pipeline", "TuningPipeline"):
         properties = template["Resources"][pipeline]["Properties"]
         include = properties["PipelineDefinition"].pop("Fn::Transform")
@@ -89,7 +91,9 @@ def test_the_transformed_template_is_clean(monkeypatch: pytest.MonkeyPatch) -> N
         "AWS::Lambda::Function",
     }
     transformed["Transform"] = "AWS::LanguageExtensions"  # the translator's own takes the other one with it
-    assert [str(match) for match in lint(json.dumps(transformed), config=REGION)] == []
+    assert [
+        str(match) for match in lint(json.dumps(transformed), config=ManualArgs(regions=["us-east-1"]))
+    ] == []
 
 
 def read_include(include: dict[str, Any]) -> Any:

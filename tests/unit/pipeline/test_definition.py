@@ -13,8 +13,8 @@ import pytest
 import regex
 from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
 from botocore.validate import ParamValidator
-from samcli.yamlhelper import yaml_parse
 
+from tests.template import read_template
 from toolkit.job import Job
 
 PIPELINE = Path(__file__).parents[3] / "pipeline"
@@ -67,7 +67,7 @@ SETTINGS = {
     "ModelRole.Arn": "arn:aws:iam::111122223333:role/retrain-ModelRole-1",
 }
 VARIABLE = re.compile(r"\$\{([\w.:]+)\}")
-TEMPLATE = json.loads(json.dumps(yaml_parse((PIPELINE.parent / "template.yaml").read_text())))
+TEMPLATE = read_template()
 FILES = {"Steps.CreateDataset.PropertyFiles.Dataset": {"sha256": "0" * 64}}
 JOB = "pipelines-abc-Train-xyz"
 ARTIFACTS = f"s3://data/runs/one/model/{JOB}/output/model.tar.gz"

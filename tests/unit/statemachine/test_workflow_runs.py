@@ -22,12 +22,6 @@ from botocore.exceptions import ClientError
 from botocore.model import ServiceModel, StringShape, StructureShape
 from botocore.validate import ParamValidator
 from moto import mock_aws
-from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
-from moto.stepfunctions.parser.asl.component.component import Component
-from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
-from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk
-from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
-from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from mypy_boto3_stepfunctions import SFNClient
 
 RENDERED = Path(__file__).parents[3] / "statemachine" / "rendered" / "retrain.asl.json"
@@ -52,7 +46,6 @@ SUBSTITUTIONS = {
     "EndpointInstanceType": "ml.t2.medium",
 }
 
-parse = functools.cache(AmazonStateLanguageParser.parse)  # takes most of a test's time
 Call = tuple[str, dict[str, Any]]
 
 
@@ -315,8 +308,24 @@ class Client:
         return lambda **request: self._aws.call(self._service, operation, request)
 
 
+@functools.cache
+def parse_once(parse: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a parser that remembers its answers: it takes most of a test's time."""
+    return functools.cache(parse)
+
+
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
+    # Imported here: moto's interpreter takes seconds to import, and every worker imports every test module.
+    from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+    from moto.stepfunctions.parser.asl.component.component import Component
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+    from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+        state_task_service_aws_sdk,
+    )
+    from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+    from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+
     aws = Aws()
     for module in (state_task_service_aws_sdk, lambda_eval_utils):
         monkeypatch.setattr(module, "boto_client_for", lambda service, **_: Client(aws, service))
@@ -324,7 +333,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
         WaitFunction, "_wait_interval", lambda self, env, wait_seconds: aws.pauses.append(wait_seconds)
     )
     monkeypatch.setattr(retrier_decl, "time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(AmazonStateLanguageParser, "parse", parse)
+    monkeypatch.setattr(AmazonStateLanguageParser, "parse", parse_once(AmazonStateLanguageParser.parse))
     monkeypatch.setattr(Component, "__str__", lambda self: type(self).__name__)  # else it logs the whole tree
     names = {"sagemaker": "SageMaker", "sns": "Sns"}
     monkeypatch.setattr(

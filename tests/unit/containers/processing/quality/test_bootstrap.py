@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from sklearn.metrics import (
-    roc_auc_score,
-)
 
 from processing.quality import bootstrap, curves, metrics
+from tests.unit.containers.processing import references
 from tests.unit.containers.processing.quality_job import draw_scores
 
 
@@ -33,4 +31,6 @@ def test_auc_is_resampled_by_rows() -> None:
     scores = probabilities[:, 1]
     ranking = curves.Ranking(scores, actual == 1)
     for sample, _ in zip(bootstrap.draw_rows(200, 1), range(20), strict=False):
-        assert ranking.auc(sample) == pytest.approx(roc_auc_score(actual[sample] == 1, scores[sample]))
+        assert ranking.auc(sample) == pytest.approx(
+            references.roc_auc_score(actual[sample] == 1, scores[sample])
+        )

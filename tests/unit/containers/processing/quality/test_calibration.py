@@ -1,11 +1,8 @@
 import numpy as np
 import pytest
-from sklearn.calibration import calibration_curve
-from sklearn.metrics import (
-    brier_score_loss,
-)
 
 from processing.quality import calibration, predictions
+from tests.unit.containers.processing import references
 from tests.unit.containers.processing.quality_job import draw_scores
 
 
@@ -13,10 +10,10 @@ def test_calibration_is_scikit_learns() -> None:
     actual, probabilities = draw_scores(2, 2000, digits=9)
     scores = predictions.Scores(["neg", "pos"], actual, probabilities.argmax(1), probabilities)
     measured = calibration.calibrate(scores)
-    share, confidence = calibration_curve(scores.right, scores.confidence, n_bins=calibration.BINS)
+    share, confidence = references.calibration_curve(scores.right, scores.confidence, n_bins=calibration.BINS)
     assert measured.accuracy == pytest.approx(share)
     assert measured.confidence == pytest.approx(confidence)
-    assert measured.brier == pytest.approx(brier_score_loss(actual, probabilities[:, 1]))
+    assert measured.brier == pytest.approx(references.brier_score_loss(actual, probabilities[:, 1]))
 
 
 def test_calibration_by_hand() -> None:

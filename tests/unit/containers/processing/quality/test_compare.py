@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
-from sklearn.metrics import f1_score, roc_auc_score
 
 from processing import errors
 from processing.quality import significance
+from tests.unit.containers.processing import references
 from tests.unit.containers.processing.quality_job import FOLDER, Job, draw, draw_scores
 
 
@@ -26,7 +25,7 @@ def job(tmp_path: Path) -> Job:
 )
 def test_p_value_is_the_exact_binomials(better: int, worse: int) -> None:
     total = better + worse
-    expected = binomtest(better, total, alternative="greater").pvalue if total else 1.0
+    expected = references.binomtest(better, total, alternative="greater").pvalue if total else 1.0
     assert significance.mcnemar(better, worse) == pytest.approx(expected, rel=1e-8)
 
 
@@ -39,7 +38,7 @@ def test_p_value_of_many_rows_neither_fails_nor_leaves_its_bounds() -> None:
     assert 0 <= significance.mcnemar(25_000, 0) < 1e-300
     assert significance.mcnemar(0, 25_000) == pytest.approx(1.0)
     assert significance.mcnemar(12_600, 12_400) == pytest.approx(
-        binomtest(12_600, 25_000, alternative="greater").pvalue, rel=1e-6
+        references.binomtest(12_600, 25_000, alternative="greater").pvalue, rel=1e-6
     )
 
 
@@ -89,11 +88,11 @@ def test_metrics_of_both_models_are_scikit_learns(job: Job) -> None:
     job.put_probabilities("champion", labels, champion)
     metrics = job.compare()["metrics"]
     for name, scores in (("challenger", challenger), ("champion", champion)):
-        expected = f1_score(actual, scores.argmax(1), average="weighted")
+        expected = references.f1_score(actual, scores.argmax(1), average="weighted")
         assert metrics["weighted_f1"][name] == pytest.approx(expected)
-        expected = f1_score(actual, scores.argmax(1), average="macro")
+        expected = references.f1_score(actual, scores.argmax(1), average="macro")
         assert metrics["macro_f1"][name] == pytest.approx(expected)
-        areas = [roc_auc_score(actual == i, scores[:, i]) for i in range(3)]
+        areas = [references.roc_auc_score(actual == i, scores[:, i]) for i in range(3)]
         assert metrics["weighted_auc"][name] == pytest.approx(np.mean(areas))
     for metric in metrics.values():
         assert metric["difference"] == pytest.approx(metric["challenger"] - metric["champion"])

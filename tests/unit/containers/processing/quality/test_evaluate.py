@@ -7,18 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    fbeta_score,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-    roc_curve,
-)
 
 from processing import errors
+from tests.unit.containers.processing import references
 from tests.unit.containers.processing.quality_job import DATASET, FOLDER, Job, Records, draw, draw_scores
 
 
@@ -41,17 +32,17 @@ def test_metrics_are_those_of_scikit_learn(job: Job, labels: int) -> None:
     measured = job.read("statistics.json")["multiclass_classification_metrics"]
     more: dict[str, Any] = {"average": "weighted", "zero_division": 0}
     expected = {
-        "accuracy": accuracy_score(actual, predicted),
-        "weighted_precision": precision_score(actual, predicted, **more),
-        "weighted_recall": recall_score(actual, predicted, **more),
-        "weighted_f0_5": fbeta_score(actual, predicted, beta=0.5, **more),
-        "weighted_f1": fbeta_score(actual, predicted, beta=1, **more),
-        "weighted_f2": fbeta_score(actual, predicted, beta=2, **more),
+        "accuracy": references.accuracy_score(actual, predicted),
+        "weighted_precision": references.precision_score(actual, predicted, **more),
+        "weighted_recall": references.recall_score(actual, predicted, **more),
+        "weighted_f0_5": references.fbeta_score(actual, predicted, beta=0.5, **more),
+        "weighted_f1": references.fbeta_score(actual, predicted, beta=1, **more),
+        "weighted_f2": references.fbeta_score(actual, predicted, beta=2, **more),
     }
     assert {name: measured[name]["value"] for name in expected} == pytest.approx(expected)
     constant = [max(sorted(set(actual)), key=actual.count)] * len(actual)
     assert measured["weighted_f1_best_constant_classifier"]["value"] == pytest.approx(
-        fbeta_score(actual, constant, beta=1, **more)
+        references.fbeta_score(actual, constant, beta=1, **more)
     )
 
 
@@ -123,15 +114,15 @@ def test_two_labels_have_curves(job: Job) -> None:
     job.run()
     measured = job.read("statistics.json")["binary_classification_metrics"]
     scores = probabilities[:, 1]
-    assert measured["auc"]["value"] == pytest.approx(roc_auc_score(actual, scores))
+    assert measured["auc"]["value"] == pytest.approx(references.roc_auc_score(actual, scores))
     roc = measured["receiver_operating_characteristic_curve"]
-    false, true, _ = roc_curve(actual, scores, drop_intermediate=False)
+    false, true, _ = references.roc_curve(actual, scores, drop_intermediate=False)
     assert roc["false_positive_rates"] == pytest.approx(false)
     assert roc["true_positive_rates"] == pytest.approx(true)
     curve = measured["precision_recall_curve"]
     assert (curve["recalls"][0], curve["precisions"][0]) == (0.0, 1.0)
     area = np.diff(curve["recalls"]) @ curve["precisions"][1:]
-    assert area == pytest.approx(average_precision_score(actual, scores))
+    assert area == pytest.approx(references.average_precision_score(actual, scores))
     interval = job.read("details.json")["confidence_intervals"]["auc"]
     assert interval["low"] < measured["auc"]["value"] < interval["high"]
 
@@ -143,7 +134,7 @@ def test_more_labels_have_a_weighted_auc(job: Job) -> None:
     job.put_probabilities("predictions", labels, probabilities)
     job.run()
     statistics, constraints = job.read("statistics.json"), job.read("constraints.json")
-    expected = [roc_auc_score(actual == i, probabilities[:, i]) for i in range(4)]
+    expected = [references.roc_auc_score(actual == i, probabilities[:, i]) for i in range(4)]
     weights = np.bincount(actual) / len(actual)
     measured = statistics["multiclass_classification_metrics"]["weighted_auc"]
     assert measured["value"] == pytest.approx(weights @ expected)
@@ -196,7 +187,7 @@ def test_slices_are_parts_of_the_rows(job: Job) -> None:
         ("label", "neg"): (6, pytest.approx(5 / 6)),
         ("label", "pos"): (2, 0.5),
     }
-    expected = binomtest(4, 5).proportion_ci(method="wilson")
+    expected = references.binomtest(4, 5).proportion_ci(method="wilson")
     item = slices["source", "raw/b"]
     assert (item["low"], item["high"]) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
@@ -384,7 +375,7 @@ def test_the_constant_answer_is_tested_on_the_same_rows(job: Job) -> None:
         "accuracy": 0.6,
         "model_only_right": 30,
         "constant_only_right": 2,
-        "p_value": pytest.approx(binomtest(30, 32, alternative="greater").pvalue),
+        "p_value": pytest.approx(references.binomtest(30, 32, alternative="greater").pvalue),
         "test": "McNemar exact, one-sided",
     }
 
