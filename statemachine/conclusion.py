@@ -25,9 +25,10 @@ def update_ledger(then: State) -> State:
             "execution.$": "$$.Execution.Name",
             "outcome": {"status.$": "$.outcome.status"},
             "pipelineExecutionArn.$": "$.pipeline.executionArn",
+            "goneNote.$": "$.plan.goneNote",
         },
         [complain("UpdateLedger", then)],
-        keep=of_payload("records", "quarantinedRows", "quarantinedFiles", "summary"),
+        keep=of_payload("records", "deletedRecords", "quarantinedRows", "quarantinedFiles", "summary"),
         at="$.ledger",
     )
     task.next(then)

@@ -42,6 +42,8 @@ def plan(then: State, nothing: State, failed: State) -> State:
             "forced",
             "newObjects",
             "objects",
+            "goneObjects",
+            "goneNote",
             "pipelineName",
             "championModelPackageArn",
             "firstModel",

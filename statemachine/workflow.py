@@ -61,7 +61,7 @@ def begin(then: State) -> State:
             "newline": "\n",
             # The last twelve digits: unique enough, and SageMaker's names take 63 characters.
             "id.$": "States.ArrayGetItem(States.StringSplit(States.UUID(), '-'), 4)",
-            "plan": {"planUri": None},
+            "plan": {"planUri": None, "goneNote": ""},
             "pipeline": {"executionArn": None},
             "ledger": {"summary": ""},
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import boto3
 from aws_lambda_powertools import Logger, Metrics, Tracer
@@ -13,16 +13,19 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field
 
 from plan_run.champion import Registry, find_champion
+from plan_run.forgetting import find_forgotten, resolve, save
 from plan_run.ledger import Ledger, read_ledger
 from plan_run.offline_store import find_offline_store
 from plan_run.plan import time_events, timestamp, write_plan
 from plan_run.raw_objects import RAW, RawObject, list_objects, partition
-from plan_run.run_input import check_name, read_input
+from plan_run.replacements import describe_gone, gone_keys, planned, save_attempts
+from plan_run.run_input import RunInput, check_name, read_input
 from shared.documents import Document
 from shared.environment import FunctionEnvironment
-from shared.plan import read_plan
+from shared.plan import Plan, read_plan
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 logger = Logger(service="plan_run")
@@ -59,6 +62,7 @@ class Environment(FunctionEnvironment):
     tuning_pipeline_name: str  # empty if the container declares no ranges
     max_tuning_jobs: int = Field(ge=1)
     max_parallel_tuning_jobs: int = Field(ge=1)
+    forget_deleted_files: bool
 
     def registry(self) -> Registry:
         """Return the registry's group, and what a model of its packages gets."""
@@ -102,6 +106,8 @@ class Answer(Document):
     forced: bool = False
     new_objects: int
     objects: int
+    gone_objects: int = 0  # ingested files that are no longer under raw/, whose records are kept
+    gone_note: str = ""
     plan_uri: str | None = None
     manifest_uri: str | None = None
     as_of: str | None = None
@@ -125,13 +131,15 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     """Return whether there is something to run, and with which parameters."""
     request = parse(event=event, model=Request)
     environment = Environment.read()
-    s3 = boto3.client("s3")
-    ledger = read_ledger(boto3.client("dynamodb"), environment.table_name)
-    objects = usable_objects(s3, environment.bucket_name, ledger)
+    s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
+    ledger = read_ledger(dynamodb, environment.table_name)
+    stored = list(list_objects(s3, environment.bucket_name))
+    objects = usable_objects(stored, ledger)
     if request.look_again is not None:
         answer = look_again(s3, objects, ledger, request.look_again)
     elif request.execution is not None:
-        answer = plan_run(s3, objects, ledger, request.execution, environment)
+        store = Store(s3, dynamodb, stored)
+        answer = plan_run(store, objects, ledger, request.execution, environment)
     else:
         raise UnclearRequestError('Give "execution" ($$.Execution) to plan a run, or "lookAgain".')
     metrics.add_metric("NewObjects", MetricUnit.Count, answer.new_objects)
@@ -140,15 +148,28 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     return shown
 
 
+class Store(NamedTuple):
+    """Where a run's plan comes from and goes to, and every object that is under raw/."""
+
+    s3: S3Client
+    dynamodb: DynamoDBClient
+    objects: list[RawObject]
+
+
 def plan_run(
-    s3: S3Client, objects: list[RawObject], ledger: Ledger, execution: Execution, environment: Environment
+    store: Store, objects: list[RawObject], ledger: Ledger, execution: Execution, environment: Environment
 ) -> Answer:
     """Write the plan and its manifest, and return the parameters, if the run is worth starting."""
     check_name(execution.name)
     requested, bucket = read_input(execution.input), environment.bucket_name
+    ledger = with_requests(requested, ledger, store, environment)
     new = [item for item in objects if not ledger.lists(item)]
-    if not (new or requested.force):
-        return Answer(run=False, new_objects=0, objects=len(objects))
+    gone = gone_keys(ledger, (item.key for item in store.objects))
+    deleted, kept = (gone, []) if environment.forget_deleted_files else ([], gone)
+    forget = find_forgotten(ledger.requests, store.objects, deleted, timestamp(datetime.now(UTC)))
+    note = describe_gone(kept)
+    if not (new or forget or requested.forced):
+        return Answer(run=False, new_objects=0, objects=len(objects), gone_objects=len(kept), gone_note=note)
     if not (new or ledger.holds_data):
         raise NoDataError(
             f"Forced to run, but s3://{bucket}/{RAW} holds no new file and nothing was ever ingested. Copy "
@@ -165,28 +186,45 @@ def plan_run(
         environment.registry(),
         refused=requested.champion is not None,
     )
-    store = find_offline_store(sagemaker, environment.feature_group_name)
-    plan = write_plan(s3, bucket, events)
+    offline = find_offline_store(sagemaker, environment.feature_group_name)
+    plan = Plan(
+        objects=tuple(planned(event, ledger) for event in events),
+        forget=forget,
+        forgotten_ids=tuple(sorted(ledger.requests.ids)),
+    )
+    name = write_plan(store.s3, bucket, plan)
+    save_attempts(store.dynamodb, environment.table_name, new, ledger)
     return Answer(
         run=True,
-        forced=requested.force,
+        forced=requested.forced,
         new_objects=len(new),
         objects=len(objects),
-        plan_uri=f"s3://{bucket}/plans/{plan}/plan.json",
-        manifest_uri=f"s3://{bucket}/plans/{plan}/manifest.json",
+        gone_objects=len(kept),
+        gone_note=note,
+        plan_uri=f"s3://{bucket}/plans/{name}/plan.json",
+        manifest_uri=f"s3://{bucket}/plans/{name}/manifest.json",
         as_of=moment,
         output_uri=f"s3://{bucket}/runs/{execution.name}",
-        quarantine_uri=f"s3://{bucket}/quarantine/{plan}",  # not the run's name: it would prevent cache hits
+        quarantine_uri=f"s3://{bucket}/quarantine/{name}",  # not the run's name: it would prevent cache hits
         champion_model_name=champion.model_name,
         champion_model_package_arn=champion.model_package_arn,
         champion_note=champion.note[:MAX_NOTE],
         first_model=champion.first,
-        offline_store_database=store.database,
-        offline_store_table=store.table,
+        offline_store_database=offline.database,
+        offline_store_table=offline.table,
         pipeline_name=environment.pipeline_name if jobs == 1 else environment.tuning_pipeline_name,
         max_tuning_jobs=str(jobs),
         max_parallel_tuning_jobs=str(min(parallel, jobs)),  # SageMaker refuses more than the number of jobs
     )
+
+
+def with_requests(requested: RunInput, ledger: Ledger, store: Store, environment: Environment) -> Ledger:
+    """Write down what the operator wants to be forgotten, and return the ledger with it."""
+    if requested.forget is None:
+        return ledger
+    requests = resolve(requested.forget, store.objects, ledger)
+    save(store.dynamodb, environment.table_name, requests)
+    return ledger.with_requests(requests)
 
 
 def tuning_jobs(wanted: int, environment: Environment) -> int:
@@ -208,15 +246,15 @@ def look_again(s3: S3Client, objects: list[RawObject], ledger: Ledger, look: Loo
     workflow does not call this: which files caused the failure is unknown.
     """
     failed = look.outcome.status == "FAILED"
-    planned = read_plan(s3, look.plan_uri) if failed and look.plan_uri else []
-    tried = {(item.key, item.etag) for item in planned}
+    plan = read_plan(s3, look.plan_uri) if failed and look.plan_uri else Plan()
+    tried = {(item.key, item.etag) for item in plan.objects}
     new = [item for item in objects if not ledger.lists(item) and (item.key, item.etag) not in tried]
     return Answer(run=bool(new), new_objects=len(new), objects=len(objects))
 
 
-def usable_objects(s3: S3Client, bucket: str, ledger: Ledger) -> list[RawObject]:
-    """Return every object under raw/ in the order of arrival, without quarantined versions."""
-    usable, misnamed = partition(list_objects(s3, bucket))
+def usable_objects(stored: list[RawObject], ledger: Ledger) -> list[RawObject]:
+    """Return the objects under raw/ in the order of arrival, without quarantined versions."""
+    usable, misnamed = partition(stored)
     for item in misnamed:
         logger.warning("skipped: no job can take a file of this name; rename it", extra={"key": item.key})
         metrics.add_metric("SkippedObjects", MetricUnit.Count, 1)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from plan_run.forgetting import Requests
 from shared import table
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from plan_run.raw_objects import RawObject
 
 QUARANTINED = "QUARANTINED"
+INGESTED = "INGESTED"
 
 
 class Entry(NamedTuple):
@@ -22,52 +24,101 @@ class Entry(NamedTuple):
     etag: str
     status: str
     updated_at: datetime
+    holds_records: bool  # whether records of this key may exist, of this version or an earlier one
 
 
 class Ledger:
-    """The entries by the files' keys."""
+    """The entries by the files' keys, the attempts that no entry followed, and what is to be forgotten.
 
-    def __init__(self, entries: Mapping[str, Entry]) -> None:
-        self._entries = entries
+    Args:
+        entries: by key.
+        attempts: the version of each file that a run planned without recording it, by key.
+        requests: what operators want to be forgotten.
+    """
+
+    def __init__(self, entries: Mapping[str, Entry], attempts: Mapping[str, str], requests: Requests) -> None:
+        self._entries, self.attempts, self.requests = entries, attempts, requests
+
+    def with_requests(self, requests: Requests) -> Ledger:
+        """Return the ledger with further requests."""
+        return Ledger(self._entries, self.attempts, self.requests.joined(requests))
 
     @property
     def holds_data(self) -> bool:
-        """Whether any file was ever ingested."""
-        return any(entry.status != QUARANTINED for entry in self._entries.values())
+        """Whether any file was ever ingested, and not forgotten since."""
+        return any(entry.holds_records for entry in self._entries.values())
 
     @property
     def updated_at(self) -> datetime | None:
         """The time of the newest entry."""
         return max((entry.updated_at for entry in self._entries.values()), default=None)
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all files that a run has planned or recorded."""
+        return sorted(self._entries.keys() | self.attempts.keys())
+
+    def etag(self, key: str) -> str | None:
+        """Return the version of a file that was processed last; None if there is none."""
+        return self._entries[key].etag if key in self._entries else None
+
     def lists(self, item: RawObject) -> bool:
-        """Return whether this version of the file was processed."""
-        entry = self._entries.get(item.key)
-        return entry is not None and entry.etag == item.etag
+        """Return whether this version of the file was processed, or is to be forgotten.
+
+        After an attempt that was not recorded, no version counts: records of another one may exist.
+        """
+        if self.requests.files.get(item.key) == item.etag:
+            return True
+        return self.etag(item.key) == item.etag and item.key not in self.attempts
 
     def quarantines(self, item: RawObject) -> bool:
         """Return whether this version of the file was refused."""
-        return self.lists(item) and self._entries[item.key].status == QUARANTINED
+        return (
+            self.lists(item) and item.key in self._entries and self._entries[item.key].status == QUARANTINED
+        )
+
+    def may_hold_records(self, key: str) -> bool:
+        """Return whether the feature store may have records of this file."""
+        return key in self.attempts or (key in self._entries and self._entries[key].holds_records)
+
+    def replaces(self, item: RawObject) -> bool:
+        """Return whether the feature store may have records of other versions of this file."""
+        entry = self._entries.get(item.key)
+        other = self.attempts.get(item.key, item.etag) != item.etag
+        return other or (entry is not None and entry.holds_records)
 
 
 def read_ledger(dynamodb: DynamoDBClient, table_name: str) -> Ledger:
     """Read the whole ledger with consistent reads."""
+    names = "sk, etag, #status, updatedAt, holdsRecords"
+    entries = {
+        item["sk"]["S"]: Entry(
+            item.get("etag", {}).get("S", ""),
+            item["status"]["S"],
+            datetime.fromisoformat(item["updatedAt"]["S"]),
+            item.get("holdsRecords", {}).get("BOOL", item["status"]["S"] == INGESTED),
+        )
+        for item in read_items(dynamodb, table_name, table.LEDGER, names)
+    }
+    attempts = {
+        item["sk"]["S"]: item["etag"]["S"]
+        for item in read_items(dynamodb, table_name, table.ATTEMPTS, "sk, etag, #status")
+    }
+    requests = read_items(dynamodb, table_name, table.FORGET, "sk, etag, #status")
+    return Ledger(entries, attempts, Requests.of(requests))
+
+
+def read_items(
+    dynamodb: DynamoDBClient, table_name: str, partition: str, attributes: str
+) -> Iterator[dict[str, Any]]:
+    """Yield these attributes of a partition's items, `#status` among them."""
     pages = dynamodb.get_paginator("query").paginate(
         TableName=table_name,
-        KeyConditionExpression="pk = :ledger",
-        ExpressionAttributeValues={":ledger": {"S": table.LEDGER}},
-        ProjectionExpression="sk, etag, #status, updatedAt",
+        KeyConditionExpression="pk = :partition",
+        ExpressionAttributeValues={":partition": {"S": partition}},
+        ProjectionExpression=attributes,
         ExpressionAttributeNames={"#status": "status"},
         ConsistentRead=True,
     )
-    return Ledger(
-        {
-            item["sk"]["S"]: Entry(
-                item["etag"]["S"],
-                item["status"]["S"],
-                datetime.fromisoformat(item["updatedAt"]["S"]),
-            )
-            for page in pages
-            for item in page["Items"]
-        }
-    )
+    for page in pages:
+        yield from page["Items"]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.documents import write_json
-from shared.plan import PlannedObject, plan_body
+from shared.plan import Plan, plan_body
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -41,20 +41,16 @@ def time_events(objects: Iterable[RawObject], after: datetime | None) -> list[Ev
     return events
 
 
-def write_plan(s3: S3Client, bucket: str, events: Iterable[Event]) -> str:
+def write_plan(s3: S3Client, bucket: str, plan: Plan) -> str:
     """Write plan.json and manifest.json below plans/ and return the name of their folder.
 
     The name is the hash of the content, so that a run with the same plan finds the earlier ingestion in the
     pipeline's cache. The manifest contains the plan too, since SageMaker accepts no input without objects.
     """
-    planned = [
-        PlannedObject(key=item.key, etag=item.etag, size=item.size, event_time=timestamp(time))
-        for item, time in events
-    ]
-    body = plan_body(planned)
+    body = plan_body(plan)
     name = hashlib.sha256(body).hexdigest()[:NAME_CHARACTERS]
     folder = f"plans/{name}"
-    manifest = [{"prefix": f"s3://{bucket}/"}, f"{folder}/plan.json", *(item.key for item in planned)]
+    manifest = [{"prefix": f"s3://{bucket}/"}, f"{folder}/plan.json", *(item.key for item in plan.objects)]
     for file, content in (("plan", body), ("manifest", json.dumps(manifest).encode())):
         write_json(s3, f"s3://{bucket}/{folder}/{file}.json", content)
     return name

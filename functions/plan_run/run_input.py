@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, StrictBool, ValidationError
 
+from plan_run.forgetting import Forget
 from shared.documents import Document
 
 # What Step Functions and its console add to an input; it has no effect.
@@ -34,9 +35,16 @@ class RunInput(Document):
     champion: Literal["none"] | None = None  # "none": the operator wants no comparison
     max_tuning_jobs: int | None = Field(default=None, ge=1, le=750)  # SageMaker's quota
     max_parallel_tuning_jobs: int | None = Field(default=None, ge=1, le=100)  # SageMaker's quota
+    forget: Forget | None = None
+
+    @property
+    def forced(self) -> bool:
+        """Whether the run is wanted even without new files."""
+        return self.force or self.forget is not None
 
 
 KEYS = [field.alias or name for name, field in RunInput.model_fields.items()]
+FORGET_KEYS = list(Forget.model_fields)
 NUMBERS = ("maxTuningJobs", "maxParallelTuningJobs")
 EXAMPLES = {
     "force": "true or false",
@@ -44,6 +52,7 @@ EXAMPLES = {
     "champion": '"none", or leave it out',
     "maxTuningJobs": "a number from 1 to 750",
     "maxParallelTuningJobs": "a number from 1 to 100",
+    "forget": 'files by their keys or ids, such as {"files": ["raw/a.csv"], "ids": ["17"]}',
 }
 
 
@@ -58,9 +67,8 @@ def read_input(content: object) -> RunInput:
     if is_event(content):
         return RunInput()
     chosen = {key: value for key, value in content.items() if not IGNORED.fullmatch(key)}
-    for key in chosen:
-        if key not in KEYS:
-            raise unknown_key(key)
+    refuse_unknown(chosen, KEYS)
+    check_forget(chosen)
     if not isinstance(chosen.get("asOf"), str | None):  # a number would be read as seconds since 1970
         raise wrong_value("asOf", chosen["asOf"])
     for key in NUMBERS:  # `true` would be read as 1
@@ -73,14 +81,33 @@ def read_input(content: object) -> RunInput:
         raise wrong_value(key, chosen.get(key)) from error
 
 
-def unknown_key(key: str) -> InputError:
-    """Return the error for an unknown key, with the nearest known one."""
-    names = {squeeze(name): name for name in KEYS}
-    near = get_close_matches(squeeze(key), names, n=1, cutoff=0.5)
-    hint = f" Did you mean {shown(names[near[0]])}?" if near else ""
-    return InputError(
-        f"The execution's input has the unknown key {shown(key)}.{hint} The keys are {', '.join(KEYS)}."
-    )
+def check_forget(chosen: Mapping[str, Any]) -> None:
+    """Refuse a `forget` that is misspelt or empty, or that could have no effect."""
+    if "forget" not in chosen:
+        return
+    forget = chosen["forget"]
+    if not isinstance(forget, Mapping) or not any(forget.values()):
+        raise wrong_value("forget", forget)
+    refuse_unknown(forget, FORGET_KEYS, "forget.")
+    if "asOf" in chosen:
+        raise InputError(
+            'The execution\'s input has both "forget" and "asOf". What is forgotten stays in the datasets of '
+            'earlier times: give "forget" alone.'
+        )
+
+
+def refuse_unknown(chosen: Iterable[str], keys: list[str], where: str = "") -> None:
+    """Refuse an unknown key, with the nearest known one."""
+    for key in chosen:
+        if key in keys:
+            continue
+        names = {squeeze(name): name for name in keys}
+        near = get_close_matches(squeeze(key), names, n=1, cutoff=0.5)
+        hint = f" Did you mean {shown(where + names[near[0]])}?" if near else ""
+        raise InputError(
+            f"The execution's input has the unknown key {shown(where + key)}.{hint} The keys are "
+            f"{', '.join(where + name for name in keys)}."
+        )
 
 
 def squeeze(name: str) -> str:

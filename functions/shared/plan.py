@@ -1,12 +1,9 @@
-"""The plan of a run: plan.json, the list of the objects that it ingests."""
+"""The plan of a run, plan.json: the objects that it ingests, and what it deletes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
-
-from pydantic import TypeAdapter
 
 from shared.documents import Document, read_json
 
@@ -21,13 +18,38 @@ class PlannedObject(Document):
     etag: str
     size: int
     event_time: str
+    replaces: bool = False  # whether records of the same key may exist that this version no longer has
 
 
-def plan_body(objects: Iterable[PlannedObject]) -> bytes:
-    """Return the content of plan.json."""
-    return json.dumps({"objects": [item.model_dump(by_alias=True) for item in objects]}).encode()
+class ForgottenFile(Document):
+    """A file whose records are deleted; without an etag, its key is gone, and any content is new."""
+
+    key: str
+    etag: str | None = None
 
 
-def read_plan(s3: S3Client, uri: str) -> list[PlannedObject]:
-    """Read the objects of a plan.json."""
-    return TypeAdapter(list[PlannedObject]).validate_python(read_json(s3, uri)["objects"])
+class Forgetting(Document):
+    """What the run deletes, with the event time of the deletions (ISO 8601 in UTC)."""
+
+    at: str
+    files: tuple[ForgottenFile, ...] = ()
+    ids: tuple[str, ...] = ()
+
+
+class Plan(Document):
+    """The content of plan.json."""
+
+    objects: tuple[PlannedObject, ...] = ()
+    forget: Forgetting | None = None
+    forgotten_ids: tuple[str, ...] = ()  # of this run and of earlier ones: no file may bring them again
+
+
+def plan_body(plan: Plan) -> bytes:
+    """Return the content of plan.json, without what is empty."""
+    content = plan.model_dump(by_alias=True, exclude_defaults=True)
+    return json.dumps({"objects": [], **content}).encode()
+
+
+def read_plan(s3: S3Client, uri: str) -> Plan:
+    """Read a plan.json."""
+    return Plan.model_validate(read_json(s3, uri))

@@ -4,6 +4,10 @@ Its partitions (`pk`) hold different kinds of item, and each role may use its ow
 in template.yaml):
 
 - `OBJECT`, the ledger: one item per file under raw/, with the file's key as `sk`.
+- `ATTEMPT`: one item per file that a run planned and that no run has recorded yet, with the file's key as
+  `sk`. Its records may be in the feature store: the run failed or was stopped after it had written them.
+- `FORGET`: what an operator wants to be forgotten. `id#<id>` is kept, so that no later file brings the id
+  again; `file#<key>` is kept until the file's records are deleted.
 - `BUILD`: one item per image build in progress, with the build's id as `sk`.
 - `LOCK`: the lock of the workflow, one item. No function uses it: its key is in `statemachine/lock.py`.
 """
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
 LEDGER = "OBJECT"
+ATTEMPTS = "ATTEMPT"
+FORGET = "FORGET"
+FORGET_ID, FORGET_FILE = "id#", "file#"  # what a `sk` of FORGET begins with
 BUILDS = "BUILD"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -14,11 +14,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel
 
 from shared import table
+from shared.batches import write
 from shared.documents import Document
 from shared.environment import FunctionEnvironment
-from shared.plan import PlannedObject, read_plan
-from update_ledger.batches import write
-from update_ledger.ingestion import Ingestion, find_ingestion
+from shared.plan import Plan, PlannedObject, read_plan
+from update_ledger.corrections import forgotten_items, settled_keys, summarize_deletions
+from update_ledger.ingestion import Ingestion, ReportedFile, find_ingestion
+from update_ledger.text import count
 
 logger = Logger(service="update_ledger")
 tracer = Tracer(service="update_ledger")
@@ -52,6 +54,7 @@ class Request(Document):
     pipeline_execution_arn: str | None = None
     outcome: Outcome
     execution: str
+    gone_note: str = ""  # about ingested files that are no longer under raw/
 
 
 @logger.inject_lambda_context
@@ -62,31 +65,39 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     request = parse(event=event, model=Request)
     environment = Environment.read()
     s3 = boto3.client("s3")
-    planned = read_plan(s3, request.plan_uri) if request.plan_uri else []
+    plan = read_plan(s3, request.plan_uri) if request.plan_uri else Plan()
     ingestion = Ingestion()
-    if planned and request.pipeline_execution_arn:
+    if (plan.objects or plan.forget) and request.pipeline_execution_arn:
         ingestion = find_ingestion(boto3.client("sagemaker"), s3, request.pipeline_execution_arn)
-    items = list(ledger_items(planned, ingestion, request))
-    write(boto3.client("dynamodb"), environment.table_name, items)
+    updated_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    items = list(ledger_items(plan.objects, ingestion, request, updated_at))
+    forgotten = []
+    if plan.forget and request.outcome.status != "FAILED":
+        forgotten = list(forgotten_items(plan.forget, ingestion.deletions, request.execution, updated_at))
+    settled = settled_keys(items, forgotten)
+    write(boto3.client("dynamodb"), environment.table_name, [*items, *forgotten], settled)
+    notes = (summarize(ingestion), summarize_deletions(plan, ingestion.deletions), request.gone_note)
     answer = {
         "files": len(ingestion.files),
         "records": ingestion.records,
+        "deletedRecords": ingestion.deletions.records,
         "quarantinedRows": ingestion.quarantined_rows,
         "quarantinedFiles": [
             {"key": file.key, "reason": (file.reason or "")[:SHOWN_REASON]}
             for file in ingestion.quarantined_files[:SHOWN_FILES]
         ],
-        "summary": summarize(ingestion),
+        "summary": " ".join(filter(None, notes)),
     }
     metrics.add_metric("RecordedObjects", MetricUnit.Count, len(items))
     metrics.add_metric("QuarantinedRows", MetricUnit.Count, ingestion.quarantined_rows)
+    metrics.add_metric("DeletedRecords", MetricUnit.Count, ingestion.deletions.records)
     logger.info("recorded", extra={"status": request.outcome.status, "recorded": len(items), **answer})
     if request.outcome.status != "FAILED":
-        refuse_silence(planned, items)
+        refuse_silence(plan.objects, items)
     return answer
 
 
-def refuse_silence(planned: list[PlannedObject], items: list[dict[str, Any]]) -> None:
+def refuse_silence(planned: Sequence[PlannedObject], items: list[dict[str, Any]]) -> None:
     """Fail if a planned file is not recorded: it would start the next run, again and again."""
     recorded = {item["sk"]["S"] for item in items}
     if left := [item.key for item in planned if item.key not in recorded]:
@@ -97,14 +108,13 @@ def refuse_silence(planned: list[PlannedObject], items: list[dict[str, Any]]) ->
 
 
 def ledger_items(
-    planned: list[PlannedObject], ingestion: Ingestion, request: Request
+    planned: Sequence[PlannedObject], ingestion: Ingestion, request: Request, updated_at: str
 ) -> Iterator[dict[str, Any]]:
     """Yield an item per planned version that was processed.
 
     After a failure these are the quarantined versions only. The others stay new and are tried again, which
     does no harm: a record that is written twice is one record.
     """
-    updated_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     dealt_with = {(file.key, file.etag): file for file in ingestion.files}
     for item in planned:
         file = dealt_with.get((item.key, item.etag))
@@ -119,9 +129,17 @@ def ledger_items(
             "rows": {"N": str(file.rows)},
             "quarantined": {"N": str(file.quarantined)},
             **({"reason": {"S": file.reason[:MAX_REASON]}} if file.reason else {}),
+            **replacement(item, file, ingestion),
             "execution": {"S": request.execution},
             "updatedAt": {"S": updated_at},
         }
+
+
+def replacement(item: PlannedObject, file: ReportedFile, ingestion: Ingestion) -> dict[str, Any]:
+    """Return what the item records of earlier versions: how many records were deleted, or that they stay."""
+    if file.verdict == "QUARANTINED":
+        return {"holdsRecords": {"BOOL": item.replaces}}
+    return {"deletedRecords": {"N": str(ingestion.deletions.files.get(item.key, 0))}} if item.replaces else {}
 
 
 def summarize(ingestion: Ingestion) -> str:
@@ -141,8 +159,3 @@ def summarize(ingestion: Ingestion) -> str:
         more = f"; and {len(whole) - SHOWN_FILES} more" if len(whole) > SHOWN_FILES else ""
         refused += f", with {count(len(whole), 'whole file')} ({named}{more})"
     return f"{text} Quarantined: {refused}, see {ingestion.quarantine_uri or 'the report of IngestRecords'}"
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, such as `1 row` or `2,000 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from shared import uris
 from shared.steps import job_name, list_steps, output_uris, processing_job_arn
@@ -30,11 +30,25 @@ class ReportedFile(BaseModel):
     reason: str | None = None
 
 
+class Deletions(BaseModel):
+    """The records that were deleted: by the key of the file that gave them, and by their own ids."""
+
+    files: dict[str, int] = {}
+    ids: int = 0
+    unknown_ids: list[str] = Field(default=[], alias="unknownIds")  # that no record had
+
+    @property
+    def records(self) -> int:
+        """The number of deleted records."""
+        return sum(self.files.values()) + self.ids
+
+
 class InstanceReport(BaseModel):
     """The report of one instance of the job."""
 
     files: list[ReportedFile]
     records: int
+    deletions: Deletions | None = None  # of the one instance that deletes
 
 
 class Ingestion(BaseModel):
@@ -43,6 +57,7 @@ class Ingestion(BaseModel):
     files: list[ReportedFile] = []
     records: int = 0
     quarantine_uri: str | None = None
+    deletions: Deletions = Deletions()
 
     @property
     def ingested(self) -> int:
@@ -75,6 +90,7 @@ def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str)
         files=[file for report in reports for file in report.files],
         records=sum(report.records for report in reports),
         quarantine_uri=outputs.get("quarantine"),
+        deletions=next((report.deletions for report in reports if report.deletions), Deletions()),
     )
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from pydantic import ValidationError
 
-from plan_run import app, raw_objects, run_input
+from plan_run import app, forgetting, raw_objects, run_input
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -33,6 +33,7 @@ ENVIRONMENT = {
     "TUNING_PIPELINE_NAME": "retrain-tuning",
     "MAX_TUNING_JOBS": "4",
     "MAX_PARALLEL_TUNING_JOBS": "2",
+    "FORGET_DELETED_FILES": "false",
 }
 CONTEXT: Any = SimpleNamespace(
     function_name="plan_run", memory_limit_in_mb=128, invoked_function_arn="arn:fn", aws_request_id="1"
@@ -162,11 +163,12 @@ def drop(s3: "S3Client") -> Callable[..., str]:
 
 @pytest.fixture
 def record(dynamodb: "DynamoDBClient") -> Callable[..., None]:
-    """Puts a ledger entry."""
+    """Puts a ledger entry, in place of the attempt."""
 
     def put(key: str, etag: str, status: str = "INGESTED", **more: str) -> None:
         item = entry(key, etag, status=status, **more)
         dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+        dynamodb.delete_item(TableName=TABLE, Key={"pk": {"S": "ATTEMPT"}, "sk": {"S": key}})
 
     return put
 
@@ -218,11 +220,14 @@ def test_nothing_new_writes_nothing(
 ) -> None:
     record("raw/a.csv", drop("raw/a.csv"))
     answer = start()
-    assert {name: answer.pop(name) for name in ("run", "forced", "newObjects", "objects")} == {
+    counts = ("run", "forced", "newObjects", "objects", "goneObjects", "goneNote")
+    assert {name: answer.pop(name) for name in counts} == {
         "run": False,
         "forced": False,
         "newObjects": 0,
         "objects": 1,
+        "goneObjects": 0,
+        "goneNote": "",
     }
     assert len(answer) == 14
     assert set(answer.values()) == {None}
@@ -252,6 +257,9 @@ def test_only_what_is_new_is_planned_and_everything_that_the_pipeline_needs_is_a
         "forced": False,
         "newObjects": 1,
         "objects": 2,
+        "goneObjects": 1,
+        "goneNote": "1 ingested file is no longer under raw/, and the records are kept: raw/deleted.csv. "
+        "docs/usage.md says how to forget them.",
         "planUri": f"{folder}/plan.json",
         "manifestUri": f"{folder}/manifest.json",
         "outputUri": "s3://data/runs/one",
@@ -723,6 +731,181 @@ def test_a_feature_group_without_a_table_is_an_error(drop: Callable[..., str], s
     sagemaker.offline_store = {}
     with pytest.raises(Exception, match=r"retrain-records is Created and has no .*DataCatalogConfig"):
         start()
+
+
+def replaced(s3: "S3Client", answer: dict[str, Any]) -> dict[str, bool]:
+    """Whether each planned object replaces records."""
+    return {item["key"]: item.get("replaces", False) for item in read(s3, answer["planUri"])["objects"]}
+
+
+def plan_of(s3: "S3Client", answer: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = read(s3, answer["planUri"])
+    return found
+
+
+def test_only_a_file_that_was_ingested_before_replaces_records(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/again.csv", "an earlier version")
+    record("raw/refused.csv", "an earlier version", status="QUARANTINED")
+    for name in ("again", "refused", "new"):
+        drop(f"raw/{name}.csv")
+    expected = {"raw/again.csv": True, "raw/new.csv": False, "raw/refused.csv": False}
+    assert replaced(s3, start()) == expected
+
+
+def test_a_refused_version_does_not_hide_the_records_of_the_one_before(
+    s3: "S3Client", drop: Callable[..., str], dynamodb: "DynamoDBClient"
+) -> None:
+    item = {name: {"S": value} for name, value in entry("raw/a.csv", "v2", status="QUARANTINED").items()}
+    dynamodb.put_item(TableName=TABLE, Item={**item, "holdsRecords": {"BOOL": True}})
+    drop("raw/a.csv", "v3")
+    assert replaced(s3, start()) == {"raw/a.csv": True}
+
+
+def test_a_version_that_a_failed_run_may_have_written_is_replaced(
+    s3: "S3Client", drop: Callable[..., str], dynamodb: "DynamoDBClient"
+) -> None:
+    drop("raw/a.csv", "v1")
+    first = start()
+    assert replaced(s3, first) == replaced(s3, start("again")) == {"raw/a.csv": False}
+    assert first["planUri"] == start("again")["planUri"]  # its ingestion is found in the cache
+    drop("raw/a.csv", "v2")
+    assert replaced(s3, start()) == {"raw/a.csv": True}
+    drop("raw/a.csv", "v1")
+    assert replaced(s3, start()) == {"raw/a.csv": True}
+    [attempt] = dynamodb.scan(TableName=TABLE)["Items"]
+    assert attempt == {"pk": {"S": "ATTEMPT"}, "sk": {"S": "raw/a.csv"}, "etag": {"S": "*"}}
+
+
+def test_the_ingested_version_that_comes_back_after_a_failed_run_is_new(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/a.csv", drop("raw/a.csv", "v1"))
+    drop("raw/a.csv", "v2")
+    start("failed")
+    drop("raw/a.csv", "v1")
+    assert replaced(s3, start()) == {"raw/a.csv": True}
+
+
+def test_a_deleted_key_is_named_and_kept(record: Callable[..., None], drop: Callable[..., str]) -> None:
+    record("raw/here.csv", drop("raw/here.csv"))
+    for number in range(7):
+        record(f"raw/{number}.csv", "gone")
+    answer = start()
+    assert (answer["run"], answer["goneObjects"]) == (False, 7)
+    assert answer["goneNote"].startswith(
+        "7 ingested files are no longer under raw/, and the records are kept: "
+    )
+    assert "raw/0.csv, raw/1.csv, raw/2.csv, raw/3.csv, raw/4.csv and 2 more." in answer["goneNote"]
+
+
+def test_a_deleted_key_is_forgotten_by_the_next_run_if_the_stack_says_so(
+    s3: "S3Client", record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORGET_DELETED_FILES", "true")
+    record("raw/a.csv", "gone")
+    s3.head_bucket(Bucket=BUCKET)
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    answer = start()
+    assert (answer["run"], answer["forced"], answer["goneObjects"], answer["goneNote"]) == (
+        True,
+        False,
+        0,
+        "",
+    )
+    forget = plan_of(s3, answer)["forget"]
+    assert before <= datetime.fromisoformat(forget.pop("at")) <= datetime.fromisoformat(answer["asOf"])
+    assert forget == {"files": [{"key": "raw/a.csv"}]}
+
+
+def test_a_request_to_forget_is_a_forced_run_and_is_kept_until_one_has_succeeded(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    etag = drop("raw/a.csv")
+    record("raw/a.csv", etag)
+    record("raw/gone.csv", "of gone")
+    new = drop("raw/new.csv")
+    files, ids = ["raw/a.csv", "raw/gone.csv", "raw/new.csv"], ["17", " 4 "]
+    for answer in (start(forget={"files": files, "ids": ids}), start("after-a-failure")):
+        assert answer["run"] is True
+        assert answer["newObjects"] == 0  # a file that is forgotten is not ingested
+        plan = plan_of(s3, answer)
+        assert plan["objects"] == []
+        assert plan["forget"]["files"] == [
+            {"key": "raw/a.csv", "etag": etag},
+            {"key": "raw/gone.csv", "etag": "of gone"},
+            {"key": "raw/new.csv", "etag": new},
+        ]
+        assert plan["forget"]["ids"] == plan["forgottenIds"] == ["17", "4"]
+    assert start(forget={"files": ["raw/a.csv"]})["forced"] is True
+    assert look(None, "DEPLOYED") == (False, 0)
+
+
+def test_a_forgotten_file_with_another_content_is_ingested(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/a.csv", drop("raw/a.csv", "v1"))
+    start(forget={"files": ["raw/a.csv"]})
+    drop("raw/a.csv", "v2")
+    plan = plan_of(s3, start("next"))
+    assert [(item["key"], item["replaces"]) for item in plan["objects"]] == [("raw/a.csv", True)]
+    assert "forget" not in plan
+
+
+def test_a_forgotten_id_is_in_every_later_plan(
+    s3: "S3Client", drop: Callable[..., str], dynamodb: "DynamoDBClient"
+) -> None:
+    item = {"pk": "FORGET", "sk": "id#17", "status": "FORGOTTEN"}
+    dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+    drop("raw/a.csv")
+    plan = plan_of(s3, start())
+    assert plan["forgottenIds"] == ["17"]
+    assert "forget" not in plan
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_an_unknown_file_is_named_with_the_nearest_one(record: Callable[..., None]) -> None:
+    record("raw/reviews.csv", "v1")
+    with pytest.raises(forgetting.UnknownFileError) as caught:
+        start(forget={"files": ["reviews.csv", "raw/reviews.csv"]})
+    assert 'has "reviews.csv" (did you mean "raw/reviews.csv"?).' in str(caught.value)
+    assert "1 files are known" in str(caught.value)
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_more_forgotten_ids_than_a_plan_takes_are_refused(
+    record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record("raw/a.csv", "v1")
+    monkeypatch.setattr(forgetting, "MAX_IDS", 2)
+    start(forget={"ids": ["1", "2"]})
+    with pytest.raises(forgetting.TooManyIdsError, match="3 ids would be forgotten; a plan takes 2"):
+        start(forget={"ids": ["1", "3"]})
+
+
+@pytest.mark.usefixtures("s3", "dynamodb")
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"forget": "raw/a.csv"}, "Give files by their keys or ids, such as"),
+        ({"forget": {}}, "Give files by their keys or ids, such as"),
+        ({"forget": {"files": [], "ids": []}}, "Give files by their keys or ids, such as"),
+        ({"forget": {"ids": [17]}}, "Give files by their keys or ids, such as"),
+        ({"forget": {"ids": "17"}}, "Give files by their keys or ids, such as"),
+        ({"forget": {"files": [""]}}, "Give files by their keys or ids, such as"),
+        ({"forget": {"file": ["raw/a.csv"]}}, 'Did you mean "forget.files"?'),
+        ({"forgets": {"ids": ["17"]}}, 'Did you mean "forget"?'),
+        ({"forget": {"ids": ["17"]}, "asOf": "2026-01-01T00:00:00Z"}, 'both "forget" and "asOf"'),
+    ],
+)
+def test_an_unclear_request_to_forget_is_refused(content: dict[str, Any], message: str) -> None:
+    with pytest.raises(run_input.InputError) as caught:
+        start(**content)
+    assert message in str(caught.value)
 
 
 def test_look_again_after_deployment_finds_what_arrived(

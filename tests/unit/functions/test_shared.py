@@ -1,11 +1,12 @@
 import ast
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shared import table, uris
-from shared.plan import PlannedObject, plan_body
+from shared.plan import Forgetting, ForgottenFile, Plan, PlannedObject, plan_body
 
 FUNCTIONS = Path(__file__).parents[3] / "functions"
 PACKAGES = sorted(path.parent.name for path in FUNCTIONS.glob("*/__init__.py"))
@@ -49,9 +50,19 @@ def test_a_uri_is_a_bucket_and_a_key(uri: str, parts: tuple[str, str]) -> None:
 
 def test_a_plan_lists_its_objects_in_camel_case() -> None:
     planned = PlannedObject(key="raw/a", etag="1", size=2, event_time="2026-01-01T00:00:00.000Z")
-    assert plan_body([planned]) == (
+    assert plan_body(Plan(objects=(planned,))) == (
         b'{"objects": [{"key": "raw/a", "etag": "1", "size": 2, "eventTime": "2026-01-01T00:00:00.000Z"}]}'
     )
+
+
+def test_a_plan_lists_what_it_deletes_and_only_what_it_has() -> None:
+    assert plan_body(Plan()) == b'{"objects": []}'
+    forget = Forgetting(at="2026-01-01T00:00:00.000Z", files=(ForgottenFile(key="raw/a", etag="1"),))
+    assert json.loads(plan_body(Plan(forget=forget, forgotten_ids=("17",)))) == {
+        "objects": [],
+        "forget": {"at": "2026-01-01T00:00:00.000Z", "files": [{"key": "raw/a", "etag": "1"}]},
+        "forgottenIds": ["17"],
+    }
 
 
 def test_an_items_key_is_its_partition_and_its_place_in_it() -> None:

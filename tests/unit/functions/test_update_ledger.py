@@ -8,7 +8,8 @@ import pytest
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
-from update_ledger import app, batches
+from shared import batches
+from update_ledger import app
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -131,6 +132,7 @@ def test_what_was_ingested_is_listed_so(dynamodb: "DynamoDBClient", status: str)
     assert record(status) == {
         "files": 1,
         "records": 1200,
+        "deletedRecords": 0,
         "quarantinedRows": 0,
         "quarantinedFiles": [],
         "summary": "Of 1 new file, 1,200 rows were ingested.",
@@ -159,6 +161,7 @@ def test_every_instances_report_counts(dynamodb: "DynamoDBClient") -> None:
     assert record("DEPLOYED") == {
         "files": 3,
         "records": 19,
+        "deletedRecords": 0,
         "quarantinedRows": 11,
         "quarantinedFiles": [{"key": "raw/noise.csv", "reason": "not UTF-8 text"}],
         "summary": "Of 3 new files, 19 rows were ingested. Quarantined: 11 rows, with 1 whole file "
@@ -216,6 +219,7 @@ def test_many_quarantined_files_are_counted() -> None:
 NOTHING = {
     "files": 0,
     "records": 0,
+    "deletedRecords": 0,
     "quarantinedRows": 0,
     "quarantinedFiles": [],
     "summary": "No new file was ingested.",
@@ -240,6 +244,90 @@ def test_a_run_that_never_came_to_ingestion_records_nothing(
 def test_a_forced_run_without_new_files_has_nothing_to_record() -> None:
     put_plan()
     assert record("DEPLOYED") == NOTHING
+
+
+AT = "2026-11-23T04:00:00.000Z"
+DELETIONS = {"files": {"raw/a.csv": 3, "raw/old.csv": 40, "raw/gone.csv": 2}, "ids": 1, "unknownIds": ["99"]}
+
+
+def put_corrections() -> None:
+    """A plan that replaces one file, and forgets two files and two ids; and the report of the run."""
+    put_plan()
+    files = [{"key": "raw/old.csv", "etag": "v1"}, {"key": "raw/gone.csv"}]
+    forget = {"at": AT, "files": files, "ids": ["17", "99"]}
+    plan = {"objects": [planned("raw/a.csv") | {"replaces": True}], "forget": forget}
+    put("plans/abc/plan.json", plan | {"forgottenIds": ["17", "99"]})
+    put_report(file("raw/a.csv"), host="algo-2")
+    report = {"files": [], "records": 0, "deletions": DELETIONS}
+    put("runs/one/ingest/algo-1.json", report)
+
+
+def put_items(dynamodb: "DynamoDBClient", *keys: tuple[str, str]) -> None:
+    for partition, sort in keys:
+        item = {"pk": {"S": partition}, "sk": {"S": sort}, "etag": {"S": "v1"}, "status": {"S": "PENDING"}}
+        dynamodb.put_item(TableName=TABLE, Item=item)
+
+
+SETTLED = [("ATTEMPT", "raw/a.csv"), ("ATTEMPT", "raw/gone.csv"), ("FORGET", "file#raw/old.csv")]
+
+
+@pytest.mark.usefixtures("sagemaker")
+def test_deleted_records_are_counted_and_what_was_forgotten_is_listed(dynamodb: "DynamoDBClient") -> None:
+    put_corrections()
+    put_items(dynamodb, *SETTLED, ("FORGET", "id#17"), ("ATTEMPT", "raw/other.csv"))
+    answer = record("DEPLOYED")
+    assert answer["deletedRecords"] == 46
+    assert answer["summary"] == (
+        "Of 1 new file, 10 rows were ingested. Deleted: 3 records that replaced files no longer have. "
+        "Forgotten: 2 files and 2 ids, 43 records. No record has the id 99; later files cannot bring it "
+        "either."
+    )
+    items = {(item["pk"]["S"], item["sk"]["S"]): item for item in dynamodb.scan(TableName=TABLE)["Items"]}
+    assert items.keys() == {
+        ("OBJECT", "raw/a.csv"),
+        ("OBJECT", "raw/old.csv"),
+        ("OBJECT", "raw/gone.csv"),
+        ("FORGET", "id#17"),
+        ("FORGET", "id#99"),
+        ("ATTEMPT", "raw/other.csv"),
+    }
+    assert items["OBJECT", "raw/a.csv"]["deletedRecords"] == {"N": "3"}
+    assert items["FORGET", "id#17"]["status"] == {"S": "FORGOTTEN"}
+    old, gone = items["OBJECT", "raw/old.csv"], items["OBJECT", "raw/gone.csv"]
+    assert (old["status"], old["etag"], old["deletedRecords"]) == (
+        {"S": "FORGOTTEN"},
+        {"S": "v1"},
+        {"N": "40"},
+    )
+    assert (gone["status"], gone["reason"]) == ({"S": "FORGOTTEN"}, {"S": "deleted from raw/"})
+    assert "etag" not in gone  # uploaded again with the same content, it is new
+    assert old["holdsRecords"] == gone["holdsRecords"] == {"BOOL": False}
+
+
+@pytest.mark.usefixtures("sagemaker")
+def test_a_failed_run_has_forgotten_nothing(dynamodb: "DynamoDBClient") -> None:
+    put_corrections()
+    put_items(dynamodb, *SETTLED)
+    record("FAILED")
+    items = {(item["pk"]["S"], item["sk"]["S"]) for item in dynamodb.scan(TableName=TABLE)["Items"]}
+    assert items == set(SETTLED)
+
+
+@pytest.mark.usefixtures("sagemaker")
+def test_a_refused_version_keeps_the_records_of_the_one_before(dynamodb: "DynamoDBClient") -> None:
+    put_plan()
+    put("plans/abc/plan.json", {"objects": [planned("raw/a.csv") | {"replaces": True}, planned("raw/b.csv")]})
+    put_report(file("raw/a.csv", reason="no rows"), file("raw/b.csv", reason="no rows"))
+    record("FAILED")
+    held = {key: item["holdsRecords"]["BOOL"] for key, item in ledger(dynamodb).items()}
+    assert held == {"raw/a.csv": True, "raw/b.csv": False}
+
+
+@pytest.mark.usefixtures("sagemaker", "dynamodb")
+def test_files_that_are_gone_are_in_the_summary() -> None:
+    put_plan()
+    event = {"planUri": PLAN, "outcome": {"status": "DEPLOYED"}, "execution": "one", "goneNote": "1 is gone."}
+    assert app.lambda_handler(event, CONTEXT)["summary"] == "No new file was ingested. 1 is gone."
 
 
 @pytest.mark.usefixtures("sagemaker")

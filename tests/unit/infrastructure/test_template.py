@@ -138,7 +138,8 @@ def test_a_model_may_be_created_from_its_package() -> None:
 def test_a_batch_of_records_needs_leave_for_the_batch_and_for_its_records() -> None:
     """AWS asks for both (Feature Store, security and access control)."""
     [statement] = [item for item in statements("ProcessingRole") if "-records" in str(item["Resource"])]
-    assert statement["Action"] == ["sagemaker:BatchWriteRecord", "sagemaker:PutRecord"]
+    actions = ["sagemaker:BatchWriteRecord", "sagemaker:PutRecord", "sagemaker:DeleteRecord"]
+    assert statement["Action"] == actions
 
 
 def test_athena_may_look_at_the_default_database() -> None:

@@ -92,6 +92,8 @@ class Aws:
                 "forced": False,
                 "newObjects": 1,
                 "objects": 2,
+                "goneObjects": 1,
+                "goneNote": "1 ingested file is no longer under raw/.",
                 "manifestUri": "s3://data/plans/abc/manifest.json",
                 "planUri": PLAN,
                 "asOf": "2026-11-23T03:07:15.001Z",
@@ -127,6 +129,7 @@ class Aws:
             "ExplainFailure": explanation("It.Failed", "the reason"),
             "UpdateLedger": {
                 "records": 50,
+                "deletedRecords": 0,
                 "quarantinedRows": 1,
                 "quarantinedFiles": [],
                 "summary": "50 records, 1 bad row",
@@ -414,6 +417,7 @@ def test_deploys_a_good_model_to_two_new_endpoints(aws: Aws, run: Run) -> None:
             "execution": aws.me.rpartition(":")[2],
             "outcome": {"status": "DEPLOYED"},
             "pipelineExecutionArn": PIPELINE,
+            "goneNote": "1 ingested file is no longer under raw/.",
         }
     ]
     [asynchronous] = [call for call in aws.asked("CreateEndpointConfig") if "AsyncInferenceConfig" in call]

@@ -4,17 +4,20 @@ import os
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from processing.configuration import host, output_uri
 from processing.errors import FileError
 from processing.ingestion import contract, feature_store, offline_store
 from processing.ingestion.contract import Contract
+from processing.ingestion.deletions import Deletions, delete_records, read_deletions
 from processing.ingestion.feature_store import RecordWriter, Runtime
 from processing.ingestion.formats.raw_file import read_rows
+from processing.ingestion.instances import Instances, read_instances
 from processing.ingestion.offline_store import OfflineStore
 from processing.ingestion.plan import Source, sources
 from processing.ingestion.quarantine import Quarantine
+from processing.ingestion.record_deleter import DeletingRuntime, RecordDeleter
 from processing.ingestion.report import FileReport, Report, reject_if_all_quarantined
 from processing.ingestion.rows import LINE_BREAK, Defect, Record, Row, Skip, check, derived_id, excerpt, span
 from processing.ingestion.settings import Settings
@@ -41,20 +44,44 @@ def ingest(
         settings, rules = Settings.read(environment), contract.load()
         source = base / "processing/input"
         objects, planned = sources(source / "raw", source / "plan/plan.json")
+        deletions = read_deletions(source / "plan/plan.json")
         print(f"{len(objects):,} new files", flush=True)
+        connection = runtime or feature_store.connect()
         with (
             Quarantine(target / f"quarantine/{name}.jsonl", output_uri(base, "quarantine")) as quarantine,
-            RecordWriter(runtime or feature_store.connect(), settings.feature_group, report.counts) as writer,
+            RecordWriter(connection, settings.feature_group, report.counts) as writer,
         ):
             known: Counter[str] = Counter()
             for item in objects:
-                ingest_file(item, rules, writer, quarantine, report, known)
+                ingest_file(item, rules, writer, quarantine, report, known, deletions.forgotten)
         # If other instances have files too, some may be good: `create_dataset` checks all reports.
         if len(objects) == planned:
             reject_if_all_quarantined(file.content() for file in report.files)
         client = athena or offline_store.connect()
         store = OfflineStore(client, settings.database, settings.table, settings.athena_output_uri)
         store.wait_for(expected_records(report.files), settings.timeout_s)
+        if deletions:
+            deleter = RecordDeleter(cast(DeletingRuntime, connection), settings.feature_group)
+            correct(deletions, read_instances(base), store, deleter, report, settings.timeout_s)
+
+
+def correct(
+    deletions: Deletions,
+    instances: Instances,
+    store: OfflineStore,
+    deleter: RecordDeleter,
+    report: Report,
+    timeout_s: float,
+) -> None:
+    """Delete what the plan says, on one instance, once the records of all are visible."""
+    ingested = [file.source.key for file in report.files if not file.reason]
+    if not instances.first:
+        instances.publish(ingested)
+        return
+    keys = instances.collect(ingested)
+    report.deletions, expected = delete_records(deletions, keys, store, deleter.delete)
+    print(f"{report.deletions}", flush=True)
+    store.wait_for(expected, timeout_s)
 
 
 def expected_records(files: list[FileReport]) -> dict[tuple[str, str], int]:
@@ -69,14 +96,16 @@ def ingest_file(
     quarantine: Quarantine,
     report: Report,
     known: Counter[str],
+    forgotten: Collection[str] = (),
 ) -> None:
     """Validate a file's rows and, if few enough are bad, write the good ones.
 
     Args:
         known: The labels of the records so far, with the rows of each in this run; the file's are added.
+        forgotten: The ids that no file may bring again.
     """
     with Spool(unique=rules.unique) as spool:
-        file = validate(source, rules, spool, quarantine, known)
+        file = validate(source, rules, spool, quarantine, known, forgotten)
         if file.reason:
             quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
         else:
@@ -87,7 +116,12 @@ def ingest_file(
 
 
 def validate(
-    source: Source, rules: Contract, spool: Spool, quarantine: Quarantine, known: Mapping[str, int]
+    source: Source,
+    rules: Contract,
+    spool: Spool,
+    quarantine: Quarantine,
+    known: Mapping[str, int],
+    forgotten: Collection[str] = (),
 ) -> FileReport:
     """Spool good rows, quarantine bad ones, and count all; reject the file if it is bad as a whole."""
     file = FileReport(source)
@@ -98,6 +132,8 @@ def validate(
             raise FileError("a line break in the object's key; upload it under another")
         for found in read_rows(source.path, rules, file.lines):
             row = check(found, rules) if isinstance(found, Record) else found
+            if forgotten and isinstance(row, Row) and row.id in forgotten:
+                row = Skip(found.line, "its id is forgotten", found.last)
             if isinstance(row, Row) and not spool.add(row, found.line or file.rows + 1):
                 row = repeated(row, found, spool)
             if isinstance(row, Row):

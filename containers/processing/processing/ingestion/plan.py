@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from processing.errors import PlanError
 
@@ -30,7 +31,7 @@ def sources(raw: Path, file: Path) -> tuple[list[Source], int]:
     Raises:
         PlanError: The plan cannot be read, or does not list a file.
     """
-    planned = read(file)
+    planned = read_objects(file)
     found = {path.relative_to(raw).as_posix(): path for path in raw.rglob("*") if path.is_file()}
     keys = sorted(key for key in found if not key.startswith(SKIPPED))
     if unknown := [key for key in keys if key not in planned]:
@@ -40,19 +41,40 @@ def sources(raw: Path, file: Path) -> tuple[list[Source], int]:
     return [Source(key, *planned[key], found[key]) for key in keys], count
 
 
-def read(file: Path) -> dict[str, tuple[str, str]]:
-    """Read the ETag and event time of each planned object."""
+def read(file: Path) -> dict[str, Any]:
+    """Read the plan.
+
+    Raises:
+        PlanError: It is missing, or is not a JSON object.
+    """
     try:
-        objects = json.loads(file.read_text("utf-8"))["objects"]
-        entries = {item["key"]: (item["etag"], item["eventTime"]) for item in objects}
+        content = json.loads(file.read_text("utf-8"))
     except FileNotFoundError as error:
         raise PlanError(f"there is no plan: {file} is missing") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
+        raise PlanError(f"{file.name} is not a valid plan: {type(error).__name__} {error}") from error
+    if not isinstance(content, dict):
+        raise PlanError(f"{file.name} is not a valid plan: a JSON object is needed")
+    return content
+
+
+def read_objects(file: Path) -> dict[str, tuple[str, str]]:
+    """Read the ETag and event time of each planned object."""
+    content = read(file)
+    try:
+        objects = content["objects"]
+        entries = {item["key"]: (item["etag"], item["eventTime"]) for item in objects}
+    except (KeyError, TypeError) as error:
         raise PlanError(f"{file.name} is not a valid plan: {type(error).__name__} {error}") from error
     for key, (etag, event_time) in entries.items():
         if not isinstance(etag, str):
             raise PlanError(f"{file.name}: the etag of {key} is {etag!r}; a string is needed")
-        if not isinstance(event_time, str) or not EVENT_TIME.fullmatch(event_time):
-            wanted = "a time such as 2026-11-23T03:07:15.001Z is needed"
-            raise PlanError(f"{file.name}: the eventTime of {key} is {event_time!r}; {wanted}")
+        check_time(file, f"the eventTime of {key}", event_time)
     return entries
+
+
+def check_time(file: Path, subject: str, time: object) -> None:
+    """Refuse what is not the text of an event time, which is later part of a query."""
+    if not isinstance(time, str) or not EVENT_TIME.fullmatch(time):
+        wanted = "a time such as 2026-11-23T03:07:15.001Z is needed"
+        raise PlanError(f"{file.name}: {subject} is {time!r}; {wanted}")

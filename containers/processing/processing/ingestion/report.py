@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from processing.errors import RejectedFilesError
+from processing.ingestion.deletions import DeletionReport
 from processing.ingestion.plan import Source
 from processing.ingestion.rows import Lines
 from processing.outputs import write_json
@@ -116,6 +117,7 @@ class Report:
         self.file = file
         self.files: list[FileReport] = []
         self.counts = WriteCounts()
+        self.deletions: DeletionReport | None = None  # of the instance that deletes
         self.started = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -129,6 +131,7 @@ class Report:
             "records": self.counts.records,
             "calls": self.counts.calls,
             "retries": self.counts.retries,
+            **({"deletions": self.deletions.content()} if self.deletions else {}),
             "seconds": round(time.monotonic() - self.started, 3),
         }
         write_json(self.file, content)

@@ -76,8 +76,9 @@ def test_features_are_selected_by_name_and_groups_by_arn(runtime: Any, group: st
         read(runtime, group, "a b/c?", FeatureNames=["nothing"])
 
 
-def test_a_soft_delete_keeps_its_event_time(runtime: Any, group: str) -> None:
-    about = {"FeatureGroupName": group, "RecordIdentifierValueAsString": "a"}
+@pytest.mark.parametrize("mode", [{}, {"DeletionMode": "SoftDelete"}])
+def test_a_soft_delete_keeps_its_event_time(runtime: Any, group: str, mode: dict[str, str]) -> None:
+    about = {"FeatureGroupName": group, "RecordIdentifierValueAsString": "a", **mode}
     runtime.put_record(FeatureGroupName=group, Record=record("a", T2))
     runtime.delete_record(EventTime=T1, **about)  # older than the record
     assert read(runtime, group, "a") is not None

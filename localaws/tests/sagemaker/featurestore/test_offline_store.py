@@ -72,6 +72,22 @@ def test_every_write_is_appended_independent_of_the_online_store(
         assert before - timedelta(seconds=1) <= moments[0] < moments[1] <= datetime.now(UTC)
 
 
+def test_a_deletion_has_an_id_and_a_time_only(
+    laptop: Laptop, bucket: Bucket, runtime: Any, group: dict[str, Any]
+) -> None:
+    name = group["FeatureGroupName"]
+    runtime.put_record(FeatureGroupName=name, Record=record("a", T1, text="long", label="pos"))
+    about = {"RecordIdentifierValueAsString": "a", "EventTime": T2, "DeletionMode": "SoftDelete"}
+    for _ in range(2):  # repeated, it is another version of the same time
+        runtime.delete_record(FeatureGroupName=name, **about)
+    visible(laptop, bucket, group, 3)
+    columns = "record_id, event_time, text, label, is_deleted"
+    found = rows(laptop, bucket, group, columns, "ORDER BY api_invocation_time")
+    assert found == [["a", T1, "long", "pos", "false"], *2 * [["a", T2, None, None, "true"]]]
+    counted = rows(laptop, bucket, group, "label, event_time, count(DISTINCT record_id)", "GROUP BY 1, 2")
+    assert sorted(counted, key=str) == [["pos", T1, "1"], [None, T2, "1"]]
+
+
 def test_files_have_the_keys_of_aws(
     laptop: Laptop, bucket: Bucket, runtime: Any, group: dict[str, Any]
 ) -> None:

@@ -77,6 +77,8 @@ class FeatureStore:
         self.writes: list[Record] = []
         self.answers: list[Exception | int | str] = []
         self.batches: list[int] = []
+        self.deletions: list[tuple[str, str]] = []
+        self.refusals: list[Exception] = []  # of the next deletions
         self.lock = threading.Lock()
 
     def batch_write_record(self, *, Entries: list[Record]) -> Record:
@@ -96,6 +98,22 @@ class FeatureStore:
                 assert entry["FeatureGroupName"] == ENVIRONMENT["FEATURE_GROUP_NAME"]
                 self.writes.append({v["FeatureName"]: v["ValueAsString"] for v in entry["Record"]})
             return {"UnprocessedEntries": left, "Errors": errors}
+
+    def delete_record(self, **request: str) -> Record:
+        """A deletion, as the offline store keeps it: a version with an id and a time only."""
+        assert request.pop("FeatureGroupName") == ENVIRONMENT["FEATURE_GROUP_NAME"]
+        assert request.pop("DeletionMode") == "SoftDelete"
+        with self.lock:
+            if self.refusals:
+                raise self.refusals.pop(0)
+            self.deletions.append((request.pop("RecordIdentifierValueAsString"), request.pop("EventTime")))
+        assert not request
+        return {}
+
+    def versions(self) -> list[tuple[str, str, str | None]]:
+        """Each version's id, event time and source; a deletion has no source."""
+        written = [(row["record_id"], row["event_time"], row["source"]) for row in self.writes]
+        return [*written, *((name, time, None) for name, time in self.deletions)]
 
     def records(self) -> list[Record]:
         """What is stored: the last write of an identifier and event time."""
@@ -135,20 +153,24 @@ class Athena:
 
     def paginate(self, *, QueryExecutionId: str) -> Iterator[Record]:
         query = self.queries[int(QueryExecutionId) - 1]
-        seen = self.store.writes * 2  # a retried write stands twice in an offline store
+        seen = self.store.versions() * 2  # a retried write stands twice in an offline store
         if self.lagging > 0:
             self.lagging -= 1
-            seen = self.store.writes[: len(self.store.writes) - self.lag]
+            seen = self.store.versions()[: len(self.store.versions()) - self.lag]
         with duckdb.connect() as connection:
             connection.execute(
-                'CREATE TABLE "retrain_records_""1""" (record_id TEXT, event_time TEXT, source TEXT)'
+                'CREATE TABLE "retrain_records_""1""" (record_id TEXT, event_time TEXT, source TEXT, '
+                "is_deleted BOOLEAN, api_invocation_time INTEGER, write_time INTEGER)"
             )
-            for row in seen:
-                written = [row["record_id"], row["event_time"], row["source"]]
-                connection.execute('INSERT INTO "retrain_records_""1""" VALUES ($1, $2, $3)', written)
+            for number, version in enumerate(seen):
+                written = [*version, version[2] is None, number, number]
+                connection.execute(
+                    'INSERT INTO "retrain_records_""1""" VALUES ($1, $2, $3, $4, $5, $6)', written
+                )
             rows = connection.execute(query).fetchall()
         for values in [("source", "event_time", "_col2"), *rows]:
-            yield {"ResultSet": {"Rows": [{"Data": [{"VarCharValue": str(value)} for value in values]}]}}
+            cells = [{} if value is None else {"VarCharValue": str(value)} for value in values]
+            yield {"ResultSet": {"Rows": [{"Data": cells}]}}
 
 
 class Job:
@@ -159,6 +181,7 @@ class Job:
         self.store = FeatureStore()
         self.athena = Athena(self.store)
         self.objects: list[Record] = []
+        self.more: Record = {}  # of the plan
         (base / "processing/input/raw").mkdir(parents=True)
         (base / "processing/input/plan").mkdir()
 
@@ -183,7 +206,7 @@ class Job:
 
     def write_plan(self) -> None:
         plan = self.base / "processing/input/plan/plan.json"
-        plan.write_text(json.dumps({"objects": self.objects}))
+        plan.write_text(json.dumps({"objects": self.objects, **self.more}))
 
     def run(self, **environment: str) -> None:
         self.write_plan()

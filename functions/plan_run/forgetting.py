@@ -1,0 +1,154 @@
+"""Forgetting: which files' and ids' records a run deletes, and which ids no later file may bring again.
+
+A request is written to the table before the run deletes anything. If the run fails, the next one deletes what
+is pending: nobody has to repeat the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
+
+from pydantic import ConfigDict, StringConstraints
+
+from shared import batches, table
+from shared.documents import Document
+from shared.plan import Forgetting, ForgottenFile
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from plan_run.ledger import Ledger
+    from plan_run.raw_objects import RawObject
+
+MAX_IDS = 10_000  # of all requests: each job reads them all, and looks each row's id up
+PENDING, FORGOTTEN = "PENDING", "FORGOTTEN"  # of an id: its record is to be deleted, or was
+SHOWN = 5  # names in a message
+
+Name = Annotated[str, StringConstraints(strict=True, min_length=1, strip_whitespace=True)]
+
+
+class UnknownFileError(Exception):
+    """A file to forget is neither under raw/ nor in the ledger."""
+
+
+class TooManyIdsError(Exception):
+    """More ids are to be forgotten than a plan takes."""
+
+
+class Forget(Document):
+    """What an operator wants to be forgotten: files by their keys, and records by their ids."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    files: tuple[Name, ...] = ()
+    ids: tuple[Name, ...] = ()
+
+
+class Requests(NamedTuple):
+    """What the table holds: files to forget, with their version, and ids with their status."""
+
+    files: Mapping[str, str]
+    ids: Mapping[str, str]
+
+    @classmethod
+    def of(cls, items: Iterable[dict[str, Any]]) -> Self:
+        """Return the requests in the table's items."""
+        files: dict[str, str] = {}
+        ids: dict[str, str] = {}
+        for item in items:
+            name = item["sk"]["S"]
+            if name.startswith(table.FORGET_FILE):
+                files[name.removeprefix(table.FORGET_FILE)] = item["etag"]["S"]
+            else:
+                ids[name.removeprefix(table.FORGET_ID)] = item["status"]["S"]
+        return cls(files, ids)
+
+    @property
+    def pending_ids(self) -> list[str]:
+        """The ids whose records are still to be deleted."""
+        return sorted(name for name, status in self.ids.items() if status == PENDING)
+
+    def joined(self, other: Requests) -> Requests:
+        """Return these requests and others."""
+        return Requests({**self.files, **other.files}, {**self.ids, **other.ids})
+
+
+def resolve(forget: Forget, objects: Iterable[RawObject], ledger: Ledger) -> Requests:
+    """Return an operator's request, with the version of each file that it means.
+
+    This is the one under raw/, whether or not it was ingested, else the one that was ingested last.
+
+    Raises:
+        UnknownFileError: names the files that are unknown, and the nearest ones.
+        TooManyIdsError: says how many ids a plan takes.
+    """
+    versions = {item.key: item.etag for item in objects}
+    known = {*versions, *ledger.keys}
+    if unknown := [key for key in forget.files if key not in known]:
+        raise UnknownFileError(unknown_files(unknown, known))
+    ids = dict.fromkeys(forget.ids, PENDING)
+    if (count := len({*ids, *ledger.requests.ids})) > MAX_IDS:
+        raise TooManyIdsError(
+            f"With these, {count:,} ids would be forgotten; a plan takes {MAX_IDS:,}. Upload the files again "
+            "without the rows: a row that a file no longer has is deleted."
+        )
+    return Requests({key: versions.get(key) or ledger.etag(key) or "" for key in forget.files}, ids)
+
+
+def unknown_files(unknown: Sequence[str], known: Collection[str]) -> str:
+    """Return the message for unknown files, with the nearest known one of each."""
+    names = []
+    for key in unknown[:SHOWN]:
+        near = get_close_matches(key, known, n=1)
+        names.append(f'"{key}"' + (f' (did you mean "{near[0]}"?)' if near else ""))
+    more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+    return (
+        f"Neither raw/ nor the ledger has {', '.join(names)}{more}. Give the key of each file as in "
+        f'{{"forget": {{"files": ["raw/a.csv"]}}}}. {len(known):,} files are known.'
+    )
+
+
+def save(dynamodb: DynamoDBClient, table_name: str, requests: Requests) -> None:
+    """Write an operator's request to the table."""
+    files = [
+        {
+            **table.key(table.FORGET, f"{table.FORGET_FILE}{key}"),
+            "etag": {"S": etag},
+            "status": {"S": PENDING},
+        }
+        for key, etag in requests.files.items()
+    ]
+    ids = [
+        {**table.key(table.FORGET, f"{table.FORGET_ID}{name}"), "status": {"S": status}}
+        for name, status in requests.ids.items()
+    ]
+    batches.write(dynamodb, table_name, [*files, *ids])
+
+
+def find_forgotten(
+    requests: Requests, objects: Iterable[RawObject], gone: Iterable[str], at: str
+) -> Forgetting | None:
+    """Return what a run deletes, at a time that is later than any record; None if it deletes nothing."""
+    files, ids = files_to_forget(requests, objects, gone), requests.pending_ids
+    return Forgetting(at=at, files=tuple(files), ids=tuple(ids)) if files or ids else None
+
+
+def files_to_forget(
+    requests: Requests, objects: Iterable[RawObject], gone: Iterable[str]
+) -> list[ForgottenFile]:
+    """Return the files whose records a run deletes: the requested ones, and the keys that are gone.
+
+    A file that was uploaded again with another content since the request is not among them: that content
+    replaces what the request means.
+    """
+    versions = {item.key: item.etag for item in objects}
+    files = {
+        key: ForgottenFile(key=key, etag=etag)
+        for key, etag in requests.files.items()
+        if versions.get(key, etag) == etag
+    }
+    # A requested file whose key is gone keeps its etag: its content stays forgotten if it is uploaded again.
+    deleted = [ForgottenFile(key=key) for key in gone if key not in files]
+    return sorted([*files.values(), *deleted], key=lambda file: file.key)
