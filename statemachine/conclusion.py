@@ -27,7 +27,15 @@ def update_ledger(then: State) -> State:
             "pipelineExecutionArn.$": "$.pipeline.executionArn",
         },
         [complain("UpdateLedger", then)],
-        keep=of_payload("records", "quarantinedRows", "quarantinedFiles", "summary"),
+        keep=of_payload(
+            "records",
+            "quarantinedRows",
+            "quarantinedFiles",
+            "newLabels",
+            "heldLabels",
+            "omittedLabels",
+            "summary",
+        ),
         at="$.ledger",
     )
     task.next(then)

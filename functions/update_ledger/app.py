@@ -18,7 +18,9 @@ from shared.documents import Document
 from shared.environment import FunctionEnvironment
 from shared.plan import PlannedObject, read_plan
 from update_ledger.batches import write
+from update_ledger.dataset import Dataset, find_dataset
 from update_ledger.ingestion import Ingestion, find_ingestion
+from update_ledger.labels import label_fields, label_sentences
 
 logger = Logger(service="update_ledger")
 tracer = Tracer(service="update_ledger")
@@ -63,9 +65,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     environment = Environment.read()
     s3 = boto3.client("s3")
     planned = read_plan(s3, request.plan_uri) if request.plan_uri else []
-    ingestion = Ingestion()
-    if planned and request.pipeline_execution_arn:
-        ingestion = find_ingestion(boto3.client("sagemaker"), s3, request.pipeline_execution_arn)
+    ingestion, dataset = Ingestion(), Dataset()
+    if request.pipeline_execution_arn:
+        sagemaker = boto3.client("sagemaker")
+        dataset = find_dataset(sagemaker, s3, request.pipeline_execution_arn)
+        if planned:
+            ingestion = find_ingestion(sagemaker, s3, request.pipeline_execution_arn)
     items = list(ledger_items(planned, ingestion, request))
     write(boto3.client("dynamodb"), environment.table_name, items)
     answer = {
@@ -76,7 +81,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             {"key": file.key, "reason": (file.reason or "")[:SHOWN_REASON]}
             for file in ingestion.quarantined_files[:SHOWN_FILES]
         ],
-        "summary": summarize(ingestion),
+        **label_fields(ingestion, dataset),
+        "summary": " ".join([summarize(ingestion), *label_sentences(ingestion, dataset)]),
     }
     metrics.add_metric("RecordedObjects", MetricUnit.Count, len(items))
     metrics.add_metric("QuarantinedRows", MetricUnit.Count, ingestion.quarantined_rows)

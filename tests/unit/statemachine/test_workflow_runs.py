@@ -136,6 +136,9 @@ class Aws:
                 "records": 50,
                 "quarantinedRows": 1,
                 "quarantinedFiles": [],
+                "newLabels": [],
+                "heldLabels": [],
+                "omittedLabels": [],
                 "summary": "50 records, 1 bad row",
             },
         }

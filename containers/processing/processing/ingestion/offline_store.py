@@ -1,7 +1,8 @@
 """Wait until written records are visible in the offline store, which the dataset is created from."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import boto3
@@ -17,6 +18,7 @@ MAX_PAUSE_S = 30.0
 GROWTH = 1.6
 QUERY_PAUSE_S = 0.2
 MAX_QUERY_S = 120.0
+MAX_QUERIES = 5  # attempts of one query
 REPORTED_FILES = 3
 
 Expected = Mapping[tuple[str, str], int]  # records by source and event time
@@ -70,6 +72,26 @@ class OfflineStore:
 
     def rows(self, query: str) -> list[list[str]]:
         """Return a query's rows without the header; none on a timeout or a retryable error."""
+        execution = self.run(query)
+        return list(self.read(execution)) if execution else []
+
+    def find(self, query: str) -> Iterator[list[str]]:
+        """Return a query's rows without the header.
+
+        Raises:
+            VisibilityError: Athena fails repeatedly.
+        """
+        for attempt in range(MAX_QUERIES):
+            if execution := self.run(query):
+                return self.read(execution)
+            time.sleep(FIRST_PAUSE_S * GROWTH**attempt)
+        raise VisibilityError(
+            f"Athena did not answer {MAX_QUERIES} queries of {self.database}.{self.table}; start the "
+            "workflow again once it does"
+        )
+
+    def run(self, query: str) -> str | None:
+        """Run a query; return its execution's id, or None on a timeout or a retryable error."""
         deadline = time.monotonic() + MAX_QUERY_S
         execution = self.client.start_query_execution(
             QueryString=query,
@@ -81,19 +103,23 @@ class OfflineStore:
             status = answer["QueryExecution"]["Status"]
             match status["State"]:
                 case "SUCCEEDED":
-                    break
+                    return execution
                 case "FAILED" | "CANCELLED":
                     if status.get("AthenaError", {}).get("Retryable"):
-                        return []
+                        return None
                     reason = status.get("StateChangeReason", status["State"])
                     raise VisibilityError(f"Athena cannot read {self.database}.{self.table}: {reason}")
             if time.monotonic() > deadline:
                 self.client.stop_query_execution(QueryExecutionId=execution)
-                return []
+                return None
             time.sleep(QUERY_PAUSE_S)
+
+    def read(self, execution: str) -> Iterator[list[str]]:
+        """Yield the rows that an execution found, without the header, a page at a time."""
         pages = self.client.get_paginator("get_query_results").paginate(QueryExecutionId=execution)
-        rows = [row["Data"] for page in pages for row in page["ResultSet"]["Rows"]]
-        return [[value.get("VarCharValue", "") for value in row] for row in rows[1:]]
+        rows = (row["Data"] for page in pages for row in page["ResultSet"]["Rows"])
+        for values in islice(rows, 1, None):
+            yield [value.get("VarCharValue", "") for value in values]
 
 
 def timeout_message(expected: Expected, visible: Expected, timeout_s: float) -> str:

@@ -40,6 +40,11 @@ def sources(raw: Path, file: Path) -> tuple[list[Source], int]:
     return [Source(key, *planned[key], found[key]) for key in keys], count
 
 
+def first_time(file: Path) -> str:
+    """Return the earliest event time of a valid plan, on all instances."""
+    return min(str(item["eventTime"]) for item in json.loads(file.read_text("utf-8"))["objects"])
+
+
 def read(file: Path) -> dict[str, tuple[str, str]]:
     """Read the ETag and event time of each planned object."""
     try:
