@@ -41,9 +41,13 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PARAMETERS='MinF1=0.9 …', PORT=4566
+run: check-data up deploy-local ## retrain and deploy on this laptop: DATA=file-or-folder, PARAMETERS='MinF1=0.9 …', PORT=4566
 	@$(LOCAL) python -m demo --stack $(STACK) $(if $(DATA),--data "$(DATA)") \
 	    --setup 'eval "$$(make -s env$(AT_PORT))"' --stop 'make down$(AT_PORT)'
+
+.PHONY: check-data
+check-data: install ## check a file or a folder by the data contract, without deploying anything: DATA=file-or-folder
+	@$(if $(DATA),python -m demo --data "$(DATA)" --only-check)
 
 .PHONY: up
 up: install ## start localaws, the local AWS: RUNTIME=oci runs the images of `make images`

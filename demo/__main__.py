@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from demo import data, guide, predictions, report, stack, upload
+from demo.check import check
 from demo.errors import DemoError
 from demo.progress import Outcome, Progress
 from demo.verdict import Finding, exit_code
@@ -36,12 +37,12 @@ def main(arguments: list[str] | None = None) -> int:
     console = open_console(stderr=options.only_data)
     watch: Watch | None = None
     try:
-        dataset = data.get(options.data, console)
-        if options.only_data:
-            print(*(file.path for file in dataset.files), sep="\n")
-            return 0
+        if options.only_check or options.only_data:
+            return only_local(options, console)
+        dataset = check(data.get(options.data, console), console) if options.data else None
         clients = stack.connect()
         target = stack.describe(clients, options.stack)
+        dataset = dataset or default(raw_keys(clients, target), console)
         console.print(f"[bold]{target.name}[/] at {stack.where()}, data: {escape(dataset.origin)}")
         watch = Watch(clients, target, console)
         progress = run(clients, target, dataset, watch, console, options.force)
@@ -54,6 +55,24 @@ def main(arguments: list[str] | None = None) -> int:
         return stop(console, str(error), error.exit_code)
     except (BotoCoreError, ClientError) as error:
         return stop(console, f"{stack.where()}: {error}", 1)
+
+
+def only_local(options: argparse.Namespace, console: Console) -> int:
+    """Check the data or print its path, without using AWS, and return the exit code."""
+    dataset = check(data.get(options.data, console, pack=not options.only_check), console)
+    if options.only_data:
+        print(*(file.path for file in dataset.files), sep="\n")
+    return 0
+
+
+def default(keys: list[str], console: Console) -> data.Dataset:
+    """Return what the bucket already holds, or the default data for an empty bucket.
+
+    Default data is never added to other data: a model of both would be of no use.
+    """
+    if keys:
+        return data.held(keys)
+    return data.get(None, console)
 
 
 def open_console(stderr: bool) -> Console:
@@ -75,7 +94,10 @@ def run(
     """Upload the data and follow the run that the upload starts."""
     if written := upload.upload(clients, target, dataset.files, console):
         return watch.uploaded(written)
-    console.print("Nothing to upload: raw/ already contains these files with identical content.")
+    if dataset.files:
+        console.print("Nothing to upload: raw/ already contains these files with identical content.")
+    else:
+        console.print("Nothing is uploaded: to add data, set --data (make run DATA=…).")
     if force:
         return watch.forced()
     console.print("No run was started (--no-force). Showing the newest run.")
@@ -113,11 +135,10 @@ def questions(
 
 
 def raw_keys(clients: stack.Clients, target: stack.Stack) -> list[str]:
-    """List the keys of the objects under raw/."""
+    """List the keys of the data under raw/, without folders, hidden files and markers such as _SUCCESS."""
     pages = clients.s3.get_paginator("list_objects_v2").paginate(Bucket=target.bucket, Prefix=upload.PREFIX)
-    return [
-        each["Key"] for page in pages for each in page.get("Contents", []) if not each["Key"].endswith("/")
-    ]
+    keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+    return [key for key in keys if key.rpartition("/")[2][:1] not in ("", ".", "_")]
 
 
 def interrupted(console: Console, watch: Watch | None) -> int:
@@ -152,9 +173,10 @@ def parser() -> argparse.ArgumentParser:
         "--data",
         type=Path,
         metavar="PATH",
-        help="aclImdb_v1.tar.gz, an unpacked aclImdb, a CSV, JSON Lines or Parquet file with "
-        "[id,]text,label[,split] (plain, .gz, .zst), or a folder of such files (default: download aclImdb "
-        "from Stanford, or use a small synthetic sample if that fails)",
+        help="aclImdb_v1.tar.gz, an unpacked aclImdb, a CSV, TSV, JSON Lines or Parquet file with "
+        "[id,]text,label[,split] (plain, .gz, .zst), or a folder of such files (default: what the bucket "
+        "already holds; for an empty bucket, download aclImdb from Stanford, or use a small synthetic sample "
+        "if that fails)",
     )
     result.add_argument(
         "--no-force",
@@ -164,6 +186,11 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--only-data", action="store_true", help="prepare the data and print its path without using AWS"
+    )
+    result.add_argument(
+        "--only-check",
+        action="store_true",
+        help="check --data by the data contract, without using AWS and without packing an unpacked aclImdb",
     )
     result.add_argument(
         "--setup", default="", metavar="COMMAND", help="command to show for preparing a new shell"

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 NAME = "aclImdb_v1.tar.gz"
+PACKED_NAME = NAME.replace("_v1", "-packed")
+ENTRIES = ("README", "imdb.vocab", "imdbEr.txt", "train", "test")  # of the published folder
 SUFFIXES = (".tar.gz", ".tgz")
 COMPRESSION_LEVEL = 6
 
@@ -30,7 +32,7 @@ def pack(folder: Path, cache: Path) -> Path:
     skipped. Reviews are not validated here, since the pipeline does that.
     """
     cache.mkdir(parents=True, exist_ok=True)
-    target = cache / NAME.replace("_v1", "-packed")
+    target = cache / PACKED_NAME
     part = target.with_name(target.name + ".part")
     try:
         with (

@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import IO, Any
 
 import zstandard
 from rich.console import Console
+from rich.markup import escape
 
 from demo import aclimdb, download
 from demo.errors import InputError
@@ -21,9 +22,10 @@ from demo.errors import InputError
 CACHE = Path(".data")
 SAMPLE = Path(__file__).with_name("sample.csv")
 SAMPLE_NAME = "synthetic-sample.csv"
-FORMATS = (".csv", ".jsonl", ".json", ".parquet")
+FORMATS = (".csv", ".tsv", ".jsonl", ".json", ".manifest", ".parquet")
 COMPRESSIONS = ("", ".gz", ".zst")
 SUFFIXES = (*(form + pack for form in FORMATS for pack in COMPRESSIONS), *aclimdb.SUFFIXES)
+NAMED_ENTRIES = 5  # of a folder, that are left out
 REVIEW_ID = re.compile(r"(train|test)/(neg|pos)/\d+_\d+")
 
 
@@ -45,8 +47,14 @@ class Dataset:
     reviews: bool = False
 
 
-def get(path: Path | None, console: Console, cache: Path = CACHE) -> Dataset:
+def get(path: Path | None, console: Console, cache: Path = CACHE, *, pack: bool = True) -> Dataset:
     """Return the data at `path`; without a path, Stanford's data or, if unreachable, the synthetic sample.
+
+    Args:
+        path: A file or a folder.
+        console: The output.
+        cache: The folder for downloads and packed data.
+        pack: Whether to pack an unpacked aclImdb, which takes a while. Otherwise the dataset has no files.
 
     Raises:
         InputError: The path does not exist or contains no usable data.
@@ -56,7 +64,7 @@ def get(path: Path | None, console: Console, cache: Path = CACHE) -> Dataset:
     if not path.exists():
         raise InputError(f"{path} does not exist.{_suggestion(path)} Use a file or a folder: {_accepted()}.")
     if path.is_dir():
-        return _folder(path, console, cache)
+        return _folder(path, console, cache, pack=pack)
     if path.name.endswith(SUFFIXES):
         return _dataset((path,), str(path))
     raise InputError(f"{path} is neither an archive of aclImdb nor a table. Use {_accepted()}.")
@@ -76,15 +84,55 @@ def _stanford(console: Console, cache: Path) -> Dataset:
     return _dataset((archive,), str(archive))
 
 
-def _folder(path: Path, console: Console, cache: Path) -> Dataset:
+def held(keys: Sequence[str]) -> Dataset:
+    """Return the data that the bucket already holds, by its keys; there is nothing to upload."""
+    names = [key.rpartition("/")[2] for key in keys]
+    return Dataset(
+        (),
+        f"what raw/ already holds, {_listed('file', sorted(names))}",
+        synthetic=set(names) == {SAMPLE_NAME},
+        reviews=set(names) <= {aclimdb.NAME, aclimdb.PACKED_NAME},
+    )
+
+
+def _folder(path: Path, console: Console, cache: Path, *, pack: bool) -> Dataset:
+    entries = sorted(each for each in path.iterdir() if not each.name.startswith("."))
     if folder := aclimdb.find_folder(path):
+        known = aclimdb.ENTRIES if folder == path else (folder.name,)
+        _print_left_out(path, [each for each in entries if each.name not in known], console)
+        if not pack:
+            return Dataset((), f"aclImdb, {folder}", reviews=True)
         with console.status(f"Packing {folder} …"):
             archive = aclimdb.pack(folder, cache)
         return _dataset((archive,), f"aclImdb, {folder}")
-    found = sorted(each for each in path.iterdir() if each.is_file() and not each.name.startswith("."))
-    if files := tuple(each for each in found if each.name.endswith(SUFFIXES)):
-        return _dataset(files, str(path))
-    raise InputError(f"The folder {path} contains no usable file. Usable are {_accepted()}.")
+    files = tuple(each for each in entries if each.is_file() and each.name.endswith(SUFFIXES))
+    if not files:
+        folders = _listed("folder", [each.name for each in entries if each.is_dir()])
+        within = f" It has {folders}, which are not searched: name one." if folders else ""
+        raise InputError(f"The folder {path} contains no usable file.{within} Usable are {_accepted()}.")
+    _print_left_out(path, [each for each in entries if each not in files], console)
+    return _dataset(files, str(path))
+
+
+def _print_left_out(path: Path, entries: Sequence[Path], console: Console) -> None:
+    """Name the entries of a folder that are not uploaded."""
+    kinds = [
+        _listed("folder", [each.name for each in entries if each.is_dir()]),
+        _listed("file", [each.name for each in entries if not each.is_dir()]),
+    ]
+    if entries:
+        named = " and ".join(filter(None, kinds))
+        console.print(
+            f"[yellow]Left out[/] of {path}: {escape(named)}. Used are {_accepted()}.", soft_wrap=True
+        )
+
+
+def _listed(kind: str, names: Sequence[str]) -> str:
+    """Count and name files or folders; empty if there are none."""
+    if not names:
+        return ""
+    more = ", …" if len(names) > NAMED_ENTRIES else ""
+    return f"{len(names):,} {kind}{'s' if len(names) > 1 else ''} ({', '.join(names[:NAMED_ENTRIES])}{more})"
 
 
 def _dataset(paths: tuple[Path, ...], origin: str) -> Dataset:
@@ -128,6 +176,6 @@ def _suggestion(path: Path) -> str:
 
 def _accepted() -> str:
     return (
-        "aclImdb_v1.tar.gz, an unpacked aclImdb, or CSV, JSON Lines or Parquet with text, label and "
+        "aclImdb_v1.tar.gz, an unpacked aclImdb, or CSV, TSV, JSON Lines or Parquet with text, label and "
         "optionally id (plain, .gz, .zst)"
     )

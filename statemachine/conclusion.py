@@ -28,7 +28,16 @@ def update_ledger(then: State) -> State:
             "goneNote.$": "$.plan.goneNote",
         },
         [complain("UpdateLedger", then)],
-        keep=of_payload("records", "deletedRecords", "quarantinedRows", "quarantinedFiles", "summary"),
+        keep=of_payload(
+            "records",
+            "deletedRecords",
+            "quarantinedRows",
+            "quarantinedFiles",
+            "newLabels",
+            "heldLabels",
+            "omittedLabels",
+            "summary",
+        ),
         at="$.ledger",
     )
     task.next(then)

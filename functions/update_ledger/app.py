@@ -19,7 +19,9 @@ from shared.documents import Document
 from shared.environment import FunctionEnvironment
 from shared.plan import Plan, PlannedObject, read_plan
 from update_ledger.corrections import forgotten_items, settled_keys, summarize_deletions
+from update_ledger.dataset import Dataset, find_dataset
 from update_ledger.ingestion import Ingestion, ReportedFile, find_ingestion
+from update_ledger.labels import label_fields, label_sentences
 from update_ledger.text import count
 
 logger = Logger(service="update_ledger")
@@ -66,9 +68,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     environment = Environment.read()
     s3 = boto3.client("s3")
     plan = read_plan(s3, request.plan_uri) if request.plan_uri else Plan()
-    ingestion = Ingestion()
-    if (plan.objects or plan.forget) and request.pipeline_execution_arn:
-        ingestion = find_ingestion(boto3.client("sagemaker"), s3, request.pipeline_execution_arn)
+    ingestion, dataset = Ingestion(), Dataset()
+    if request.pipeline_execution_arn:
+        sagemaker = boto3.client("sagemaker")
+        dataset = find_dataset(sagemaker, s3, request.pipeline_execution_arn)
+        if plan.objects or plan.forget:
+            ingestion = find_ingestion(sagemaker, s3, request.pipeline_execution_arn)
     updated_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     items = list(ledger_items(plan.objects, ingestion, request, updated_at))
     forgotten = []
@@ -76,7 +81,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         forgotten = list(forgotten_items(plan.forget, ingestion.deletions, request.execution, updated_at))
     settled = settled_keys(items, forgotten)
     write(boto3.client("dynamodb"), environment.table_name, [*items, *forgotten], settled)
-    notes = (summarize(ingestion), summarize_deletions(plan, ingestion.deletions), request.gone_note)
+    notes = (
+        summarize(ingestion),
+        *label_sentences(ingestion, dataset),
+        summarize_deletions(plan, ingestion.deletions),
+        request.gone_note,
+    )
     answer = {
         "files": len(ingestion.files),
         "records": ingestion.records,
@@ -86,6 +96,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             {"key": file.key, "reason": (file.reason or "")[:SHOWN_REASON]}
             for file in ingestion.quarantined_files[:SHOWN_FILES]
         ],
+        **label_fields(ingestion, dataset),
         "summary": " ".join(filter(None, notes)),
     }
     metrics.add_metric("RecordedObjects", MetricUnit.Count, len(items))

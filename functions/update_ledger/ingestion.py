@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
 from shared import uris
+from shared.documents import Document
 from shared.steps import job_name, list_steps, output_uris, processing_job_arn
 
 if TYPE_CHECKING:
@@ -17,7 +19,15 @@ if TYPE_CHECKING:
 STEP = "IngestRecords"
 
 
-class ReportedFile(BaseModel):
+class HeldLabel(BaseModel):
+    """A label whose rows are held back, because it is like an earlier one."""
+
+    label: str
+    like: str
+    rows: int
+
+
+class ReportedFile(Document):
     """A version of a file and what became of its rows."""
 
     key: str
@@ -28,6 +38,8 @@ class ReportedFile(BaseModel):
     quarantined: int
     verdict: Literal["INGESTED", "QUARANTINED"]
     reason: str | None = None
+    new_labels: dict[str, int] = Field(default={})
+    held_labels: list[HeldLabel] = Field(default=[])
 
 
 class Deletions(BaseModel):
@@ -78,6 +90,24 @@ class Ingestion(BaseModel):
     def quarantined_files(self) -> list[ReportedFile]:
         """Files that were refused whole."""
         return [file for file in self.files if file.verdict == "QUARANTINED"]
+
+    @property
+    def new_labels(self) -> dict[str, int]:
+        """The rows of each label that no record had before, the most frequent first."""
+        rows: Counter[str] = Counter()
+        for file in self.files:
+            rows.update(file.new_labels)
+        return dict(sorted(rows.items(), key=lambda item: (-item[1], item[0])))
+
+    @property
+    def held_labels(self) -> list[HeldLabel]:
+        """The labels whose rows are held back, the most frequent first."""
+        rows: Counter[tuple[str, str]] = Counter()
+        for file in self.files:
+            for item in file.held_labels:
+                rows[item.label, item.like] += item.rows
+        found = [HeldLabel(label=label, like=like, rows=count) for (label, like), count in rows.items()]
+        return sorted(found, key=lambda item: (-item.rows, item.label))
 
 
 def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str) -> Ingestion:

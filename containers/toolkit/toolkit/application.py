@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from toolkit.batching import Batcher
 from toolkit.classifier import Batching, Classifier, Explainer, Weights
+from toolkit.content_types import CHARSET, CSV, JSON, answer_type, has_header, request_type
 from toolkit.errors import DeviceError, RequestError
 from toolkit.executor import Executor
-from toolkit.formats import CHARSET, CSV, JSON, Inputs, answer_type, parse, render, request_type
+from toolkit.formats import Inputs, parse, render
 from toolkit.messages import Request, Response, refusal
 from toolkit.metrics import CONTENT_TYPE, Metrics
 from toolkit.settings import MEGABYTE, Settings
@@ -58,28 +59,28 @@ class Application:
     def invoke(self, request: Request) -> "Response | Future[Response]":
         """Classify texts: short requests on the event loop, long ones in a thread."""
         try:
-            content_type = request_type(request.header(b"content-type"))
+            described = request.header(b"content-type")
+            content_type, header = request_type(described), has_header(described)
             accept = answer_type(request.header(b"accept"), content_type)
         except RequestError as error:
             return refusal(error.status, str(error))
-        if self.batcher:
-            return asyncio.ensure_future(
-                self.answer_in_batch(self.batcher, request.body, content_type, accept)
-            )
         body = request.body
+        read = partial(parse, body, content_type, header=header)
+        if self.batcher:
+            return asyncio.ensure_future(self.answer_in_batch(self.batcher, read, accept))
         if self.seconds_per_byte * (OVERHEAD_BYTES + len(body)) < INLINE_SECONDS:
-            return self.answer(body, content_type, accept)
-        return self.executor.submit(self.answer, body, content_type, accept)
+            return self.answer(read, len(body), accept)
+        return self.executor.submit(self.answer, read, len(body), accept)
 
-    def answer(self, body: bytes, content_type: str, accept: str) -> Response:
-        """Parse, classify and render one request."""
+    def answer(self, read: Callable[[], Inputs], size: int, accept: str) -> Response:
+        """Parse, classify and render one request of `size` bytes."""
         started = perf_counter()
         try:
-            inputs = parse(body, content_type)
+            inputs = read()
             response = self.render_response(inputs, self.predict(inputs.texts), accept)
         except Exception as error:
             return self.failure(error)
-        seconds_per_byte = (perf_counter() - started) / (OVERHEAD_BYTES + len(body))
+        seconds_per_byte = (perf_counter() - started) / (OVERHEAD_BYTES + size)
         self.seconds_per_byte = (
             seconds_per_byte
             if self.seconds_per_byte == float("inf")
@@ -87,12 +88,10 @@ class Application:
         )
         return response
 
-    async def answer_in_batch(
-        self, batcher: Batcher, body: bytes, content_type: str, accept: str
-    ) -> Response:
+    async def answer_in_batch(self, batcher: Batcher, read: Callable[[], Inputs], accept: str) -> Response:
         """Answer a request whose texts are classified together with those of other requests."""
         try:
-            inputs = parse(body, content_type)
+            inputs = read()
             probabilities = await batcher.add(inputs.texts)
             return await self.executor.submit(self.render_response, inputs, probabilities, accept)
         except Exception as error:

@@ -4,19 +4,16 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from numpy.typing import NDArray
 
 from toolkit.classifier import Weights
+from toolkit.content_types import CSV, JSON, JSON_LINES
 from toolkit.decoding import decode
 from toolkit.errors import RequestError
 
-JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
-TYPES = (JSON_LINES, JSON, CSV)
-CHARSET = {JSON: JSON, JSON_LINES: JSON_LINES, CSV: "text/csv; charset=utf-8"}
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 MAX_TEXT_CHARACTERS = 1 << 20
 MAX_ROWS = 200_000
@@ -62,14 +59,19 @@ class Inputs:
         self.keys.append({} if key is None else {"id": key})
 
 
-def parse(body: bytes, content_type: str) -> Inputs:
-    """Read a request of one of TYPES.
+def parse(body: bytes, content_type: str, *, header: bool = False) -> Inputs:
+    """Read a request of a supported content type.
+
+    Args:
+        body: The request's body.
+        content_type: The supported type.
+        header: Whether the first record of CSV names the columns.
 
     Raises:
         RequestError: The body does not match its content type; the message names the line.
     """
     body = body.removeprefix(BYTE_ORDER_MARK)
-    inputs = PARSERS[content_type](body)
+    inputs = parse_csv(body, header=True) if header else PARSERS[content_type](body)
     if not inputs.texts:
         raise RequestError(400, "the request has no rows")
     return inputs
@@ -100,25 +102,63 @@ def parse_json_lines(body: bytes) -> Inputs:
     return inputs
 
 
-def parse_csv(body: bytes) -> Inputs:
-    """Parse one text per record; a text with a comma, quote or line break is quoted (RFC 4180)."""
+def parse_csv(body: bytes, *, header: bool = False) -> Inputs:
+    """Parse one text per record; a text with a comma, quote or line break is quoted (RFC 4180).
+
+    With a header, the text is in the column `text`, or in the only column; a column `id` is optional.
+    """
     inputs = Inputs()
     csv.field_size_limit(MAX_TEXT_CHARACTERS)
     reader = csv.reader(io.StringIO(to_text(body), newline=""), strict=True)
+    columns: Columns | None = None
     line = 1
     try:
         for record in reader:
-            if len(record) > 1:
-                raise row_error(f"line {line}", f"{len(record)} columns; quote a text that holds a comma")
-            if record:
-                inputs.add(f"line {line}", record[0])
+            if record and header and columns is None:
+                columns = find_columns(record, f"line {line}")
+            elif record:
+                inputs.add(f"line {line}", csv_row(record, columns, f"line {line}"))
             line = reader.line_num + 1
     except csv.Error as error:
         raise row_error(f"line {line}", f"not CSV: {error}") from error
     return inputs
 
 
-PARSERS = {JSON: parse_json, JSON_LINES: parse_json_lines, CSV: parse_csv}
+class Columns(NamedTuple):
+    """The header of a CSV request: the number of columns, and the places of the text and the id."""
+
+    width: int
+    text: int
+    id: int | None
+
+
+def find_columns(names: list[str], where: str) -> Columns:
+    """Find the columns of a CSV request by its header."""
+    names = [name.strip().lower() for name in names]
+    if len(names) == 1:
+        return Columns(1, 0, None)
+    if names.count("text") != 1 or names.count("id") > 1:
+        raise row_error(where, f"the columns are {','.join(names)}; text[,id] are needed, each once")
+    return Columns(len(names), names.index("text"), names.index("id") if "id" in names else None)
+
+
+def csv_row(record: list[str], columns: Columns | None, where: str) -> dict[str, str]:
+    """Return the row of a record; without a header, it is one text."""
+    if columns is None:
+        if len(record) > 1:
+            raise row_error(where, f"{len(record)} columns; quote a text that holds a comma")
+        return {"text": record[0]}
+    if len(record) != columns.width:
+        raise row_error(where, f"{len(record)} columns, but the header has {columns.width}")
+    key = {} if columns.id is None else {"id": record[columns.id]}
+    return {"text": record[columns.text], **key}
+
+
+PARSERS: dict[str, Callable[[bytes], Inputs]] = {
+    JSON: parse_json,
+    JSON_LINES: parse_json_lines,
+    CSV: parse_csv,
+}
 
 
 def load(content: bytes, body: bytes, where: str) -> Any:
@@ -151,7 +191,7 @@ def render(
     explanations: dict[int, Weights],
     accept: str,
 ) -> bytes:
-    """Render the answers as one of TYPES.
+    """Render the answers as a supported type.
 
     Args:
         probabilities: Of shape (texts, labels).
@@ -175,41 +215,3 @@ def render(
     if accept == JSON:
         return orjson.dumps(inputs.wrap(objects))
     return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in objects)
-
-
-@lru_cache(256)
-def request_type(header: str | None) -> str:
-    """Return the content type that a request's header names."""
-    media = media_type(header or "")
-    if media not in TYPES:
-        raise RequestError(415, f"content type '{media}' is not supported; send {', '.join(TYPES)}")
-    return media
-
-
-@lru_cache(256)
-def answer_type(header: str | None, content_type: str) -> str:
-    """Return the type of TYPES that the client prefers; for equal preference, the request's own."""
-    ranges = [part for part in (header or "*/*").split(",") if part.strip()]
-    for accepted in sorted(ranges, key=quality, reverse=True):
-        media = media_type(accepted)
-        for offered in (content_type, *TYPES):
-            if quality(accepted) > 0 and media in (offered, "*/*", offered.partition("/")[0] + "/*"):
-                return offered
-    raise RequestError(406, f"'{header}' is not supported; accept {', '.join(TYPES)}")
-
-
-def media_type(header: str) -> str:
-    """Return a header's value without its parameters."""
-    return header.partition(";")[0].strip().lower()
-
-
-def quality(accepted: str) -> float:
-    """Return the quality value of an accepted range (RFC 9110, section 12.4.2)."""
-    for parameter in accepted.split(";")[1:]:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "q":
-            try:
-                return float(value)
-            except ValueError:
-                return 0
-    return 1

@@ -48,6 +48,37 @@ def test_the_tables_of_a_folder_are_used(tmp_path: Path, console: Console) -> No
     assert not found.synthetic
 
 
+def test_what_a_folder_holds_besides_is_named(tmp_path: Path, console: Console) -> None:
+    (tmp_path / "a.csv").write_text("text,label\na,pos\n")
+    for number in range(7):
+        (tmp_path / f"picture {number}.png").touch()
+    (tmp_path / "more").mkdir()
+    assert [file.name for file in data.get(tmp_path, console).files] == ["a.csv"]
+    output = " ".join(console.export_text().split())
+    assert "1 folder (more) and 7 files (picture 0.png, picture 1.png, picture 2.png" in output
+    assert "picture 4.png, …). Used are aclImdb_v1" in output
+
+
+def test_tables_in_folders_of_a_folder_are_not_searched(tmp_path: Path, console: Console) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/a.csv").touch()
+    with pytest.raises(
+        InputError, match=r"no usable file\. It has 1 folder \(train\), which are not searched"
+    ):
+        data.get(tmp_path, console)
+
+
+def test_tables_beside_an_unpacked_archive_are_named(tmp_path: Path, console: Console) -> None:
+    for name in ("train/neg/0_3.txt", "README", "imdb.vocab", "mine.csv"):
+        file = tmp_path / "aclImdb" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    found = data.get(tmp_path / "aclImdb", console, tmp_path / "cache", pack=False)
+    assert (found.files, found.reviews) == ((), True)
+    assert "1 file (mine.csv)" in console.export_text()
+    assert not (tmp_path / "cache").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reviews"),
     [

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BUCKET, TABLE = "data", "ledger"
 PLAN = f"s3://{BUCKET}/plans/abc/plan.json"
 EXECUTION = "arn:aws:sagemaker:us-east-1:111122223333:pipeline/retrain-tuning/execution/abcdefghijkl"
+NO_LABELS: dict[str, Any] = {"newLabels": [], "heldLabels": [], "omittedLabels": []}
 CONTEXT: Any = SimpleNamespace(
     function_name="update_ledger", memory_limit_in_mb=128, invoked_function_arn="arn:fn", aws_request_id="1"
 )
@@ -58,10 +59,11 @@ class SageMaker:
 
     def __init__(self) -> None:
         self.outputs = {"report": "s3://data/runs/one/ingest", "quarantine": "s3://data/quarantine/one"}
-        self.steps = [
+        self.steps: list[dict[str, Any]] = [
             {"StepName": "TrainModel", "Metadata": {"TrainingJob": {"Arn": "arn:training-job/t"}}},
             {"StepName": "IngestRecords", "Metadata": {"ProcessingJob": {"Arn": "arn:processing-job/p"}}},
         ]
+        self.dataset_outputs = {"report": "s3://data/runs/one/dataset/report"}
 
     def get_paginator(self, operation: str) -> "SageMaker":
         assert operation == "list_pipeline_execution_steps"
@@ -72,8 +74,8 @@ class SageMaker:
         return [{"PipelineExecutionSteps": [step]} for step in self.steps]
 
     def describe_processing_job(self, ProcessingJobName: str) -> dict[str, Any]:
-        assert ProcessingJobName == "p"
-        outputs = [{"OutputName": name, "S3Output": {"S3Uri": uri}} for name, uri in self.outputs.items()]
+        uris = {"p": self.outputs, "d": self.dataset_outputs}[ProcessingJobName]
+        outputs = [{"OutputName": name, "S3Output": {"S3Uri": uri}} for name, uri in uris.items()]
         return {"ProcessingOutputConfig": {"Outputs": outputs}}
 
 
@@ -135,6 +137,7 @@ def test_what_was_ingested_is_listed_so(dynamodb: "DynamoDBClient", status: str)
         "deletedRecords": 0,
         "quarantinedRows": 0,
         "quarantinedFiles": [],
+        **NO_LABELS,
         "summary": "Of 1 new file, 1,200 rows were ingested.",
     }
     [item] = ledger(dynamodb).values()
@@ -164,6 +167,7 @@ def test_every_instances_report_counts(dynamodb: "DynamoDBClient") -> None:
         "deletedRecords": 0,
         "quarantinedRows": 11,
         "quarantinedFiles": [{"key": "raw/noise.csv", "reason": "not UTF-8 text"}],
+        **NO_LABELS,
         "summary": "Of 3 new files, 19 rows were ingested. Quarantined: 11 rows, with 1 whole file "
         "(raw/noise.csv: not UTF-8 text), see s3://data/quarantine/one",
     }
@@ -216,12 +220,59 @@ def test_many_quarantined_files_are_counted() -> None:
     assert "; and 4 more)" in answer["summary"]
 
 
+@pytest.mark.usefixtures("sagemaker", "dynamodb")
+def test_new_and_held_labels_are_named_with_their_rows() -> None:
+    put_plan("raw/a.csv", "raw/b.csv")
+    held = [{"label": "Pos", "like": "pos", "rows": 4}]
+    put_report(file("raw/a.csv", newLabels={"meh": 2, "so": 5}, heldLabels=held))
+    put_report(file("raw/b.csv", newLabels={"meh": 4}, heldLabels=held), host="algo-2")
+    answer = record("REJECTED")
+    assert answer["newLabels"] == [{"label": "meh", "rows": 6}, {"label": "so", "rows": 5}]
+    assert answer["heldLabels"] == [{"label": "Pos", "like": "pos", "rows": 8}]
+    assert answer["summary"].endswith(
+        "New labels: 'meh' (6); 'so' (5). Held back until [fields.label.values] of contract.toml says "
+        "whether they are one: 'Pos' (8), like 'pos'."
+    )
+
+
+@pytest.mark.usefixtures("sagemaker", "dynamodb")
+def test_many_and_long_labels_are_bounded() -> None:
+    put_plan("raw/a.csv")
+    put_report(file("raw/a.csv", newLabels={"x" * 300: 99} | {f"label {i:02}": 1 for i in range(40)}))
+    answer = record("DEPLOYED")
+    assert len(answer["newLabels"]) == 10
+    assert answer["newLabels"][0] == {"label": "x" * 79 + "\u2026", "rows": 99}
+    assert "'label 08' (1); and 31 more." in answer["summary"]
+
+
+@pytest.mark.usefixtures("dynamodb")
+@pytest.mark.parametrize("status", ["Succeeded", "Failed"])
+def test_labels_that_the_dataset_leaves_out_are_named(sagemaker: SageMaker, status: str) -> None:
+    step = {"ProcessingJob": {"Arn": "arn:processing-job/d"}}
+    sagemaker.steps.append({"StepName": "CreateDataset", "StepStatus": status, "Metadata": step})
+    put_plan("raw/a.csv")
+    put_report(file("raw/a.csv"))
+    if status == "Succeeded":
+        content = {
+            "rows": 9,
+            "omittedLabels": {"rare": 2},
+            "invalidRecords": {"without a text": "1, such as 'x'"},
+        }
+        put("runs/one/dataset/report/dataset.json", content)
+    answer = record("DEPLOYED")
+    named = status == "Succeeded"
+    assert answer["omittedLabels"] == ([{"label": "rare", "rows": 2}] if named else [])
+    assert ("or too many labels: 'rare' (2). Left out of the" in answer["summary"]) is named
+    assert ("records without a text: 1, such as 'x'." in answer["summary"]) is named
+
+
 NOTHING = {
     "files": 0,
     "records": 0,
     "deletedRecords": 0,
     "quarantinedRows": 0,
     "quarantinedFiles": [],
+    **NO_LABELS,
     "summary": "No new file was ingested.",
 }
 

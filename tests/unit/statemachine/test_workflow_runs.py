@@ -132,6 +132,9 @@ class Aws:
                 "deletedRecords": 0,
                 "quarantinedRows": 1,
                 "quarantinedFiles": [],
+                "newLabels": [],
+                "heldLabels": [],
+                "omittedLabels": [],
                 "summary": "50 records, 1 bad row",
             },
         }

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from hashlib import sha256
@@ -11,7 +12,7 @@ from typing import IO, Any
 
 from processing.configuration import athena_query
 from processing.dataset.records import SPLITS, Records, open_records, verify
-from processing.dataset.splits import assign_splits, check, count_rows, omit_rare_labels, rarest_labels
+from processing.dataset.splits import Omitted, assign_splits, check, count_rows, example, omit_labels
 from processing.errors import SettingsError
 from processing.ingestion import contract
 from processing.ingestion.contract import Contract
@@ -47,9 +48,9 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
     query = athena_query(base)
     target = base / "processing/output"
     with TemporaryDirectory(dir=base / "processing") as folder, open_records(files, Path(folder)) as records:
-        verify(records.database, as_of)
+        invalid = verify(records.database, as_of)
         assign_splits(records.database)
-        content = describe(records.database, rules)
+        content = describe(records.database, rules) | {"invalidRecords": invalid}
         digest = write(target, records)
     content |= {"asOf": as_of, "query": query, "sha256": digest, "ingested": ingestion_summary(ingested)}
     report(target / "report/dataset.json", content)
@@ -62,7 +63,26 @@ def ingestion_summary(files: list[dict[str, Any]]) -> dict[str, Any]:
         "skippedRows": sum(file.get("skipped", 0) for file in files),
         "quarantinedRows": sum(file["quarantined"] for file in files),
         "quarantinedFiles": {file["key"]: file["reason"] for file in files if file["reason"]},
+        "newLabels": new_labels(files),
+        "heldLabels": held_labels(files),
     }
+
+
+def new_labels(files: list[dict[str, Any]]) -> dict[str, int]:
+    """Return the rows of each label that no record had before this run."""
+    rows: Counter[str] = Counter()
+    for file in files:
+        rows.update(file.get("newLabels", {}))
+    return dict(sorted(rows.items()))
+
+
+def held_labels(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the labels whose rows this run held back, with the earlier label that each is like."""
+    rows: Counter[tuple[str, str]] = Counter()
+    for file in files:
+        for item in file.get("heldLabels", []):
+            rows[item["label"], item["like"]] += item["rows"]
+    return [{"label": label, "like": like, "rows": count} for (label, like), count in sorted(rows.items())]
 
 
 def parquet_files(folder: Path) -> Iterator[Path]:
@@ -75,21 +95,30 @@ def parquet_files(folder: Path) -> Iterator[Path]:
 
 
 def describe(database: sqlite3.Connection, rules: Contract) -> dict[str, Any]:
-    """Leave out rare labels, count the rows by split, label and source, and validate the splits."""
-    omitted = omit_rare_labels(database, rules.min_label_rows)
+    """Leave out labels, count the rows by split, label and source, and validate the splits."""
+    rare, excess = omit_labels(database, rules.min_label_rows, rules.max_labels)
     splits = count_rows(database)
-    check(splits, omitted, rules.max_labels, lambda: rarest_labels(database))
+    check(splits, rare, example(database))
+    print_omitted(rare, "too few rows to train with (min_label_rows in contract.toml)")
+    print_omitted(excess, f"more than {rules.max_labels:,} labels (max_different in contract.toml)")
     sources = dict(database.execute("SELECT source, count(*) FROM kept GROUP BY source ORDER BY source"))
     dropped = database.execute("SELECT first, count(*) FROM placed WHERE place <> first GROUP BY first")
     also_in = {SPLITS[first]: rows for first, rows in dropped}
     return {
         "rows": sum(sources.values()),
         "splits": {name: {"rows": sum(labels.values()), "labels": labels} for name, labels in splits.items()},
-        "omittedLabels": omitted,
+        "omittedLabels": {item.label: item.rows for item in (*rare, *excess)},
+        "labelsOverLimit": len(excess),
         "sources": sources,
         "trainTextsAlsoInTest": also_in.get("test", 0),
         "trainTextsAlsoInValidation": also_in.get("validation", 0),
     }
+
+
+def print_omitted(labels: list[Omitted], reason: str) -> None:
+    """Name labels that are left out, each with a record."""
+    for item in labels:
+        print(f"left out: the label '{item.label}' ({item.rows:,} rows, such as {item.example}): {reason}")
 
 
 def write(target: Path, records: Records) -> str:
@@ -123,8 +152,8 @@ def report(file: Path, content: dict[str, Any]) -> None:
     write_json(file, content)
     counts = ", ".join(f"{part['rows']:,} to {name}" for name, part in content["splits"].items())
     dropped = content["trainTextsAlsoInTest"] + content["trainTextsAlsoInValidation"]
-    for label, rows in content["omittedLabels"].items():
-        print(f"left out: the label '{label}' ({rows:,} rows), which has too few to train with", flush=True)
+    for fault, found in content["invalidRecords"].items():
+        print(f"left out: records {fault}: {found}")
     print(
         f"{content['rows']:,} rows: {counts}; {dropped:,} duplicates dropped; sha256 {content['sha256']}",
         flush=True,

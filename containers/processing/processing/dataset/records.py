@@ -34,16 +34,23 @@ CREATE TABLE records (
 """
 INSERT = "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
-# Each query counts the invalid records, and gives an example.
-INCOMPLETE = """
-SELECT count(*), min(record_id) FROM records
-WHERE record_id IS NULL OR event_time IS NULL OR digest IS NULL OR label IS NULL
-"""
+# Each query counts the records that a faulty query selected, and gives an example.
 REPEATED = """
-SELECT count(*), min(record_id) FROM (SELECT record_id FROM records GROUP BY record_id HAVING count(*) > 1)
+SELECT count(*), min(record_id), min(source)
+FROM (SELECT record_id, min(source) AS source FROM records GROUP BY record_id HAVING count(*) > 1)
 """
-LATE = "SELECT count(*), min(record_id) FROM records WHERE event_time > :as_of"
-UNKNOWN = "SELECT count(*), min(record_id) FROM records WHERE declared NOT IN (:test, :validation, :train)"
+LATE = "SELECT count(*), min(record_id), min(source) FROM records WHERE event_time > :as_of"
+
+# Records that `ingest` does not write, but another program may: they are left out, so that they cannot fail
+# every later run.
+INVALID = {
+    "without an id, a time, a text or a label": (
+        "record_id IS NULL OR event_time IS NULL OR digest IS NULL OR label IS NULL"
+    ),
+    f"of an unknown split, which is none of {', '.join(SPLITS)}": (
+        f"declared NOT IN ({', '.join(repr(name) for name in SPLITS)})"
+    ),
+}
 
 
 class Content(NamedTuple):
@@ -120,27 +127,47 @@ def check_columns(database: Database, file: str) -> None:
         raise DatasetError(f"the records have no column {', '.join(missing)}; select {', '.join(COLUMNS)}")
 
 
-def verify(database: sqlite3.Connection, as_of: str) -> None:
-    """Refuse records that are not the latest version of each as of a time.
+def verify(database: sqlite3.Connection, as_of: str) -> dict[str, str]:
+    """Refuse records that are not the latest version of each as of a time, and take invalid ones out.
+
+    Returns:
+        The records that are taken out, by what is wrong with them: their number and an example.
 
     Raises:
-        DatasetError: There are no records or invalid ones; the message has their number and an example.
+        DatasetError: There are no records, or the query selected others than it must.
     """
     if not database.execute("SELECT 1 FROM records LIMIT 1").fetchone():
         raise DatasetError(NO_RECORDS)
-    reject_if_found(
-        database, INCOMPLETE, {}, "without an id, a time, a text or a label, which `ingest` never writes"
-    )
     reject_if_found(database, REPEATED, {}, "in more than one version; the query must select the latest")
     reject_if_found(
         database, LATE, {"as_of": as_of}, f"after {as_of}; the query must select those until then"
     )
-    names = {name: name for name in SPLITS}
-    reject_if_found(database, UNKNOWN, names, f"of an unknown split; use {', '.join(SPLITS)}, or none")
+    found = {fault: take_out(database, condition) for fault, condition in INVALID.items()}
+    invalid = {fault: records for fault, records in found.items() if records}
+    if not database.execute("SELECT 1 FROM records LIMIT 1").fetchone():
+        raise DatasetError(
+            "; ".join(f"all records are {fault}: {records}" for fault, records in invalid.items())
+        )
+    return invalid
+
+
+def take_out(database: sqlite3.Connection, condition: str) -> str:
+    """Delete the records that meet a condition; return their number and an example, or nothing."""
+    found = database.execute(
+        f"SELECT count(*), min(record_id), min(source) FROM records WHERE {condition}"  # noqa: S608
+    )
+    described = describe(found)
+    database.execute(f"DELETE FROM records WHERE {condition}")  # noqa: S608
+    return described
+
+
+def describe(found: sqlite3.Cursor) -> str:
+    """Return the number of records that a query found, and an example; empty if there are none."""
+    count, key, source = found.fetchone()
+    return f"{count:,}, such as record '{key}' of {source or 'no file'}" if count else ""
 
 
 def reject_if_found(database: sqlite3.Connection, query: str, values: dict[str, str], fault: str) -> None:
     """Raise an error if a query finds a record."""
-    found, example = database.execute(query, values).fetchone()
-    if found:
-        raise DatasetError(f"records {fault}: {found:,}, for example '{example}'")
+    if found := describe(database.execute(query, values)):
+        raise DatasetError(f"records {fault}: {found}")

@@ -1,7 +1,6 @@
 """Ingest the new raw files: validate rows, write records, and wait until they are visible."""
 
 import os
-from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -14,8 +13,9 @@ from processing.ingestion.deletions import Deletions, delete_records, read_delet
 from processing.ingestion.feature_store import RecordWriter, Runtime
 from processing.ingestion.formats.raw_file import read_rows
 from processing.ingestion.instances import Instances, read_instances
+from processing.ingestion.labels import Held, Labels, stored_labels
 from processing.ingestion.offline_store import OfflineStore
-from processing.ingestion.plan import Source, sources
+from processing.ingestion.plan import Source, first_time, sources
 from processing.ingestion.quarantine import Quarantine
 from processing.ingestion.record_deleter import DeletingRuntime, RecordDeleter
 from processing.ingestion.report import FileReport, Report, reject_if_all_quarantined
@@ -42,23 +42,24 @@ def ingest(
     target, name = base / "processing/output", host(base)
     with Report(target / f"report/{name}.json") as report:
         settings, rules = Settings.read(environment), contract.load()
-        source = base / "processing/input"
-        objects, planned = sources(source / "raw", source / "plan/plan.json")
-        deletions = read_deletions(source / "plan/plan.json")
+        source, plan = base / "processing/input", base / "processing/input/plan/plan.json"
+        objects, planned = sources(source / "raw", plan)
+        deletions = read_deletions(plan)
+        client = athena or offline_store.connect()
+        store = OfflineStore(client, settings.database, settings.table, settings.athena_output_uri)
+        keys = [item.key for item in objects]
+        labels = Labels(rules, lambda: stored_labels(store, first_time(plan), keys))
         print(f"{len(objects):,} new files", flush=True)
         connection = runtime or feature_store.connect()
         with (
             Quarantine(target / f"quarantine/{name}.jsonl", output_uri(base, "quarantine")) as quarantine,
             RecordWriter(connection, settings.feature_group, report.counts) as writer,
         ):
-            known: Counter[str] = Counter()
             for item in objects:
-                ingest_file(item, rules, writer, quarantine, report, known, deletions.forgotten)
+                ingest_file(item, rules, writer, quarantine, report, labels, deletions.forgotten)
         # If other instances have files too, some may be good: `create_dataset` checks all reports.
         if len(objects) == planned:
             reject_if_all_quarantined(file.content() for file in report.files)
-        client = athena or offline_store.connect()
-        store = OfflineStore(client, settings.database, settings.table, settings.athena_output_uri)
         store.wait_for(expected_records(report.files), settings.timeout_s)
         if deletions:
             deleter = RecordDeleter(cast(DeletingRuntime, connection), settings.feature_group)
@@ -95,22 +96,22 @@ def ingest_file(
     writer: RecordWriter,
     quarantine: Quarantine,
     report: Report,
-    known: Counter[str],
+    labels: Labels,
     forgotten: Collection[str] = (),
 ) -> None:
     """Validate a file's rows and, if few enough are bad, write the good ones.
 
     Args:
-        known: The labels of the records so far, with the rows of each in this run; the file's are added.
+        labels: The labels of earlier records and of the run's files so far.
         forgotten: The ids that no file may bring again.
     """
     with Spool(unique=rules.unique) as spool:
-        file = validate(source, rules, spool, quarantine, known, forgotten)
+        file = validate(source, rules, spool, quarantine, labels, forgotten)
         if file.reason:
             quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
         else:
             writer.write(spool, source.key, source.event_time, file.good)
-            known.update(file.labels)
+            labels.add(file)
     report.files.append(file)
     print(file, flush=True)
 
@@ -120,44 +121,49 @@ def validate(
     rules: Contract,
     spool: Spool,
     quarantine: Quarantine,
-    known: Mapping[str, int],
+    known: Labels,
     forgotten: Collection[str] = (),
 ) -> FileReport:
-    """Spool good rows, quarantine bad ones, and count all; reject the file if it is bad as a whole."""
+    """Spool good rows, quarantine the others, and count all; reject the file if it is bad as a whole."""
     file = FileReport(source)
     labels = file.labels
     first: Defect | None = None
     try:
         if LINE_BREAK.search(source.key):
             raise FileError("a line break in the object's key; upload it under another")
-        for found in read_rows(source.path, rules, file.lines):
+        for number, found in enumerate(read_rows(source.path, rules, file.lines), 1):
             row = check(found, rules) if isinstance(found, Record) else found
-            if forgotten and isinstance(row, Row) and row.id in forgotten:
-                row = Skip(found.line, "its id is forgotten", found.last)
-            if isinstance(row, Row) and not spool.add(row, found.line or file.rows + 1):
-                row = repeated(row, found, spool)
+            if isinstance(row, Row):
+                if forgotten and row.id in forgotten:
+                    row = Skip(found.line, "its id is forgotten", found.last)
+                elif row.label not in labels and (reason := known.reason(row.label)):
+                    file.held[row.label] += 1
+                    row = Held(found.line, "label", reason, excerpt(row.label), found.last)
+                elif not spool.add(row, found.line or number):
+                    row = repeated(row, found, spool)
             if isinstance(row, Row):
                 file.good += 1
                 file.good_lines += span(found)
                 if row.label not in labels:
-                    check_labels({*labels, row.label}, known, rules)
+                    known.check_limit({*labels, row.label})
                 labels[row.label] += 1
             elif isinstance(row, Skip):
                 file.skipped += 1
                 file.skipped_lines += span(row)
                 file.skips[row.reason] += 1
             else:
-                file.bad += 1
+                if not isinstance(row, Held):
+                    file.bad += 1
+                    first = first or row
                 file.bad_lines += span(row)
-                first = first or row
-                quarantine.add(source.key, file.rows, row)
-            if file.rows > rules.max_rows:
+                quarantine.add(source.key, number, row)
+            if number > rules.max_rows:
                 raise FileError(f"more than {rules.max_rows:,} rows; split the file")
         check_share(file, first, rules)
     except FileError as error:
         file.reason = str(error)
     file.notes = [f"{count:,} rows skipped: {reason}" for reason, count in file.skips.items()]
-    file.notes += case_twins(file.labels, known)
+    known.settle(file)
     return file
 
 
@@ -174,38 +180,6 @@ def repeated(row: Row, found: Record | Defect | Skip, spool: Spool) -> Defect | 
     return Defect(found.line, "label", reason, excerpt(row.text), found.last)
 
 
-def check_labels(labels: Collection[str], known: Mapping[str, int], rules: Contract) -> None:
-    """Reject a file that brings more labels than a dataset may have."""
-    if rules.fields["label"].allowed:
-        return
-    if len(labels) > rules.max_labels:
-        raise FileError(f"more than {rules.max_labels:,} different labels: the wrong column?")
-    earlier = len(known.keys() - labels)
-    if earlier + len(labels) > rules.max_labels:
-        raise FileError(
-            f"with {earlier:,} other labels of earlier files, more than {rules.max_labels:,} different "
-            "labels: the wrong column? If they are right, raise max_different in contract.toml"
-        )
-
-
-def case_twins(labels: Mapping[str, int], known: Mapping[str, int]) -> list[str]:
-    """Name the file's labels that differ in case only, from each other or from labels of earlier files."""
-    counts = Counter(labels)
-    counts.update(known)
-    groups: dict[str, list[str]] = {}
-    for label in counts:
-        groups.setdefault(label.casefold(), []).append(label)
-    notes = []
-    for group in groups.values():
-        if len(group) > 1 and any(label in labels for label in group):
-            names = ", ".join(f"'{excerpt(label)}' ({counts[label]:,})" for label in sorted(group))
-            notes.append(
-                f"labels that differ in case only: {names}; if they are one, say so in [fields.label.values] "
-                "of contract.toml"
-            )
-    return notes
-
-
 def check_share(file: FileReport, first: Defect | None, rules: Contract) -> None:
     """Reject a file without rows, with too large a share of bad ones, or without a good one."""
     if file.lost_lines:
@@ -215,6 +189,8 @@ def check_share(file: FileReport, first: Defect | None, rules: Contract) -> None
     if first is None:
         if not file.rows:
             raise FileError("no rows under the header")
+        if not file.good and file.held:
+            raise FileError(f"no row is left; {file.held.total():,} of {file.rows:,} rows are held back")
         if not file.good:
             raise FileError(f"all {file.rows:,} rows are skipped: {', '.join(file.skips)}")
         return

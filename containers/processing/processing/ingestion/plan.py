@@ -41,6 +41,11 @@ def sources(raw: Path, file: Path) -> tuple[list[Source], int]:
     return [Source(key, *planned[key], found[key]) for key in keys], count
 
 
+def first_time(file: Path) -> str:
+    """Return the earliest event time of a valid plan's objects, on all instances."""
+    return min(str(item["eventTime"]) for item in read(file)["objects"])
+
+
 def read(file: Path) -> dict[str, Any]:
     """Read the plan.
 

@@ -21,7 +21,7 @@ Verdict = Literal["INGESTED", "QUARANTINED"]
 
 @dataclass(slots=True)
 class FileReport:
-    """The rows of one file; every row is counted as good, bad or skipped, and so is every line of a row."""
+    """The rows of one file; every row is counted as good, bad, skipped or held back, and so are its lines."""
 
     source: Source
     good: int = 0
@@ -33,13 +33,16 @@ class FileReport:
     bad_lines: int = 0
     skipped_lines: int = 0
     labels: Counter[str] = field(default_factory=Counter)  # of good rows
+    held: Counter[str] = field(default_factory=Counter)  # rows by their label, which needs a decision
+    likes: dict[str, str] = field(default_factory=dict)  # of a label that is held back: the earlier one
+    new: frozenset[str] = frozenset()  # the labels that no earlier record has
     skips: Counter[str] = field(default_factory=Counter)  # rows by the reason for which they are skipped
     notes: list[str] = field(default_factory=list)  # what somebody should look at
 
     @property
     def rows(self) -> int:
         """Return the number of rows read."""
-        return self.good + self.bad + self.skipped
+        return self.good + self.bad + self.skipped + self.held.total()
 
     @property
     def ingested(self) -> int:
@@ -50,6 +53,13 @@ class FileReport:
     def quarantined(self) -> int:
         """Return the number of rows that are refused."""
         return self.rows - self.ingested - self.skipped
+
+    @property
+    def new_labels(self) -> dict[str, int]:
+        """Return the rows of each new label that become records."""
+        if self.reason:
+            return {}
+        return {label: rows for label, rows in sorted(self.labels.items()) if rows and label in self.new}
 
     @property
     def verdict(self) -> Verdict:
@@ -70,6 +80,11 @@ class FileReport:
             "reason": self.reason,
             "lines": self.line_counts(),
             "labels": dict(sorted(self.labels.items())),
+            "newLabels": self.new_labels,
+            "heldLabels": [
+                {"label": label, "like": self.likes[label], "rows": rows}
+                for label, rows in sorted(self.held.items())
+            ],
             "skips": dict(self.skips),
             "notes": self.notes,
         }

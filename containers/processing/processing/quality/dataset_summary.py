@@ -15,6 +15,14 @@ class Part(NamedTuple):
     labels: dict[str, int]
 
 
+class HeldLabel(NamedTuple):
+    """A label whose rows are held back, because it is like an earlier one."""
+
+    label: str
+    like: str
+    rows: int
+
+
 class Summary(NamedTuple):
     """The dataset's summary."""
 
@@ -27,6 +35,10 @@ class Summary(NamedTuple):
     ingested: int  # records that this run added
     quarantined_rows: int  # of the files that this run read
     quarantined_files: dict[str, str]  # quarantined whole, with the reasons
+    new_labels: dict[str, int]  # rows of labels that no record had before this run
+    held_labels: list[HeldLabel]
+    omitted_labels: dict[str, int]  # rows of labels that are left out
+    invalid_records: dict[str, str]  # their number, with an example, by what is wrong with them
 
     @property
     def trained(self) -> set[str]:
@@ -76,4 +88,8 @@ def parse_summary(content: dict[str, Any]) -> Summary:
         ingested=int(content["ingested"]["records"]),
         quarantined_rows=int(content["ingested"]["quarantinedRows"]),
         quarantined_files={str(k): str(v) for k, v in content["ingested"]["quarantinedFiles"].items()},
+        new_labels=dict(content["ingested"]["newLabels"]),
+        held_labels=[HeldLabel(**item) for item in content["ingested"]["heldLabels"]],
+        omitted_labels=dict(content["omittedLabels"]),
+        invalid_records=dict(content["invalidRecords"]),
     )

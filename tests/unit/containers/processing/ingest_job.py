@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,10 +111,12 @@ class FeatureStore:
         assert not request
         return {}
 
-    def versions(self) -> list[tuple[str, str, str | None]]:
-        """Each version's id, event time and source; a deletion has no source."""
-        written = [(row["record_id"], row["event_time"], row["source"]) for row in self.writes]
-        return [*written, *((name, time, None) for name, time in self.deletions)]
+    def versions(self) -> list[Record]:
+        """Each version of each record; a deletion has an id and a time only."""
+        deleted = [
+            {"record_id": name, "event_time": time, "is_deleted": True} for name, time in self.deletions
+        ]
+        return [*self.writes, *deleted]
 
     def records(self) -> list[Record]:
         """What is stored: the last write of an identifier and event time."""
@@ -127,8 +130,11 @@ class Athena:
     def __init__(self, store: FeatureStore) -> None:
         self.store = store
         self.lag, self.lagging = 0, 0
-        self.states: list[Record] = []
+        self.states: list[Record] = []  # of the queries of `visible`
+        self.label_states: list[Record] = []
+        self.earlier: list[Record] = []  # records of earlier runs
         self.queries: list[str] = []
+        self.label_queries: list[str] = []
         self.stopped: list[str] = []
 
     def start_query_execution(
@@ -136,11 +142,15 @@ class Athena:
     ) -> Record:
         assert QueryExecutionContext == {"Database": "sagemaker_featurestore"}
         assert ResultConfiguration == {"OutputLocation": "s3://data/athena/ingest"}
+        if "GROUP BY label" in QueryString:
+            self.label_queries.append(QueryString)
+            return {"QueryExecutionId": "labels"}
         self.queries.append(QueryString)
         return {"QueryExecutionId": str(len(self.queries))}
 
     def get_query_execution(self, *, QueryExecutionId: str) -> Record:
-        status = self.states.pop(0) if self.states else {"State": "SUCCEEDED"}
+        states = self.label_states if QueryExecutionId == "labels" else self.states
+        status = states.pop(0) if states else {"State": "SUCCEEDED"}
         return {"QueryExecution": {"QueryExecutionId": QueryExecutionId, "Status": status}}
 
     def stop_query_execution(self, *, QueryExecutionId: str) -> Record:
@@ -152,25 +162,37 @@ class Athena:
         return self
 
     def paginate(self, *, QueryExecutionId: str) -> Iterator[Record]:
-        query = self.queries[int(QueryExecutionId) - 1]
+        if QueryExecutionId == "labels":
+            yield answer(self.label_queries[-1], [*self.earlier, *self.store.versions()])
+            return
         seen = self.store.versions() * 2  # a retried write stands twice in an offline store
         if self.lagging > 0:
             self.lagging -= 1
             seen = self.store.versions()[: len(self.store.versions()) - self.lag]
-        with duckdb.connect() as connection:
+        yield answer(self.queries[int(QueryExecutionId) - 1], seen)
+
+
+COLUMNS = ("record_id", "event_time", "source", "label", "is_deleted", "api_invocation_time", "write_time")
+
+
+def answer(query: str, records: list[Record]) -> Record:
+    """Athena's answer to a query of these records."""
+    with duckdb.connect() as connection:
+        schema = ", ".join(f"{name} {'BOOLEAN' if name == 'is_deleted' else 'TEXT'}" for name in COLUMNS)
+        connection.execute(f'CREATE TABLE "retrain_records_""1""" ({schema})')
+        for number, row in enumerate(records):
+            written = {"is_deleted": False, "api_invocation_time": f"{number:09}", **row}
             connection.execute(
-                'CREATE TABLE "retrain_records_""1""" (record_id TEXT, event_time TEXT, source TEXT, '
-                "is_deleted BOOLEAN, api_invocation_time INTEGER, write_time INTEGER)"
+                'INSERT INTO "retrain_records_""1""" VALUES ($1, $2, $3, $4, $5, $6, $7)',
+                [written.get(name) for name in COLUMNS],
             )
-            for number, version in enumerate(seen):
-                written = [*version, version[2] is None, number, number]
-                connection.execute(
-                    'INSERT INTO "retrain_records_""1""" VALUES ($1, $2, $3, $4, $5, $6)', written
-                )
-            rows = connection.execute(query).fetchall()
-        for values in [("source", "event_time", "_col2"), *rows]:
-            cells = [{} if value is None else {"VarCharValue": str(value)} for value in values]
-            yield {"ResultSet": {"Rows": [{"Data": cells}]}}
+        rows = connection.execute(query).fetchall()
+        header = tuple(column[0] for column in connection.description or [])
+    cells = [
+        [{} if value is None else {"VarCharValue": str(value)} for value in values]
+        for values in [header, *rows]
+    ]
+    return {"ResultSet": {"Rows": [{"Data": values} for values in cells]}}
 
 
 class Job:
@@ -182,6 +204,7 @@ class Job:
         self.athena = Athena(self.store)
         self.objects: list[Record] = []
         self.more: Record = {}  # of the plan
+        self.done = 0  # objects of earlier runs
         (base / "processing/input/raw").mkdir(parents=True)
         (base / "processing/input/plan").mkdir()
 
@@ -195,8 +218,16 @@ class Job:
 
     def plan(self, key: str, size: int = 1) -> None:
         """An entry in the plan."""
-        at = f"2026-11-23T03:07:15.{len(self.objects):03}Z"
+        at = f"2026-11-23T03:07:15.{self.done + len(self.objects):03}Z"
         self.objects.append({"key": key, "etag": f"etag-{key}", "size": size, "eventTime": at})
+
+    def next_run(self) -> None:
+        """The files of this run are done; event times go on."""
+        shutil.rmtree(self.base / "processing")
+        (self.base / "processing/input/raw").mkdir(parents=True)
+        (self.base / "processing/input/plan").mkdir()
+        self.done += len(self.objects)
+        self.objects = []
 
     def configure(self, name: str, content: Record) -> None:
         """A configuration file, as SageMaker leaves it."""

@@ -28,7 +28,11 @@ DATASET = {
         "records": 1234,
         "quarantinedRows": 5,
         "quarantinedFiles": {"raw/<b>.csv": "empty file"},
+        "newLabels": {"meh": 12},
+        "heldLabels": [{"label": "<Pos>", "like": "pos", "rows": 4}],
     },
+    "omittedLabels": {f"rare {number}": 2 for number in range(14)},
+    "invalidRecords": {"of an unknown split": "1, such as record '6' of raw/a.csv"},
 }
 
 

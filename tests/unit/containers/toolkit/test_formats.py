@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
+from toolkit.content_types import CSV, JSON, JSON_LINES, answer_type, has_header
 from toolkit.errors import RequestError
-from toolkit.formats import CSV, JSON, JSON_LINES, answer_type, parse, render
+from toolkit.formats import parse, render
 
 LABELS = ("neg", "pos")
 SURE = np.array([[0.25, 0.75]])
@@ -63,6 +64,62 @@ def test_what_is_wrong_is_named(body: str | bytes, content_type: str, status: in
         parse(body if isinstance(body, bytes) else body.encode(), content_type)
     assert caught.value.status == status
     assert str(caught.value).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("body", "texts", "keys"),
+    [
+        ("text\r\na fine film\r\n", ["a fine film"], [{}]),
+        ("\ufeffreview\na\nb\n", ["a", "b"], [{}, {}]),
+        ('\n"text"\n"one, two\nthree"\n\ntext\n', ["one, two\nthree", "text"], [{}, {}]),
+        ("id,stars, Text\n7,5,a\n8,,b\n", ["a", "b"], [{"id": "7"}, {"id": "8"}]),
+    ],
+)
+def test_header_of_csv_is_no_text(body: str, texts: list[str], keys: list[dict[str, str]]) -> None:
+    inputs = parse(body.encode(), CSV, header=True)
+    assert (inputs.texts, inputs.keys) == (texts, keys)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("text\n", "the request has no rows"),
+        ("id,review\n1,a\n", "line 1: the columns are id,review; text[,id] are needed, each once"),
+        ("text,text\na,b\n", "line 1: the columns are text,text"),
+        ("id,text\n1,a\n2,b,c\n", "line 3: 3 columns, but the header has 2"),
+    ],
+)
+def test_what_is_wrong_with_a_header_is_named(body: str, reason: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse(body.encode(), CSV, header=True)
+    assert (caught.value.status, str(caught.value)[: len(reason)]) == (400, reason)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "header"),
+    [
+        (None, False),
+        ("text/csv", False),
+        ("text/csv; header=absent", False),
+        ("text/csv; charset=utf-8; header=present", True),
+        ('text/CSV;Header="Present"', True),
+    ],
+)
+def test_content_type_says_whether_there_is_a_header(content_type: str | None, header: bool) -> None:
+    assert has_header(content_type) is header
+
+
+@pytest.mark.parametrize(
+    ("content_type", "reason"),
+    [
+        ("text/csv; header=yes", "header=yes is not supported; send header=present or header=absent"),
+        ("application/json; header=present", "header=present is for text/csv only"),
+    ],
+)
+def test_header_of_another_kind_is_refused(content_type: str, reason: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        has_header(content_type)
+    assert (caught.value.status, str(caught.value)) == (415, reason)
 
 
 def answered(body: str, content_type: str, accept: str) -> str:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.unit.containers.toolkit.toolkit_server import CSV, JSON, JSON_LINES, Answer, Server, obedient
 
+ROOT = Path(__file__).parents[4]
 MEGABYTES = 2
 PATIENCE = 20.0  # seconds
 Start = Callable[..., Server]
@@ -97,6 +98,14 @@ def test_answers_each_content_type(server: Server) -> None:
     assert server.invoke("good", CSV, JSON).content == [
         {"label": "pos", "probabilities": {"neg": 0.268941, "pos": 0.731059}}
     ]
+
+
+def test_a_request_with_a_header_has_one_answer_per_row(server: Server) -> None:
+    body = (ROOT / "tests/cases/request-with-header.csv").read_text()
+    answer = server.invoke(body, "text/csv; header=present")
+    assert (answer.status, answer.body.count("\n")) == (200, body.count("\n") - 1)
+    assert server.invoke(body, CSV).body.count("\n") == body.count("\n")
+    assert server.invoke(body, "text/csv; header=maybe").status == 415
 
 
 def test_explains_the_rows_that_want_it(server: Server, start: Start) -> None:

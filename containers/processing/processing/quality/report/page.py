@@ -17,14 +17,14 @@ from processing.quality.comparison import Comparison, LabelRecall
 from processing.quality.dataset_summary import Summary
 from processing.quality.mistakes import Disagreement, Mistake
 from processing.quality.predictions import Scores
+from processing.quality.report.dataset import dataset
 from processing.quality.report.markup import between, label, percent, points, section, short, table, text
 from processing.quality.report.plots import differences
 from processing.quality.report.sections import quality, slices_section
 from processing.quality.significance import TEST
 
 TEMPLATE = Path(__file__).with_name("report.html")
-TABLE_LABELS = 12  # more labels are not listed in the dataset's table
-NAMED_FILES = 10  # quarantined files that are listed
+TABLE_LABELS = 12  # more labels are not listed
 NAMES = {
     "accuracy": "Accuracy",
     "weighted_precision": "Weighted precision",
@@ -224,45 +224,6 @@ def recall_table(recalls: list[LabelRecall]) -> str:
     rest = len(recalls) - len(first)
     note = f"<p><small>{rest:,} more labels are less likely to have lost.</small></p>" if rest else ""
     return table(("Label", "Rows", "Recall, challenger", "Recall, champion", "Loss, adjusted"), rows) + note
-
-
-def dataset(summary: Summary) -> str:
-    """Describe the dataset of the model."""
-    labels = sorted({name for part in summary.parts for name in part.labels})
-    shown = labels if len(labels) <= TABLE_LABELS else []
-    rows = [
-        (
-            text(part.name),
-            f"{part.rows:,}",
-            *(share(part.labels.get(name, 0), part.rows) for name in shown),
-        )
-        for part in summary.parts
-    ]
-    more = "" if shown else f"<p><small>{len(labels)} labels; their balance is in dataset.json.</small></p>"
-    facts = (
-        f"<dl><dt>As of</dt><dd>{text(summary.as_of)}</dd>"
-        f"<dt>Content hash</dt><dd><code>{text(summary.sha256)}</code></dd>"
-        f"<dt>Sources</dt><dd>{len(summary.sources):,} files</dd>"
-        f"<dt>Left out of train</dt><dd>{summary.dropped:,} texts that are in the test split</dd>"
-        f"<dt>Ingested by this run</dt><dd>{summary.ingested:,} records</dd>"
-        f"<dt>Quarantined</dt><dd>{summary.quarantined_rows:,} rows{quarantined_files(summary)}</dd></dl>"
-    )
-    query = f"<details><summary>Query</summary><pre>{text(summary.query)}</pre></details>"
-    head = ("Split", "Rows", *(text(short(name, 16)) for name in shown))
-    return section("Dataset", facts, table(head, rows), more, query)
-
-
-def quarantined_files(summary: Summary) -> str:
-    """List the files that were quarantined whole."""
-    named = list(summary.quarantined_files.items())
-    lines = [f"{text(short(key, 60))}: {text(short(reason, 160))}" for key, reason in named[:NAMED_FILES]]
-    lines += [f"and {len(named) - NAMED_FILES:,} more files"] if len(named) > NAMED_FILES else []
-    return "".join(["; whole files:", *(f"<br>{line}" for line in lines)]) if named else ""
-
-
-def share(rows: int, whole: int) -> str:
-    """Format a count and its share."""
-    return f"{rows:,} <small>{percent(rows / max(whole, 1))}</small>"
 
 
 def exclusive_rows(champion: Champion) -> list[str]:

@@ -40,7 +40,8 @@ GOOD = [
     record("5", "neg", "test", source="raw/b.csv"),
 ]
 
-Reported = dict[str, str | int | None]  # of a file, by an instance of `ingest`
+NO_LABELS: dict[str, Any] = {"newLabels": {}, "heldLabels": []}
+Reported = dict[str, Any]  # of a file, by an instance of `ingest`
 
 
 class Job:
@@ -122,10 +123,13 @@ def test_writes_each_split_and_its_report(job: Job) -> None:
             "test": {"rows": 2, "labels": {"neg": 1, "pos": 1}},
         },
         "omittedLabels": {},
+        "labelsOverLimit": 0,
         "sources": {"raw/a.csv": 4, "raw/b.csv": 1},
         "trainTextsAlsoInTest": 0,
         "trainTextsAlsoInValidation": 0,
-        "ingested": {"records": 0, "skippedRows": 0, "quarantinedRows": 0, "quarantinedFiles": {}},
+        "ingested": {"records": 0, "skippedRows": 0, "quarantinedRows": 0, "quarantinedFiles": {}}
+        | NO_LABELS,
+        "invalidRecords": {},
     }
 
 
@@ -352,31 +356,36 @@ def test_hash_changes_with_every_change(job: Job, changed: Record) -> None:
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        (GOOD[2:], "no row is left to train with; add rows of split train"),
-        (GOOD[:3], "no row is left to test with; add rows of split test"),
-        ([GOOD[0], GOOD[2], GOOD[3]], "every row has the label 'pos'; add rows of another"),
         (
-            [GOOD[0], *GOOD[2:]],
-            "every row has the label 'pos'; add rows of another; left out for too few rows to train with",
+            GOOD[2:],
+            "no row is left to train with, for example not record '3' of raw/a.csv: all rows are for",
         ),
         (
-            [*GOOD, *(record(f"train/{i}", f"label {i}") for i in range(99))],
-            "101 different labels, at most 100: the wrong column? Among them 'label 0' (1 rows, such as "
-            "record 'train/0' of raw/a.csv)",
+            GOOD[:3],
+            "no row is left to test with, since each label has one row only, such as record '1' of raw/a.csv",
+        ),
+        (
+            [GOOD[0], GOOD[2], GOOD[3]],
+            "every row has the label 'pos', such as record '1' of raw/a.csv; add rows of another",
+        ),
+        (
+            [GOOD[0], *GOOD[2:]],
+            "every row has the label 'pos', such as record '1' of raw/a.csv; add rows of another; left out "
+            "for too few rows to train with: 'neg' (1 rows, such as record '5' of raw/b.csv)",
         ),
         (
             [*GOOD, GOOD[0]],
-            "records in more than one version; the query must select the latest: 1, for example '1'",
+            "records in more than one version; the query must select the latest: 1, such as record '1'",
         ),
         (
             [*GOOD, record("6", event_time="2026-11-23T04:00:00.001Z")],
             f"records after {AS_OF}",
         ),
         (
-            [*GOOD, record("6", split="dev")],
-            "records of an unknown split; use test, validation, train, or none: 1, for example '6'",
+            [record("6", split="dev"), record("7", text=None)],
+            "all records are without an id, a time, a text or a label: 1, such as record '7' of raw/a.csv; "
+            "all records are of an unknown split",
         ),
-        ([*GOOD, record("6", text=None)], "records without an id, a time, a text or a label"),
         ([], "there are no records as of the run's asOf; ingest some"),
     ],
 )
@@ -402,10 +411,81 @@ def test_label_below_the_contracts_least_count_is_left_out(job: Job, monkeypatch
     assert job.report()["splits"]["train"]["labels"] == {"neg": 2, "pos": 2}
 
 
-def test_limit_of_labels_is_the_contracts(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_labels_over_the_contracts_limit_are_left_out_and_named(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     rules = dataclasses.replace(contract.load(), max_labels=2)
     monkeypatch.setattr(contract, "load", lambda: rules)
-    assert job.reason([*GOOD, record("train/9", "meh")]).startswith("3 different labels, at most 2")
+    more = [record(f"train/{i}", label) for i, label in enumerate(("pos", "neg", "meh"))]
+    job.put([*GOOD, *more, *(record(f"test/{i}", "meh") for i in range(9))])
+    job.run()
+    report = job.report()
+    assert (report["omittedLabels"], report["labelsOverLimit"], report["rows"]) == ({"meh": 10}, 1, 7)
+    assert (
+        "left out: the label 'meh' (10 rows, such as record 'test/0' of raw/a.csv): more than 2 labels (max_"
+        in capsys.readouterr().out
+    )
+
+
+def test_labels_of_a_wrong_column_do_not_fail_every_later_run(job: Job) -> None:
+    more = [record("train/pos"), record("train/neg", "neg")]
+    job.put([*GOOD, *more, *(record(f"train/{i}", f"label {i}") for i in range(800))])
+    job.run()
+    report = job.report()
+    assert (report["labelsOverLimit"], len(report["omittedLabels"])) == (702, 702)
+    assert {"pos", "neg"} <= report["splits"]["train"]["labels"].keys()
+    assert len(report["splits"]["train"]["labels"]) == 100
+
+
+@pytest.mark.parametrize(
+    ("invalid", "fault"),
+    [
+        (record("6", split="dev"), "of an unknown split, which is none of test, validation, train"),
+        (record("6", text=None), "without an id, a time, a text or a label"),
+        (record("6", label=None), "without an id, a time, a text or a label"),  # type: ignore[arg-type]
+    ],
+)
+def test_records_that_ingest_never_writes_are_left_out_and_named(
+    job: Job, capsys: pytest.CaptureFixture[str], invalid: Record, fault: str
+) -> None:
+    job.put([*GOOD, invalid])
+    job.run()
+    assert job.report()["invalidRecords"] == {fault: "1, such as record '6' of raw/a.csv"}
+    assert job.report()["rows"] == 5
+    assert f"left out: records {fault}: 1, such as record '6'" in capsys.readouterr().out
+
+
+def train_only(count: int, prefix: str = "train/") -> list[Record]:
+    return [record(f"{prefix}{i}", "pos" if i % 2 else "neg", "train") for i in range(count)]
+
+
+def test_files_for_training_only_give_test_rows_by_the_hash(job: Job) -> None:
+    job.put(train_only(300))
+    job.run()
+    before = [row["id"] for row in job.rows("test")]
+    assert len(before) == pytest.approx(30, abs=12)
+    job.put([*train_only(300), *train_only(100, "more/")])
+    job.run()
+    assert [row["id"] for row in job.rows("test") if str(row["id"]).startswith("train/")] == before
+    job.put([*train_only(300), record("t", split="test"), record("u", "neg", "test")])
+    job.run()
+    assert [row["id"] for row in job.rows("test")] == ["t", "u"]
+    assert set(before) <= {row["id"] for name in ("train", "validation") for row in job.rows(name)}
+
+
+def test_a_handful_of_rows_has_one_to_test_with(job: Job) -> None:
+    job.put(train_only(6, "b"))  # the hash chooses none of them
+    job.run()
+    assert len(job.rows("test")) == 1
+    assert job.report()["rows"] == 6
+
+
+def test_test_rows_of_other_labels_than_the_training_rows_do_not_fail_every_run(job: Job) -> None:
+    job.put([*train_only(100), record("t", "0", "test"), record("u", "1", "test")])
+    job.run()
+    report = job.report()
+    assert report["omittedLabels"] == {"0": 1, "1": 1}
+    assert report["splits"]["test"]["labels"].keys() == {"neg", "pos"}
 
 
 @pytest.mark.parametrize("as_of", ["", "yesterday", "2026-11-23T04:00:00Z"])
@@ -449,6 +529,7 @@ def test_no_good_file_of_any_instance_is_refused_with_each_ones_reason(job: Job)
         "skippedRows": 0,
         "quarantinedRows": 10,
         "quarantinedFiles": dict(caught.value.rejected),
+        **NO_LABELS,
     }
 
 
@@ -480,4 +561,7 @@ def test_executable_leaves_the_exit_message(job: Job) -> None:
     done = execute(job.base)
     assert done.returncode == 1
     message = json.loads((job.base / "output/message").read_text())
-    assert message == {"error": "no row is left to test with; add rows of split test"}
+    assert message == {
+        "error": "no row is left to test with, since each label has one row only, such as record '1' of "
+        "raw/a.csv; add rows of split test"
+    }

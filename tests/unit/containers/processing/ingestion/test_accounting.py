@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from processing.ingestion import contract
 from processing.ingestion.ingest import validate
+from processing.ingestion.labels import Labels
 from processing.ingestion.plan import Source
 from processing.ingestion.quarantine import Quarantine
 from processing.ingestion.report import FileReport
@@ -58,7 +59,7 @@ class Ingested:
             path.write_bytes(content)
             with Quarantine(refused, None) as quarantine:
                 source = Source("raw/a", "etag", "2026-11-23T03:07:15.000Z", path)
-                self.report: FileReport = validate(source, RULES, spool, quarantine, {})
+                self.report: FileReport = validate(source, RULES, spool, quarantine, Labels(RULES, dict))
             self.rows = list(spool)
             text = refused.read_text() if refused.exists() else ""
             self.refused = [json.loads(line) for line in text.splitlines()]

@@ -120,6 +120,39 @@ def test_labels_beyond_the_limit_are_refused_and_later_files_go_on(job: Job) -> 
     assert len(job.stored("raw/revert-1.csv")) == 10
 
 
+def test_labels_beyond_the_limit_are_refused_in_a_later_run(job: Job) -> None:
+    put(job, "many-labels-a.csv")
+    job.run()
+    job.next_run()
+    put(job, "many-labels-b.csv")
+    put(job, "revert-1.csv")
+    job.run()
+    assert job.account("raw/many-labels-b.csv")["reason"].startswith(
+        "with 60 other labels of earlier files, more than 100 different labels"
+    )
+    assert not job.stored("raw/many-labels-b.csv")
+    assert len(job.stored("raw/revert-1.csv")) == 10
+
+
+def test_lookalikes_of_earlier_labels_are_held_back(job: Job) -> None:
+    put(job, "revert-1.csv")
+    job.run()
+    job.next_run()
+    put(job, "label-lookalikes.csv")
+    job.run()
+    file = job.account("raw/label-lookalikes.csv")
+    assert (file["ingested"], file["quarantined"], file["reason"]) == (24, 8, None)
+    assert file["newLabels"] == {"Caf\u00e9": 8}
+    assert file["heldLabels"] == [
+        {"label": "POS", "like": "pos", "rows": 4},
+        {"label": "Pos", "like": "pos", "rows": 4},
+    ]
+    reasons = {line["reason"] for line in job.quarantined("raw/label-lookalikes.csv")}
+    assert any(
+        reason.startswith("the label 'Pos' is new, and differs from 'pos' (5 records)") for reason in reasons
+    )
+
+
 def texts(job: Job, name: str) -> list[str]:
     put(job, name)
     job.run()

@@ -63,7 +63,7 @@ def test_declared_contract_is_sound() -> None:
             "a record could have 362,569 bytes; a feature store's holds 358,400: lower fields.text.max_bytes",
         ),
         (
-            ("[fields.label.values] ", "[fields.label.value] "),
+            ("[fields.label.values]\n", "[fields.label.value]\n"),
             "fields.label.value is unknown; did you mean values?",
         ),
         (('aliases = ["sentiment"', 'aliases = [5, "sentiment"'), "fields.label.aliases is [5, 'sentiment'"),

@@ -62,7 +62,8 @@ class Runs:
     def live(self, as_of: str = "9") -> dict[str, str]:
         """The file that gave each record which is not deleted, as the dataset's query finds it."""
         latest: dict[str, tuple[str, str | None]] = {}
-        for name, at, source in self.job.store.versions():
+        for version in self.job.store.versions():
+            name, at, source = version["record_id"], version["event_time"], version.get("source")
             if at <= as_of and at >= latest.get(name, ("", None))[0]:
                 latest[name] = (at, source)
         return {name: source for name, (_, source) in sorted(latest.items()) if source}

@@ -66,6 +66,8 @@ def test_reads_each_format_whatever_its_name(
         "reason": None,
         "lines": lines_of[encode],
         "labels": {"neg": 2, "pos": 2},
+        "newLabels": {"neg": 2, "pos": 2},
+        "heldLabels": [],
         "skips": {},
         "notes": [],
     }
@@ -156,6 +158,8 @@ def test_a_bad_row_goes_to_quarantine_and_the_others_are_ingested(job: Job) -> N
         "reason": None,
         "lines": {"read": 21, "rows": 19, "skipped": 0, "quarantined": 1, "other": 1},
         "labels": {"pos": 19},
+        "newLabels": {"pos": 19},
+        "heldLabels": [],
         "skips": {},
         "notes": [],
     }

@@ -72,8 +72,11 @@ def put_evil(job: Job) -> None:
         )
     splits = {EVIL: {"rows": 8, "labels": {EVIL: 4, "pos": 4}}}
     evil = {"asOf": EVIL, "query": EVIL, "sha256": EVIL, "splits": splits, "sources": {EVIL: 8}}
+    held = [{"label": EVIL, "like": EVIL, "rows": 1}]
     refused = {"records": 0, "quarantinedRows": 1, "quarantinedFiles": {EVIL: EVIL}}
-    job.put_dataset(DATASET | evil | {"ingested": refused})
+    refused |= {"newLabels": {EVIL: 1}, "heldLabels": held}
+    left_out = {"omittedLabels": {EVIL: 1}, "invalidRecords": {EVIL: EVIL}}
+    job.put_dataset(DATASET | evil | left_out | {"ingested": refused})
 
 
 def pages(job: Job) -> Iterator[str]:
@@ -91,6 +94,17 @@ def test_nothing_from_data_becomes_markup(job: Job) -> None:
         assert not [name for name, _ in outline.attributes if name.startswith("on")]
         assert 'alert("$x")' in outline.text
         assert not re.search("[\x00-\x08\x0b-\x1f\u202e]", page)
+
+
+def test_labels_that_are_new_held_back_or_left_out_are_named(job: Job) -> None:
+    put_evil(job)
+    job.put_dataset(DATASET)
+    job.run()
+    shown = Outline(job.read_text("quality/report.html")).text
+    assert "New labels meh (12 rows)" in shown
+    assert "Labels held back <Pos> (4 rows), like pos" in shown
+    assert "rare 11 (2 rows); and 2 more" in shown
+    assert "Records left out of an unknown split: 1, such as record '6' of raw/a.csv" in shown
 
 
 def test_page_needs_nothing_else(job: Job) -> None:
