@@ -17,7 +17,7 @@ from localaws.testing import free_port
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text()
 INSTALL_SECONDS = 600
-RUN_SECONDS = 120
+RUN_SECONDS = 600
 
 
 def files() -> dict[str, str]:

@@ -15,7 +15,7 @@ from localaws.testing import ACCOUNT, REGION, Laptop, allow
 
 SCRIPT = Path(__file__).with_name("drive_sdk.py")
 IMAGES_PREFIX = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/tests"
-SECONDS = 300
+SECONDS = 900
 NOWHERE = "http://127.0.0.1:9"
 
 Report = dict[str, dict[str, Any]]

@@ -23,7 +23,7 @@ def run(stack: Stack, folder: Path, script: str, **words: str) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = stack.environment | {"PATH": path, "AWS_PAGER": ""}
     done = subprocess.run(
-        ["bash", "-euc", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        ["bash", "-euc", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -93,7 +93,7 @@ def failures(stack: Stack) -> list[str]:
 def test_a_stack_waits_for_its_images_and_keeps_them_when_a_later_deployment_fails(images: Stack) -> None:
     with ThreadPoolExecutor(1) as background:
         deployment: Future[None] = background.submit(images.deploy, BuildImages="true")
-        [build] = wait_until(lambda: builds(images) or (deployment.done() and deployment.result()), 120)
+        [build] = wait_until(lambda: builds(images) or (deployment.done() and deployment.result()))
         digests = {
             "ProcessingUri": push(images, "ProcessingRepository", "processing"),
             "ModelUri": push(images, "ModelRepository", "linear"),

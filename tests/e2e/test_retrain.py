@@ -148,7 +148,7 @@ def test_data_that_arrives_during_a_run_starts_the_next(stack: Stack, live: dict
         stack.drop("early.csv", as_csv(renamed(sample_rows()[:20], "early")))
         wait_until(lambda: len(stack.executions()) > before)
         running = stack.executions()[-1]["executionArn"]
-        wait_until(lambda: "DescribePipeline" in stack.entered(running), 60)
+        wait_until(lambda: "DescribePipeline" in stack.entered(running))
         stack.drop("late.csv", as_csv(renamed(sample_rows()[:20], "late")))
 
     executions = stack.run_after(drop_during_a_run)

@@ -74,7 +74,7 @@ def test_a_forced_run_makes_both_endpoints_again(stack: Stack) -> None:
 @pytest.mark.usefixtures("live")
 def test_a_forced_start_that_meets_a_run_runs_after_it(stack: Stack) -> None:
     first = stack.start({"force": True, "maxTuningJobs": 1})
-    wait_until(lambda: "PlanRun" in stack.entered(first), 60)
+    wait_until(lambda: "PlanRun" in stack.entered(first))
     second = stack.run({"force": True, "maxTuningJobs": 1})
     assert output(second)["request"] == {"startsAfterwards": True}
     last = stack.quiet()[-1]["executionArn"]

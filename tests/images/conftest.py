@@ -19,7 +19,7 @@ from tests.images import debian, pip
 
 ROOT = Path(__file__).parents[2]
 BASE_IMAGE = "localhost/retrain-base:bookworm"
-SECONDS = 120  # for one container's work
+SECONDS = 600  # for one container's work
 NEEDED = ("buildah", "debootstrap")
 
 

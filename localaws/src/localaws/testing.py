@@ -34,8 +34,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], Any], seconds: float = 60) -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 300) -> Any:
     """Call `condition` until its result is true and return that result.
+
+    The default bounds what hangs, not what is slow on a busy machine.
 
     Raises:
         TimeoutError: the result did not become true within `seconds`.

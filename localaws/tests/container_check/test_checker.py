@@ -76,7 +76,7 @@ def test_an_interrupted_check_stops_all_containers(
     checker = subprocess.Popen([*command, "--sample", str(sample)], stderr=subprocess.PIPE, text=True)
     pid = int(wait_until(lambda: file.exists() and file.read_text()))
     checker.terminate()
-    _, stderr = checker.communicate(timeout=30)
+    _, stderr = checker.communicate(timeout=120)
     assert checker.returncode == 130
     assert stderr == "\ncheck-container: interrupted; all containers are stopped\n"
     assert not psutil.pid_exists(pid)

@@ -195,7 +195,7 @@ class HeldRequest:
             target=lambda: self.versions.append(account.invoke(endpoint, file=str(file))["version"])
         )
         self._thread.start()
-        wait_until(Path(f"{file}.awaited").exists, 20)
+        wait_until(Path(f"{file}.awaited").exists)
 
     def release(self) -> list[str]:
         self._file.touch()
@@ -260,7 +260,7 @@ class Account:
         return self.endpoints.describe({"EndpointName": name})
 
     def settled(self, name: str) -> Document:
-        wait_until(lambda: self.describe(name)["EndpointStatus"] not in ("Creating", "Updating"), 30)
+        wait_until(lambda: self.describe(name)["EndpointStatus"] not in ("Creating", "Updating"))
         return self.describe(name)
 
     def invoke(self, endpoint: str, headers: dict[str, str] | None = None, **request: Any) -> Document:

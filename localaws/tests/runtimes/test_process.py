@@ -16,7 +16,7 @@ from localaws.runtimes.images import Images
 from localaws.runtimes.process import INHERITED, ProcessContainer, ProcessRuntime
 
 IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/team/tiny:latest"
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 120.0  # seconds
 Run = Callable[..., ProcessContainer]
 
 

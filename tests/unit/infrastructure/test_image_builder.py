@@ -88,7 +88,7 @@ def run(tmp_path: Path) -> Run:
             },
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         print(done.stdout, done.stderr)
         lines = calls.read_text().splitlines() if calls.exists() else []

@@ -372,7 +372,7 @@ def run(aws: Aws, machine: tuple[SFNClient, str]) -> Callable[..., dict[str, Any
 
     def execute(given: dict[str, Any] | None = None) -> Any:
         client.start_execution(stateMachineArn=machine_arn, name=name, input=json.dumps(given or {}))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         # Not by its status: moto ends an execution before it has what came of it.
         while not {"output", "cause"} & (answer := client.describe_execution(executionArn=arn)).keys():
             assert time.monotonic() < deadline, aws.calls[-3:]

@@ -102,7 +102,7 @@ def test_an_endpoint_is_created_invoked_and_deleted(
 
     pid = account.invoke("live")["pid"]
     account.endpoints.delete({"EndpointName": "live"})
-    wait_until(lambda: not account.endpoints.list({})["Endpoints"], 20)
+    wait_until(lambda: not account.endpoints.list({})["Endpoints"])
     assert not alive(pid)
     with pytest.raises(ValidationException) as error:
         account.describe("live")
@@ -126,7 +126,7 @@ def test_a_container_that_is_not_healthy_fails_the_endpoint(
     with pytest.raises(ValidationException, match="can only be deleted"):
         account.update_endpoint("live", "good")
     account.endpoints.delete({"EndpointName": "live"})
-    wait_until(lambda: not account.endpoints.list({})["Endpoints"], 10)
+    wait_until(lambda: not account.endpoints.list({})["Endpoints"])
 
 
 def test_a_missing_image_fails_the_endpoint(account: Account) -> None:
@@ -142,16 +142,16 @@ def test_an_update_under_load_drops_no_request(account: Account) -> None:
     account.create_endpoint("live", "one")
     first = account.invoke("live")["pid"]
     with Load(account) as load:
-        wait_until(partial(load.reached, 20), 10)
+        wait_until(partial(load.reached, 20))
         for version in ("two", "three"):
             described = account.update_endpoint("live", version)
             assert described["EndpointConfigName"] == version
             enough = len(load.versions) + 20
-            wait_until(partial(load.reached, enough), 10)
+            wait_until(partial(load.reached, enough))
     assert load.errors == []
     assert set(load.versions) == {"one", "two", "three"}
     assert account.invoke("live")["version"] == "three"
-    wait_until(lambda: not alive(first), 10)
+    wait_until(lambda: not alive(first))
 
 
 def test_a_slow_request_completes_on_the_old_server_during_an_update(
@@ -173,7 +173,7 @@ def test_a_bad_update_leaves_the_old_configuration_in_service(account: Account) 
     account.create_endpoint("live", "one")
     pid = account.invoke("live")["pid"]
     with Load(account, clients=2) as load:
-        wait_until(partial(load.reached, 0), 10)
+        wait_until(partial(load.reached, 0))
         described = account.update_endpoint("live", "bad")
     assert load.errors == []
     assert set(load.versions) == {"one"}
@@ -202,9 +202,9 @@ def test_a_server_that_exits_is_restarted(account: Account, monkeypatch: pytest.
             except SageMakerError:
                 return False
 
-        wait_until(replaced, 20)
+        wait_until(replaced)
     assert account.describe("live")["EndpointStatus"] == "InService"
-    wait_until(lambda: account.log("live").count("the container exited with code 137") == 2, 10)
+    wait_until(lambda: account.log("live").count("the container exited with code 137") == 2)
 
 
 def test_a_failed_restart_is_retried_until_the_endpoint_is_deleted(
@@ -215,13 +215,13 @@ def test_a_failed_restart_is_retried_until_the_endpoint_is_deleted(
     account.create_endpoint("live", "one")
     account.put_model_data("one/model.tar.gz", version="one", exit=4)
     os.kill(account.invoke("live")["pid"], signal.SIGKILL)
-    wait_until(lambda: len(account.runtime.started) >= 3, 20)
+    wait_until(lambda: len(account.runtime.started) >= 3)
     with pytest.raises(ServiceUnavailable, match="is being restarted"):
         account.invoke("live")
     account.put_model_data("one/model.tar.gz", version="repaired")
-    wait_until(lambda: served_version(account) == "repaired", 20)
+    wait_until(lambda: served_version(account) == "repaired")
     account.endpoints.delete({"EndpointName": "live"})
-    wait_until(lambda: not account.endpoints.list({})["Endpoints"], 10)
+    wait_until(lambda: not account.endpoints.list({})["Endpoints"])
     assert all(container.wait(0) is not None for container in account.runtime.started)
 
 
@@ -242,7 +242,7 @@ def test_a_deletion_waits_for_requests_in_progress(account: Account, tmp_path: P
     with pytest.raises(ValidationException, match=f'^Cannot update in-progress endpoint "{ARN}".$'):
         account.endpoints.delete({"EndpointName": "live"})
     assert held.release() == ["one"]
-    wait_until(lambda: not alive(pid), 10)
+    wait_until(lambda: not alive(pid))
 
 
 def test_variants_share_the_requests_by_their_weights(account: Account) -> None:
@@ -333,7 +333,7 @@ def test_an_update_under_another_case_of_the_name_writes_to_the_same_log(account
     account.update_endpoint("LIVE", "TWO")
     assert account.invoke("Live")["version"] == "two"
     assert account.describe("live")["EndpointConfigName"] == "two"
-    wait_until(lambda: "version two starts" in account.log("live"), 10)
+    wait_until(lambda: "version two starts" in account.log("live"))
 
 
 def test_close_does_not_wait_for_a_server_that_hangs(
@@ -364,7 +364,7 @@ def test_close_stops_every_process(account: Account, monkeypatch: pytest.MonkeyP
     account.deploy("unhealthy", ping=500)
     account.create_endpoint("live", "one")
     account.endpoints.create({"EndpointName": "starting", "EndpointConfigName": "unhealthy"})
-    wait_until(lambda: len(account.runtime.started) == 2, 10)
+    wait_until(lambda: len(account.runtime.started) == 2)
     account.endpoints.close()
     assert all(container.wait(5) is not None for container in account.runtime.started)
     assert account.settled("starting")["EndpointStatus"] == "Failed"
@@ -464,7 +464,7 @@ def test_draining_has_a_time_limit(account: Account, monkeypatch: pytest.MonkeyP
 
     slow = threading.Thread(target=invoke)
     slow.start()
-    wait_until((tmp_path / "never.awaited").exists, 20)
+    wait_until((tmp_path / "never.awaited").exists)
     account.update_endpoint("live", "two")
-    slow.join(30)
+    slow.join(300)
     assert [type(failure).__name__ for failure in failures] == ["ModelError"]

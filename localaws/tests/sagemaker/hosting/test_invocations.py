@@ -100,9 +100,9 @@ def test_a_model_that_exits_during_a_request(live: Account, monkeypatch: pytest.
     monkeypatch.setattr(live.runtime, "prepare", lambda image: go.wait(30))
     with pytest.raises(ModelError, match=r"server error \(0\)"):
         live.invoke("live", crash=True)
-    wait_until(lambda: raised_error(live) is ServiceUnavailable, 20)
+    wait_until(lambda: raised_error(live) is ServiceUnavailable)
     go.set()
-    wait_until(lambda: raised_error(live) is None, 20)
+    wait_until(lambda: raised_error(live) is None)
 
 
 def raised_error(account: Account) -> type[SageMakerError] | None:
@@ -174,7 +174,7 @@ class Queue:
             except ClientError:
                 return []
 
-        found: list[bytes] = wait_until(content, 20)
+        found: list[bytes] = wait_until(content)
         return found[0]
 
     def notification(self, name: str) -> dict[str, Any]:
@@ -182,7 +182,7 @@ class Queue:
             answer = self._sqs.receive_message(QueueUrl=self._urls[name])
             return list(answer.get("Messages", []))
 
-        body = json.loads(wait_until(messages, 20)[0]["Body"])
+        body = json.loads(wait_until(messages)[0]["Body"])
         message: dict[str, Any] = json.loads(body["Message"])
         return message
 
@@ -270,7 +270,7 @@ def test_no_failure_location_without_a_failure_path(account: Account) -> None:
 def test_a_request_that_exceeds_its_ttl_in_the_queue(account: Account, tmp_path: Path) -> None:
     queue = Queue(account, concurrency=1)
     held = queue.send(file=str(tmp_path / "go"))
-    wait_until((tmp_path / "go.awaited").exists, 20)
+    wait_until((tmp_path / "go.awaited").exists)
     serving = account.endpoints.serving("live")
     assert serving.queue is not None
     late = f"s3://{BUCKET}/late.out"
@@ -298,7 +298,7 @@ def test_concurrency_is_limited_by_the_configuration(account: Account, tmp_path:
     for index in range(3):
         accepted = [queue.send(file=str(tmp_path / f"go-{index}"))]
         if index < 2:
-            wait_until((tmp_path / f"go-{index}.awaited").exists, 20)
+            wait_until((tmp_path / f"go-{index}.awaited").exists)
     threading.Event().wait(0.3)
     assert not (tmp_path / "go-2.awaited").exists()
     for index in range(3):
@@ -309,7 +309,7 @@ def test_concurrency_is_limited_by_the_configuration(account: Account, tmp_path:
 def test_requests_survive_an_update(account: Account, tmp_path: Path) -> None:
     queue = Queue(account, concurrency=1)
     in_progress = queue.send(file=str(tmp_path / "go"))
-    wait_until((tmp_path / "go.awaited").exists, 20)
+    wait_until((tmp_path / "go.awaited").exists)
     waiting = queue.send()
     account.create_model("two")
     account.create_config("next", "two", AsyncInferenceConfig=queue.config)
@@ -327,7 +327,7 @@ def test_requests_wait_for_a_server_that_is_being_restarted(
     go = threading.Event()
     monkeypatch.setattr(account.runtime, "prepare", lambda image: go.wait(30))
     os.kill(account.runtime.started[-1].process.pid, signal.SIGKILL)
-    wait_until(lambda: "restarting it" in account.log("live"), 20)
+    wait_until(lambda: "restarting it" in account.log("live"))
     accepted = queue.send()
     threading.Event().wait(0.3)
     go.set()
@@ -337,13 +337,13 @@ def test_requests_wait_for_a_server_that_is_being_restarted(
 def test_deleting_an_endpoint_discards_its_queued_requests(account: Account, tmp_path: Path) -> None:
     queue = Queue(account, concurrency=1)
     in_progress = queue.send(file=str(tmp_path / "go"))
-    wait_until((tmp_path / "go.awaited").exists, 20)
+    wait_until((tmp_path / "go.awaited").exists)
     waiting = queue.send()
     account.endpoints.delete({"EndpointName": "live"})
     (tmp_path / "go").touch()
     assert queue.read(in_progress["OutputLocation"])
-    wait_until(lambda: not account.endpoints.list({})["Endpoints"], 10)
-    wait_until(lambda: "async live" not in [thread.name for thread in threading.enumerate()], 10)
+    wait_until(lambda: not account.endpoints.list({})["Endpoints"])
+    wait_until(lambda: "async live" not in [thread.name for thread in threading.enumerate()])
     key = waiting["OutputLocation"].removeprefix(f"s3://{BUCKET}/")
     assert key not in [item["Key"] for item in queue.s3.list_objects_v2(Bucket=BUCKET)["Contents"]]
 

@@ -49,7 +49,7 @@ def test_output_is_passed_on_line_by_line(account: Account) -> None:
     lines: list[str] = []
     server = ModelServer(account.platform, account.models.get("small"), "endpoint", lines.append)
     server.start()
-    wait_until(lambda: lines == ["version small starts"], 10)
+    wait_until(lambda: lines == ["version small starts"])
     server.stop(0)
 
 
@@ -92,7 +92,7 @@ def test_many_concurrent_requests(server: ModelServer, tmp_path: Path) -> None:
     threads = [threading.Thread(target=ask, args=(file,)) for file in files]
     for thread in threads:
         thread.start()
-    wait_until(lambda: all(Path(f"{file}.awaited").exists() for file in files), 20)
+    wait_until(lambda: all(Path(f"{file}.awaited").exists() for file in files))
     for file in files:
         file.touch()
     for thread in threads:

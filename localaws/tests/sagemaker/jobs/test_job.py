@@ -99,7 +99,7 @@ def test_close_waits_for_all_jobs_together(account: Account, monkeypatch: pytest
     started = time.monotonic()
     slow.close()
     assert time.monotonic() - started < 10  # one after the other: 15
-    wait_until(lambda: {slow.status(name) for name in names} == {"Stopped"}, 60)
+    wait_until(lambda: {slow.status(name) for name in names} == {"Stopped"})
 
 
 def test_close_returns_when_all_jobs_have_ended(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:

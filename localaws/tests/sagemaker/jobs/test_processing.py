@@ -18,7 +18,7 @@ from localaws.sagemaker.platform.platform import Platform
 from localaws.testing import ACCOUNT, Laptop, allow, wait_until
 from localaws_tests.jobs import IMAGE, Bucket, end_of, ended, logged
 
-TIMEOUT_SECONDS = 30.0
+TIMEOUT_SECONDS = 300.0
 Request = Callable[..., Document]
 
 

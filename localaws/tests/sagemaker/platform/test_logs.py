@@ -66,10 +66,10 @@ def test_a_failed_call_is_retried_and_no_line_is_lost(
     with logs_of(client).open("g", "s") as stream:
         for line in "abc":
             stream.write(line)
-        wait_until(lambda: client.rejected >= 3, 10)
+        wait_until(lambda: client.rejected >= 3)
         stream.write("d")
         client.failure = None
-        wait_until(lambda: len(client.lines()) == 4, 10)
+        wait_until(lambda: len(client.lines()) == 4)
         stream.write("e")
     assert client.lines() == ["a", "b", "c", "d", "e"]
     (message,) = caplog.messages
@@ -97,7 +97,7 @@ def test_while_sending_fails_only_the_newest_lines_are_kept(
     client.failure = DOWN
     with logs_of(client).open("g", "s") as stream:
         stream.write("first")
-        wait_until(lambda: client.rejected >= 2, 10)
+        wait_until(lambda: client.rejected >= 2)
         for number in range(100):
             stream.write(str(number))
         client.failure = None

@@ -5,7 +5,7 @@ from localaws.sagemaker.platform.threads import run_parallel
 
 
 def test_all_calls_run_concurrently() -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=120)
     run_parallel([barrier.wait] * 3)
     assert not barrier.broken
 

@@ -19,7 +19,7 @@ from toolkit.metrics import Metrics
 from toolkit.settings import Settings
 from toolkit.worker import Worker
 
-PATIENCE = 20.0  # seconds
+PATIENCE = 120.0  # seconds
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n"
 
 

@@ -15,7 +15,7 @@ from tests.unit.containers.toolkit.toolkit_server import CSV, JSON, JSON_LINES, 
 
 ROOT = Path(__file__).parents[4]
 MEGABYTES = 2
-PATIENCE = 20.0  # seconds
+PATIENCE = 120.0  # seconds
 Start = Callable[..., Server]
 
 

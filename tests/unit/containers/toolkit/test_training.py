@@ -124,7 +124,7 @@ def interrupted(tmp_path: Path) -> Train:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGTERM)
-        rest = process.communicate(timeout=30)[0]
+        rest = process.communicate(timeout=120)[0]
         return process.returncode, rest
 
     return run

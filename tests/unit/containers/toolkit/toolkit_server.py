@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 TOOLKIT = Path(__file__).parents[4] / "containers/toolkit"
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
-START_SECONDS = 60
+START_SECONDS = 300
 
 
 class Obedient:

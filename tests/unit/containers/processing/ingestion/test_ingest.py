@@ -440,7 +440,7 @@ def test_executable_stops_on_a_signal(job: Job, number: int) -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "1 new files\n"
     process.send_signal(number)
-    _, errors = process.communicate(timeout=10)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert errors.endswith("stopped\n")
     message = json.loads((job.base / "output/message").read_text())
