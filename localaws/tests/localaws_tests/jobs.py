@@ -75,7 +75,7 @@ class Bucket:
         return [item["Key"] for item in found]
 
 
-def end_of(jobs: Lifecycle, name: str, seconds: float = 40) -> Document:
+def end_of(jobs: Lifecycle, name: str, seconds: float = 300) -> Document:
     """A job's record when it has ended."""
 
     def ended() -> Document | None:

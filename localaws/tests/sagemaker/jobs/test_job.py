@@ -60,7 +60,7 @@ def test_a_job_whose_folder_cannot_be_made_fails(account: Account, jobs: Waiting
     account.platform.workdir.mkdir()
     (account.platform.workdir / "processing-job").write_text("in the way")
     jobs.start("one")
-    record = end_of(jobs, "one", 10)
+    record = end_of(jobs, "one")
     assert record["ProcessingJobStatus"] == "Failed"
     assert record["FailureReason"].startswith("InternalServerError")
     assert "processing-job" in record["FailureReason"]
@@ -85,7 +85,7 @@ def test_job_names_are_case_insensitive(jobs: WaitingJobs) -> None:
     with pytest.raises(ResourceInUse):
         jobs.start("JOB-one")
     jobs.stop({"ProcessingJobName": "job-ONE"})
-    assert end_of(jobs, "job-one", 10)["ProcessingJobStatus"] == "Stopped"
+    assert end_of(jobs, "job-one")["ProcessingJobStatus"] == "Stopped"
     jobs.delete({"ProcessingJobName": "JOB-ONE"})
     jobs.start("job-one")
 
@@ -93,23 +93,23 @@ def test_job_names_are_case_insensitive(jobs: WaitingJobs) -> None:
 def test_close_waits_for_all_jobs_together(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "CLOSING_SECONDS", 0.5)
     slow = WaitingJobs(account.platform, delay=3)
-    names = [f"job-{index}" for index in range(30)]
+    names = [f"job-{index}" for index in range(60)]
     for name in names:
         slow.start(name)
     started = time.monotonic()
     slow.close()
-    assert time.monotonic() - started < 10  # one after the other: 15
+    assert time.monotonic() - started < 25  # one after the other: 30
     wait_until(lambda: {slow.status(name) for name in names} == {"Stopped"})
 
 
 def test_close_returns_when_all_jobs_have_ended(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CLOSING_SECONDS", 60.0)
+    monkeypatch.setattr(module, "CLOSING_SECONDS", 600.0)
     jobs = WaitingJobs(account.platform)
     jobs.start("one")
     started = time.monotonic()
     jobs.close()
     assert jobs.status("one") == "Stopped"
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < 300
     with pytest.raises(ServiceUnavailable, match="shutting down"):
         jobs.start("two")
 

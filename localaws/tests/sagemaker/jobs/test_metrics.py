@@ -29,7 +29,7 @@ def test_a_slow_pattern_times_out() -> None:
     metrics = Metrics([{"Name": "slow", "Regex": r"(a|aa)+$"}])
     started = time.monotonic()
     metrics.read("a" * 100 + "b")
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 120  # it would take years
 
 
 @pytest.mark.parametrize("pattern", ["(", "no group"])

@@ -13,6 +13,6 @@ def test_all_calls_run_concurrently() -> None:
 def test_the_total_wait_is_bounded() -> None:
     event = threading.Event()
     started = time.monotonic()
-    run_parallel([event.wait] * 50, 0.2)
-    assert 0.2 <= time.monotonic() - started < 5  # one after the other: 10
+    run_parallel([event.wait] * 150, 0.2)
+    assert 0.2 <= time.monotonic() - started < 25  # one after the other: 30
     event.set()

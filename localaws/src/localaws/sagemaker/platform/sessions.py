@@ -108,7 +108,11 @@ class Sessions:
                 "aws_secret_access_key": credentials["SecretAccessKey"],
                 "aws_session_token": credentials["SessionToken"],
             }
-        return make_client(service, endpoint_url=self.endpoint_url, config=CLIENT_CONFIG, **keys), expires
+        client = make_client(service, endpoint_url=self.endpoint_url, config=CLIENT_CONFIG, **keys)
+        # botocore makes the classes at their first use, without a lock: two threads would get different ones, and
+        # neither would catch what the other's call raises.
+        _ = client.exceptions
+        return client, expires
 
     def _assume(self, role_arn: str) -> tuple[Credentials, datetime]:
         credentials = self._assume_role(role_arn)
