@@ -14,8 +14,7 @@ UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
 # One worker per core: WORKERS=0 runs the tests in one process, with readable output and --pdb.
 WORKERS ?= auto
-# An environment of which a test uses a part is compiled as far as it is used.
-PYTEST  := UV_COMPILE_BYTECODE=0 python -m pytest --numprocesses=$(WORKERS)
+PYTEST  := python -m pytest --numprocesses=$(WORKERS)
 LAYER   := /powertools/python/layer
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)

@@ -124,10 +124,22 @@ def test_the_environment_is_clean_and_paths_are_translated(
     names = set(output[0].split()) - {"LC_CTYPE"}
     assert names == {
         "DATA", "HOME", "HTTPS_PROXY", "LANG", "LOCALAWS_CONTAINER", "NO_PROXY", "PATH",
-        "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "SAGEMAKER_BASE_DIR", "TMPDIR", "no_proxy",
+        "PYTHONPYCACHEPREFIX", "PYTHONUNBUFFERED", "SAGEMAKER_BASE_DIR", "TMPDIR", "no_proxy",
     }  # fmt: skip
     assert output[1] == f"{base_dir}/processing/input --to={base_dir}/model /opt/mlx s3://b/opt/ml/x"
     assert output[2] == f"{base_dir}/input/data/train {base_dir} 127.0.0.1,localhost"
+
+
+def test_bytecode_is_kept_in_the_environment_and_not_in_the_image(
+    run: Run, folder: Path, output: list[str]
+) -> None:
+    (folder / "part.py").write_text("VALUE = 1\n")
+    code = "import part; print(part.__cached__)"
+    assert [run(code).wait(TIMEOUT), run(code).wait(TIMEOUT)] == [0, 0]
+    [cached] = set(output)
+    assert Path(cached).is_file()
+    assert not Path(cached).is_relative_to(folder)
+    assert not list(folder.rglob("__pycache__"))
 
 
 def test_the_exit_code_of_a_killed_process_is_128_plus_the_signal(run: Run, output: list[str]) -> None:

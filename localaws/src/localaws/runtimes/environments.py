@@ -21,6 +21,9 @@ from localaws.runtimes.folders import REQUIREMENTS, local_projects, tree_digest
 
 INSTALL_SECONDS = 1800  # enough for a large framework over a slow connection
 SHOWN_LINES = 15  # lines of uv's output in the error message
+# The folder in an environment where its processes keep bytecode. A process compiles what it imports, for all
+# that follow; to compile everything at the installation takes longer.
+BYTECODE = "bytecode"
 FIND_LINKS = "UV_FIND_LINKS"
 # pip's variables and the names under which uv reads them.
 UV_NAMES = {
@@ -108,7 +111,7 @@ def _environment(variables: Mapping[str, str]) -> dict[str, str]:
     from_pip = {uv_name: variables[name] for name, uv_name in UV_NAMES.items() if variables.get(name)}
     if FIND_LINKS in from_pip:
         from_pip[FIND_LINKS] = ",".join(from_pip[FIND_LINKS].split())
-    return {"UV_COMPILE_BYTECODE": "1"} | from_pip | own
+    return from_pip | own
 
 
 def _uv(folder: Path, *arguments: str) -> None:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from localaws.runtimes.container import OPT_ML, ContainerSpec, ImageError
-from localaws.runtimes.environments import Environments
+from localaws.runtimes.environments import BYTECODE, Environments
 from localaws.runtimes.guard import MARK, kill_marked
 from localaws.runtimes.images import Images
 from localaws.runtimes.output import Lines
@@ -72,11 +72,12 @@ class ProcessRuntime:
             ImageError: the image or the command does not exist, or the command cannot be run.
         """
         folder = self._images.folder(spec.image)
-        bin_dir = self._environments.make(folder) / "bin"
+        installed = self._environments.make(folder)
         base_dir = spec.base_dir.resolve()
         mark = self._guard.new_mark()
         environment = {
-            **_environment(spec.environment, base_dir, f"{folder}:{bin_dir}:{SYSTEM_PATH}"),
+            "PYTHONPYCACHEPREFIX": str(installed / BYTECODE),  # beside the sources it would change the image
+            **_environment(spec.environment, base_dir, f"{folder}:{installed / 'bin'}:{SYSTEM_PATH}"),
             MARK: mark,
         }
         arguments = [_translated(argument, base_dir) for argument in (*spec.entrypoint, *spec.command)]
@@ -246,7 +247,6 @@ def _environment(own: Mapping[str, str], base_dir: Path, path: str) -> dict[str,
         "TMPDIR": str(temporary),
         "LANG": "C.UTF-8",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",  # the image's folder must not change
         **{name: _translated(value, base_dir) for name, value in own.items()},
         "SAGEMAKER_BASE_DIR": str(base_dir),
     }

@@ -109,8 +109,8 @@ class Sessions:
                 "aws_session_token": credentials["SessionToken"],
             }
         client = make_client(service, endpoint_url=self.endpoint_url, config=CLIENT_CONFIG, **keys)
-        # botocore makes the classes at their first use, without a lock: two threads would get different ones, and
-        # neither would catch what the other's call raises.
+        # botocore makes the classes at their first use, without a lock: two threads would get different ones,
+        # and neither would catch what the other's call raises.
         _ = client.exceptions
         return client, expires
 
