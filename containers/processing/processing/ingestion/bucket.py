@@ -1,7 +1,7 @@
 """Read the raw objects from their bucket, each as its own answer: the file, or why there is none.
 
 SageMaker can download them before the job starts (a manifest as input). That is refused: one object that is
-missing or may not be read fails the whole job (docs/decisions/0019).
+missing or may not be read fails the whole job (docs/decisions/0020).
 """
 
 import time
