@@ -35,6 +35,7 @@ POLL_SECONDS = 1.0  # does not affect the result, which is based on the executio
 EXECUTION_SECONDS = 3600
 PIPELINE, STACK = "benchmark", "benchmark"
 PACKAGES = f"{STACK}-models"  # the model package group of the definition
+VOLUME_GB = "30"  # has no effect on localaws
 NOT_BY_HAND = "between the steps"
 
 Seconds = dict[str, float]
@@ -117,13 +118,16 @@ def upload(aws: LocalAws, files: list[Path]) -> dict[str, str]:
     s3, uri = aws.client("s3"), f"s3://{BUCKET}"
     for file in files:
         s3.upload_file(str(file), BUCKET, job.RAW + file.name)
-    keys = [job.RAW + file.name for file in files]
-    plan = {"objects": [{"key": key, "etag": "", "size": 0, "eventTime": job.EVENT_TIME} for key in keys]}
-    manifest = [{"prefix": f"{uri}/"}, "plans/benchmark/plan.json", *keys]
-    for name, content in (("plan", plan), ("manifest", manifest)):
-        s3.put_object(Bucket=BUCKET, Key=f"plans/benchmark/{name}.json", Body=json.dumps(content).encode())
+    objects = []
+    for file in files:
+        key = job.RAW + file.name
+        etag = s3.head_object(Bucket=BUCKET, Key=key)["ETag"].strip('"')
+        objects.append({"key": key, "etag": etag, "size": 0, "eventTime": job.EVENT_TIME})
+    plan = json.dumps({"objects": objects}).encode()
+    s3.put_object(Bucket=BUCKET, Key="plans/benchmark/plan.json", Body=plan)
     return {
-        "ManifestUri": f"{uri}/plans/benchmark/manifest.json",
+        "IngestVolumeSizeInGB": VOLUME_GB,
+        "DatasetVolumeSizeInGB": VOLUME_GB,
         "PlanUri": f"{uri}/plans/benchmark/plan.json",
         "OutputUri": f"{uri}/runs/benchmark",
         "QuarantineUri": f"{uri}/quarantine/benchmark",

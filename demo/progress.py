@@ -27,6 +27,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     ALREADY_RUNNING = "already running"
     NOTHING_NEW = "nothing new"
+    SET_ASIDE = "files set aside"
 
 
 # The workflow's Succeed states.
@@ -34,6 +35,7 @@ ENDS = {
     "Deployed": Outcome.DEPLOYED,
     "Rejected": Outcome.REJECTED,
     "NothingNew": Outcome.NOTHING_NEW,
+    "SetAside": Outcome.SET_ASIDE,
     "AlreadyRunning": Outcome.ALREADY_RUNNING,
 }
 

@@ -23,7 +23,7 @@ START_SECONDS = 120
 FIRST_POLL_SECONDS, LAST_POLL_SECONDS = 1.0, 15.0
 POLLS_PER_RUN = 300
 FORCED_ATTEMPTS = 3
-IDLE = (Outcome.ALREADY_RUNNING, Outcome.NOTHING_NEW)
+IDLE = (Outcome.ALREADY_RUNNING, Outcome.NOTHING_NEW, Outcome.SET_ASIDE)
 
 
 class Watch:
@@ -136,9 +136,9 @@ class Watch:
         return self._clients.sfn.list_executions(stateMachineArn=self._stack.state_machine)["executions"]
 
     def _planned(self, progress: Progress) -> set[Uploaded]:
-        """Return the new objects of the run's plan, with their ETags at that time."""
+        """Return what the run's plan ingests and sets aside, with the ETags at that time."""
         uri = (progress.history.find("planUri") or {}).get("planUri")
         if not uri:
             return set()
         plan = json.loads(read(self._clients.s3, uri))
-        return {Uploaded(each["key"], each["etag"]) for each in plan["objects"]}
+        return {Uploaded(each["key"], each["etag"]) for each in plan["objects"] + plan.get("setAside", [])}

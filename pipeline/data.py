@@ -4,7 +4,8 @@ from sagemaker.workflow.steps import Step, StepTypeEnum
 
 from pipeline.parameters import (
     AS_OF,
-    MANIFEST_URI,
+    DATASET_VOLUME,
+    INGEST_VOLUME,
     OFFLINE_DATABASE,
     OFFLINE_TABLE,
     OUTPUT_URI,
@@ -13,6 +14,7 @@ from pipeline.parameters import (
 )
 from pipeline.settings import (
     ATHENA_URI,
+    BUCKET,
     FEATURE_GROUP,
     INGEST_INSTANCES,
     OFFLINE_TIMEOUT,
@@ -50,10 +52,9 @@ def ingest_records() -> RequestStep:
         PROCESSING_ROLE,
         PROCESSING_INSTANCE,
         "ingest",
-        inputs=[
-            s3_input("raw", MANIFEST_URI, data_type="ManifestFile", distribution="ShardedByS3Key"),
-            s3_input("plan", PLAN_URI),
-        ],
+        # Only the plan: `ingest` reads the raw objects itself, since SageMaker fails a job whose manifest
+        # names an object that it cannot download (docs/decisions/0020).
+        inputs=[s3_input("plan", PLAN_URI)],
         # Continuous: a job that fails still reports which files it refused, and why.
         outputs=[
             s3_output("report", below(OUTPUT_URI, "ingest"), mode="Continuous"),
@@ -61,6 +62,7 @@ def ingest_records() -> RequestStep:
         ],
         environment={
             "AWS_DEFAULT_REGION": REGION,  # SageMaker sets none in a job, and boto3 needs one
+            "BUCKET_NAME": BUCKET,
             "FEATURE_GROUP_NAME": FEATURE_GROUP,
             "OFFLINE_STORE_DATABASE": OFFLINE_DATABASE,
             "OFFLINE_STORE_TABLE": OFFLINE_TABLE,
@@ -68,6 +70,7 @@ def ingest_records() -> RequestStep:
             "ATHENA_OUTPUT_URI": below(ATHENA_URI, "ingest"),
         },
         instances=INGEST_INSTANCES,
+        volume=INGEST_VOLUME,
     )
     description = "Check the new raw files against the data contract and write their records"
     return RequestStep("IngestRecords", StepTypeEnum.PROCESSING, description, request, cached=True)
@@ -91,6 +94,7 @@ def create_dataset(ingest: Step) -> RequestStep:
             for name in ("train", "validation", "test", "labels", "report")
         ],
         environment={"AS_OF": AS_OF},
+        volume=DATASET_VOLUME,
     )
     return RequestStep(
         "CreateDataset",

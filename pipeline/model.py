@@ -3,7 +3,7 @@
 from sagemaker.workflow.execution_variables import ExecutionVariables
 from sagemaker.workflow.steps import Step, StepTypeEnum
 
-from pipeline.parameters import AS_OF, MANIFEST_URI, MAX_PARALLEL_TUNING_JOBS, MAX_TUNING_JOBS, OUTPUT_URI
+from pipeline.parameters import AS_OF, MAX_PARALLEL_TUNING_JOBS, MAX_TUNING_JOBS, OUTPUT_URI, PLAN_URI
 from pipeline.settings import (
     CHECKPOINT_URI,
     CODE_VERSION,
@@ -138,7 +138,7 @@ def register_model(dataset: Step, evaluate: Step, artifacts: object, job: object
             "AsOf": AS_OF,
             "CodeVersion": CODE_VERSION,
             "DatasetSha256": value_of(dataset, "Dataset", "sha256"),
-            "Manifest": MANIFEST_URI,
+            "Plan": PLAN_URI,
             "MaxTuningJobs": text(MAX_TUNING_JOBS),
             "PipelineExecution": ExecutionVariables.PIPELINE_EXECUTION_ARN,
             "Report": below(output_of(evaluate, "quality"), "report.html"),

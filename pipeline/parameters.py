@@ -4,7 +4,6 @@ from sagemaker.workflow.parameters import ParameterInteger, ParameterString
 
 NO_CHAMPION = "none"
 
-MANIFEST_URI = ParameterString("ManifestUri")
 PLAN_URI = ParameterString("PlanUri")
 AS_OF = ParameterString("AsOf")
 OUTPUT_URI = ParameterString("OutputUri")
@@ -13,11 +12,13 @@ OFFLINE_DATABASE = ParameterString("OfflineStoreDatabase")
 OFFLINE_TABLE = ParameterString("OfflineStoreTable")
 CHAMPION = ParameterString("ChampionModelName", default_value=NO_CHAMPION)
 CHAMPION_NOTE = ParameterString("ChampionNote", default_value="the execution names none")
+# Of the volumes of IngestRecords and CreateDataset: PlanRun computes them from the files' sizes.
+INGEST_VOLUME = ParameterInteger("IngestVolumeSizeInGB")
+DATASET_VOLUME = ParameterInteger("DatasetVolumeSizeInGB")
 MAX_TUNING_JOBS = ParameterInteger("MaxTuningJobs")
 MAX_PARALLEL_TUNING_JOBS = ParameterInteger("MaxParallelTuningJobs")
 
 OF_EACH_RUN = [
-    MANIFEST_URI,
     PLAN_URI,
     AS_OF,
     OUTPUT_URI,
@@ -26,6 +27,8 @@ OF_EACH_RUN = [
     OFFLINE_TABLE,
     CHAMPION,
     CHAMPION_NOTE,
+    INGEST_VOLUME,
+    DATASET_VOLUME,
 ]
 
 

@@ -16,6 +16,7 @@ MAX_RUNTIME = {"MaxRuntimeInSeconds": 24 * HOURS}
 MAX_WAIT = {"MaxWaitTimeInSeconds": 48 * HOURS}  # for Spot capacity, the run time included
 
 REGION = "${AWS::Region}"
+BUCKET = "${DataBucket}"
 ATHENA_URI = "s3://${DataBucket}/athena"
 CHECKPOINT_URI = "s3://${DataBucket}/checkpoints"
 FEATURE_GROUP = "${FeatureGroup}"

@@ -101,6 +101,7 @@ def processing_job(
     outputs: list[Request],
     environment: dict[str, Any] | None = None,
     instances: str | int = 1,
+    volume: object = VOLUME_GB,
 ) -> Request:
     """Return the request of a command of a processing image."""
     return {
@@ -113,7 +114,7 @@ def processing_job(
             "ClusterConfig": {
                 "InstanceCount": instances,
                 "InstanceType": instance,
-                "VolumeSizeInGB": VOLUME_GB,
+                "VolumeSizeInGB": volume,
             }
         },
         "RoleArn": role,
@@ -121,18 +122,16 @@ def processing_job(
     }
 
 
-def s3_input(
-    name: str, uri: object, data_type: str = "S3Prefix", distribution: str = "FullyReplicated"
-) -> Request:
+def s3_input(name: str, uri: object) -> Request:
     """Return an input that is copied from `uri` to /opt/ml/processing/input/<name> before the job starts."""
     return {
         "InputName": name,
         "S3Input": {
             "S3Uri": uri,
             "LocalPath": input_folder(name),
-            "S3DataType": data_type,
+            "S3DataType": "S3Prefix",
             "S3InputMode": "File",
-            "S3DataDistributionType": distribution,
+            "S3DataDistributionType": "FullyReplicated",
         },
     }
 

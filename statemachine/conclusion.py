@@ -10,10 +10,21 @@ from statemachine.outcome import complain, outcome
 
 def nothing_new(then: State) -> State:
     """Set the outcome of a run without new files, which notifies nobody."""
-    text = "States.Format('All of {} files are in the ledger', $.plan.objects)"
+    text = (
+        "States.Format('All of {} files are in the ledger; set aside: {}; no data: {}', "
+        "$.plan.objects, $.plan.setAside, $.plan.ignored)"
+    )
     nothing = outcome("NOTHING_NEW", "nothing new", text, "States.JsonToString($.plan)")
     nothing.next(then)
     return nothing
+
+
+def only_set_aside(then: State) -> State:
+    """Set the outcome of a run whose new files are all set aside: it notifies, since somebody has to act."""
+    text = "States.Format('No job can take the new files; set aside: {}', $.plan.newSetAside)"
+    set_aside = outcome("SET_ASIDE", "files set aside", text, "States.JsonToString($.plan)")
+    set_aside.next(then)
+    return set_aside
 
 
 def update_ledger(then: State) -> State:
@@ -33,6 +44,7 @@ def update_ledger(then: State) -> State:
             "deletedRecords",
             "quarantinedRows",
             "quarantinedFiles",
+            "setAside",
             "newLabels",
             "heldLabels",
             "omittedLabels",
@@ -101,7 +113,12 @@ def look_once_more(then: State) -> State:
 def end(failure: State) -> State:
     """End as the outcome says."""
     ended = steps.Choice("HowDidItEnd?")
-    for status, name in (("DEPLOYED", "Deployed"), ("REJECTED", "Rejected"), ("NOTHING_NEW", "NothingNew")):
+    for status, name in (
+        ("DEPLOYED", "Deployed"),
+        ("REJECTED", "Rejected"),
+        ("NOTHING_NEW", "NothingNew"),
+        ("SET_ASIDE", "SetAside"),
+    ):
         ended.add_choice(ChoiceRule.StringEquals("$.outcome.status", status), steps.Succeed(name))
     ended.default_choice(failure)
     return ended

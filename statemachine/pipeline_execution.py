@@ -10,7 +10,6 @@ from statemachine.stopping import PIPELINE_STATUS
 
 # Fields of PlanRun's answer that are pipeline parameters, under the same name with a capital.
 PLANNED = [
-    "manifestUri",
     "planUri",
     "asOf",
     "outputUri",
@@ -21,11 +20,20 @@ PLANNED = [
     "offlineStoreTable",
     "maxTuningJobs",
     "maxParallelTuningJobs",
+    "ingestVolumeSizeInGB",
+    "datasetVolumeSizeInGB",
 ]
 
 
-def plan(then: State, nothing: State, failed: State) -> State:
-    """Wait for the end of a burst of uploads, then plan the run."""
+def plan(then: State, nothing: State, set_aside: State, failed: State) -> State:
+    """Wait for the end of a burst of uploads, then plan the run.
+
+    Args:
+        then: the next state if there is something to run.
+        nothing: the next state if nothing is new.
+        set_aside: the next state if nothing is new but what no job can take.
+        failed: the next state after a failure.
+    """
     settle = steps.Wait("Settle", seconds_path="$.settle.seconds")
     ask = invoke(
         "PlanRun",
@@ -42,6 +50,10 @@ def plan(then: State, nothing: State, failed: State) -> State:
             "forced",
             "newObjects",
             "objects",
+            "remaining",
+            "setAside",
+            "newSetAside",
+            "ignored",
             "goneObjects",
             "goneNote",
             "pipelineName",
@@ -53,6 +65,7 @@ def plan(then: State, nothing: State, failed: State) -> State:
     )
     anything = steps.Choice("AnythingNew?")
     anything.add_choice(ChoiceRule.BooleanEquals("$.plan.run", True), then)
+    anything.add_choice(ChoiceRule.NumericGreaterThan("$.plan.newSetAside", 0), set_aside)
     anything.default_choice(nothing)
     settle.next(ask)
     ask.next(anything)

@@ -23,7 +23,7 @@ from stepfunctions import steps
 from stepfunctions.steps.states import State
 
 from statemachine.asl import Fail
-from statemachine.conclusion import end, look_once_more, nothing_new, notify, update_ledger
+from statemachine.conclusion import end, look_once_more, nothing_new, notify, only_set_aside, update_ledger
 from statemachine.deployment import deploy
 from statemachine.failure import RETRIED, fail
 from statemachine.judgement import evaluate, reject
@@ -47,7 +47,7 @@ def author() -> State:
     rejected = reject(restored, failed)
     judged = evaluate(deployed, rejected, failed)
     piped = run_pipeline(judged, failed, again)
-    planned = plan(piped, nothing_new(release), failed)
+    planned = plan(piped, nothing_new(release), only_set_aside(record), failed)
     return begin(claim_lock(planned, without_lock(failure)))
 
 

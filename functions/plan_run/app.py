@@ -12,17 +12,20 @@ from aws_lambda_powertools.utilities.parser import parse
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field
 
+from plan_run.admission import admit
 from plan_run.champion import Registry, find_champion
 from plan_run.forgetting import find_forgotten, resolve, save
 from plan_run.ledger import Ledger, read_ledger
+from plan_run.load import FIXED_GB, MAX_VOLUME_GB, dataset_volume, ingest_volume, most_bytes, take
 from plan_run.offline_store import find_offline_store
 from plan_run.plan import time_events, timestamp, write_plan
-from plan_run.raw_objects import RAW, RawObject, list_objects, partition
+from plan_run.raw_objects import RAW, RawObject, list_objects
 from plan_run.replacements import describe_gone, gone_keys, planned, save_attempts
 from plan_run.run_input import RunInput, check_name, read_input
+from plan_run.survey import Survey, survey
 from shared.documents import Document
 from shared.environment import FunctionEnvironment
-from shared.plan import Plan, read_plan
+from shared.plan import Plan, SetAsideObject, Version, read_plan
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -63,6 +66,7 @@ class Environment(FunctionEnvironment):
     max_tuning_jobs: int = Field(ge=1)
     max_parallel_tuning_jobs: int = Field(ge=1)
     forget_deleted_files: bool
+    max_ingest_volume_size_in_gb: int = Field(gt=FIXED_GB, le=MAX_VOLUME_GB)
 
     def registry(self) -> Registry:
         """Return the registry's group, and what a model of its packages gets."""
@@ -105,11 +109,14 @@ class Answer(Document):
     run: bool
     forced: bool = False
     new_objects: int
-    objects: int
+    objects: int = 0
+    remaining: int = 0  # new objects that wait for a later run
+    set_aside: int = 0  # objects that no job can take
+    new_set_aside: int = 0  # those of them that no earlier run reported
+    ignored: int = 0  # objects that are no data
     gone_objects: int = 0  # ingested files that are no longer under raw/, whose records are kept
     gone_note: str = ""
     plan_uri: str | None = None
-    manifest_uri: str | None = None
     as_of: str | None = None
     output_uri: str | None = None
     quarantine_uri: str | None = None
@@ -122,6 +129,8 @@ class Answer(Document):
     pipeline_name: str | None = None
     max_tuning_jobs: str | None = None
     max_parallel_tuning_jobs: str | None = None
+    ingest_volume_size_in_gb: str | None = Field(default=None, serialization_alias="ingestVolumeSizeInGB")
+    dataset_volume_size_in_gb: str | None = Field(default=None, serialization_alias="datasetVolumeSizeInGB")
 
 
 @logger.inject_lambda_context
@@ -134,16 +143,17 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
     ledger = read_ledger(dynamodb, environment.table_name)
     stored = list(list_objects(s3, environment.bucket_name))
-    objects = usable_objects(stored, ledger)
+    seen = look(s3, stored, ledger, environment)
     if request.look_again is not None:
-        answer = look_again(s3, objects, ledger, request.look_again)
+        answer = look_again(s3, seen, request.look_again)
     elif request.execution is not None:
         store = Store(s3, dynamodb, stored)
-        answer = plan_run(store, objects, ledger, request.execution, environment)
+        answer = plan_run(store, seen, ledger, request.execution, environment)
+        metrics.add_metric("SetAsideObjects", MetricUnit.Count, len(seen.new_set_aside))
     else:
         raise UnclearRequestError('Give "execution" ($$.Execution) to plan a run, or "lookAgain".')
     metrics.add_metric("NewObjects", MetricUnit.Count, answer.new_objects)
-    shown = answer.model_dump(by_alias=True)
+    shown = answer.model_copy(update=seen.counts()).model_dump(by_alias=True)
     logger.info("planned", extra=shown)
     return shown
 
@@ -157,19 +167,34 @@ class Store(NamedTuple):
 
 
 def plan_run(
-    store: Store, objects: list[RawObject], ledger: Ledger, execution: Execution, environment: Environment
+    store: Store, seen: Survey, ledger: Ledger, execution: Execution, environment: Environment
 ) -> Answer:
-    """Write the plan and its manifest, and return the parameters, if the run is worth starting."""
+    """Write the plan, and return the parameters, if the run is worth starting."""
     check_name(execution.name)
     requested, bucket = read_input(execution.input), environment.bucket_name
     ledger = with_requests(requested, ledger, store, environment)
-    new = [item for item in objects if not ledger.lists(item)]
+    new, waiting = take(
+        [item for item in seen.new if not ledger.lists(item)],  # without what is to be forgotten
+        most_bytes(environment.max_ingest_volume_size_in_gb),
+    )
+    set_aside = tuple(
+        SetAsideObject(
+            key=item.key,
+            etag=item.etag,
+            size=item.size,
+            reason=reason,
+            holds_records=ledger.may_hold_records(item.key),
+        )
+        for item, reason in seen.new_set_aside
+    )
     gone = gone_keys(ledger, (item.key for item in store.objects))
     deleted, kept = (gone, []) if environment.forget_deleted_files else ([], gone)
     forget = find_forgotten(ledger.requests, store.objects, deleted, timestamp(datetime.now(UTC)))
     note = describe_gone(kept)
     if not (new or forget or requested.forced):
-        return Answer(run=False, new_objects=0, objects=len(objects), gone_objects=len(kept), gone_note=note)
+        name = write_plan(store.s3, bucket, Plan(set_aside=set_aside)) if set_aside else None
+        uri = plan_uri(bucket, name) if name else None
+        return Answer(run=False, new_objects=0, plan_uri=uri, gone_objects=len(kept), gone_note=note)
     if not (new or ledger.holds_data):
         raise NoDataError(
             f"Forced to run, but s3://{bucket}/{RAW} holds no new file and nothing was ever ingested. Copy "
@@ -191,6 +216,9 @@ def plan_run(
         objects=tuple(planned(event, ledger) for event in events),
         forget=forget,
         forgotten_ids=tuple(sorted(ledger.requests.ids)),
+        set_aside=set_aside,
+        waiting=tuple(Version(key=item.key, etag=item.etag) for item in waiting),
+        held=tuple(item.key for item in new if ledger.may_hold_records(item.key)),
     )
     name = write_plan(store.s3, bucket, plan)
     save_attempts(store.dynamodb, environment.table_name, new, ledger)
@@ -198,11 +226,10 @@ def plan_run(
         run=True,
         forced=requested.forced,
         new_objects=len(new),
-        objects=len(objects),
+        remaining=len(waiting),
         gone_objects=len(kept),
         gone_note=note,
-        plan_uri=f"s3://{bucket}/plans/{name}/plan.json",
-        manifest_uri=f"s3://{bucket}/plans/{name}/manifest.json",
+        plan_uri=plan_uri(bucket, name),
         as_of=moment,
         output_uri=f"s3://{bucket}/runs/{execution.name}",
         quarantine_uri=f"s3://{bucket}/quarantine/{name}",  # not the run's name: it would prevent cache hits
@@ -215,7 +242,14 @@ def plan_run(
         pipeline_name=environment.pipeline_name if jobs == 1 else environment.tuning_pipeline_name,
         max_tuning_jobs=str(jobs),
         max_parallel_tuning_jobs=str(min(parallel, jobs)),  # SageMaker refuses more than the number of jobs
+        ingest_volume_size_in_gb=str(ingest_volume(new)),
+        dataset_volume_size_in_gb=str(dataset_volume(seen.objects)),
     )
+
+
+def plan_uri(bucket: str, name: str) -> str:
+    """Return the URI of a plan."""
+    return f"s3://{bucket}/plans/{name}/plan.json"
 
 
 def with_requests(requested: RunInput, ledger: Ledger, store: Store, environment: Environment) -> Ledger:
@@ -239,27 +273,26 @@ def tuning_jobs(wanted: int, environment: Environment) -> int:
     return wanted
 
 
-def look_again(s3: S3Client, objects: list[RawObject], ledger: Ledger, look: LookAgain) -> Answer:
-    """Count the files that arrived during the run, without those that a failed run had planned.
+def look_again(s3: S3Client, seen: Survey, look: LookAgain) -> Answer:
+    """Count the files that arrived during the run, without those that the plan of a failed run knew.
 
     Otherwise a persistent failure would start a new run again and again. After a failure without a plan, the
     workflow does not call this: which files caused the failure is unknown.
     """
     failed = look.outcome.status == "FAILED"
-    plan = read_plan(s3, look.plan_uri) if failed and look.plan_uri else Plan()
-    tried = {(item.key, item.etag) for item in plan.objects}
-    new = [item for item in objects if not ledger.lists(item) and (item.key, item.etag) not in tried]
-    return Answer(run=bool(new), new_objects=len(new), objects=len(objects))
+    known = read_plan(s3, look.plan_uri).versions() if failed and look.plan_uri else set()
+    new = [item for item in seen.new if (item.key, item.etag) not in known]
+    set_aside = [item for item, _ in seen.new_set_aside if (item.key, item.etag) not in known]
+    return Answer(run=bool(new or set_aside), new_objects=len(new))
 
 
-def usable_objects(stored: list[RawObject], ledger: Ledger) -> list[RawObject]:
-    """Return the objects under raw/ in the order of arrival, without quarantined versions."""
-    usable, misnamed = partition(stored)
-    for item in misnamed:
-        logger.warning("skipped: no job can take a file of this name; rename it", extra={"key": item.key})
-        metrics.add_metric("SkippedObjects", MetricUnit.Count, 1)
-    kept = [item for item in usable if not ledger.quarantines(item)]
-    return sorted(kept, key=lambda item: (item.modified, item.key))
+def look(s3: S3Client, stored: list[RawObject], ledger: Ledger, environment: Environment) -> Survey:
+    """Return what lies under raw/; the log names what was set aside since the last run."""
+    most = most_bytes(environment.max_ingest_volume_size_in_gb)
+    seen = survey(admit(s3, environment.bucket_name, stored, ledger, most), ledger)
+    for item, reason in seen.new_set_aside:
+        logger.warning("set aside", extra={"key": item.key, "reason": reason})
+    return seen
 
 
 def as_of(requested: datetime | None, latest: datetime | None) -> str:

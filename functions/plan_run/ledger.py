@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from plan_run.raw_objects import RawObject
 
 QUARANTINED = "QUARANTINED"
+UNREADABLE = "UNREADABLE"  # ingestion could not read the object
+SET_ASIDE = "SET_ASIDE"  # planning found that no job can take the object
 INGESTED = "INGESTED"
 
 
@@ -69,13 +71,19 @@ class Ledger:
         """
         if self.requests.files.get(item.key) == item.etag:
             return True
-        return self.etag(item.key) == item.etag and item.key not in self.attempts
+        return self._status(item) not in (None, SET_ASIDE) and item.key not in self.attempts
 
-    def quarantines(self, item: RawObject) -> bool:
-        """Return whether this version of the file was refused."""
-        return (
-            self.lists(item) and item.key in self._entries and self._entries[item.key].status == QUARANTINED
-        )
+    def refuses(self, item: RawObject) -> bool:
+        """Return whether this version of the file was refused by a job."""
+        return self.lists(item) and self._status(item) in (QUARANTINED, UNREADABLE)
+
+    def sets_aside(self, item: RawObject) -> bool:
+        """Return whether an earlier plan set this version of the file aside."""
+        return self._status(item) == SET_ASIDE
+
+    def _status(self, item: RawObject) -> str | None:
+        entry = self._entries.get(item.key)
+        return entry.status if entry is not None and entry.etag == item.etag else None
 
     def may_hold_records(self, key: str) -> bool:
         """Return whether the feature store may have records of this file."""

@@ -1,9 +1,8 @@
-"""Making a plan: the event times of the new objects, plan.json and the manifest of the jobs' input."""
+"""Making a plan: the event times of the new objects, and plan.json."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,17 +41,13 @@ def time_events(objects: Iterable[RawObject], after: datetime | None) -> list[Ev
 
 
 def write_plan(s3: S3Client, bucket: str, plan: Plan) -> str:
-    """Write plan.json and manifest.json below plans/ and return the name of their folder.
+    """Write plan.json below plans/ and return the name of its folder.
 
-    The name is the hash of the content, so that a run with the same plan finds the earlier ingestion in the
-    pipeline's cache. The manifest contains the plan too, since SageMaker accepts no input without objects.
+    The name is the hash of what the jobs read, so that a run with the same plan finds the earlier ingestion
+    in the pipeline's cache.
     """
-    body = plan_body(plan)
-    name = hashlib.sha256(body).hexdigest()[:NAME_CHARACTERS]
-    folder = f"plans/{name}"
-    manifest = [{"prefix": f"s3://{bucket}/"}, f"{folder}/plan.json", *(item.key for item in plan.objects)]
-    for file, content in (("plan", body), ("manifest", json.dumps(manifest).encode())):
-        write_json(s3, f"s3://{bucket}/{folder}/{file}.json", content)
+    name = hashlib.sha256(plan_body(plan.for_jobs())).hexdigest()[:NAME_CHARACTERS]
+    write_json(s3, f"s3://{bucket}/plans/{name}/plan.json", plan_body(plan))
     return name
 
 

@@ -1,4 +1,4 @@
-"""The plan of a run, plan.json: the objects that it ingests, and what it deletes."""
+"""The plan of a run, plan.json: what it ingests, deletes, sets aside, and leaves to the next run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,27 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-class PlannedObject(Document):
-    """A version of a file under raw/, and the event time that its records get (ISO 8601 in UTC)."""
+class Version(Document):
+    """A version of a file under raw/."""
 
     key: str
     etag: str
+
+
+class PlannedObject(Version):
+    """A version that the run ingests, and the event time that its records get (ISO 8601 in UTC)."""
+
     size: int
     event_time: str
     replaces: bool = False  # whether records of the same key may exist that this version no longer has
+
+
+class SetAsideObject(Version):
+    """A version that no job can take, found by this plan, and why."""
+
+    size: int
+    reason: str
+    holds_records: bool = False  # whether records of an earlier version may exist
 
 
 class ForgottenFile(Document):
@@ -42,6 +55,17 @@ class Plan(Document):
     objects: tuple[PlannedObject, ...] = ()
     forget: Forgetting | None = None
     forgotten_ids: tuple[str, ...] = ()  # of this run and of earlier ones: no file may bring them again
+    set_aside: tuple[SetAsideObject, ...] = ()
+    waiting: tuple[Version, ...] = ()  # for a later run: this one has no room for them
+    held: tuple[str, ...] = ()  # keys of planned objects whose records may have existed before this run
+
+    def versions(self) -> set[tuple[str, str]]:
+        """Return the key and the ETag of each object that this plan knows."""
+        return {(item.key, item.etag) for item in (*self.objects, *self.set_aside, *self.waiting)}
+
+    def for_jobs(self) -> Plan:
+        """Return the part of the plan that the jobs read."""
+        return self.model_copy(update={"set_aside": (), "waiting": (), "held": ()})
 
 
 def plan_body(plan: Plan) -> bytes:

@@ -22,6 +22,7 @@ from update_ledger.corrections import forgotten_items, settled_keys, summarize_d
 from update_ledger.dataset import Dataset, find_dataset
 from update_ledger.ingestion import Ingestion, ReportedFile, find_ingestion
 from update_ledger.labels import label_fields, label_sentences
+from update_ledger.set_aside import set_aside_items, summarize_set_aside, vanished_keys
 from update_ledger.text import count
 
 logger = Logger(service="update_ledger")
@@ -29,8 +30,10 @@ tracer = Tracer(service="update_ledger")
 metrics = Metrics(namespace="Retrain", service="update_ledger")
 
 MAX_REASON = 1000  # characters
-SHOWN_FILES = 5  # quarantined files that the notification names; the ledger has them all
+SHOWN_FILES = 5  # refused files that the notification names; the ledger has them all
 SHOWN_REASON = 160  # characters
+# Verdicts that a failed run records too: the next run would only find the same.
+REFUSED = ("QUARANTINED", "UNREADABLE")
 
 
 class UnreportedFilesError(Exception):
@@ -46,7 +49,7 @@ class Environment(FunctionEnvironment):
 class Outcome(BaseModel):
     """The outcome of the run: the model was deployed or rejected, or there is none."""
 
-    status: Literal["DEPLOYED", "REJECTED", "FAILED"]
+    status: Literal["DEPLOYED", "REJECTED", "FAILED", "SET_ASIDE"]
 
 
 class Request(Document):
@@ -76,15 +79,17 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             ingestion = find_ingestion(sagemaker, s3, request.pipeline_execution_arn)
     updated_at = datetime.now(UTC).isoformat(timespec="milliseconds")
     items = list(ledger_items(plan.objects, ingestion, request, updated_at))
+    items += set_aside_items(plan.set_aside, request.execution, updated_at)
     forgotten = []
     if plan.forget and request.outcome.status != "FAILED":
         forgotten = list(forgotten_items(plan.forget, ingestion.deletions, request.execution, updated_at))
-    settled = settled_keys(items, forgotten)
+    settled = [*settled_keys(items, forgotten), *vanished_keys(plan, ingestion)]
     write(boto3.client("dynamodb"), environment.table_name, [*items, *forgotten], settled)
     notes = (
         summarize(ingestion),
         *label_sentences(ingestion, dataset),
         summarize_deletions(plan, ingestion.deletions),
+        summarize_set_aside(plan),
         request.gone_note,
     )
     answer = {
@@ -97,6 +102,9 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
             for file in ingestion.quarantined_files[:SHOWN_FILES]
         ],
         **label_fields(ingestion, dataset),
+        "setAside": [
+            {"key": item.key, "reason": item.reason[:SHOWN_REASON]} for item in plan.set_aside[:SHOWN_FILES]
+        ],
         "summary": " ".join(filter(None, notes)),
     }
     metrics.add_metric("RecordedObjects", MetricUnit.Count, len(items))
@@ -104,14 +112,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     metrics.add_metric("DeletedRecords", MetricUnit.Count, ingestion.deletions.records)
     logger.info("recorded", extra={"status": request.outcome.status, "recorded": len(items), **answer})
     if request.outcome.status != "FAILED":
-        refuse_silence(plan.objects, items)
+        refuse_silence(plan.objects, ingestion)
     return answer
 
 
-def refuse_silence(planned: Sequence[PlannedObject], items: list[dict[str, Any]]) -> None:
-    """Fail if a planned file is not recorded: it would start the next run, again and again."""
-    recorded = {item["sk"]["S"] for item in items}
-    if left := [item.key for item in planned if item.key not in recorded]:
+def refuse_silence(planned: Sequence[PlannedObject], ingestion: Ingestion) -> None:
+    """Fail if a planned file is in no report: it would start the next run, again and again."""
+    reported = {(file.key, file.etag) for file in ingestion.files}
+    if left := [item.key for item in planned if (item.key, item.etag) not in reported]:
         raise UnreportedFilesError(
             f"The reports of IngestRecords leave out {len(left)} of {count(len(planned), 'planned file')}, "
             f"such as {left[0]}. Look into the log of its job; the next run takes these files again."
@@ -123,13 +131,16 @@ def ledger_items(
 ) -> Iterator[dict[str, Any]]:
     """Yield an item per planned version that was processed.
 
-    After a failure these are the quarantined versions only. The others stay new and are tried again, which
-    does no harm: a record that is written twice is one record.
+    After a failure these are the refused versions only. The others stay new and are tried again, which does
+    no harm: a record that is written twice is one record. A version that vanished has no item: the next run
+    takes it if it comes back.
     """
     dealt_with = {(file.key, file.etag): file for file in ingestion.files}
     for item in planned:
         file = dealt_with.get((item.key, item.etag))
-        if file is None or (request.outcome.status == "FAILED" and file.verdict != "QUARANTINED"):
+        if file is None or file.verdict == "VANISHED":
+            continue
+        if request.outcome.status == "FAILED" and file.verdict not in REFUSED:
             continue
         yield {
             **table.key(table.LEDGER, item.key),
@@ -148,7 +159,7 @@ def ledger_items(
 
 def replacement(item: PlannedObject, file: ReportedFile, ingestion: Ingestion) -> dict[str, Any]:
     """Return what the item records of earlier versions: how many records were deleted, or that they stay."""
-    if file.verdict == "QUARANTINED":
+    if file.verdict in REFUSED:
         return {"holdsRecords": {"BOOL": item.replaces}}
     return {"deletedRecords": {"N": str(ingestion.deletions.files.get(item.key, 0))}} if item.replaces else {}
 
@@ -160,13 +171,21 @@ def summarize(ingestion: Ingestion) -> str:
     text = f"Of {count(len(ingestion.files), 'new file')}, {count(ingestion.ingested, 'row')} were ingested."
     if ingestion.skipped_rows:
         text += f" Skipped: {count(ingestion.skipped_rows, 'row')}, see the report of IngestRecords."
+    if vanished := ingestion.of_verdict("VANISHED"):
+        text += f" Gone before they were read: {count(len(vanished), 'file')}, {vanished[0].key} first."
+    if unreadable := ingestion.of_verdict("UNREADABLE"):
+        text += f" Unreadable: {named(unreadable)}."
     if not ingestion.quarantined_rows and not ingestion.quarantined_files:
         return text
     refused = count(ingestion.quarantined_rows, "row")
     if whole := ingestion.quarantined_files:
-        named = "; ".join(
-            f"{file.key}: {(file.reason or 'no reason')[:SHOWN_REASON]}" for file in whole[:SHOWN_FILES]
-        )
-        more = f"; and {len(whole) - SHOWN_FILES} more" if len(whole) > SHOWN_FILES else ""
-        refused += f", with {count(len(whole), 'whole file')} ({named}{more})"
+        refused += f", with {count(len(whole), 'whole file')} ({named(whole)})"
     return f"{text} Quarantined: {refused}, see {ingestion.quarantine_uri or 'the report of IngestRecords'}"
+
+
+def named(files: list[ReportedFile]) -> str:
+    """Return the first files with their reasons, and the number of the others."""
+    shown = "; ".join(
+        f"{file.key}: {(file.reason or 'no reason')[:SHOWN_REASON]}" for file in files[:SHOWN_FILES]
+    )
+    return f"{shown}; and {len(files) - SHOWN_FILES} more" if len(files) > SHOWN_FILES else shown

@@ -36,7 +36,7 @@ class ReportedFile(Document):
     ingested: int
     skipped: int = 0
     quarantined: int
-    verdict: Literal["INGESTED", "QUARANTINED"]
+    verdict: Literal["INGESTED", "QUARANTINED", "UNREADABLE", "VANISHED"]
     reason: str | None = None
     new_labels: dict[str, int] = Field(default={})
     held_labels: list[HeldLabel] = Field(default=[])
@@ -89,7 +89,11 @@ class Ingestion(BaseModel):
     @property
     def quarantined_files(self) -> list[ReportedFile]:
         """Files that were refused whole."""
-        return [file for file in self.files if file.verdict == "QUARANTINED"]
+        return self.of_verdict("QUARANTINED")
+
+    def of_verdict(self, verdict: str) -> list[ReportedFile]:
+        """Return the files of a verdict."""
+        return [file for file in self.files if file.verdict == verdict]
 
     @property
     def new_labels(self) -> dict[str, int]:

@@ -15,6 +15,11 @@ def host(base: Path) -> str:
     return str(read(base, "resourceconfig.json").get("current_host", FIRST_HOST))
 
 
+def hosts(base: Path) -> list[str]:
+    """Return the names of all instances of the job, in one order on each."""
+    return sorted(map(str, read(base, "resourceconfig.json").get("hosts", [host(base)])))
+
+
 def output_uri(base: Path, name: str) -> str | None:
     """Return the S3 URI that an output of the job is uploaded to."""
     outputs = (read(base, "processingjobconfig.json").get("ProcessingOutputConfig") or {}).get("Outputs")

@@ -5,8 +5,11 @@ ProcessingError
 ├── ContractError       contract.toml is not valid
 ├── PlanError           the plan does not match the files
 ├── FileError           one file cannot be read; its message is the reason
+│   ├── UnreadableError the job may not read this object
+│   └── VanishedError   the planned version of an object no longer exists
+├── ReadError           the job can read no object
 ├── RejectedFilesError  every file is quarantined, each with its reason
-├── RecordError         the feature store rejects a record
+├── RecordError         the feature store rejects most records, or all calls
 ├── VisibilityError     written records do not appear in the offline store
 ├── DatasetError        the records do not make a dataset
 └── QualityError        the predictions do not match the labels
@@ -43,8 +46,20 @@ class FileError(ProcessingError):
     """One file cannot be read."""
 
 
+class UnreadableError(FileError):
+    """The job may not read this object."""
+
+
+class VanishedError(FileError):
+    """The planned version of an object no longer exists."""
+
+
+class ReadError(ProcessingError):
+    """The job can read no object."""
+
+
 class RecordError(ProcessingError):
-    """The feature store rejects a record."""
+    """The feature store rejects most records, or all calls."""
 
 
 class VisibilityError(ProcessingError):

@@ -34,6 +34,7 @@ ENVIRONMENT = {
     "MAX_TUNING_JOBS": "4",
     "MAX_PARALLEL_TUNING_JOBS": "2",
     "FORGET_DELETED_FILES": "false",
+    "MAX_INGEST_VOLUME_SIZE_IN_GB": "500",
 }
 CONTEXT: Any = SimpleNamespace(
     function_name="plan_run", memory_limit_in_mb=128, invoked_function_arn="arn:fn", aws_request_id="1"
@@ -229,7 +230,8 @@ def test_nothing_new_writes_nothing(
         "goneObjects": 0,
         "goneNote": "",
     }
-    assert len(answer) == 14
+    assert {answer.pop(name) for name in ("remaining", "setAside", "newSetAside", "ignored")} == {0}
+    assert len(answer) == 15
     assert set(answer.values()) == {None}
     assert written(s3) == 0
 
@@ -257,11 +259,14 @@ def test_only_what_is_new_is_planned_and_everything_that_the_pipeline_needs_is_a
         "forced": False,
         "newObjects": 1,
         "objects": 2,
+        "remaining": 0,
+        "setAside": 0,
+        "newSetAside": 0,
+        "ignored": 1,
         "goneObjects": 1,
         "goneNote": "1 ingested file is no longer under raw/, and the records are kept: raw/deleted.csv. "
         "docs/usage.md says how to forget them.",
         "planUri": f"{folder}/plan.json",
-        "manifestUri": f"{folder}/manifest.json",
         "outputUri": "s3://data/runs/one",
         "quarantineUri": folder.replace("plans", "quarantine"),
         "championModelName": "none",
@@ -273,9 +278,10 @@ def test_only_what_is_new_is_planned_and_everything_that_the_pipeline_needs_is_a
         "pipelineName": "retrain-tuning",
         "maxTuningJobs": "4",
         "maxParallelTuningJobs": "2",
+        "ingestVolumeSizeInGB": "31",
+        "datasetVolumeSizeInGB": "31",
     }
-    plan = folder.removeprefix("s3://data/") + "/plan.json"
-    assert read(s3, answer["manifestUri"]) == [{"prefix": "s3://data/"}, plan, "raw/deep/b.jsonl.gz"]
+    assert written(s3) == 1
     [item] = read(s3, answer["planUri"])["objects"]
     assert item.pop("eventTime") <= as_of
     assert item == {"key": "raw/deep/b.jsonl.gz", "etag": new, "size": 7}
@@ -283,7 +289,7 @@ def test_only_what_is_new_is_planned_and_everything_that_the_pipeline_needs_is_a
 
 @pytest.mark.usefixtures("dynamodb")
 def test_the_same_plan_has_the_same_place(drop: Callable[..., str]) -> None:
-    names = ("planUri", "manifestUri", "quarantineUri")  # what the ingestion is cached by
+    names = ("planUri", "quarantineUri")  # what the ingestion is cached by
     drop("raw/a.csv")
     first = start("one")
     assert first.items() >= {name: start("two")[name] for name in names}.items()
@@ -308,7 +314,6 @@ def test_times_increase_in_the_order_of_arrival(
         ("raw/b.csv", "2026-01-02T00:00:00.001Z"),
         ("raw/c.csv", "2026-01-02T00:00:00.002Z"),
     ]
-    assert read(s3, answer["manifestUri"])[2:] == [key for key, _ in events]
 
 
 @pytest.mark.usefixtures("dynamodb")
@@ -338,29 +343,6 @@ def test_what_came_late_does_not_change_the_past(
     assert (item["key"], item["eventTime"]) == ("raw/big.csv", "2026-01-02T00:00:00.001Z")
 
 
-LONG = "評" * 90
-
-
-@pytest.mark.usefixtures("dynamodb")
-@pytest.mark.parametrize(
-    "name",
-    ["a//b.csv", "../b.csv", "./b.csv", f"{LONG}.csv", f"{LONG[:80]}/{LONG[:80]}/{LONG[:80]}/{LONG[:80]}"],
-)
-def test_a_name_that_no_job_can_take_holds_up_nothing(
-    s3: "S3Client",
-    drop: Callable[..., str],
-    name: str,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    drop(f"raw/{name}")
-    assert start()["run"] is False
-    drop("raw/good.csv")
-    answer = start()
-    assert (answer["objects"], answer["newObjects"]) == (1, 1)
-    assert planned(s3, answer) == ["raw/good.csv"]
-    assert f"raw/{name}" in [vars(record).get("key") for record in caplog.records]
-
-
 def test_overwritten_object_is_new(drop: Callable[..., str], record: Callable[..., None]) -> None:
     record("raw/a.csv", drop("raw/a.csv"))
     drop("raw/a.csv", "other content")
@@ -374,7 +356,6 @@ def test_forced_runs_on_what_is_known(
     answer = start(force=True)
     assert answer.items() >= {"run": True, "forced": True, "newObjects": 0, "objects": 1}.items()
     assert planned(s3, answer) == []
-    assert read(s3, answer["manifestUri"])[1:] == [answer["planUri"].removeprefix("s3://data/")]
 
 
 @pytest.mark.usefixtures("s3")
@@ -951,3 +932,111 @@ def test_an_event_that_asks_for_nothing_is_refused() -> None:
 def test_missing_environment_is_named(name: str) -> None:
     with pytest.raises(ValidationError, match=name):
         app.Environment.read({key: value for key, value in ENVIRONMENT.items() if key != name})
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_a_poisonous_object_holds_up_nothing_and_is_reported_once(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    etag = drop("raw/a//b.csv")
+    drop("raw/_SUCCESS", "")
+    answer = start()
+    assert answer.items() >= {"run": False, "setAside": 1, "newSetAside": 1, "ignored": 1}.items()
+    found = read(s3, answer["planUri"])
+    assert found["objects"] == []
+    [item] = found["setAside"]
+    assert (item["key"], item["etag"], item["size"]) == ("raw/a//b.csv", etag, 25)
+    assert "an empty part" in item["reason"]
+    assert "raw/a//b.csv" in [vars(record).get("key") for record in caplog.records]
+
+    record("raw/a//b.csv", etag, "SET_ASIDE")
+    answer = start("two")
+    assert answer.items() >= {"run": False, "setAside": 1, "newSetAside": 0, "planUri": None}.items()
+    drop("raw/good.csv")
+    answer = start("three")
+    assert answer.items() >= {"run": True, "objects": 1, "newObjects": 1, "newSetAside": 0}.items()
+    assert planned(s3, answer) == ["raw/good.csv"]
+    assert "setAside" not in read(s3, answer["planUri"])
+
+
+def test_a_version_that_is_set_aside_keeps_that_its_key_has_records(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/a//b.csv", "an earlier version")
+    drop("raw/a//b.csv")
+    [item] = read(s3, start()["planUri"])["setAside"]
+    assert item["holdsRecords"] is True
+
+
+@pytest.mark.usefixtures("s3")
+def test_what_can_be_taken_now_is_new(
+    drop: Callable[..., str], record: Callable[..., None], s3: "S3Client"
+) -> None:
+    record("raw/restored.csv", drop("raw/restored.csv"), "SET_ASIDE")
+    assert planned(s3, start()) == ["raw/restored.csv"]
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+def test_records_come_only_from_what_was_ingested(
+    drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/a//b.csv", drop("raw/a//b.csv"), "SET_ASIDE")
+    record("raw/kms.csv", drop("raw/kms.csv"), "UNREADABLE")
+    assert start()["objects"] == 0
+    with pytest.raises(app.NoDataError):
+        start(force=True)
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_look_again_starts_a_run_for_what_was_set_aside_and_not_reported(drop: Callable[..., str]) -> None:
+    drop("raw/a.csv")
+    plan = start()["planUri"]
+    drop("raw/a//b.csv")
+    assert look(plan, "FAILED") == (True, 0)
+    plan = start("two")["planUri"]
+    assert look(plan, "FAILED") == (False, 0)
+
+
+@pytest.fixture
+def half_a_gigabyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A volume of 33 GB takes 512 MB; each object counts as 200 MB."""
+    monkeypatch.setenv("MAX_INGEST_VOLUME_SIZE_IN_GB", "33")
+    listed = raw_objects.list_objects
+
+    def grown(*arguments: Any) -> Iterator[Any]:
+        for item in listed(*arguments):
+            yield item._replace(size=item.size * (200 << 20) // 25)
+
+    monkeypatch.setattr(app, "list_objects", grown)
+
+
+@pytest.mark.usefixtures("dynamodb", "half_a_gigabyte")
+def test_a_load_that_is_too_large_is_taken_in_several_the_oldest_first(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    etags = {f"raw/{number}.csv": drop(f"raw/{number}.csv") for number in range(5)}
+    answer = start()
+    assert answer.items() >= {"newObjects": 2, "remaining": 3, "objects": 5}.items()
+    assert answer["ingestVolumeSizeInGB"] == "33"
+    assert answer["datasetVolumeSizeInGB"] == "44"
+    assert planned(s3, answer) == ["raw/0.csv", "raw/1.csv"]
+    assert look(answer["planUri"], "FAILED") == (False, 0)
+    for key in planned(s3, answer):
+        record(key, etags[key])
+    assert look(answer["planUri"], "DEPLOYED") == (True, 3)
+    answer = start("two")
+    assert planned(s3, answer) == ["raw/2.csv", "raw/3.csv"]
+    assert answer["remaining"] == 1
+
+
+@pytest.mark.usefixtures("dynamodb", "half_a_gigabyte")
+def test_a_file_that_fits_into_no_run_is_set_aside(s3: "S3Client", drop: Callable[..., str]) -> None:
+    drop("raw/large.csv", "x" * 75)
+    drop("raw/good.csv")
+    answer = start()
+    assert planned(s3, answer) == ["raw/good.csv"]
+    [item] = read(s3, answer["planUri"])["setAside"]
+    assert item["reason"] == (
+        "600.0 MB, more than the 512.0 MB that a run takes; split the file, or raise the stack's "
+        "MaxIngestVolumeSizeInGB"
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared import table, uris
-from shared.plan import Forgetting, ForgottenFile, Plan, PlannedObject, plan_body
+from shared.plan import Forgetting, ForgottenFile, Plan, PlannedObject, SetAsideObject, plan_body
 
 FUNCTIONS = Path(__file__).parents[3] / "functions"
 PACKAGES = sorted(path.parent.name for path in FUNCTIONS.glob("*/__init__.py"))
@@ -53,6 +53,13 @@ def test_a_plan_lists_its_objects_in_camel_case() -> None:
     assert plan_body(Plan(objects=(planned,))) == (
         b'{"objects": [{"key": "raw/a", "etag": "1", "size": 2, "eventTime": "2026-01-01T00:00:00.000Z"}]}'
     )
+    aside = SetAsideObject(key="raw/a//b", etag="2", size=3, reason="a name")
+    plan = Plan(objects=(planned,), set_aside=(aside,), held=("raw/a",))
+    assert json.loads(plan_body(plan))["setAside"] == [
+        {"key": "raw/a//b", "etag": "2", "size": 3, "reason": "a name"}
+    ]
+    assert plan.for_jobs() == Plan(objects=(planned,))
+    assert plan.versions() == {("raw/a", "1"), ("raw/a//b", "2")}
 
 
 def test_a_plan_lists_what_it_deletes_and_only_what_it_has() -> None:

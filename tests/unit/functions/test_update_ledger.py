@@ -138,6 +138,7 @@ def test_what_was_ingested_is_listed_so(dynamodb: "DynamoDBClient", status: str)
         "quarantinedRows": 0,
         "quarantinedFiles": [],
         **NO_LABELS,
+        "setAside": [],
         "summary": "Of 1 new file, 1,200 rows were ingested.",
     }
     [item] = ledger(dynamodb).values()
@@ -168,6 +169,7 @@ def test_every_instances_report_counts(dynamodb: "DynamoDBClient") -> None:
         "quarantinedRows": 11,
         "quarantinedFiles": [{"key": "raw/noise.csv", "reason": "not UTF-8 text"}],
         **NO_LABELS,
+        "setAside": [],
         "summary": "Of 3 new files, 19 rows were ingested. Quarantined: 11 rows, with 1 whole file "
         "(raw/noise.csv: not UTF-8 text), see s3://data/quarantine/one",
     }
@@ -273,6 +275,7 @@ NOTHING = {
     "quarantinedRows": 0,
     "quarantinedFiles": [],
     **NO_LABELS,
+    "setAside": [],
     "summary": "No new file was ingested.",
 }
 
@@ -443,3 +446,72 @@ def test_items_that_stay_unprocessed_are_an_error(monkeypatch: pytest.MonkeyPatc
             )
         with pytest.raises(batches.LedgerWriteError, match="left 1 items of table ledger unwritten"):
             batches.write(client, TABLE, [{"sk": {"S": "a"}}])
+
+
+def unread(key: str, verdict: str, reason: str) -> dict[str, Any]:
+    """A file that the job could not read, as it reports it."""
+    return file(key, rows=0, reason=reason) | {"verdict": verdict}
+
+
+@pytest.mark.usefixtures("sagemaker")
+@pytest.mark.parametrize("status", ["DEPLOYED", "FAILED"])
+def test_an_unreadable_file_is_listed_with_its_reason_and_a_vanished_one_is_not(
+    dynamodb: "DynamoDBClient", status: str
+) -> None:
+    put_plan("raw/a.csv", "raw/gone.csv", "raw/kms.csv")
+    put_report(
+        file("raw/a.csv"),
+        unread("raw/gone.csv", "VANISHED", "deleted after the run was planned"),
+        unread("raw/kms.csv", "UNREADABLE", "the job may not read it: kms:Decrypt"),
+    )
+    answer = record(status)
+    kept = {"raw/a.csv": "INGESTED"} if status == "DEPLOYED" else {}
+    assert statuses(dynamodb) == {"raw/kms.csv": "UNREADABLE", **kept}
+    assert ledger(dynamodb)["raw/kms.csv"]["reason"]["S"] == "the job may not read it: kms:Decrypt"
+    assert answer["summary"] == (
+        "Of 3 new files, 10 rows were ingested. Gone before they were read: 1 file, raw/gone.csv first. "
+        "Unreadable: raw/kms.csv: the job may not read it: kms:Decrypt."
+    )
+
+
+@pytest.mark.usefixtures("sagemaker")
+@pytest.mark.parametrize("status", ["DEPLOYED", "FAILED", "SET_ASIDE"])
+def test_what_the_plan_set_aside_is_listed_whatever_the_outcome(
+    dynamodb: "DynamoDBClient", status: str
+) -> None:
+    put_plan()
+    aside = [{"key": f"raw/{i}//a.csv", "etag": "e", "size": 7, "reason": "an empty part"} for i in range(7)]
+    waiting = [{"key": "raw/later.csv", "etag": "e"}]
+    put("plans/abc/plan.json", {"objects": [], "setAside": aside, "waiting": waiting})
+    answer = record(status, pipeline=None)
+    item = ledger(dynamodb)["raw/3//a.csv"]
+    assert item.pop("updatedAt")["S"].endswith("+00:00")
+    assert item == {
+        "pk": {"S": "OBJECT"},
+        "sk": {"S": "raw/3//a.csv"},
+        "etag": {"S": "e"},
+        "size": {"N": "7"},
+        "status": {"S": "SET_ASIDE"},
+        "reason": {"S": "an empty part"},
+        "holdsRecords": {"BOOL": False},
+        "execution": {"S": "one"},
+    }
+    assert len(ledger(dynamodb)) == 7
+    assert answer["setAside"] == [{"key": f"raw/{i}//a.csv", "reason": "an empty part"} for i in range(5)]
+    assert answer["summary"].endswith(
+        "raw/4//a.csv: an empty part; and 2 more. Too much for one run: 1 file waits for the next one."
+    )
+
+
+@pytest.mark.usefixtures("sagemaker")
+@pytest.mark.parametrize(("held", "left"), [([], set()), (["raw/gone.csv"], {"raw/gone.csv"})])
+def test_the_attempt_of_a_version_that_vanished_stays_only_if_its_key_may_have_records(
+    dynamodb: "DynamoDBClient", held: list[str], left: set[str]
+) -> None:
+    put_plan("raw/gone.csv")
+    put("plans/abc/plan.json", {"objects": [planned("raw/gone.csv")], "held": held})
+    put_report(unread("raw/gone.csv", "VANISHED", "deleted after the run was planned"))
+    attempt = {"pk": {"S": "ATTEMPT"}, "sk": {"S": "raw/gone.csv"}, "etag": {"S": "e"}}
+    dynamodb.put_item(TableName=TABLE, Item=attempt)
+    record("DEPLOYED")
+    assert {item["sk"]["S"] for item in dynamodb.scan(TableName=TABLE)["Items"]} == left

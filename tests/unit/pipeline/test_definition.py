@@ -42,7 +42,6 @@ CREATE = {
 PAIRS = (r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
 REGISTRY = "111122223333.dkr.ecr.eu-central-1.amazonaws.com/retrain"
 PARAMETERS: dict[str, Any] = {
-    "ManifestUri": "s3://data/plans/abc/manifest.json",
     "PlanUri": "s3://data/plans/abc/plan.json",
     "AsOf": "2026-11-23T03:07:15.001Z",
     "OutputUri": "s3://data/runs/one",
@@ -51,6 +50,8 @@ PARAMETERS: dict[str, Any] = {
     "OfflineStoreTable": "retrain_records_1763867235",
     "ChampionModelName": "retrain-0123456789ab",
     "ChampionNote": "live on retrain-realtime",
+    "IngestVolumeSizeInGB": 42,
+    "DatasetVolumeSizeInGB": 77,
     "MaxTuningJobs": 4,
     "MaxParallelTuningJobs": 2,
 }
@@ -327,7 +328,7 @@ def test_parameters_are_what_the_requests_need(name: str) -> None:
         assert NAME.fullmatch(parameter)
         assert type(value) is kinds[declared[parameter]["Type"]], parameter
     without = {parameter for parameter, item in declared.items() if "DefaultValue" not in item}
-    assert all(re.search("Uri|AsOf|OfflineStore", parameter) for parameter in without)
+    assert all(re.search("Uri|AsOf|OfflineStore|VolumeSize", parameter) for parameter in without)
 
 
 def test_one_definition_trains_once_and_the_other_searches() -> None:
@@ -447,7 +448,7 @@ def test_steps_whose_inputs_say_all_are_cached(step: str) -> None:
 def test_what_a_step_is_cached_by_does_not_name_the_run() -> None:
     """SageMaker's cache keys of these steps: else nothing would ever be found there.
 
-    QuarantineUri may stand in it: PlanRun names that after the plan, as it does ManifestUri and PlanUri.
+    QuarantineUri may stand in it: PlanRun names that after the plan, as it does PlanUri.
     """
     members = {
         "IngestRecords": ("AppSpecification", "Environment", "ProcessingInputs"),
@@ -459,15 +460,13 @@ def test_what_a_step_is_cached_by_does_not_name_the_run() -> None:
         assert "Parameters.OutputUri" not in set(references(key))
 
 
-def test_ingestion_reads_the_manifest_in_shards_and_reports_whatever_happens() -> None:
+def test_ingestion_gets_only_the_plan_and_reports_whatever_happens() -> None:
     request = TUNED.request_of("IngestRecords")
-    raw, plan = (item["S3Input"] for item in request["ProcessingInputs"])
+    [plan] = (item["S3Input"] for item in request["ProcessingInputs"])
     assert request["AppSpecification"]["ContainerArguments"] == ["ingest"]
-    assert raw["S3DataType"] == "ManifestFile"
-    assert raw["S3Uri"] == PARAMETERS["ManifestUri"]
-    assert raw["LocalPath"] == "/opt/ml/processing/input/raw"
-    assert raw["S3DataDistributionType"] == "ShardedByS3Key"
+    assert request["Environment"]["BUCKET_NAME"] == "data"
     assert (plan["S3DataType"], plan["S3Uri"]) == ("S3Prefix", PARAMETERS["PlanUri"])
+    assert plan["LocalPath"] == "/opt/ml/processing/input/plan"
     assert plan["S3DataDistributionType"] == "FullyReplicated"
     assert outputs(request) == {
         "/opt/ml/processing/output/report": "s3://data/runs/one/ingest",
@@ -475,6 +474,15 @@ def test_ingestion_reads_the_manifest_in_shards_and_reports_whatever_happens() -
     }
     modes = {item["S3Output"]["S3UploadMode"] for item in request["ProcessingOutputConfig"]["Outputs"]}
     assert modes == {"Continuous"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_volumes_that_hold_the_data_are_what_the_plan_says(name: str) -> None:
+    sizes = {
+        step: DEFINITIONS[name].request_of(step)["ProcessingResources"]["ClusterConfig"]["VolumeSizeInGB"]
+        for step in ("IngestRecords", "CreateDataset", "EvaluateQuality")
+    }
+    assert sizes == {"IngestRecords": 42, "CreateDataset": 77, "EvaluateQuality": 30}
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_state_names_are_unique_and_short() -> None:
 
 def test_the_states_end_where_the_issue_says() -> None:
     ends = {name: state["Type"] for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
-    succeeded = dict.fromkeys(["Deployed", "Rejected", "NothingNew", "AlreadyRunning"], "Succeed")
+    succeeded = dict.fromkeys(["Deployed", "Rejected", "NothingNew", "SetAside", "AlreadyRunning"], "Succeed")
     assert ends == {**succeeded, "Failed": "Fail"}
     assert STATES["Failed"]["CausePath"] == "$.outcome.cause"
 

@@ -92,9 +92,12 @@ class Aws:
                 "forced": False,
                 "newObjects": 1,
                 "objects": 2,
+                "remaining": 0,
+                "setAside": 0,
+                "newSetAside": 0,
+                "ignored": 0,
                 "goneObjects": 1,
                 "goneNote": "1 ingested file is no longer under raw/.",
-                "manifestUri": "s3://data/plans/abc/manifest.json",
                 "planUri": PLAN,
                 "asOf": "2026-11-23T03:07:15.001Z",
                 "outputUri": "s3://data/runs/one",
@@ -108,6 +111,8 @@ class Aws:
                 "pipelineName": "retrain-tuning",
                 "maxTuningJobs": "4",
                 "maxParallelTuningJobs": "2",
+                "ingestVolumeSizeInGB": "31",
+                "datasetVolumeSizeInGB": "32",
             },
             "LookAgain": {"run": False},
             "JudgeModel": {
@@ -135,6 +140,7 @@ class Aws:
                 "newLabels": [],
                 "heldLabels": [],
                 "omittedLabels": [],
+                "setAside": [],
                 "summary": "50 records, 1 bad row",
             },
         }
@@ -486,11 +492,36 @@ def test_rejects_a_model_that_is_not_good_enough(aws: Aws, run: Run, verdict: st
 
 def test_nothing_new_ends_quietly(aws: Aws, run: Run) -> None:
     nothing = dict.fromkeys(aws.functions["PlanRun"])
-    aws.functions["PlanRun"] = nothing | {"run": False, "forced": False, "newObjects": 0, "objects": 2}
+    aws.functions["PlanRun"] = nothing | counts(objects=2, setAside=1, newSetAside=0, ignored=3)
     answer = run()
-    assert json.loads(answer["output"])["outcome"]["status"] == "NOTHING_NEW"
+    outcome = json.loads(answer["output"])["outcome"]
+    assert outcome["status"] == "NOTHING_NEW"
+    assert outcome["cause"] == "All of 2 files are in the ledger; set aside: 1; no data: 3"
     assert not aws.asked("StartPipelineExecution")
     assert not aws.asked("Publish")
+    assert aws.lock is None
+
+
+def counts(**counts: int) -> dict[str, Any]:
+    """The part of PlanRun's answer that is there without anything to run."""
+    return {"run": False, "forced": False, "newObjects": 0, "remaining": 0, **counts}
+
+
+def test_files_that_no_job_can_take_are_recorded_and_notified_without_a_pipeline(aws: Aws, run: Run) -> None:
+    nothing = dict.fromkeys(aws.functions["PlanRun"])
+    found = counts(objects=2, setAside=2, newSetAside=1, ignored=0)
+    aws.functions["PlanRun"] = nothing | found | {"planUri": PLAN}
+    aws.functions["UpdateLedger"]["summary"] = "Set aside: raw/a//b.csv"
+    answer = run()
+    assert answer["status"] == "SUCCEEDED"
+    assert json.loads(answer["output"])["outcome"]["status"] == "SET_ASIDE"
+    assert not aws.asked("StartPipelineExecution")
+    [recorded] = aws.invoked("UpdateLedger")
+    assert (recorded["planUri"], recorded["outcome"]) == (PLAN, {"status": "SET_ASIDE"})
+    [message] = aws.asked("Publish")
+    assert message["Subject"] == "retrain: files set aside"
+    assert "set aside: 1" in message["Message"]
+    assert "raw/a//b.csv" in message["Message"]
     assert aws.lock is None
 
 

@@ -1,7 +1,8 @@
 """Ingest the new raw files: validate rows, write records, and wait until they are visible."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,17 +15,21 @@ from processing.ingestion.feature_store import RecordWriter, Runtime
 from processing.ingestion.formats.raw_file import read_rows
 from processing.ingestion.instances import Instances, read_instances
 from processing.ingestion.labels import Held, Labels, stored_labels
+from processing.ingestion.objects import find_sources, open_sources, unread
 from processing.ingestion.offline_store import OfflineStore
-from processing.ingestion.plan import Source, first_time, sources
+from processing.ingestion.plan import Source, first_time
 from processing.ingestion.quarantine import Quarantine
 from processing.ingestion.record_deleter import DeletingRuntime, RecordDeleter
+from processing.ingestion.refusals import Refusal
 from processing.ingestion.report import FileReport, Report, reject_if_all_quarantined
 from processing.ingestion.rows import LINE_BREAK, Defect, Record, Row, Skip, check, derived_id, excerpt, span
 from processing.ingestion.settings import Settings
-from processing.ingestion.spool import Spool
+from processing.ingestion.spool import Place, Spool
+from processing.scratch import scratch
 
 if TYPE_CHECKING:
     from mypy_boto3_athena import AthenaClient
+    from mypy_boto3_s3 import S3Client
 
 
 def ingest(
@@ -32,18 +37,21 @@ def ingest(
     environment: Mapping[str, str] = os.environ,
     runtime: Runtime | None = None,
     athena: "AthenaClient | None" = None,
+    s3: "S3Client | None" = None,
 ) -> None:
-    """Read processing/input/{raw,plan}; write records and processing/output/{report,quarantine}.
+    """Read the planned objects; write records and processing/output/{report,quarantine}.
+
+    The objects are in the bucket, or without one in processing/input/raw.
 
     Raises:
-        RejectedFilesError: This instance has all new files, and all of them are quarantined.
+        RejectedFilesError: This instance has all new files, and all of them are refused.
         ProcessingError: The settings, the contract or the plan are invalid, or a service fails.
     """
     target, name = base / "processing/output", host(base)
-    with Report(target / f"report/{name}.json") as report:
+    with Report(target / f"report/{name}.json") as report, scratch(base) as folder:
         settings, rules = Settings.read(environment), contract.load()
-        source, plan = base / "processing/input", base / "processing/input/plan/plan.json"
-        objects, planned = sources(source / "raw", plan)
+        plan = base / "processing/input/plan/plan.json"
+        objects, planned = find_sources(base, settings, folder)
         deletions = read_deletions(plan)
         client = athena or offline_store.connect()
         store = OfflineStore(client, settings.database, settings.table, settings.athena_output_uri)
@@ -54,9 +62,13 @@ def ingest(
         with (
             Quarantine(target / f"quarantine/{name}.jsonl", output_uri(base, "quarantine")) as quarantine,
             RecordWriter(connection, settings.feature_group, report.counts) as writer,
+            closing(open_sources(objects, settings, s3)) as files,
         ):
-            for item in objects:
-                ingest_file(item, rules, writer, quarantine, report, labels, deletions.forgotten)
+            for item, refusal in files:
+                if refusal:
+                    report.add(unread(item, refusal))
+                else:
+                    ingest_file(item, rules, writer, quarantine, report, labels, deletions.forgotten)
         # If other instances have files too, some may be good: `create_dataset` checks all reports.
         if len(objects) == planned:
             reject_if_all_quarantined(file.content() for file in report.files)
@@ -107,13 +119,33 @@ def ingest_file(
     """
     with Spool(unique=rules.unique) as spool:
         file = validate(source, rules, spool, quarantine, labels, forgotten)
+        if not file.reason:
+            refusals = writer.write(spool, source.key, source.event_time, file.good)
+            quarantine_refused(refusals, file, spool, quarantine)
         if file.reason:
             quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
         else:
-            writer.write(spool, source.key, source.event_time, file.good)
             labels.add(file)
-    report.files.append(file)
-    print(file, flush=True)
+    report.add(file)
+
+
+def quarantine_refused(
+    refusals: Sequence[Refusal], file: FileReport, spool: Spool, quarantine: Quarantine
+) -> None:
+    """Quarantine the rows whose records the feature store refuses, and the file if these are all."""
+    for key, reason in refusals:
+        row, place = spool.find(key)
+        last = place.line + place.lines - 1 if place.line and place.lines else None
+        quarantine.add(
+            file.source.key,
+            place.row,
+            Defect(place.line, None, f"the feature store refuses it: {reason}", excerpt(key), last),
+        )
+        file.refuse(row.label, place.lines)
+    if refusals:
+        file.notes.append(f"{len(refusals):,} rows refused by the feature store, first {refusals[0].reason}")
+    if refusals and not file.good:
+        file.reason = f"the feature store refuses all good rows, first {refusals[0].reason}"
 
 
 def validate(
@@ -139,7 +171,7 @@ def validate(
                 elif row.label not in labels and (reason := known.reason(row.label)):
                     file.held[row.label] += 1
                     row = Held(found.line, "label", reason, excerpt(row.label), found.last)
-                elif not spool.add(row, found.line or number):
+                elif not spool.add(row, Place(number, found.line, span(found))):
                     row = repeated(row, found, spool)
             if isinstance(row, Row):
                 file.good += 1
@@ -175,7 +207,7 @@ def repeated(row: Row, found: Record | Defect | Skip, spool: Spool) -> Defect | 
     if earlier.label == row.label:
         return Skip(found.line, "the text and the label of an earlier row", found.last)
     here = f"here (line {found.line})" if found.line else "here"
-    there = f"in {'line' if found.line else 'row'} {place}"
+    there = f"in line {place.line}" if place.line else f"in row {place.row}"
     reason = f"the text has the label '{excerpt(earlier.label)}' {there} and '{excerpt(row.label)}' {here}"
     return Defect(found.line, "label", reason, excerpt(row.text), found.last)
 

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from processing.errors import RecordError
-from processing.ingestion.feature_store import MAX_ATTEMPTS, MAX_PAUSE_S, PAUSE_S, THREADS, is_transient
+from processing.ingestion.feature_store import MAX_ATTEMPTS, MAX_PAUSE_S, PAUSE_S, THREADS
+from processing.ingestion.refusals import is_transient
 
 MAX_PENDING = 64 * THREADS  # bounds the memory of records read ahead
 

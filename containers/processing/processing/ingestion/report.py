@@ -16,7 +16,8 @@ from processing.ingestion.plan import Source
 from processing.ingestion.rows import Lines
 from processing.outputs import write_json
 
-Verdict = Literal["INGESTED", "QUARANTINED"]
+Verdict = Literal["INGESTED", "QUARANTINED", "UNREADABLE", "VANISHED"]
+VANISHED: Verdict = "VANISHED"
 
 
 @dataclass(slots=True)
@@ -27,7 +28,8 @@ class FileReport:
     good: int = 0
     bad: int = 0
     skipped: int = 0
-    reason: str | None = None  # why the whole file is quarantined
+    reason: str | None = None  # why nothing of the file is ingested
+    unread: Verdict | None = None  # the object could not be read
     lines: Lines = field(default_factory=Lines)
     good_lines: int = 0
     bad_lines: int = 0
@@ -63,8 +65,17 @@ class FileReport:
 
     @property
     def verdict(self) -> Verdict:
-        """Return whether the file's good rows become records."""
-        return "QUARANTINED" if self.reason else "INGESTED"
+        """Return whether the file's good rows become records, or why none does."""
+        return self.unread or ("QUARANTINED" if self.reason else "INGESTED")
+
+    def refuse(self, label: str, lines: int) -> None:
+        """Count a good row as bad: the feature store refuses its record."""
+        self.good -= 1
+        self.bad += 1
+        self.good_lines -= lines
+        self.bad_lines += lines
+        self.labels[label] -= 1
+        self.labels += Counter()  # without a label that has no row
 
     def content(self) -> dict[str, Any]:
         """Return the file's entry in the report."""
@@ -135,6 +146,11 @@ class Report:
         self.deletions: DeletionReport | None = None  # of the instance that deletes
         self.started = time.monotonic()
 
+    def add(self, file: FileReport) -> None:
+        """Add a file, and print its counts."""
+        self.files.append(file)
+        print(file, flush=True)
+
     def __enter__(self) -> Self:
         return self
 
@@ -159,11 +175,11 @@ def read_files(folder: Path) -> list[dict[str, Any]]:
 
 
 def reject_if_all_quarantined(files: Iterable[dict[str, Any]]) -> None:
-    """Raise an error if there are files and all of them are quarantined.
+    """Raise an error if there are files and all of them are refused; those that vanished do not count.
 
     Raises:
         RejectedFilesError: The message lists each file with its reason.
     """
-    reasons = [(entry["key"], entry["reason"]) for entry in files]
+    reasons = [(entry["key"], entry["reason"]) for entry in files if entry["verdict"] != VANISHED]
     if reasons and all(reason for _, reason in reasons):
         raise RejectedFilesError(reasons)

@@ -18,6 +18,7 @@ class Settings:
     table: str
     athena_output_uri: str
     timeout_s: float
+    bucket: str | None = None  # of the raw objects; None: they are in the input `raw`
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
@@ -42,4 +43,4 @@ class Settings:
             timeout_s = -1
         if not 0 < timeout_s < float("inf"):
             raise SettingsError(f"{TIMEOUT} is {minutes!r}; a number of minutes above 0 is needed")
-        return cls(group, database, table, athena, timeout_s)
+        return cls(group, database, table, athena, timeout_s, environment.get("BUCKET_NAME") or None)

@@ -5,9 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from processing.ingestion.rows import Row
+
+
+class Place(NamedTuple):
+    """Where a row is in its file: its number, its first line if the format has lines, and how many it has."""
+
+    row: int
+    line: int | None
+    lines: int
 
 
 class Spool:
@@ -21,20 +29,22 @@ class Spool:
         self.database.execute("PRAGMA synchronous = OFF")
         constraint = "UNIQUE" if unique else ""
         self.database.execute(
-            f"CREATE TABLE rows (id TEXT {constraint}, text TEXT, label TEXT, split TEXT, place)"
+            f"CREATE TABLE rows (id TEXT {constraint}, text TEXT, label TEXT, split TEXT, row, line, lines)"
         )
         self.database.execute("BEGIN")
 
-    def add(self, row: Row, place: int | None = None) -> bool:
-        """Add a row, with its line or number in the file; return False if its id exists already."""
-        added = self.database.execute("INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?)", (*row, place))
+    def add(self, row: Row, place: Place) -> bool:
+        """Add a row; return False if its id exists already."""
+        added = self.database.execute(
+            "INSERT OR IGNORE INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, *place)
+        )
         return added.rowcount == 1
 
-    def find(self, key: str) -> tuple[Row, int | None]:
+    def find(self, key: str) -> tuple[Row, Place]:
         """Return the row of an id, and its place."""
-        query = "SELECT id, text, label, split, place FROM rows WHERE id = ?"
-        *row, place = self.database.execute(query, (key,)).fetchone()
-        return Row._make(row), place
+        query = "SELECT id, text, label, split, row, line, lines FROM rows WHERE id = ?"
+        found = self.database.execute(query, (key,)).fetchone()
+        return Row._make(found[:4]), Place._make(found[4:])
 
     def __iter__(self) -> Iterator[Row]:
         return map(Row._make, self.database.execute("SELECT id, text, label, split FROM rows ORDER BY rowid"))

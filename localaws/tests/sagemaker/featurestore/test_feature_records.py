@@ -140,6 +140,15 @@ def test_a_batch_returns_one_error_per_invalid_entry(laptop: Laptop, runtime: An
     assert found["UnprocessedIdentifiers"] == []
 
 
+def test_a_value_that_the_service_model_refuses_refuses_the_whole_batch(runtime: Any, group: str) -> None:
+    texts = ("good", "b" * 358_401)
+    entries = [{"FeatureGroupName": group, "Record": record(text[0], T1, text=text)} for text in texts]
+    with pytest.raises(ClientError, match=r"entries\.2\.member\.record") as rejected:
+        runtime.batch_write_record(Entries=entries)
+    assert rejected.value.response["Error"]["Code"] == "ValidationException"
+    assert runtime.list_records(FeatureGroupName=group)["RecordIdentifiers"] == []
+
+
 def test_a_batch_has_25_entries_at_most(laptop: Laptop, runtime: Any, group: str) -> None:
     entries = [{"FeatureGroupName": group, "Record": record(str(number), T1)} for number in range(26)]
     assert runtime.batch_write_record(Entries=entries[:25])["Errors"] == []
@@ -177,6 +186,12 @@ INVALID: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "'2026-11-23T03:07:15'",
     ),
     "an impossible date": (record("a", "2026-02-30T03:07:15Z"), "ValidationError", "event_time must be"),
+    "a long identifier": (record("a" * 2049, T1), "ValidationError", "record_id is longer than 2048 bytes"),
+    "a large record": (
+        record("a" * 2048, T1, text="b" * 357_000),
+        "ValidationError",
+        "The record is larger than 358400 bytes",
+    ),
     "an unpaired surrogate": (record("a", T1, text="\ud800"), "ValidationError", "not valid Unicode"),
 }
 

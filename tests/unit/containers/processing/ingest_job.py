@@ -239,9 +239,10 @@ class Job:
         plan = self.base / "processing/input/plan/plan.json"
         plan.write_text(json.dumps({"objects": self.objects, **self.more}))
 
-    def run(self, **environment: str) -> None:
+    def run(self, s3: Any = None, **environment: str) -> None:
+        """Run it with the objects of its folder, or of a bucket that `BUCKET_NAME` names."""
         self.write_plan()
-        ingest(self.base, ENVIRONMENT | environment, self.store, cast(Any, self.athena))
+        ingest(self.base, ENVIRONMENT | environment, self.store, cast(Any, self.athena), s3)
 
     def report(self) -> Record:
         """The report, whose counts always add up."""
@@ -251,7 +252,7 @@ class Job:
             if file["lines"] and not file["reason"]:
                 counts = dict(file["lines"])
                 assert counts.pop("read") == sum(counts.values())
-            assert (file["verdict"] == "QUARANTINED") == (file["reason"] is not None)
+            assert (file["verdict"] == "INGESTED") == (file["reason"] is None)
         return content
 
     def account(self, key: str) -> Record:

@@ -13,6 +13,9 @@ from localaws.sagemaker.featurestore import event_times
 _INTEGRAL = re.compile(r"[-+]?[0-9]{1,19}")
 _FRACTIONAL = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 _INTEGRAL_BOUND = 2**63
+IDENTIFIER_BYTES = 2 << 10  # of a record identifier, a quota of the feature store
+RECORD_BYTES = 350 << 10  # of a record's values, the same
+
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -140,6 +143,13 @@ class Schema:
             raise ValidationError(
                 "Validation Error: The record is not valid Unicode: it contains an unpaired surrogate"
             )
+        if _size(values[self.identifier]) > IDENTIFIER_BYTES:
+            raise ValidationError(
+                f"Validation Error: The value of the record identifier {self.identifier} is longer than "
+                f"{IDENTIFIER_BYTES} bytes"
+            )
+        if len(content) * 4 > RECORD_BYTES and sum(map(_size, values.values())) > RECORD_BYTES:
+            raise ValidationError(f"Validation Error: The record is larger than {RECORD_BYTES} bytes")
         return Record(values[self.identifier], event_time, content)
 
 
@@ -149,3 +159,7 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _size(text: str) -> int:
+    return len(text.encode())

@@ -2,10 +2,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from processing.errors import RecordError
 from processing.ingestion import feature_store
+from processing.ingestion.refusals import Refusal
 from processing.ingestion.report import WriteCounts
 from processing.ingestion.rows import Row
 from tests.unit.containers.processing.ingest_job import FeatureStore, Record, throttled
@@ -88,20 +89,108 @@ def test_failed_entry_of_a_passing_error_is_written_again(write: Write, store: F
     assert identifiers(store) == ["00000", "00001", "00002"]
 
 
-def test_failed_entry_is_named(write: Write, store: FeatureStore) -> None:
-    store.answers = ["ValidationException"]
+def test_a_refused_entry_is_returned_and_the_others_are_written(store: FeatureStore) -> None:
+    store.answers = ["ValidationError", "SomethingNew"]
+    refusals, effort = send(store, 50)
+    assert sorted(refusals) == [
+        ("00000", "ValidationError: because"),
+        ("00025", "SomethingNew: because"),
+    ]
+    assert len(store.records()) == effort.records == 48
+
+
+def send(store: FeatureStore, count: int) -> tuple[list[Refusal], WriteCounts]:
+    """Write as many rows; returns what is refused, and the effort."""
+    effort = WriteCounts()
+    rows = [Row(f"{i:05}", "text", "pos", "") for i in range(count)]
+    with feature_store.RecordWriter(store, "retrain-records", effort) as writer:
+        return writer.write(iter(rows), "raw/a.csv", "2026-11-23T03:07:15.001Z", count), effort
+
+
+class Strict(FeatureStore):
+    """Refuses each call with one of these records."""
+
+    def __init__(self, *bad: str, error: ClientError) -> None:
+        super().__init__()
+        self.bad, self.error = bad, error
+
+    def batch_write_record(self, *, Entries: list[Record]) -> Record:
+        ids = {value["ValueAsString"] for entry in Entries for value in entry["Record"]}
+        if ids & set(self.bad):
+            raise self.error
+        return super().batch_write_record(Entries=Entries)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [throttled("ValidationException"), throttled("ValidationError"), throttled("RequestTooLong", 413)],
+)
+@pytest.mark.parametrize("bad", [["00000"], ["00007", "00008"], ["00024", "00025", "00099"]])
+def test_a_call_refused_as_a_whole_costs_only_the_records_at_fault(
+    error: ClientError, bad: list[str]
+) -> None:
+    store = Strict(*bad, error=error)
+    refusals, effort = send(store, 100)
+    assert sorted(item.record_id for item in refusals) == bad
+    assert {item.reason for item in refusals} == {f"{error.response['Error']['Code']}: Rate exceeded"}
+    assert identifiers(store) == [f"{i:05}" for i in range(100) if f"{i:05}" not in bad]
+    assert effort.records == 100 - len(bad)
+
+
+@pytest.mark.parametrize("code", ["AccessForbidden", "ResourceNotFound"])
+def test_an_entrys_error_that_concerns_all_raises(write: Write, store: FeatureStore, code: str) -> None:
+    store.answers = [code]
     with pytest.raises(RecordError) as caught:
         write(3)
     assert str(caught.value) == (
-        "the feature group retrain-records refuses record '00000' of raw/a.csv: ValidationException: because"
+        f"the feature group retrain-records refuses record '00000' of raw/a.csv: {code}: because"
     )
 
 
-def test_refused_call_raises_at_once(write: Write, store: FeatureStore) -> None:
-    store.answers = [throttled("AccessForbidden", 403)]
+@pytest.mark.parametrize(
+    "error",
+    [
+        throttled("AccessForbidden", 403),
+        throttled("AccessDeniedException"),
+        throttled("ResourceNotFound", 404),
+        throttled("ExpiredTokenException", 400),
+    ],
+)
+def test_a_call_refused_for_all_raises_at_once(write: Write, store: FeatureStore, error: ClientError) -> None:
+    store.answers = [error]
     with pytest.raises(RecordError, match="records '00000' to '00002' of raw"):
         write(3)
     assert len(store.batches) == 1
+
+
+class Unfit(FeatureStore):
+    """Refuses every record after the first ones."""
+
+    def __init__(self, good: int) -> None:
+        super().__init__()
+        self.good = good
+
+    def batch_write_record(self, *, Entries: list[Record]) -> Record:
+        with self.lock:
+            taken, refused = Entries[: self.good], Entries[self.good :]
+            self.good -= len(taken)
+        if taken:
+            super().batch_write_record(Entries=taken)
+        errors = [{"Entry": entry, "ErrorCode": "ValidationError", "ErrorMessage": "no"} for entry in refused]
+        return {"UnprocessedEntries": [], "Errors": errors}
+
+
+def test_a_group_that_refuses_most_records_fails_the_job() -> None:
+    with pytest.raises(
+        RecordError, match=r"refuses \d+ of [\d,]+ records, such as '\d+': ValidationError: no"
+    ):
+        send(Unfit(100), 10_000)
+
+
+@pytest.mark.parametrize(("good", "count"), [(0, 249), (300, 600)])
+def test_few_refusals_or_a_minor_part_do_not(good: int, count: int) -> None:
+    refusals, _ = send(Unfit(good), count)
+    assert len(refusals) == count - good
 
 
 def test_gives_up_after_a_dozen_attempts(write: Write, store: FeatureStore) -> None:

@@ -8,16 +8,21 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 import zstandard
+from moto import mock_aws
 
 from processing.errors import PlanError, RecordError, RejectedFilesError, SettingsError, VisibilityError
 from processing.ingestion import contract
 from processing.ingestion.formats import parquet
+from processing.ingestion.formats import raw_file as formats
 from processing.ingestion.rows import Record as RecordOfFile
 from tests.unit.containers.processing.ingest_job import (
     FOLDER,
@@ -32,6 +37,9 @@ from tests.unit.containers.processing.ingest_job import (
     to_json_lines,
     to_parquet,
 )
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 @pytest.fixture
@@ -366,12 +374,127 @@ def test_ingesting_again_changes_nothing(job: Job) -> None:
 def test_what_is_written_before_a_failure_stands_in_the_report(job: Job) -> None:
     job.put("raw/a.csv", to_csv(GOOD))
     job.put("raw/b.csv", to_csv(GOOD))
-    job.store.answers = [0, "ValidationException"]
+    job.store.answers = [0, "AccessForbidden"]
     with pytest.raises(RecordError):
         job.run()
     content = job.report()
     assert [file["key"] for file in content["files"]] == ["raw/a.csv"]
     assert (content["records"], content["calls"]) == (4, 1)
+
+
+def test_a_record_that_the_feature_store_refuses_is_quarantined_alone(job: Job, tmp_path: Path) -> None:
+    text = b'id,text,label\n1,"two\nlines",rare\n2,b,pos\n3,c,pos\n'
+    job.put("raw/a.csv", text)
+    job.put("raw/b.parquet", to_parquet(GOOD, tmp_path))
+    job.store.answers = ["ValidationError", "ValidationError"]
+    job.run()
+    account = job.account("raw/a.csv")
+    assert (account["rows"], account["ingested"], account["quarantined"]) == (3, 2, 1)
+    assert account["lines"] == {"read": 5, "rows": 2, "skipped": 0, "quarantined": 2, "other": 1}
+    assert account["labels"] == {"pos": 2}
+    assert account["notes"] == ["1 rows refused by the feature store, first ValidationError: because"]
+    assert job.quarantined("raw/a.csv") == [
+        {
+            "file": "raw/a.csv",
+            "row": 1,
+            "line": 2,
+            "lastLine": 3,
+            "field": None,
+            "reason": "the feature store refuses it: ValidationError: because",
+            "value": "1",
+        }
+    ]
+    [line] = job.quarantined("raw/b.parquet")
+    assert (line["row"], line["line"], line["value"]) == (1, None, "train/1")
+    assert job.account("raw/b.parquet")["ingested"] == 3
+    assert len(job.store.records()) == job.report()["records"] == 5
+
+
+def test_a_file_whose_good_rows_are_all_refused_is_quarantined_whole(job: Job) -> None:
+    job.put("raw/a.csv", to_csv([record("1")]))
+    job.put("raw/b.csv", to_csv(GOOD))
+    job.store.answers = ["ValidationError"]
+    job.run()
+    account = job.account("raw/a.csv")
+    assert account["verdict"] == "QUARANTINED"
+    assert account["reason"] == ("the feature store refuses all good rows, first ValidationError: because")
+    assert [line["row"] for line in job.quarantined("raw/a.csv")] == [1, None]
+    assert job.account("raw/b.csv")["ingested"] == 4
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator["S3Client"]:
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="data")
+        yield client
+
+
+def upload(job: Job, s3: "S3Client", key: str, content: bytes) -> None:
+    """An object in the bucket, and its entry in the plan."""
+    etag = s3.put_object(Bucket="data", Key=key, Body=content)["ETag"].strip('"')
+    job.plan(key, len(content))
+    job.objects[-1]["etag"] = etag
+
+
+def test_objects_of_the_bucket_are_read_by_the_job_itself(job: Job, s3: "S3Client") -> None:
+    for key in ("raw/a", "raw/a/b.csv", "raw/gone.csv", "raw/replaced.csv"):
+        upload(job, s3, key, to_csv([record(key)]))
+    s3.delete_object(Bucket="data", Key="raw/gone.csv")
+    s3.put_object(Bucket="data", Key="raw/replaced.csv", Body=b"other")
+    job.run(s3, BUCKET_NAME="data")
+    assert {file["key"]: file["verdict"] for file in job.report()["files"]} == {
+        "raw/a": "INGESTED",
+        "raw/a/b.csv": "INGESTED",
+        "raw/gone.csv": "VANISHED",
+        "raw/replaced.csv": "VANISHED",
+    }
+    assert job.account("raw/gone.csv")["reason"] == "deleted after the run was planned"
+    assert identifiers(job.store.records()) == ["raw/a", "raw/a/b.csv"]
+    assert [path.name for path in (job.base / "processing").iterdir()] == ["input", "output"]
+
+
+def test_a_plan_whose_objects_all_vanished_is_an_empty_ingestion(job: Job, s3: "S3Client") -> None:
+    upload(job, s3, "raw/gone.csv", to_csv(GOOD))
+    s3.delete_object(Bucket="data", Key="raw/gone.csv")
+    job.run(s3, BUCKET_NAME="data")
+    assert job.report()["records"] == 0
+
+
+def test_a_refused_object_beside_one_that_vanished_fails_and_is_named(job: Job, s3: "S3Client") -> None:
+    upload(job, s3, "raw/gone.csv", to_csv(GOOD))
+    upload(job, s3, "raw/empty.csv", b"")
+    s3.delete_object(Bucket="data", Key="raw/gone.csv")
+    with pytest.raises(RejectedFilesError) as caught:
+        job.run(s3, BUCKET_NAME="data")
+    assert caught.value.rejected == [("raw/empty.csv", "empty file")]
+
+
+@pytest.mark.parametrize(("host", "keys"), [("algo-1", ["raw/a.csv"]), ("algo-2", ["raw/b.csv"])])
+def test_each_instance_reads_its_share(job: Job, s3: "S3Client", host: str, keys: list[str]) -> None:
+    job.configure("resourceconfig", {"current_host": host, "hosts": ["algo-1", "algo-2"]})
+    for key in ("raw/a.csv", "raw/b.csv"):
+        upload(job, s3, key, to_csv(GOOD))
+    job.run(s3, BUCKET_NAME="data")
+    report = json.loads((job.base / f"processing/output/report/{host}.json").read_text())
+    assert [file["key"] for file in report["files"]] == keys
+
+
+def test_temporary_files_are_on_the_jobs_volume(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SageMaker sizes the volume of /opt/ml; /tmp is on the disk of the instance."""
+    job.put("raw/a.csv", to_csv(GOOD))
+    seen = []
+    read = formats.read_rows
+
+    def spied(*arguments: Any) -> Any:
+        seen.append(Path(tempfile.gettempdir()).parent)
+        return read(*arguments)
+
+    monkeypatch.setattr("processing.ingestion.ingest.read_rows", spied)
+    before = tempfile.gettempdir()
+    job.run()
+    assert seen == [job.base / "processing"]
+    assert tempfile.gettempdir() == before
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
