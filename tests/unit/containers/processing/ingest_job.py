@@ -6,6 +6,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -42,11 +43,10 @@ ROW_GROUP = 2048  # rows, the fewest that DuckDB writes
 
 def to_parquet(rows: list[Record], folder: Path, columns: str = "id, text, label") -> bytes:
     (folder / "rows.jsonl").write_bytes(to_json_lines(rows))
-    with duckdb.connect() as connection:
-        connection.execute(
-            f"COPY (SELECT {columns} FROM read_json('{folder}/rows.jsonl', format='newline_delimited', "
-            f"auto_detect=true)) TO '{folder}/rows.parquet' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"
-        )
+    database().execute(
+        f"COPY (SELECT {columns} FROM read_json('{folder}/rows.jsonl', format='newline_delimited', "
+        f"auto_detect=true)) TO '{folder}/rows.parquet' (FORMAT parquet, ROW_GROUP_SIZE {ROW_GROUP})"
+    )
     return (folder / "rows.parquet").read_bytes()
 
 
@@ -175,19 +175,29 @@ class Athena:
 COLUMNS = ("record_id", "event_time", "source", "label", "is_deleted", "api_invocation_time", "write_time")
 
 
+INSERTED = 500  # rows per statement
+
+
+@cache
+def database() -> duckdb.DuckDBPyConnection:
+    """A database of this process; to open one takes as long as a small test."""
+    return duckdb.connect()
+
+
 def answer(query: str, records: list[Record]) -> Record:
     """Athena's answer to a query of these records."""
-    with duckdb.connect() as connection:
-        schema = ", ".join(f"{name} {'BOOLEAN' if name == 'is_deleted' else 'TEXT'}" for name in COLUMNS)
-        connection.execute(f'CREATE TABLE "retrain_records_""1""" ({schema})')
-        for number, row in enumerate(records):
+    connection = database()
+    schema = ", ".join(f"{name} {'BOOLEAN' if name == 'is_deleted' else 'TEXT'}" for name in COLUMNS)
+    connection.execute(f'CREATE OR REPLACE TABLE "retrain_records_""1""" ({schema})')
+    for start in range(0, len(records), INSERTED):
+        values: list[Any] = []
+        for number, row in enumerate(records[start : start + INSERTED], start):
             written = {"is_deleted": False, "api_invocation_time": f"{number:09}", **row}
-            connection.execute(
-                'INSERT INTO "retrain_records_""1""" VALUES ($1, $2, $3, $4, $5, $6, $7)',
-                [written.get(name) for name in COLUMNS],
-            )
-        rows = connection.execute(query).fetchall()
-        header = tuple(column[0] for column in connection.description or [])
+            values += [written.get(name) for name in COLUMNS]
+        places = ", ".join(["(?, ?, ?, ?, ?, ?, ?)"] * (len(values) // len(COLUMNS)))
+        connection.execute(f'INSERT INTO "retrain_records_""1""" VALUES {places}', values)
+    rows = connection.execute(query).fetchall()
+    header = tuple(column[0] for column in connection.description or [])
     cells = [
         [{} if value is None else {"VarCharValue": str(value)} for value in values]
         for values in [header, *rows]
