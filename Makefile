@@ -12,8 +12,9 @@ PYTHON := $(VENV)/bin/python
 # The installer of this environment and of the images' environments; the version is requirements.lock's.
 UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 GROUPS := --group authoring --group dev --group containers
-# One worker per core: WORKERS=0 runs the tests in one process, with readable output and --pdb.
-WORKERS ?= auto
+# One worker more than cores, since the deployed loop often waits: WORKERS=0 runs the tests in one process, with
+# readable output and --pdb.
+WORKERS ?= $(shell python3 -c 'import os; print(1 + len(os.sched_getaffinity(0)))' 2>/dev/null || echo auto)
 PYTEST  := python -m pytest --numprocesses=$(WORKERS)
 LAYER   := /powertools/python/layer
 

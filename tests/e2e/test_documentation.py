@@ -48,7 +48,7 @@ def contains(document: Any, wanted: Any) -> bool:
 @pytest.mark.usefixtures("live")
 def test_the_commands_of_usage_and_troubleshooting_work(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").write_bytes(SAMPLE.read_bytes())
-    copy, start, invoke = blocks(ROOT / "docs/usage.md")
+    copy, forget, start, invoke = blocks(ROOT / "docs/usage.md")
     machine, bucket = stack.output("StateMachineArn"), stack.output("DataBucketName")
     (dropped,) = stack.run_after(lambda: run(stack, tmp_path, copy, BUCKET=bucket))
     assert json.loads(dropped["output"])["plan"]["newObjects"] == 1
@@ -58,6 +58,8 @@ def test_the_commands_of_usage_and_troubleshooting_work(stack: Stack, tmp_path: 
     output = json.loads(execution["output"])
     wanted = keys(json.loads(documented))
     assert contains(keys(output), wanted), (output, wanted)
+    forgetting = run(stack, tmp_path, forget.replace('"raw/a.csv"', ""), ARN=machine)
+    assert stack.ended(json.loads(forgetting)["executionArn"])["status"] == "SUCCEEDED"
     answer = run(stack, tmp_path, invoke)
     assert '"label"' in answer
     (script,) = blocks(ROOT / "docs/troubleshooting.md")
