@@ -189,7 +189,7 @@ def plan_run(
     )
     gone = gone_keys(ledger, (item.key for item in store.objects))
     deleted, kept = (gone, []) if environment.forget_deleted_files else ([], gone)
-    forget = find_forgotten(ledger.requests, store.objects, deleted, timestamp(datetime.now(UTC)))
+    forget = find_forgotten(ledger, store.objects, deleted, timestamp(datetime.now(UTC)))
     note = describe_gone(kept)
     if not (new or forget or requested.forced):
         name = write_plan(store.s3, bucket, Plan(set_aside=set_aside)) if set_aside else None
@@ -219,6 +219,7 @@ def plan_run(
         set_aside=set_aside,
         waiting=tuple(Version(key=item.key, etag=item.etag) for item in waiting),
         held=tuple(item.key for item in new if ledger.may_hold_records(item.key)),
+        overtaken=tuple(item.key for item in new if item.key in ledger.requests.files),
     )
     name = write_plan(store.s3, bucket, plan)
     save_attempts(store.dynamodb, environment.table_name, new, ledger)

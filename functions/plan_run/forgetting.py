@@ -128,26 +128,26 @@ def save(dynamodb: DynamoDBClient, table_name: str, requests: Requests) -> None:
 
 
 def find_forgotten(
-    requests: Requests, objects: Iterable[RawObject], gone: Iterable[str], at: str
+    ledger: Ledger, objects: Iterable[RawObject], gone: Iterable[str], at: str
 ) -> Forgetting | None:
     """Return what a run deletes, at a time that is later than any record; None if it deletes nothing."""
-    files, ids = files_to_forget(requests, objects, gone), requests.pending_ids
+    files, ids = files_to_forget(ledger, objects, gone), ledger.requests.pending_ids
     return Forgetting(at=at, files=tuple(files), ids=tuple(ids)) if files or ids else None
 
 
 def files_to_forget(
-    requests: Requests, objects: Iterable[RawObject], gone: Iterable[str]
+    ledger: Ledger, objects: Iterable[RawObject], gone: Iterable[str]
 ) -> list[ForgottenFile]:
     """Return the files whose records a run deletes: the requested ones, and the keys that are gone.
 
     A file that was uploaded again with another content since the request is not among them: that content
-    replaces what the request means.
+    replaces what the request means, even if its key is gone by now.
     """
     versions = {item.key: item.etag for item in objects}
     files = {
         key: ForgottenFile(key=key, etag=etag)
-        for key, etag in requests.files.items()
-        if versions.get(key, etag) == etag
+        for key, etag in ledger.requests.files.items()
+        if (versions.get(key) or ledger.ingested(key) or etag) == etag
     }
     # A requested file whose key is gone keeps its etag: its content stays forgotten if it is uploaded again.
     deleted = [ForgottenFile(key=key) for key in gone if key not in files]

@@ -64,6 +64,11 @@ class Ledger:
         """Return the version of a file that was processed last; None if there is none."""
         return self._entries[key].etag if key in self._entries else None
 
+    def ingested(self, key: str) -> str | None:
+        """Return the version of a file whose rows are records; None if no run recorded one, or forgot it."""
+        entry = self._entries.get(key)
+        return entry.etag if entry is not None and entry.status == INGESTED else None
+
     def lists(self, item: RawObject) -> bool:
         """Return whether this version of the file was processed, or is to be forgotten.
 

@@ -7,7 +7,7 @@ in template.yaml):
 - `ATTEMPT`: one item per file that a run planned and that no run has recorded yet, with the file's key as
   `sk`. Its records may be in the feature store: the run failed or was stopped after it had written them.
 - `FORGET`: what an operator wants to be forgotten. `id#<id>` is kept, so that no later file brings the id
-  again; `file#<key>` is kept until the file's records are deleted.
+  again; `file#<key>` is kept until the file's records are deleted or replaced.
 - `BUILD`: one item per image build in progress, with the build's id as `sk`.
 - `LOCK`: the lock of the workflow, one item. No function uses it: its key is in `statemachine/lock.py`.
 """

@@ -83,7 +83,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     forgotten = []
     if plan.forget and request.outcome.status != "FAILED":
         forgotten = list(forgotten_items(plan.forget, ingestion.deletions, request.execution, updated_at))
-    settled = [*settled_keys(items, forgotten), *vanished_keys(plan, ingestion)]
+    settled = [*settled_keys(items, forgotten, set(plan.overtaken)), *vanished_keys(plan, ingestion)]
     write(boto3.client("dynamodb"), environment.table_name, [*items, *forgotten], settled)
     notes = (
         summarize(ingestion),

@@ -834,6 +834,31 @@ def test_a_forgotten_file_with_another_content_is_ingested(
     assert "forget" not in plan
 
 
+def test_a_request_to_forget_that_was_overtaken_deletes_no_records_of_the_later_version(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/a.csv", drop("raw/a.csv", "v1"))
+    start(forget={"files": ["raw/a.csv"]})
+    later = drop("raw/a.csv", "v2")
+    assert plan_of(s3, start("later"))["overtaken"] == ["raw/a.csv"]
+    record("raw/a.csv", later)
+    s3.delete_object(Bucket=BUCKET, Key="raw/a.csv")
+    answer = start("gone")
+    assert (answer["run"], answer["goneObjects"]) == (False, 1)
+
+
+def test_a_request_to_forget_stays_if_the_later_version_was_refused(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    etag = drop("raw/a.csv", "v1")
+    record("raw/a.csv", etag)
+    start(forget={"files": ["raw/a.csv"]})
+    record("raw/a.csv", drop("raw/a.csv", "v2"), status="QUARANTINED")
+    s3.delete_object(Bucket=BUCKET, Key="raw/a.csv")
+    record("raw/z.csv", drop("raw/z.csv"))
+    assert plan_of(s3, start("gone"))["forget"]["files"] == [{"key": "raw/a.csv", "etag": etag}]
+
+
 def test_a_forgotten_id_is_in_every_later_plan(
     s3: "S3Client", drop: Callable[..., str], dynamodb: "DynamoDBClient"
 ) -> None:

@@ -368,6 +368,28 @@ def test_a_failed_run_has_forgotten_nothing(dynamodb: "DynamoDBClient") -> None:
 
 
 @pytest.mark.usefixtures("sagemaker")
+@pytest.mark.parametrize(
+    ("status", "reason", "left"),
+    [
+        ("DEPLOYED", None, {"file#raw/b.csv"}),
+        ("DEPLOYED", "no rows", {"file#raw/a.csv", "file#raw/b.csv"}),
+        ("FAILED", None, {"file#raw/a.csv", "file#raw/b.csv"}),
+    ],
+)
+def test_a_request_to_forget_ends_when_a_later_version_is_ingested(
+    dynamodb: "DynamoDBClient", status: str, reason: str | None, left: set[str]
+) -> None:
+    put_plan()
+    objects = [planned("raw/a.csv") | {"replaces": True}]
+    put("plans/abc/plan.json", {"objects": objects, "overtaken": ["raw/a.csv"]})
+    put_report(file("raw/a.csv", reason=reason))
+    put_items(dynamodb, ("FORGET", "file#raw/a.csv"), ("FORGET", "file#raw/b.csv"))
+    record(status)
+    items = dynamodb.scan(TableName=TABLE)["Items"]
+    assert {item["sk"]["S"] for item in items if item["pk"]["S"] == "FORGET"} == left
+
+
+@pytest.mark.usefixtures("sagemaker")
 def test_a_refused_version_keeps_the_records_of_the_one_before(dynamodb: "DynamoDBClient") -> None:
     put_plan()
     put("plans/abc/plan.json", {"objects": [planned("raw/a.csv") | {"replaces": True}, planned("raw/b.csv")]})
