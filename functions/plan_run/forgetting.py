@@ -74,6 +74,10 @@ class Requests(NamedTuple):
         """Return these requests and others."""
         return Requests({**self.files, **other.files}, {**self.ids, **other.ids})
 
+    def of_operator(self, forget: Forget) -> Requests:
+        """Return those of these requests that an operator's choice names."""
+        return Requests({key: self.files[key] for key in forget.files}, dict.fromkeys(forget.ids, PENDING))
+
 
 def resolve(forget: Forget, objects: Iterable[RawObject], ledger: Ledger) -> Requests:
     """Return an operator's request, with the version of each file that it means.
@@ -135,9 +139,7 @@ def find_forgotten(
     return Forgetting(at=at, files=tuple(files), ids=tuple(ids)) if files or ids else None
 
 
-def files_to_forget(
-    ledger: Ledger, objects: Iterable[RawObject], gone: Iterable[str]
-) -> list[ForgottenFile]:
+def files_to_forget(ledger: Ledger, objects: Iterable[RawObject], gone: Iterable[str]) -> list[ForgottenFile]:
     """Return the files whose records a run deletes: the requested ones, and the keys that are gone.
 
     A file that was uploaded again with another content since the request is not among them: that content

@@ -823,6 +823,19 @@ def test_a_request_to_forget_is_a_forced_run_and_is_kept_until_one_has_succeeded
     assert look(None, "DEPLOYED") == (False, 0)
 
 
+@pytest.mark.usefixtures("dynamodb")
+def test_a_file_that_is_forgotten_is_not_set_aside_by_the_same_plan(
+    s3: "S3Client", drop: Callable[..., str]
+) -> None:
+    drop("raw/good.csv")
+    etag = drop("raw/a//b.csv")
+    answer = start(forget={"files": ["raw/a//b.csv"]})
+    assert (answer["setAside"], answer["newSetAside"]) == (0, 0)
+    plan = plan_of(s3, answer)
+    assert "setAside" not in plan
+    assert plan["forget"]["files"] == [{"key": "raw/a//b.csv", "etag": etag}]
+
+
 def test_a_forgotten_file_with_another_content_is_ingested(
     s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
 ) -> None:
