@@ -195,14 +195,15 @@ def plan_run(store: Store, seen: Survey, ledger: Ledger, run: Run, environment: 
     deleted, kept = (gone, []) if environment.forget_deleted_files else ([], gone)
     forget = find_forgotten(ledger, store.objects, deleted, timestamp(datetime.now(UTC)))
     note = describe_gone(kept)
-    if not (new or forget or requested.forced):
+    if not (new or requested.forced or (forget and ledger.holds_data)):
         name = write_plan(store.s3, bucket, Plan(set_aside=set_aside)) if set_aside else None
         uri = plan_uri(bucket, name) if name else None
         return Answer(run=False, new_objects=0, plan_uri=uri, gone_objects=len(kept), gone_note=note)
     if not (new or ledger.holds_data):
+        unsaved = " The request to forget was not kept." if requested.forget is not None else ""
         raise NoDataError(
             f"Forced to run, but s3://{bucket}/{RAW} holds no new file and nothing was ever ingested. Copy "
-            f"a file with the columns id, text, label there: aws s3 cp reviews.csv s3://{bucket}/{RAW}"
+            f"a file with the columns id, text, label there: aws s3 cp reviews.csv s3://{bucket}/{RAW}{unsaved}"
         )
     if requested.forget is not None:
         save(store.dynamodb, environment.table_name, ledger.requests.of_operator(requested.forget))

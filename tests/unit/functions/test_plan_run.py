@@ -823,6 +823,26 @@ def test_a_request_to_forget_is_a_forced_run_and_is_kept_until_one_has_succeeded
     assert look(None, "DEPLOYED") == (False, 0)
 
 
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize("wanted", [{"files": ["raw/a.csv"]}, {"ids": ["17"]}])
+def test_a_request_to_forget_is_not_kept_if_there_is_nothing_to_train_on(
+    s3: "S3Client", drop: Callable[..., str], dynamodb: "DynamoDBClient", wanted: dict[str, Any]
+) -> None:
+    drop("raw/a.csv")
+    with pytest.raises(app.NoDataError, match="The request to forget was not kept"):
+        start(forget={"files": ["raw/a.csv"], **wanted})
+    assert dynamodb.scan(TableName=TABLE)["Items"] == []
+    s3.delete_object(Bucket=BUCKET, Key="raw/a.csv")
+    assert start("later")["run"] is False
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_pending_request_without_data_to_train_on_starts_nothing(dynamodb: "DynamoDBClient") -> None:
+    item = {"pk": "FORGET", "sk": "id#17", "status": "PENDING"}
+    dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+    assert start()["run"] is False
+
+
 @pytest.mark.usefixtures("dynamodb")
 def test_a_file_that_is_forgotten_is_not_set_aside_by_the_same_plan(
     s3: "S3Client", drop: Callable[..., str]
