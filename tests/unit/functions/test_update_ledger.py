@@ -399,6 +399,34 @@ def test_a_refused_version_keeps_the_records_of_the_one_before(dynamodb: "Dynamo
     assert held == {"raw/a.csv": True, "raw/b.csv": False}
 
 
+@pytest.mark.usefixtures("sagemaker")
+@pytest.mark.parametrize("verdict", ["QUARANTINED", "UNREADABLE"])
+def test_a_refused_version_keeps_the_records_of_an_earlier_run_that_failed(
+    dynamodb: "DynamoDBClient", verdict: str
+) -> None:
+    put_plan()
+    objects = [planned("raw/a.csv"), planned("raw/b.csv")]
+    put("plans/abc/plan.json", {"objects": objects, "held": ["raw/a.csv"]})
+    put_report(unread("raw/a.csv", verdict, "no"), unread("raw/b.csv", verdict, "no"))
+    record("FAILED")
+    held = {key: item["holdsRecords"]["BOOL"] for key, item in ledger(dynamodb).items()}
+    assert held == {"raw/a.csv": True, "raw/b.csv": False}
+
+
+@pytest.mark.parametrize(("attempts", "held"), [(1, False), (2, True)])
+def test_records_of_an_earlier_attempt_of_the_step_are_remembered(
+    dynamodb: "DynamoDBClient", sagemaker: SageMaker, attempts: int, held: bool
+) -> None:
+    sagemaker.steps[1]["AttemptCount"] = attempts
+    put_plan("raw/gone.csv", "raw/kms.csv")
+    put_report(unread("raw/gone.csv", "VANISHED", "gone"), unread("raw/kms.csv", "UNREADABLE", "kms:Decrypt"))
+    put_items(dynamodb, ("ATTEMPT", "raw/gone.csv"), ("ATTEMPT", "raw/kms.csv"))
+    record("DEPLOYED")
+    items = ledger(dynamodb)
+    assert items["raw/kms.csv"]["holdsRecords"] == {"BOOL": held}
+    assert ("raw/gone.csv" in items) is held
+
+
 @pytest.mark.usefixtures("sagemaker", "dynamodb")
 def test_files_that_are_gone_are_in_the_summary() -> None:
     put_plan()
