@@ -6,7 +6,7 @@ is pending: nobody has to repeat the request.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self
 
@@ -47,23 +47,34 @@ class Forget(Document):
 
 
 class Requests(NamedTuple):
-    """What the table holds: files to forget, with their version, and ids with their status."""
+    """What the table holds.
+
+    Attributes:
+        files: the version to forget of each file whose records are still to be deleted.
+        ids: the status of each id.
+        versions: the key and the ETag of each content that was ever to be forgotten, overtaken ones too.
+    """
 
     files: Mapping[str, str]
     ids: Mapping[str, str]
+    versions: Set[tuple[str, str]] = frozenset()
 
     @classmethod
     def of(cls, items: Iterable[dict[str, Any]]) -> Self:
         """Return the requests in the table's items."""
         files: dict[str, str] = {}
         ids: dict[str, str] = {}
+        versions: set[tuple[str, str]] = set()
         for item in items:
             name = item["sk"]["S"]
             if name.startswith(table.FORGET_FILE):
                 files[name.removeprefix(table.FORGET_FILE)] = item["etag"]["S"]
+            elif name.startswith(table.FORGET_VERSION):
+                etag, _, key = name.removeprefix(table.FORGET_VERSION).partition("#")
+                versions.add((key, etag))
             else:
                 ids[name.removeprefix(table.FORGET_ID)] = item["status"]["S"]
-        return cls(files, ids)
+        return cls(files, ids, versions)
 
     @property
     def pending_ids(self) -> list[str]:
@@ -72,7 +83,13 @@ class Requests(NamedTuple):
 
     def joined(self, other: Requests) -> Requests:
         """Return these requests and others."""
-        return Requests({**self.files, **other.files}, {**self.ids, **other.ids})
+        return Requests(
+            {**self.files, **other.files}, {**self.ids, **other.ids}, self.versions | other.versions
+        )
+
+    def names(self, item: RawObject) -> bool:
+        """Return whether this version of the file is forgotten, or is to be."""
+        return self.files.get(item.key) == item.etag or (item.key, item.etag) in self.versions
 
     def of_operator(self, forget: Forget) -> Requests:
         """Return those of these requests that an operator's choice names."""
@@ -124,11 +141,16 @@ def save(dynamodb: DynamoDBClient, table_name: str, requests: Requests) -> None:
         }
         for key, etag in requests.files.items()
     ]
+    versions = [
+        {**table.key(table.FORGET, f"{table.FORGET_VERSION}{etag}#{key}"), "status": {"S": FORGOTTEN}}
+        for key, etag in requests.files.items()
+        if etag
+    ]
     ids = [
         {**table.key(table.FORGET, f"{table.FORGET_ID}{name}"), "status": {"S": status}}
         for name, status in requests.ids.items()
     ]
-    batches.write(dynamodb, table_name, [*files, *ids])
+    batches.write(dynamodb, table_name, [*files, *versions, *ids])
 
 
 def find_forgotten(

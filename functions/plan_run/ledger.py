@@ -70,11 +70,11 @@ class Ledger:
         return entry.etag if entry is not None and entry.status == INGESTED else None
 
     def lists(self, item: RawObject) -> bool:
-        """Return whether this version of the file was processed, or is to be forgotten.
+        """Return whether this version of the file was processed, or is forgotten or to be forgotten.
 
         After an attempt that was not recorded, no version counts: records of another one may exist.
         """
-        if self.requests.files.get(item.key) == item.etag:
+        if self.requests.names(item):
             return True
         return self._status(item) not in (None, SET_ASIDE) and item.key not in self.attempts
 

@@ -867,6 +867,31 @@ def test_a_forgotten_file_with_another_content_is_ingested(
     assert "forget" not in plan
 
 
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_forgotten_content_stays_forgotten_whatever_was_under_its_key_since(
+    s3: "S3Client",
+    dynamodb: "DynamoDBClient",
+    drop: Callable[..., str],
+    record: Callable[..., None],
+    fails: bool,
+) -> None:
+    record("raw/z.csv", drop("raw/z.csv"))
+    forgotten = drop("raw/a.csv", "v1")
+    record("raw/a.csv", forgotten)
+    start(forget={"files": ["raw/a.csv"]})
+    record("raw/a.csv", forgotten, status="FORGOTTEN")
+    request = {"pk": {"S": "FORGET"}, "sk": {"S": "file#raw/a.csv"}}
+    dynamodb.delete_item(TableName=TABLE, Key=request)
+    later = drop("raw/a.csv", "v2")
+    assert planned(s3, start("later")) == ["raw/a.csv"]
+    if not fails:
+        record("raw/a.csv", later)
+    drop("raw/a.csv", "v1")
+    assert start("again")["run"] is False
+    drop("raw/b.csv", "v1")
+    assert planned(s3, start("elsewhere")) == ["raw/b.csv"]
+
+
 def test_a_request_to_forget_that_was_overtaken_deletes_no_records_of_the_later_version(
     s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
 ) -> None:
