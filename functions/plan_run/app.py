@@ -251,7 +251,7 @@ def plan_run(store: Store, seen: Survey, ledger: Ledger, run: Run, environment: 
         max_tuning_jobs=str(jobs),
         max_parallel_tuning_jobs=str(min(parallel, jobs)),  # SageMaker refuses more than the number of jobs
         ingest_volume_size_in_gb=str(ingest_volume(new)),
-        dataset_volume_size_in_gb=str(dataset_volume(seen.objects)),
+        dataset_volume_size_in_gb=str(dataset_volume(seen.objects, ledger.kept_bytes(seen.objects))),
     )
 
 

@@ -781,6 +781,22 @@ def test_a_deleted_key_is_named_and_kept(record: Callable[..., None], drop: Call
     assert "raw/0.csv, raw/1.csv, raw/2.csv, raw/3.csv, raw/4.csv and 2 more." in answer["goneNote"]
 
 
+@pytest.mark.usefixtures("s3")
+def test_the_dataset_has_room_for_records_of_files_that_are_not_read_again(
+    dynamodb: "DynamoDBClient", drop: Callable[..., str]
+) -> None:
+    refused = drop("raw/refused.csv")
+    for key, etag, status, held in (
+        ("raw/gone.csv", "v1", "INGESTED", True),
+        ("raw/refused.csv", refused, "QUARANTINED", True),
+        ("raw/empty.csv", "v1", "QUARANTINED", False),
+    ):
+        item = {name: {"S": value} for name, value in entry(key, etag, status=status).items()}
+        item |= {"size": {"N": str(1 << 30)}}
+        dynamodb.put_item(TableName=TABLE, Item={**item, "holdsRecords": {"BOOL": held}})
+    assert start(force=True)["datasetVolumeSizeInGB"] == str(30 + 2 * 14)
+
+
 def test_a_deleted_key_is_forgotten_by_the_next_run_if_the_stack_says_so(
     s3: "S3Client", record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
