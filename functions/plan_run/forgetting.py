@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MAX_IDS = 10_000  # of all requests: each job reads them all, and looks each row's id up
 PENDING, FORGOTTEN = "PENDING", "FORGOTTEN"  # of an id: its record is to be deleted, or was
+MAX_NAME_BYTES = 900  # of an id or a key: DynamoDB takes 1,024 with what else a sort key has, such as an ETag
 SHOWN = 5  # names in a message
 
 Name = Annotated[str, StringConstraints(strict=True, min_length=1, strip_whitespace=True)]
@@ -35,6 +36,10 @@ class UnknownFileError(Exception):
 
 class TooManyIdsError(Exception):
     """More ids are to be forgotten than a plan takes."""
+
+
+class LongNameError(Exception):
+    """An id or a key to forget is too long for the table."""
 
 
 class Forget(Document):
@@ -102,9 +107,11 @@ def resolve(forget: Forget, objects: Iterable[RawObject], ledger: Ledger) -> Req
     This is the one under raw/, whether or not it was ingested, else the one that was ingested last.
 
     Raises:
+        LongNameError: names the id or key that is too long, and what to do instead.
         UnknownFileError: names the files that are unknown, and the nearest ones.
         TooManyIdsError: says how many ids a plan takes.
     """
+    refuse_long(forget)
     versions = {item.key: item.etag for item in objects}
     known = {*versions, *ledger.keys}
     if unknown := [key for key in forget.files if key not in known]:
@@ -116,6 +123,25 @@ def resolve(forget: Forget, objects: Iterable[RawObject], ledger: Ledger) -> Req
             "without the rows: a row that a file no longer has is deleted."
         )
     return Requests({key: versions.get(key) or ledger.etag(key) or "" for key in forget.files}, ids)
+
+
+def refuse_long(forget: Forget) -> None:
+    """Refuse an id or a key that the table cannot hold."""
+    instead = (
+        (
+            "id",
+            forget.ids,
+            "Upload its file again without the row: a row that a file no longer has is deleted",
+        ),
+        ("key", forget.files, "No run takes a file with such a key: delete it from raw/"),
+    )
+    for what, names, advice in instead:
+        for name in names:
+            if (size := len(name.encode())) > MAX_NAME_BYTES:
+                raise LongNameError(
+                    f'The {what} "{name[:40]}…" has {size:,} bytes; a request to forget takes '
+                    f"{MAX_NAME_BYTES}. {advice}."
+                )
 
 
 def unknown_files(unknown: Sequence[str], known: Collection[str]) -> str:

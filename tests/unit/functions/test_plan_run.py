@@ -960,6 +960,37 @@ def test_an_unknown_file_is_named_with_the_nearest_one(record: Callable[..., Non
     assert "1 files are known" in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"ids": ["日" * 301]}, r'The id "日+…" has 903 bytes; .* takes 900\. Upload its file again without'),
+        ({"files": ["raw/" + "a" * 1000]}, r'The key "raw/a+…" has 1,004 bytes; .*: delete it from raw/'),
+    ],
+)
+def test_a_name_that_the_table_cannot_hold_is_refused_with_another_way(
+    drop: Callable[..., str],
+    record: Callable[..., None],
+    dynamodb: "DynamoDBClient",
+    wanted: dict[str, Any],
+    message: str,
+) -> None:
+    record("raw/a.csv", drop("raw/a.csv"))
+    with pytest.raises(forgetting.LongNameError, match=message):
+        start(forget={"ids": ["17"], **wanted})
+    assert [item["sk"]["S"] for item in dynamodb.scan(TableName=TABLE)["Items"]] == ["raw/a.csv"]
+
+
+@pytest.mark.usefixtures("s3")
+def test_the_longest_names_that_can_be_forgotten_fit_into_the_table(
+    drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    key, name = "raw/" + "/".join(["a" * 223] * 4)[:896], "日" * 300
+    record(key, drop(key))
+    assert start(forget={"files": [key], "ids": [name]})["run"] is True
+    assert start("pending")["run"] is True
+
+
 @pytest.mark.usefixtures("s3")
 @pytest.mark.filterwarnings("ignore:No application metrics to publish")
 def test_more_forgotten_ids_than_a_plan_takes_are_refused(
