@@ -55,24 +55,28 @@ def admit(
 ) -> Admission:
     """Sort the objects under raw/.
 
-    An object that was processed is usable whatever its name or class: no job reads it again.
+    An object that was processed is usable whatever its name or class: no job reads it again. Of a file and a
+    folder of one name, the file is set aside: it is one object, and all in the folder go on. A folder of
+    objects that give nothing does not count.
 
     Args:
         most_bytes: the largest object that a job's volume has room for.
     """
     listed = list(objects)
     data = [item for item in listed if is_data(item)]
-    folders = parents(data)
     reasons: dict[RawObject, str] = {}
     doubtful: list[RawObject] = []
-    for item in data:
-        if ledger.lists(item):
-            continue
-        if reason := refuse(item, folders, most_bytes):
+    unlisted = [item for item in data if not ledger.lists(item)]
+    for item in unlisted:
+        if reason := refuse(item, most_bytes):
             reasons[item] = reason
         elif item.storage_class in ARCHIVES:
             doubtful.append(item)
     reasons |= archived(s3, bucket, doubtful)
+    folders = parents(item for item in data if item not in reasons and not ledger.refuses(item))
+    for item in unlisted:
+        if item.name in folders and item not in reasons:
+            reasons[item] = "a folder has the same name; copy it to another name"
     return Admission(
         [item for item in data if item not in reasons],
         [SetAside(item, reasons[item]) for item in data if item in reasons],
@@ -109,15 +113,10 @@ def parents(objects: Iterable[RawObject]) -> set[str]:
     return found
 
 
-def refuse(item: RawObject, folders: set[str], most_bytes: int) -> str | None:
-    """Return why no job can take an object, by its name and size; None if nothing is known against it.
-
-    Of a file and a folder of one name, the file is set aside: it is one object, and all in the folder go on.
-    """
+def refuse(item: RawObject, most_bytes: int) -> str | None:
+    """Return why no job can take an object, by its name and size; None if nothing is known against it."""
     if reason := refuse_name(item.name):
         return f"{reason}; copy it to another name"
-    if item.name in folders:
-        return "a folder has the same name; copy it to another name"
     if item.size > most_bytes:
         return (
             f"{shown_size(item.size)}, more than the {shown_size(most_bytes)} that a run takes; split the "

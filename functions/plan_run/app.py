@@ -143,12 +143,16 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
     ledger = read_ledger(dynamodb, environment.table_name)
     stored = list(list_objects(s3, environment.bucket_name))
-    seen = look(s3, stored, ledger, environment)
     if request.look_again is not None:
+        seen = look(s3, stored, ledger, environment)
         answer = look_again(s3, seen, request.look_again)
     elif request.execution is not None:
-        store = Store(s3, dynamodb, stored)
-        answer = plan_run(store, seen, ledger, request.execution, environment)
+        check_name(request.execution.name)
+        requested = read_input(request.execution.input)
+        ledger = with_requests(requested, ledger, stored)
+        seen = look(s3, stored, ledger, environment)
+        run = Run(request.execution.name, requested)
+        answer = plan_run(Store(s3, dynamodb, stored), seen, ledger, run, environment)
         metrics.add_metric("SetAsideObjects", MetricUnit.Count, len(seen.new_set_aside))
     else:
         raise UnclearRequestError('Give "execution" ($$.Execution) to plan a run, or "lookAgain".')
@@ -166,17 +170,17 @@ class Store(NamedTuple):
     objects: list[RawObject]
 
 
-def plan_run(
-    store: Store, seen: Survey, ledger: Ledger, execution: Execution, environment: Environment
-) -> Answer:
+class Run(NamedTuple):
+    """The execution's name, and what its operator wants."""
+
+    name: str
+    requested: RunInput
+
+
+def plan_run(store: Store, seen: Survey, ledger: Ledger, run: Run, environment: Environment) -> Answer:
     """Write the plan, and return the parameters, if the run is worth starting."""
-    check_name(execution.name)
-    requested, bucket = read_input(execution.input), environment.bucket_name
-    ledger = with_requests(requested, ledger, store, environment)
-    new, waiting = take(
-        [item for item in seen.new if not ledger.lists(item)],  # without what is to be forgotten
-        most_bytes(environment.max_ingest_volume_size_in_gb),
-    )
+    requested, bucket = run.requested, environment.bucket_name
+    new, waiting = take(seen.new, most_bytes(environment.max_ingest_volume_size_in_gb))
     set_aside = tuple(
         SetAsideObject(
             key=item.key,
@@ -189,17 +193,20 @@ def plan_run(
     )
     gone = gone_keys(ledger, (item.key for item in store.objects))
     deleted, kept = (gone, []) if environment.forget_deleted_files else ([], gone)
-    forget = find_forgotten(ledger.requests, store.objects, deleted, timestamp(datetime.now(UTC)))
+    forget = find_forgotten(ledger, store.objects, deleted, timestamp(datetime.now(UTC)))
     note = describe_gone(kept)
-    if not (new or forget or requested.forced):
+    if not (new or requested.forced or (forget and ledger.holds_data)):
         name = write_plan(store.s3, bucket, Plan(set_aside=set_aside)) if set_aside else None
         uri = plan_uri(bucket, name) if name else None
         return Answer(run=False, new_objects=0, plan_uri=uri, gone_objects=len(kept), gone_note=note)
     if not (new or ledger.holds_data):
+        unsaved = " The request to forget was not kept." if requested.forget is not None else ""
         raise NoDataError(
             f"Forced to run, but s3://{bucket}/{RAW} holds no new file and nothing was ever ingested. Copy "
-            f"a file with the columns id, text, label there: aws s3 cp reviews.csv s3://{bucket}/{RAW}"
+            f"a file with the columns id, text, label there: aws s3 cp reviews.csv s3://{bucket}/{RAW}{unsaved}"
         )
+    if requested.forget is not None:
+        save(store.dynamodb, environment.table_name, ledger.requests.of_operator(requested.forget))
     events = time_events(new, after=ledger.updated_at)
     moment = as_of(requested.as_of, latest=max((event.time for event in events), default=None))
     jobs = tuning_jobs(requested.max_tuning_jobs or environment.max_tuning_jobs, environment)
@@ -219,6 +226,7 @@ def plan_run(
         set_aside=set_aside,
         waiting=tuple(Version(key=item.key, etag=item.etag) for item in waiting),
         held=tuple(item.key for item in new if ledger.may_hold_records(item.key)),
+        overtaken=tuple(item.key for item in new if item.key in ledger.requests.files),
     )
     name = write_plan(store.s3, bucket, plan)
     save_attempts(store.dynamodb, environment.table_name, new, ledger)
@@ -231,7 +239,7 @@ def plan_run(
         gone_note=note,
         plan_uri=plan_uri(bucket, name),
         as_of=moment,
-        output_uri=f"s3://{bucket}/runs/{execution.name}",
+        output_uri=f"s3://{bucket}/runs/{run.name}",
         quarantine_uri=f"s3://{bucket}/quarantine/{name}",  # not the run's name: it would prevent cache hits
         champion_model_name=champion.model_name,
         champion_model_package_arn=champion.model_package_arn,
@@ -243,7 +251,7 @@ def plan_run(
         max_tuning_jobs=str(jobs),
         max_parallel_tuning_jobs=str(min(parallel, jobs)),  # SageMaker refuses more than the number of jobs
         ingest_volume_size_in_gb=str(ingest_volume(new)),
-        dataset_volume_size_in_gb=str(dataset_volume(seen.objects)),
+        dataset_volume_size_in_gb=str(dataset_volume(seen.objects, ledger.kept_bytes(seen.objects))),
     )
 
 
@@ -252,13 +260,11 @@ def plan_uri(bucket: str, name: str) -> str:
     return f"s3://{bucket}/plans/{name}/plan.json"
 
 
-def with_requests(requested: RunInput, ledger: Ledger, store: Store, environment: Environment) -> Ledger:
-    """Write down what the operator wants to be forgotten, and return the ledger with it."""
+def with_requests(requested: RunInput, ledger: Ledger, objects: list[RawObject]) -> Ledger:
+    """Return the ledger with what the operator wants to be forgotten; nothing is written yet."""
     if requested.forget is None:
         return ledger
-    requests = resolve(requested.forget, store.objects, ledger)
-    save(store.dynamodb, environment.table_name, requests)
-    return ledger.with_requests(requests)
+    return ledger.with_requests(resolve(requested.forget, objects, ledger))
 
 
 def tuning_jobs(wanted: int, environment: Environment) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +27,7 @@ class Entry(NamedTuple):
     status: str
     updated_at: datetime
     holds_records: bool  # whether records of this key may exist, of this version or an earlier one
+    size: int = 0  # in bytes; 0 if unknown
 
 
 class Ledger:
@@ -64,12 +65,17 @@ class Ledger:
         """Return the version of a file that was processed last; None if there is none."""
         return self._entries[key].etag if key in self._entries else None
 
+    def ingested(self, key: str) -> str | None:
+        """Return the version of a file whose rows are records; None if no run recorded one, or forgot it."""
+        entry = self._entries.get(key)
+        return entry.etag if entry is not None and entry.status == INGESTED else None
+
     def lists(self, item: RawObject) -> bool:
-        """Return whether this version of the file was processed, or is to be forgotten.
+        """Return whether this version of the file was processed, or is forgotten or to be forgotten.
 
         After an attempt that was not recorded, no version counts: records of another one may exist.
         """
-        if self.requests.files.get(item.key) == item.etag:
+        if self.requests.names(item):
             return True
         return self._status(item) not in (None, SET_ASIDE) and item.key not in self.attempts
 
@@ -89,6 +95,15 @@ class Ledger:
         """Return whether the feature store may have records of this file."""
         return key in self.attempts or (key in self._entries and self._entries[key].holds_records)
 
+    def kept_bytes(self, present: Iterable[RawObject]) -> int:
+        """Return the size of the files that may have records, but that are not among these objects.
+
+        Their keys were deleted from raw/, or the version there was refused and an earlier one has records.
+        """
+        there = {item.key for item in present}
+        kept = (entry for key, entry in self._entries.items() if key not in there and entry.holds_records)
+        return sum(entry.size for entry in kept)
+
     def replaces(self, item: RawObject) -> bool:
         """Return whether the feature store may have records of other versions of this file."""
         entry = self._entries.get(item.key)
@@ -98,34 +113,36 @@ class Ledger:
 
 def read_ledger(dynamodb: DynamoDBClient, table_name: str) -> Ledger:
     """Read the whole ledger with consistent reads."""
-    names = "sk, etag, #status, updatedAt, holdsRecords"
+    names = ("sk", "etag", "status", "updatedAt", "holdsRecords", "size")
     entries = {
         item["sk"]["S"]: Entry(
             item.get("etag", {}).get("S", ""),
             item["status"]["S"],
             datetime.fromisoformat(item["updatedAt"]["S"]),
             item.get("holdsRecords", {}).get("BOOL", item["status"]["S"] == INGESTED),
+            int(item.get("size", {}).get("N", 0)),
         )
         for item in read_items(dynamodb, table_name, table.LEDGER, names)
     }
     attempts = {
         item["sk"]["S"]: item["etag"]["S"]
-        for item in read_items(dynamodb, table_name, table.ATTEMPTS, "sk, etag, #status")
+        for item in read_items(dynamodb, table_name, table.ATTEMPTS, ("sk", "etag"))
     }
-    requests = read_items(dynamodb, table_name, table.FORGET, "sk, etag, #status")
+    requests = read_items(dynamodb, table_name, table.FORGET, ("sk", "etag", "status"))
     return Ledger(entries, attempts, Requests.of(requests))
 
 
 def read_items(
-    dynamodb: DynamoDBClient, table_name: str, partition: str, attributes: str
+    dynamodb: DynamoDBClient, table_name: str, partition: str, attributes: Iterable[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield these attributes of a partition's items, `#status` among them."""
+    """Yield these attributes of a partition's items; some have names that DynamoDB reserves."""
+    names = {f"#{name}": name for name in attributes}
     pages = dynamodb.get_paginator("query").paginate(
         TableName=table_name,
         KeyConditionExpression="pk = :partition",
         ExpressionAttributeValues={":partition": {"S": partition}},
-        ProjectionExpression=attributes,
-        ExpressionAttributeNames={"#status": "status"},
+        ProjectionExpression=", ".join(names),
+        ExpressionAttributeNames=names,
         ConsistentRead=True,
     )
     for page in pages:

@@ -16,7 +16,7 @@ GIB = 1 << 30  # the unit of VolumeSizeInGB
 # Room for the rows of any one file that the contract admits, whatever its compression.
 FIXED_GB = 30
 INGEST_FACTOR = 6  # bytes on IngestRecords' volume per planned byte
-DATASET_FACTOR = 14  # bytes on CreateDataset's volume per byte under raw/
+DATASET_FACTOR = 14  # bytes on CreateDataset's volume per byte of files with records
 MAX_VOLUME_GB = 16_384  # SageMaker's
 
 
@@ -51,18 +51,22 @@ def take(new: Sequence[RawObject], most: int) -> Load:
 
 def ingest_volume(planned: Iterable[RawObject]) -> int:
     """Return the size of IngestRecords' volume in GB."""
-    return volume(planned, INGEST_FACTOR)
+    return volume(sum(item.size for item in planned), INGEST_FACTOR)
 
 
-def dataset_volume(objects: Iterable[RawObject]) -> int:
-    """Return the size of CreateDataset's volume in GB, for the records of all files."""
-    return volume(objects, DATASET_FACTOR)
+def dataset_volume(objects: Iterable[RawObject], kept: int) -> int:
+    """Return the size of CreateDataset's volume in GB, for the records of all files.
+
+    Args:
+        objects: the files under raw/.
+        kept: the bytes of other files whose records may exist.
+    """
+    return volume(sum(item.size for item in objects) + kept, DATASET_FACTOR)
 
 
-def volume(objects: Iterable[RawObject], factor: int) -> int:
-    """Return the size of a volume for these files in GB."""
-    size = FIXED_GB + math.ceil(sum(item.size for item in objects) * factor / GIB)
-    return min(size, MAX_VOLUME_GB)
+def volume(size: int, factor: int) -> int:
+    """Return the size of a volume in GB for files of this size in bytes."""
+    return min(FIXED_GB + math.ceil(size * factor / GIB), MAX_VOLUME_GB)
 
 
 def shown_size(size: int) -> str:

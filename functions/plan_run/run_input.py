@@ -17,6 +17,10 @@ from shared.documents import Document
 IGNORED = re.compile(r"AWS_STEP_FUNCTIONS_\w+|[Cc]omment")
 # An execution's name is part of S3 keys, and of metadata that the registry takes with these characters only.
 EXECUTION_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.=+@-]{0,79}", re.ASCII)
+# ISO 8601 with an offset. Pydantic reads digits alone as seconds since 1970, such as those of "20261123".
+TIME = re.compile(
+    r"[12]\d{3}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)", re.ASCII | re.IGNORECASE
+)
 
 
 class InputError(Exception):
@@ -48,7 +52,7 @@ FORGET_KEYS = list(Forget.model_fields)
 NUMBERS = ("maxTuningJobs", "maxParallelTuningJobs")
 EXAMPLES = {
     "force": "true or false",
-    "asOf": 'a time such as "2026-11-23T04:22:52.605Z"',
+    "asOf": 'a time such as "2026-11-23T04:22:52.605Z": an ISO 8601 date and time, with Z or an offset',
     "champion": '"none", or leave it out',
     "maxTuningJobs": "a number from 1 to 750",
     "maxParallelTuningJobs": "a number from 1 to 100",
@@ -69,8 +73,9 @@ def read_input(content: object) -> RunInput:
     chosen = {key: value for key, value in content.items() if not IGNORED.fullmatch(key)}
     refuse_unknown(chosen, KEYS)
     check_forget(chosen)
-    if not isinstance(chosen.get("asOf"), str | None):  # a number would be read as seconds since 1970
-        raise wrong_value("asOf", chosen["asOf"])
+    moment = chosen.get("asOf")
+    if moment is not None and not (isinstance(moment, str) and TIME.fullmatch(moment)):
+        raise wrong_value("asOf", moment)
     for key in NUMBERS:  # `true` would be read as 1
         if isinstance(chosen.get(key), bool):
             raise wrong_value(key, chosen[key])

@@ -58,6 +58,7 @@ class Plan(Document):
     set_aside: tuple[SetAsideObject, ...] = ()
     waiting: tuple[Version, ...] = ()  # for a later run: this one has no room for them
     held: tuple[str, ...] = ()  # keys of planned objects whose records may have existed before this run
+    overtaken: tuple[str, ...] = ()  # keys of planned objects with a request to forget an earlier version
 
     def versions(self) -> set[tuple[str, str]]:
         """Return the key and the ETag of each object that this plan knows."""
@@ -65,7 +66,7 @@ class Plan(Document):
 
     def for_jobs(self) -> Plan:
         """Return the part of the plan that the jobs read."""
-        return self.model_copy(update={"set_aside": (), "waiting": (), "held": ()})
+        return self.model_copy(update={"set_aside": (), "waiting": (), "held": (), "overtaken": ()})
 
 
 def plan_body(plan: Plan) -> bytes:

@@ -7,7 +7,8 @@ in template.yaml):
 - `ATTEMPT`: one item per file that a run planned and that no run has recorded yet, with the file's key as
   `sk`. Its records may be in the feature store: the run failed or was stopped after it had written them.
 - `FORGET`: what an operator wants to be forgotten. `id#<id>` is kept, so that no later file brings the id
-  again; `file#<key>` is kept until the file's records are deleted.
+  again; `version#<etag>#<key>` is kept, so that the same content is not ingested under the key again;
+  `file#<key>` is kept until the file's records are deleted or replaced.
 - `BUILD`: one item per image build in progress, with the build's id as `sk`.
 - `LOCK`: the lock of the workflow, one item. No function uses it: its key is in `statemachine/lock.py`.
 """
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 LEDGER = "OBJECT"
 ATTEMPTS = "ATTEMPT"
 FORGET = "FORGET"
-FORGET_ID, FORGET_FILE = "id#", "file#"  # what a `sk` of FORGET begins with
+FORGET_ID, FORGET_FILE, FORGET_VERSION = "id#", "file#", "version#"  # what a `sk` of FORGET begins with
 BUILDS = "BUILD"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -78,12 +78,15 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
         if plan.objects or plan.forget:
             ingestion = find_ingestion(sagemaker, s3, request.pipeline_execution_arn)
     updated_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    items = list(ledger_items(plan.objects, ingestion, request, updated_at))
+    items = list(ledger_items(plan, ingestion, request, updated_at))
     items += set_aside_items(plan.set_aside, request.execution, updated_at)
     forgotten = []
     if plan.forget and request.outcome.status != "FAILED":
         forgotten = list(forgotten_items(plan.forget, ingestion.deletions, request.execution, updated_at))
-    settled = [*settled_keys(items, forgotten), *vanished_keys(plan, ingestion)]
+    settled = [
+        *settled_keys(items, forgotten, set(plan.overtaken)),
+        *vanished_keys(ingestion, may_hold_records(plan, ingestion)),
+    ]
     write(boto3.client("dynamodb"), environment.table_name, [*items, *forgotten], settled)
     notes = (
         summarize(ingestion),
@@ -127,7 +130,7 @@ def refuse_silence(planned: Sequence[PlannedObject], ingestion: Ingestion) -> No
 
 
 def ledger_items(
-    planned: Sequence[PlannedObject], ingestion: Ingestion, request: Request, updated_at: str
+    plan: Plan, ingestion: Ingestion, request: Request, updated_at: str
 ) -> Iterator[dict[str, Any]]:
     """Yield an item per planned version that was processed.
 
@@ -135,8 +138,9 @@ def ledger_items(
     no harm: a record that is written twice is one record. A version that vanished has no item: the next run
     takes it if it comes back.
     """
+    held = may_hold_records(plan, ingestion)
     dealt_with = {(file.key, file.etag): file for file in ingestion.files}
-    for item in planned:
+    for item in plan.objects:
         file = dealt_with.get((item.key, item.etag))
         if file is None or file.verdict == "VANISHED":
             continue
@@ -151,16 +155,28 @@ def ledger_items(
             "rows": {"N": str(file.rows)},
             "quarantined": {"N": str(file.quarantined)},
             **({"reason": {"S": file.reason[:MAX_REASON]}} if file.reason else {}),
-            **replacement(item, file, ingestion),
+            **replacement(item, file, ingestion, held),
             "execution": {"S": request.execution},
             "updatedAt": {"S": updated_at},
         }
 
 
-def replacement(item: PlannedObject, file: ReportedFile, ingestion: Ingestion) -> dict[str, Any]:
-    """Return what the item records of earlier versions: how many records were deleted, or that they stay."""
+def may_hold_records(plan: Plan, ingestion: Ingestion) -> set[str]:
+    """Return the planned keys that may have records although their planned version was refused or is gone.
+
+    These are records of an earlier run, or of an earlier attempt of this run's step: its report is lost.
+    """
+    if ingestion.retried:
+        return {item.key for item in plan.objects}
+    return {*plan.held, *(item.key for item in plan.objects if item.replaces)}
+
+
+def replacement(
+    item: PlannedObject, file: ReportedFile, ingestion: Ingestion, held: Collection[str]
+) -> dict[str, Any]:
+    """Return what the item records of earlier records: how many were deleted, or whether some may exist."""
     if file.verdict in REFUSED:
-        return {"holdsRecords": {"BOOL": item.replaces}}
+        return {"holdsRecords": {"BOOL": item.key in held}}
     return {"deletedRecords": {"N": str(ingestion.deletions.files.get(item.key, 0))}} if item.replaces else {}
 
 

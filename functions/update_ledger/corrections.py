@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from shared import table
@@ -44,11 +44,20 @@ def forgotten_items(
 
 
 def settled_keys(
-    items: Iterable[dict[str, Any]], forgotten: Iterable[dict[str, Any]]
+    items: Iterable[dict[str, Any]], forgotten: Iterable[dict[str, Any]], overtaken: Collection[str]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the keys of the items that these items settle: attempts, and requests to forget a file."""
+    """Yield the keys of the items that these items settle: attempts, and requests to forget a file.
+
+    Args:
+        items: the ledger's entries of planned and set aside versions.
+        forgotten: the entries of what was forgotten.
+        overtaken: keys with a request to forget an earlier version. It ends when a later one is ingested, and
+            not when that one is refused, since the earlier records stay.
+    """
     for item in items:
         yield table.key(table.ATTEMPTS, item["sk"]["S"])
+        if item["sk"]["S"] in overtaken and item["status"]["S"] == "INGESTED":
+            yield table.key(table.FORGET, f"{table.FORGET_FILE}{item['sk']['S']}")
     for item in forgotten:
         if item["pk"]["S"] == table.LEDGER:
             yield table.key(table.ATTEMPTS, item["sk"]["S"])

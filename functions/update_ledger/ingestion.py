@@ -15,8 +15,10 @@ from shared.steps import job_name, list_steps, output_uris, processing_job_arn
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
+    from mypy_boto3_sagemaker.type_defs import PipelineExecutionStepTypeDef
 
 STEP = "IngestRecords"
+FIRST_ATTEMPT = 1  # a step's AttemptCount before any retry
 
 
 class HeldLabel(BaseModel):
@@ -70,6 +72,7 @@ class Ingestion(BaseModel):
     records: int = 0
     quarantine_uri: str | None = None
     deletions: Deletions = Deletions()
+    retried: bool = False  # whether an earlier attempt of the step may have written records
 
     @property
     def ingested(self) -> int:
@@ -116,7 +119,8 @@ class Ingestion(BaseModel):
 
 def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str) -> Ingestion:
     """Read the reports of an execution's ingestion; there are none if the job did not end."""
-    outputs = find_outputs(sagemaker, execution_arn)
+    step = find_step(sagemaker, execution_arn)
+    outputs = find_outputs(sagemaker, step)
     if "report" not in outputs:
         return Ingestion(quarantine_uri=outputs.get("quarantine"))
     reports = list(read_reports(s3, outputs["report"]))
@@ -125,16 +129,22 @@ def find_ingestion(sagemaker: SageMakerClient, s3: S3Client, execution_arn: str)
         records=sum(report.records for report in reports),
         quarantine_uri=outputs.get("quarantine"),
         deletions=next((report.deletions for report in reports if report.deletions), Deletions()),
+        retried=step is not None and step.get("AttemptCount", FIRST_ATTEMPT) > FIRST_ATTEMPT,
     )
 
 
-def find_outputs(sagemaker: SageMakerClient, execution_arn: str) -> dict[str, str]:
+def find_step(sagemaker: SageMakerClient, execution_arn: str) -> PipelineExecutionStepTypeDef | None:
+    """Return the step, or None if it did not start."""
+    steps = list_steps(sagemaker, execution_arn)
+    return next((step for step in steps if step["StepName"] == STEP and processing_job_arn(step)), None)
+
+
+def find_outputs(sagemaker: SageMakerClient, step: PipelineExecutionStepTypeDef | None) -> dict[str, str]:
     """Return the URI of each output of the step's job, or nothing if it started none."""
-    for step in list_steps(sagemaker, execution_arn):
-        job = processing_job_arn(step)
-        if step["StepName"] == STEP and job:
-            return output_uris(sagemaker.describe_processing_job(ProcessingJobName=job_name(job)))
-    return {}
+    job = processing_job_arn(step) if step is not None else None
+    if job is None:
+        return {}
+    return output_uris(sagemaker.describe_processing_job(ProcessingJobName=job_name(job)))
 
 
 def read_reports(s3: S3Client, uri: str) -> Iterator[InstanceReport]:

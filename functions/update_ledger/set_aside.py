@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from shared import table
@@ -33,10 +33,14 @@ def set_aside_items(
         }
 
 
-def vanished_keys(plan: Plan, ingestion: Ingestion) -> Iterator[dict[str, Any]]:
-    """Yield the keys of attempts that came to nothing: the object vanished, and its key never had records."""
+def vanished_keys(ingestion: Ingestion, held: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Yield the keys of attempts that came to nothing: the object vanished, and its key never had records.
+
+    Args:
+        held: keys that may have records.
+    """
     for file in ingestion.of_verdict("VANISHED"):
-        if file.key not in plan.held:
+        if file.key not in held:
             yield table.key(table.ATTEMPTS, file.key)
 
 

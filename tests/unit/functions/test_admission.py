@@ -104,6 +104,21 @@ def test_of_a_file_and_a_folder_of_one_name_the_file_is_set_aside() -> None:
     )
 
 
+def test_a_folder_that_gives_nothing_is_no_reason() -> None:
+    assert names(admitted(raw("a"), raw("a/b//c.csv"), raw("a/large.csv", MOST + 1))) == ["a"]
+    refused = raw("a/b.csv")
+    for status, usable in (("QUARANTINED", ["a"]), ("UNREADABLE", ["a"]), ("INGESTED", [])):
+        admission = admitted(raw("a"), refused, ledger=ledger_of(refused, status))
+        assert [name for name in names(admission) if name != refused.name] == usable
+
+
+def test_an_archived_folder_is_no_reason(s3: "S3Client") -> None:
+    s3.put_object(Bucket=BUCKET, Key="raw/a", Body=b"data")
+    s3.put_object(Bucket=BUCKET, Key="raw/a/b.csv", Body=b"data", StorageClass="DEEP_ARCHIVE")
+    admission = admitted(*list_objects(s3, BUCKET), s3=s3)
+    assert (names(admission), list(reasons(admission))) == (["a"], ["a/b.csv"])
+
+
 def test_a_folder_without_data_is_no_reason() -> None:
     assert names(admitted(raw("a"), raw("a/", 0), raw("a/_SUCCESS", 0))) == ["a"]
 

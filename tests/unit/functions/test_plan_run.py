@@ -497,6 +497,12 @@ def test_an_input_that_makes_no_sense_is_named(given: dict[str, Any]) -> None:
         ({"force": None}, 'has "force": null. Give true or false.'),
         ({"champion": "retrain-models/3"}, 'Give "none", or leave it out.'),
         ({"asOf": 1767312000}, "Give a time such as"),
+        ({"asOf": "1767312000"}, 'has "asOf": "1767312000". Give a time such as'),
+        ({"asOf": "1767312000.5"}, "Give a time such as"),
+        ({"asOf": "20261123"}, "Give a time such as"),
+        ({"asOf": "2026-11-23"}, "Give a time such as"),
+        ({"asOf": "2026-11-23T04:22:52"}, "an ISO 8601 date and time, with Z or an offset"),
+        ({"asOf": "9999-12-31T23:59:59-12:00"}, "Give a time such as"),
         ({"maxTuningJobs": True}, "Give a number from 1 to 750."),
         ({"maxTuningJobs": 1.5}, "Give a number from 1 to 750."),
         ({"maxTuningJobs": 751}, "Give a number from 1 to 750."),
@@ -781,6 +787,22 @@ def test_a_deleted_key_is_named_and_kept(record: Callable[..., None], drop: Call
     assert "raw/0.csv, raw/1.csv, raw/2.csv, raw/3.csv, raw/4.csv and 2 more." in answer["goneNote"]
 
 
+@pytest.mark.usefixtures("s3")
+def test_the_dataset_has_room_for_records_of_files_that_are_not_read_again(
+    dynamodb: "DynamoDBClient", drop: Callable[..., str]
+) -> None:
+    refused = drop("raw/refused.csv")
+    for key, etag, status, held in (
+        ("raw/gone.csv", "v1", "INGESTED", True),
+        ("raw/refused.csv", refused, "QUARANTINED", True),
+        ("raw/empty.csv", "v1", "QUARANTINED", False),
+    ):
+        item = {name: {"S": value} for name, value in entry(key, etag, status=status).items()}
+        item |= {"size": {"N": str(1 << 30)}}
+        dynamodb.put_item(TableName=TABLE, Item={**item, "holdsRecords": {"BOOL": held}})
+    assert start(force=True)["datasetVolumeSizeInGB"] == str(30 + 2 * 14)
+
+
 def test_a_deleted_key_is_forgotten_by_the_next_run_if_the_stack_says_so(
     s3: "S3Client", record: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -823,6 +845,39 @@ def test_a_request_to_forget_is_a_forced_run_and_is_kept_until_one_has_succeeded
     assert look(None, "DEPLOYED") == (False, 0)
 
 
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize("wanted", [{"files": ["raw/a.csv"]}, {"ids": ["17"]}])
+def test_a_request_to_forget_is_not_kept_if_there_is_nothing_to_train_on(
+    s3: "S3Client", drop: Callable[..., str], dynamodb: "DynamoDBClient", wanted: dict[str, Any]
+) -> None:
+    drop("raw/a.csv")
+    with pytest.raises(app.NoDataError, match="The request to forget was not kept"):
+        start(forget={"files": ["raw/a.csv"], **wanted})
+    assert dynamodb.scan(TableName=TABLE)["Items"] == []
+    s3.delete_object(Bucket=BUCKET, Key="raw/a.csv")
+    assert start("later")["run"] is False
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_pending_request_without_data_to_train_on_starts_nothing(dynamodb: "DynamoDBClient") -> None:
+    item = {"pk": "FORGET", "sk": "id#17", "status": "PENDING"}
+    dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in item.items()})
+    assert start()["run"] is False
+
+
+@pytest.mark.usefixtures("dynamodb")
+def test_a_file_that_is_forgotten_is_not_set_aside_by_the_same_plan(
+    s3: "S3Client", drop: Callable[..., str]
+) -> None:
+    drop("raw/good.csv")
+    etag = drop("raw/a//b.csv")
+    answer = start(forget={"files": ["raw/a//b.csv"]})
+    assert (answer["setAside"], answer["newSetAside"]) == (0, 0)
+    plan = plan_of(s3, answer)
+    assert "setAside" not in plan
+    assert plan["forget"]["files"] == [{"key": "raw/a//b.csv", "etag": etag}]
+
+
 def test_a_forgotten_file_with_another_content_is_ingested(
     s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
 ) -> None:
@@ -832,6 +887,56 @@ def test_a_forgotten_file_with_another_content_is_ingested(
     plan = plan_of(s3, start("next"))
     assert [(item["key"], item["replaces"]) for item in plan["objects"]] == [("raw/a.csv", True)]
     assert "forget" not in plan
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_forgotten_content_stays_forgotten_whatever_was_under_its_key_since(
+    s3: "S3Client",
+    dynamodb: "DynamoDBClient",
+    drop: Callable[..., str],
+    record: Callable[..., None],
+    fails: bool,
+) -> None:
+    record("raw/z.csv", drop("raw/z.csv"))
+    forgotten = drop("raw/a.csv", "v1")
+    record("raw/a.csv", forgotten)
+    start(forget={"files": ["raw/a.csv"]})
+    record("raw/a.csv", forgotten, status="FORGOTTEN")
+    request = {"pk": {"S": "FORGET"}, "sk": {"S": "file#raw/a.csv"}}
+    dynamodb.delete_item(TableName=TABLE, Key=request)
+    later = drop("raw/a.csv", "v2")
+    assert planned(s3, start("later")) == ["raw/a.csv"]
+    if not fails:
+        record("raw/a.csv", later)
+    drop("raw/a.csv", "v1")
+    assert start("again")["run"] is False
+    drop("raw/b.csv", "v1")
+    assert planned(s3, start("elsewhere")) == ["raw/b.csv"]
+
+
+def test_a_request_to_forget_that_was_overtaken_deletes_no_records_of_the_later_version(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    record("raw/a.csv", drop("raw/a.csv", "v1"))
+    start(forget={"files": ["raw/a.csv"]})
+    later = drop("raw/a.csv", "v2")
+    assert plan_of(s3, start("later"))["overtaken"] == ["raw/a.csv"]
+    record("raw/a.csv", later)
+    s3.delete_object(Bucket=BUCKET, Key="raw/a.csv")
+    answer = start("gone")
+    assert (answer["run"], answer["goneObjects"]) == (False, 1)
+
+
+def test_a_request_to_forget_stays_if_the_later_version_was_refused(
+    s3: "S3Client", drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    etag = drop("raw/a.csv", "v1")
+    record("raw/a.csv", etag)
+    start(forget={"files": ["raw/a.csv"]})
+    record("raw/a.csv", drop("raw/a.csv", "v2"), status="QUARANTINED")
+    s3.delete_object(Bucket=BUCKET, Key="raw/a.csv")
+    record("raw/z.csv", drop("raw/z.csv"))
+    assert plan_of(s3, start("gone"))["forget"]["files"] == [{"key": "raw/a.csv", "etag": etag}]
 
 
 def test_a_forgotten_id_is_in_every_later_plan(
@@ -853,6 +958,37 @@ def test_an_unknown_file_is_named_with_the_nearest_one(record: Callable[..., Non
         start(forget={"files": ["reviews.csv", "raw/reviews.csv"]})
     assert 'has "reviews.csv" (did you mean "raw/reviews.csv"?).' in str(caught.value)
     assert "1 files are known" in str(caught.value)
+
+
+@pytest.mark.filterwarnings("ignore:No application metrics to publish")
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"ids": ["日" * 301]}, r'The id "日+…" has 903 bytes; .* takes 900\. Upload its file again without'),
+        ({"files": ["raw/" + "a" * 1000]}, r'The key "raw/a+…" has 1,004 bytes; .*: delete it from raw/'),
+    ],
+)
+def test_a_name_that_the_table_cannot_hold_is_refused_with_another_way(
+    drop: Callable[..., str],
+    record: Callable[..., None],
+    dynamodb: "DynamoDBClient",
+    wanted: dict[str, Any],
+    message: str,
+) -> None:
+    record("raw/a.csv", drop("raw/a.csv"))
+    with pytest.raises(forgetting.LongNameError, match=message):
+        start(forget={"ids": ["17"], **wanted})
+    assert [item["sk"]["S"] for item in dynamodb.scan(TableName=TABLE)["Items"]] == ["raw/a.csv"]
+
+
+@pytest.mark.usefixtures("s3")
+def test_the_longest_names_that_can_be_forgotten_fit_into_the_table(
+    drop: Callable[..., str], record: Callable[..., None]
+) -> None:
+    key, name = "raw/" + "/".join(["a" * 223] * 4)[:896], "日" * 300
+    record(key, drop(key))
+    assert start(forget={"files": [key], "ids": [name]})["run"] is True
+    assert start("pending")["run"] is True
 
 
 @pytest.mark.usefixtures("s3")

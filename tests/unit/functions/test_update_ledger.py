@@ -368,6 +368,28 @@ def test_a_failed_run_has_forgotten_nothing(dynamodb: "DynamoDBClient") -> None:
 
 
 @pytest.mark.usefixtures("sagemaker")
+@pytest.mark.parametrize(
+    ("status", "reason", "left"),
+    [
+        ("DEPLOYED", None, {"file#raw/b.csv"}),
+        ("DEPLOYED", "no rows", {"file#raw/a.csv", "file#raw/b.csv"}),
+        ("FAILED", None, {"file#raw/a.csv", "file#raw/b.csv"}),
+    ],
+)
+def test_a_request_to_forget_ends_when_a_later_version_is_ingested(
+    dynamodb: "DynamoDBClient", status: str, reason: str | None, left: set[str]
+) -> None:
+    put_plan()
+    objects = [planned("raw/a.csv") | {"replaces": True}]
+    put("plans/abc/plan.json", {"objects": objects, "overtaken": ["raw/a.csv"]})
+    put_report(file("raw/a.csv", reason=reason))
+    put_items(dynamodb, ("FORGET", "file#raw/a.csv"), ("FORGET", "file#raw/b.csv"))
+    record(status)
+    items = dynamodb.scan(TableName=TABLE)["Items"]
+    assert {item["sk"]["S"] for item in items if item["pk"]["S"] == "FORGET"} == left
+
+
+@pytest.mark.usefixtures("sagemaker")
 def test_a_refused_version_keeps_the_records_of_the_one_before(dynamodb: "DynamoDBClient") -> None:
     put_plan()
     put("plans/abc/plan.json", {"objects": [planned("raw/a.csv") | {"replaces": True}, planned("raw/b.csv")]})
@@ -375,6 +397,34 @@ def test_a_refused_version_keeps_the_records_of_the_one_before(dynamodb: "Dynamo
     record("FAILED")
     held = {key: item["holdsRecords"]["BOOL"] for key, item in ledger(dynamodb).items()}
     assert held == {"raw/a.csv": True, "raw/b.csv": False}
+
+
+@pytest.mark.usefixtures("sagemaker")
+@pytest.mark.parametrize("verdict", ["QUARANTINED", "UNREADABLE"])
+def test_a_refused_version_keeps_the_records_of_an_earlier_run_that_failed(
+    dynamodb: "DynamoDBClient", verdict: str
+) -> None:
+    put_plan()
+    objects = [planned("raw/a.csv"), planned("raw/b.csv")]
+    put("plans/abc/plan.json", {"objects": objects, "held": ["raw/a.csv"]})
+    put_report(unread("raw/a.csv", verdict, "no"), unread("raw/b.csv", verdict, "no"))
+    record("FAILED")
+    held = {key: item["holdsRecords"]["BOOL"] for key, item in ledger(dynamodb).items()}
+    assert held == {"raw/a.csv": True, "raw/b.csv": False}
+
+
+@pytest.mark.parametrize(("attempts", "held"), [(1, False), (2, True)])
+def test_records_of_an_earlier_attempt_of_the_step_are_remembered(
+    dynamodb: "DynamoDBClient", sagemaker: SageMaker, attempts: int, held: bool
+) -> None:
+    sagemaker.steps[1]["AttemptCount"] = attempts
+    put_plan("raw/gone.csv", "raw/kms.csv")
+    put_report(unread("raw/gone.csv", "VANISHED", "gone"), unread("raw/kms.csv", "UNREADABLE", "kms:Decrypt"))
+    put_items(dynamodb, ("ATTEMPT", "raw/gone.csv"), ("ATTEMPT", "raw/kms.csv"))
+    record("DEPLOYED")
+    items = ledger(dynamodb)
+    assert items["raw/kms.csv"]["holdsRecords"] == {"BOOL": held}
+    assert ("raw/gone.csv" in items) is held
 
 
 @pytest.mark.usefixtures("sagemaker", "dynamodb")
