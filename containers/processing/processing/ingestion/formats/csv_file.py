@@ -24,12 +24,14 @@ MAX_KNOWN_LABELS = 1000
 NAME_PADDING = 16  # characters, of blanks and marks around a column's name
 ROWS_PER_LABEL = 10  # on average, once a file is taken to show all its labels
 LABEL_CHARACTERS = 64  # more are hardly a label, when a line is examined
+LABEL_WORDS = 3  # more are hardly a label either
 UNCLOSED = "a quote that is not closed?"
 UNEXPECTED_END = "unexpected end of data"
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 EXCEL_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 BYTE_ORDER_MARK = "\ufeff"
 ESCAPED_QUOTE = '\\"'
+BESIDE_LABEL = ' "\r\n'
 BACKSLASH = re.compile(r'\\(["\\]?)')
 
 
@@ -279,15 +281,18 @@ class CsvReader:
 
         From there on the columns have the order of this header.
         """
+        if not self.repeats_header(values):
+            return False
+        self.set_columns([header_name(value) for value in values])
+        self.counts.other += len(self.source.current)
+        return True
+
+    def repeats_header(self, values: list[str]) -> bool:
+        """Return whether a row has the names of the header, in any order."""
         first = values[0]
         if len(first) > self.longest_name or header_name(first).casefold() not in self.folded:
             return False
-        names = [header_name(value) for value in values]
-        if sorted(map(str.casefold, names)) != self.folded:
-            return False
-        self.set_columns(names)
-        self.counts.other += len(self.source.current)
-        return True
+        return sorted(header_name(value).casefold() for value in values) == self.folded
 
     # Rows
 
@@ -406,30 +411,35 @@ class CsvReader:
         )
 
     def lines_are_rows(self, cells: Cells) -> bool:
-        """Return whether each line of the row would be a row: a stray quotation mark has joined them.
+        """Return whether most lines of the row would be a row: a stray quotation mark has joined them.
 
-        The label of one line is the row's own. The others' must be known, or look like labels as long as
-        others may come, which the lines of a text with as many separators hardly do.
+        Some of the lines may be bad themselves, blank, or headers; so no line alone decides. The label of one
+        line is the row's own. The others' must be known, or look like labels as long as others may come,
+        which the lines of a text with as many separators hardly do.
         """
-        lines = []
-        for _, line in self.source.current:
-            parts = self.split(line)
-            if parts is None:
-                return False
-            lines.append(parts)
         column = self.columns["label"]
-        known = set(self.labels)
+        known = set(map(str.casefold, self.labels))
+        lines = [line for _, line in self.source.current]
         if cells.error is None and len(cells.values) == len(self.names):
-            known.add(cells.values[column].strip())
+            known.add(cells.values[column].strip().casefold())
             broken = next((at for at, value in enumerate(cells.values) if "\n" in value or "\r" in value), 0)
             lines.pop(-1 if column > broken else 0)
-        are_known = [parts[column].strip(' "\r\n') in known for parts in lines]
+        split = [self.split(line) for line in lines if line.strip()]
+        others = [parts for parts in split if parts is None or not self.repeats_header(parts)]
+        rows = [parts for parts in others if parts is not None]
+        if not rows:
+            return False
+        with_label = [parts for parts in rows if parts[column].strip(BESIDE_LABEL).casefold() in known]
         if self.labels and self.rows >= ROWS_PER_LABEL * len(self.labels):
-            return all(are_known)
-        return any(are_known) or all(is_row_like(parts, column) for parts in lines)
+            return 2 * len(with_label) >= len(others)
+        words = LABEL_WORDS if len(others) > 1 else 1
+        row_like = [parts for parts in rows if is_row_like(parts, column, words)]
+        return 2 * len(row_like) > len(others) or (bool(with_label) and 2 * len(rows) >= len(others))
 
     def split(self, line: str) -> list[str] | None:
         """Return the cells of a line if it has as many as the header."""
+        if line.count(self.separator) < len(self.names) - 1:
+            return None
         for quoting in (csv.QUOTE_NONE, csv.QUOTE_MINIMAL):
             try:
                 cells = next(csv.reader([line], delimiter=self.separator, quoting=quoting), [])
@@ -469,11 +479,11 @@ def is_padded(values: list[str]) -> bool:
     return False
 
 
-def is_row_like(parts: list[str], column: int) -> bool:
-    """Return whether the cells of a line look like a row: no blanks around them, and a label of one word."""
+def is_row_like(parts: list[str], column: int, words: int) -> bool:
+    """Return whether the cells of a line look like a row: no blanks around them, and a label of few words."""
     label = parts[column].strip('"\r\n')
-    one_word = 0 < len(label) <= LABEL_CHARACTERS and not any(map(str.isspace, label))
-    return one_word and all(part.rstrip("\r\n") == part.strip() for part in parts)
+    is_short = 0 < len(label) <= LABEL_CHARACTERS and len(label.split()) <= words
+    return is_short and all(part.rstrip("\r\n") == part.strip() for part in parts)
 
 
 def header_name(cell: str) -> str:

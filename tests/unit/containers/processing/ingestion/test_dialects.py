@@ -209,6 +209,50 @@ def test_each_line_that_a_stray_quote_swallows_is_bad(
     assert f"line {first} goes on until line {end}" in defects[0].reason
 
 
+# Among swallowed rows, no line that is no good row itself hides the others.
+ODD = ["", "text,label", "label,text", "so, so film,neg", "so so film,", "so so film,N/A", "film,rare", "FILM,POS"]
+
+OPENED_AND_CLOSED = {
+    "text,label": ('"great film,pos', 'last film",neg'),
+    "label,text": ('pos,"great film', 'neg,last film"'),
+    "id,text,label": ('o,"great film,pos', 'p,last film",neg'),
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("columns", OPENED_AND_CLOSED)
+@pytest.mark.parametrize("odd", ODD)
+def test_a_swallowed_line_that_is_no_row_hides_no_others(
+    read: Read, odd: str, columns: str, end: str
+) -> None:
+    def line(text: str, label: str) -> str:
+        cells = {"id": text, "text": text, "label": label}
+        return ",".join(cells[name] for name in columns.split(","))
+
+    def rows(name: str) -> list[str]:
+        return [line(f"{name} {i}", LABELS[i % 2]) for i in range(20)]
+
+    first, last = OPENED_AND_CLOSED[columns]
+    lines = [columns, *rows("a"), first, *rows("b"), odd, *rows("c"), last, *rows("d")]
+    found = read(end.join([*lines, ""]).encode())
+    assert sum(isinstance(item, Row) for item in found) == 40
+    assert sum(isinstance(item, Defect) for item in found) == 42 + bool(odd)
+
+
+def test_rows_of_labels_of_two_words_are_swallowed_at_the_start(read: Read) -> None:
+    inner = ["mid film,rather bad", "", "mid, film,so so", "mid two,quite nice"]
+    lines = ['"great film,very good', *inner, 'last film",not bad', "a,very good", "b,not bad"]
+    found = read("\n".join(["text,label", *lines, ""]).encode())
+    assert [type(item).__name__ for item in found] == ["Defect"] * 5 + ["Row"] * 2
+
+
+def test_a_text_of_several_lines_may_name_a_label_in_one(read: Read) -> None:
+    text = "Well, I think so.\nIn a word, pos\nAs they say.\nRight, then.\nYes"
+    rows = "".join(f"a {i},{LABELS[i % 2]}\n" for i in range(20))
+    found = read(f'text,label\n{rows}"{text}",neg\n'.encode())
+    assert pairs(found)[-1] == (text.replace("\n", " "), "neg")
+
+
 def test_a_quote_that_is_never_closed_names_both_lines(read: Read) -> None:
     with pytest.raises(FileError, match=r"line 3: not CSV: unexpected end of data at line 22"):
         read("\n".join(["id,text,label", "a,b,pos", 'o,"stray,pos', *GOOD[1:]]).encode())
