@@ -210,7 +210,16 @@ def test_each_line_that_a_stray_quote_swallows_is_bad(
 
 
 # Among swallowed rows, no line that is no good row itself hides the others.
-ODD = ["", "text,label", "label,text", "so, so film,neg", "so so film,", "so so film,N/A", "film,rare", "FILM,POS"]
+ODD = [
+    "",
+    "text,label",
+    "label,text",
+    "so, so film,neg",
+    "so so film,",
+    "so so film,N/A",
+    "film,rare",
+    "FILM,POS",
+]
 
 OPENED_AND_CLOSED = {
     "text,label": ('"great film,pos', 'last film",neg'),
@@ -304,6 +313,25 @@ def test_parquet_is_read(read: Read, tmp_path: Path, columns: str, expected: tup
     with duckdb.connect() as database:
         database.execute(f"COPY (SELECT {columns}) TO '{file}' (FORMAT parquet)")
     assert pairs(read(file.read_bytes())) == [expected]
+
+
+@pytest.mark.parametrize("field", ["label", "id"])
+def test_parquet_with_names_that_differ_in_case_only(read: Read, tmp_path: Path, field: str) -> None:
+    # DuckDB refuses to write such names, so one is changed in the file.
+    file = tmp_path / "rows.parquet"
+    columns = {"text": "'a'", "label": "'pos'", "id": "'1'"}
+    wrong = f"'neg' AS {field[0]}_{field[2:]}"
+    right = [f"{value} AS {name}" for name, value in columns.items()]
+    contents = []
+    for selected in ([*right, wrong], [wrong, *right]):
+        with duckdb.connect() as database:
+            database.execute(f"COPY (SELECT {', '.join(selected)}) TO '{file}' (FORMAT parquet)")
+        old = f"{field[0]}_{field[2:]}".encode()
+        contents.append(file.read_bytes().replace(old, field.upper().encode()))
+    [row] = read(contents[0])
+    assert (row.id, row.label) == ("1", "pos")
+    with pytest.raises(FileError, match=f"the column {field} follows another .* '{field.upper()}'"):
+        read(contents[1])
 
 
 def test_class_labels_of_hugging_face_are_their_names(read: Read, tmp_path: Path) -> None:
