@@ -286,6 +286,19 @@ def test_rejected_answers_are_skipped(read: Read) -> None:
     assert [type(item) for item in found] == [Skip, Skip]
 
 
+@pytest.mark.parametrize("label", ["pos,great", "a,pos", "pos,", ",pos", "a,__label__pos"])
+def test_a_comma_in_a_label_of_fasttext_makes_the_row_bad(read: Read, label: str) -> None:
+    bad, tab, comma = read(f"__label__{label} film 1\n__label__pos\tfilm, 2\n__label__c ,d\n".encode())
+    assert (bad.field, bad.reason.split(";")[0]) == ("label", f"a comma in the label '{label}'")
+    assert pairs([tab, comma]) == [("film, 2", "pos"), (",d", "c")]
+
+
+@pytest.mark.parametrize("start", ["__label__a __label__b", "__label__a , __label__b"])
+def test_a_line_of_fasttext_has_one_label(read: Read, start: str) -> None:
+    [bad] = read(f"{start} film\n".encode())
+    assert bad.reason == "2 labels at the start of the line; one is needed"
+
+
 PARQUET = [
     ("'a' AS text, 'pos' AS label", ("a", "pos")),
     ("'a' AS \" Text \", 'pos' AS Label", ("a", "pos")),
