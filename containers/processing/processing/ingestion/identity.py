@@ -26,6 +26,14 @@ def identity(text: str, field: str) -> str:
     return whole(text)
 
 
+def spelled(text: str, field: str) -> str:
+    """Return a value of the contract as a file's value of that field is spelled when both are compared."""
+    if field == "text":
+        return text
+    text = text.strip()
+    return identity(text.lower() if field == "split" else text, field)
+
+
 def visible(character: str) -> str:
     """Return a character, a space for a tab, or nothing for a character that nothing shows."""
     if character == "\t":
