@@ -211,7 +211,9 @@ class TomlTable:
         for key, value in content.items():
             at, target = self.spelled(name, key, field), self.spelled(name, value, field)
             if table.setdefault(at, target) != target:
-                raise self.error(name, f"makes {at!r}, in several spellings, both {table[at]!r} and {target!r}")
+                raise self.error(
+                    name, f"makes {at!r}, in several spellings, both {table[at]!r} and {target!r}"
+                )
         return table
 
     def spelled(self, name: str, value: str, field: str) -> str:

@@ -188,6 +188,19 @@ def test_fraction_is_a_label_only_if_mapped(load: Load, value: object) -> None:
     assert row(mapped, label=value).label == "half"
 
 
+@pytest.mark.parametrize("value", [1e-07, "1e-07", "1E-7", "1.0e-07", Decimal("1E-7"), Decimal("0.00000010")])
+def test_fraction_with_an_exponent_is_none_the_less(load: Load, value: object) -> None:
+    assert "[fields.label.values]" in row(load(), label=value).reason
+    for key in ("1e-07", "0.0000001"):
+        mapped = load(("[fields.label.values]", f"[fields.label.values]\n'{key}' = 'small'"))
+        assert row(mapped, label=value).label == "small"
+
+
+@pytest.mark.parametrize("text", ["1e0", "1e+07", "12e-3", "0e-1", "e-1", "1e-", "1e-1000", "1e-07x", "1e-0"])
+def test_text_like_an_exponent_is_a_label(load: Load, text: str) -> None:
+    assert row(load(), label=text).label == text
+
+
 def test_values_are_mapped(load: Load) -> None:
     rules = load(("[fields.label.values]", '[fields.label.values]\n"1.0" = "pos"\nTrue = "pos"\nPos = "pos"'))
     assert [row(rules, label=value).label for value in (1, "1", True, "true", "Pos")] == ["pos"] * 5
