@@ -104,8 +104,10 @@ class CsvReader:
         self.separator = ","
         self.names: list[str] = []
         self.columns: dict[str, int] = {}
-        self.folded: list[str] = []  # the names in lower case, sorted
-        self.longest_name = 0  # characters
+        self.known_names = {
+            name for field in contract.fields.values() for name in (field.name, *field.aliases)
+        }
+        self.longest_name = max(map(len, self.known_names)) + NAME_PADDING
         self.rows = 0
         self.labels: set[str] = set()  # of the rows so far
         self.backslashes = False  # whether quotation marks are known to be escaped by them
@@ -219,8 +221,6 @@ class CsvReader:
         self.source.begin_row()
         for _ in range(count):
             next(self.source)
-        self.folded = sorted(map(str.casefold, self.names))
-        self.longest_name = max(map(len, self.names)) + NAME_PADDING
         self.set_columns(self.names)
         self.counts.read = self.source.last
         self.counts.other += count
@@ -288,11 +288,17 @@ class CsvReader:
         return True
 
     def repeats_header(self, values: list[str]) -> bool:
-        """Return whether a row has the names of the header, in any order."""
-        first = values[0]
-        if len(first) > self.longest_name or header_name(first).casefold() not in self.folded:
+        """Return whether a row names the columns, in any order, perhaps by their other names."""
+        if len(values) != len(self.names):
             return False
-        return sorted(header_name(value).casefold() for value in values) == self.folded
+        names = [header_name(value) for value in values if len(value) <= self.longest_name]
+        if sum(name.casefold() in self.known_names for name in names) < len(self.contract.required):
+            return False
+        try:
+            find_columns([header_name(value) for value in values], self.contract)
+        except FileError:
+            return False
+        return True
 
     # Rows
 

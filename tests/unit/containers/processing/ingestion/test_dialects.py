@@ -89,6 +89,18 @@ READ: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
         b"text,label\na,pos\nlabel,text\nneg,b\n",
         [("a", "pos"), ("b", "neg")],
     ),
+    "header again by other names": (
+        b"text,label\na,pos\nreview,sentiment\nb,neg\nClass,Text\npos,c\n",
+        [("a", "pos"), ("b", "neg"), ("c", "pos")],
+    ),
+    "header again with another column beside": (
+        b"id,text,label\n1,a,pos\nsentiment,url,review\nneg,http://a,b\n",
+        [("a", "pos"), ("b", "neg")],
+    ),
+    "a name of a column as a text or a label": (
+        b"text,label\na,pos\nreview,pos\nb,sentiment\n",
+        [("a", "pos"), ("review", "pos"), ("b", "sentiment")],
+    ),
     "header again after a mark": (
         b"\xef\xbb\xbftext,label\na,pos\n\xef\xbb\xbftext,label\nb,neg\n",
         [("a", "pos"), ("b", "neg")],
