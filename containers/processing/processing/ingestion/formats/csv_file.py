@@ -15,6 +15,7 @@ from typing import NamedTuple
 from processing.errors import FileError
 from processing.ingestion.contract import Contract
 from processing.ingestion.formats.columns import find_columns
+from processing.ingestion.formats.lines import mixed_ends, split_ends
 from processing.ingestion.rows import ESCAPED_BYTES, Defect, Lines, Record, excerpt
 
 ROW_BYTES = 8 << 20
@@ -44,6 +45,7 @@ class CsvLines:
         self.current: list[tuple[int, str]] = []  # the lines of the row so far
         self.bytes = 0
         self.limit = ROW_BYTES
+        self.more = 0  # lines than were read, because several were read as one
 
     def begin_row(self) -> None:
         """Mark the start of a row."""
@@ -54,6 +56,11 @@ class CsvLines:
         self.pending.extendleft(reversed(self.current[count:]))
         del self.current[count:]
         self.bytes = 0
+
+    def count_more(self, count: int) -> None:
+        """Give the lines to come higher numbers."""
+        self.more += count
+        self.pending = deque((number + count, text) for number, text in self.pending)
 
     @property
     def first(self) -> int:
@@ -73,7 +80,8 @@ class CsvLines:
             number, text = self.pending.popleft()
             self.bytes += len(text)
         else:
-            number, content = next(self.lines)
+            read, content = next(self.lines)
+            number = read + self.more
             self.bytes += len(content)
             text = content.decode("utf-8", "surrogateescape")
         if not self.current and text[:1] == BYTE_ORDER_MARK:
@@ -353,13 +361,19 @@ class CsvReader:
 
     def defects(self, cells: Cells, *, swallows: bool) -> Iterator[Defect]:
         """Yield the defect of a row; one of each line if a cell has swallowed other rows."""
-        first, last = self.source.first, self.source.last
+        source, counts = self.source, self.counts
+        first, last = source.first, source.last
+        parts = split_ends(source.current[0][1]) if cells.error is not None else []
+        if len(source.current) == 1 and len(parts) > 1:
+            source.count_more(len(parts) - 1)
+            yield from mixed_ends(first, parts, counts)
+            return
         reason = f"{len(cells.values)} columns, but the header has {len(self.names)}"
         value = excerpt(self.separator.join(cells.values))
         if cells.error is not None:
             reason, value = f"not CSV: {cells.error}", ""
             self.broken = last
-        if len(self.source.current) == 1 or not (swallows or cells.error is not None):
+        if len(source.current) == 1 or not (swallows or cells.error is not None):
             yield Defect(first, None, reason, value, self.last)
             return
         if cells.error is None:
@@ -367,11 +381,11 @@ class CsvReader:
         reason = (
             f"{reason}: a quote opened in line {first} goes on until line {last}; a stray quotation mark?"
         )
-        for number, line in self.source.current:
+        for number, line in source.current:
             if line.strip():
                 yield Defect(number, None, reason, excerpt(line.rstrip("\r\n")))
             else:
-                self.counts.other += 1
+                counts.other += 1
 
     def attempt(self, text: str) -> Cells | None:
         """Read the row with the habits of other programs; return None if none of them fits.

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from processing.ingestion.formats.lines import LINE_BYTES
+from processing.ingestion.formats.lines import LINE_BYTES, mixed_ends, split_ends
 from processing.ingestion.rows import Defect, Lines, Record, excerpt
 
 PREFIX = b"__label__"
@@ -13,12 +13,18 @@ LABELS = re.compile(r"\s*((?:__label__\S+(?:\s+(?:,\s+)?|$))+)")
 
 def read_fasttext(lines: Iterator[tuple[int, bytes]], counts: Lines) -> Iterator[Record | Defect]:
     """Yield the label and the text of each line; skip blank lines."""
-    for number, content in lines:
-        counts.read = number
+    more = 0  # lines than were read, because several were read as one
+    for read, content in lines:
+        number = counts.read = read + more
         if not content.strip():
             counts.other += 1
             continue
         line = content[:LINE_BYTES].decode("utf-8", "surrogateescape")
+        parts = split_ends(line)
+        if any(part.lstrip().startswith(PREFIX.decode()) for part in parts[1:]):
+            yield from mixed_ends(number, parts, counts)
+            more += len(parts) - 1
+            continue
         match = LABELS.match(line)
         labels = re.findall(r"__label__(\S+)", match[1]) if match else []
         if match is None or fault(labels):

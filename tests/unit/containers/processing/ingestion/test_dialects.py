@@ -291,6 +291,35 @@ def test_the_rest_of_a_broken_text_is_no_row(read: Read) -> None:
     assert [type(item).__name__ for item in found] == ["Row", "Row", "Defect", "Defect", "Row"]
 
 
+LINES = {
+    "CSV": ("{0},{1}", ["text,label"]),
+    "JSON Lines": ('{{"text": "{0}", "label": "{1}"}}', []),
+    "fastText": ("__label__{1} {0}", []),
+}
+
+
+@pytest.mark.parametrize(("end", "other"), [("\n", "\r"), ("\r", "\n")])
+@pytest.mark.parametrize("form", LINES)
+def test_each_line_of_another_end_than_the_files_is_bad(read: Read, form: str, end: str, other: str) -> None:
+    line, header = LINES[form]
+    rows = [line.format(f"film {i}", LABELS[i % 2]) for i in range(20)]
+    block = [line.format(f"block {i}", LABELS[i % 2]) for i in range(5)]
+    content = end.join([*header, *rows, other.join(block), "", rows[0], ""])
+    if end == "\r":  # only the first 64 kB decide which end is the file's
+        content = content.replace("film 9", "film 9" + "x" * (raw_file.LINE_ENDS_BYTES + 1024), 1)
+    found = read(content.encode())
+    defects = [item for item in found if isinstance(item, Defect)]
+    first = len(header) + 21
+    assert [defect.line for defect in defects] == list(range(first, first + 5))
+    assert "line ends of two kinds" in defects[0].reason
+    assert sum(isinstance(item, Row) for item in found) == 21
+
+
+def test_line_ends_within_a_value_are_of_any_kind(read: Read) -> None:
+    content = [b'text,label\n"a\rb",pos\n', b'{"text": "a b",\r"label": "pos"}\n', b"__label__pos a\rb\n"]
+    assert [pairs(read(one)) for one in content] == [[("a b", "pos")]] * 3
+
+
 def test_rejected_answers_are_skipped(read: Read) -> None:
     found = read(
         b'{"text":"a","label":"pos","answer":"reject"}\n{"text":"b","label":"pos","answer":"ignore"}\n'
