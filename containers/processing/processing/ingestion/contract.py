@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from processing.errors import ContractError
-from processing.ingestion.identity import identity
+from processing.ingestion.identity import spelled
 
 FILE = Path(__file__).parents[2] / "contract.toml"
 FIELDS = ("id", "text", "label", "split")
@@ -118,11 +118,11 @@ def read_field(name: str, table: "TomlTable") -> Field:
         min_length=min_length,
         max_length=max_length,
         max_bytes=table.integer("max_bytes", 1, maximum, default=min(maximum, max_length * UTF8_BYTES)),
-        allowed=frozenset(table.names("allowed", splits, default=splits) or splits),
+        allowed=frozenset(table.spelled_names("allowed", name, splits) or splits),
         line_breaks=table.choice("line_breaks", LINE_BREAKS, default="refuse"),
         aliases=frozenset(map(str.casefold, table.names("aliases", (), default=()))),
-        null_words=frozenset(map(str.casefold, table.names("null_words", (), default=()))),
-        values=table.strings("values", name),
+        null_words=frozenset(map(str.casefold, table.spelled_names("null_words", name))),
+        values=table.spelled_table("values", name),
     )
 
 
@@ -198,12 +198,30 @@ class TomlTable:
             raise self.error(name, f"holds {unknown[0]!r}; {', '.join(choices)} are known")
         return values
 
-    def strings(self, name: str, field: str) -> dict[str, str]:
-        """Return an optional table of strings, each key in the form that a field's values have."""
-        values = self.get(name, {})
-        if not isinstance(values, dict) or not all(isinstance(v, str) and v for v in values.values()):
-            raise self.error(name, f"is {values!r}; a table of strings is needed")
-        return {identity(key, field): value for key, value in values.items()}
+    def spelled_names(self, name: str, field: str, choices: Collection[str] = ()) -> list[str]:
+        """Return an optional list of strings, each spelled as the field's values are."""
+        return [self.spelled(name, value, field) for value in self.names(name, choices, default=choices)]
+
+    def spelled_table(self, name: str, field: str) -> dict[str, str]:
+        """Return an optional table of strings, keys and values spelled as the field's values are."""
+        content = self.get(name, {})
+        if not isinstance(content, dict) or not all(isinstance(v, str) and v for v in content.values()):
+            raise self.error(name, f"is {content!r}; a table of strings is needed")
+        table: dict[str, str] = {}
+        for key, value in content.items():
+            at, target = self.spelled(name, key, field), self.spelled(name, value, field)
+            if table.setdefault(at, target) != target:
+                raise self.error(
+                    name, f"makes {at!r}, in several spellings, both {table[at]!r} and {target!r}"
+                )
+        return table
+
+    def spelled(self, name: str, value: str, field: str) -> str:
+        """Return a value as the field's values are spelled."""
+        text = spelled(value, field)
+        if not text:
+            raise self.error(name, f"holds {value!r}, of which nothing can be seen; remove it")
+        return text
 
     def reject_unknown(self) -> None:
         """Refuse unknown settings, which are most likely misspelt."""

@@ -2,9 +2,12 @@
 
 import re
 import unicodedata
+from decimal import Decimal
 
 WHOLE = re.compile(r"(-?[0-9]+)(?:\.0+)?", re.ASCII)
 FRACTION = re.compile(r"-?[0-9]*\.[0-9]+", re.ASCII)
+# As Python, C and Java write a small float. One digit before the point; 12e-3 may be a code.
+EXPONENT = re.compile(r"-?[1-9](?:\.[0-9]+)?[eE]-(?!0+$)[0-9]{1,3}", re.ASCII)
 HIDDEN_CATEGORIES = frozenset({"Cc", "Cf"})  # control and format characters
 # Characters of other categories that nothing shows either: fillers and variation selectors.
 HIDDEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0") | frozenset(
@@ -23,7 +26,17 @@ def identity(text: str, field: str) -> str:
         text = " ".join(text.split())
         if text.lower() in BOOLEANS:
             return text.lower()
+        if EXPONENT.fullmatch(text):
+            return f"{Decimal(text):f}".rstrip("0")
     return whole(text)
+
+
+def spelled(text: str, field: str) -> str:
+    """Return a value of the contract as a file's value of that field is spelled when both are compared."""
+    if field == "text":
+        return text
+    text = text.strip()
+    return identity(text.lower() if field == "split" else text, field)
 
 
 def visible(character: str) -> str:

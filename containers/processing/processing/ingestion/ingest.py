@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, cast
 from processing.configuration import host, output_uri
 from processing.errors import FileError
 from processing.ingestion import contract, feature_store, offline_store
+from processing.ingestion.checked_rows import read_checked
 from processing.ingestion.contract import Contract
 from processing.ingestion.deletions import Deletions, delete_records, read_deletions
 from processing.ingestion.feature_store import RecordWriter, Runtime
-from processing.ingestion.formats.raw_file import read_rows
 from processing.ingestion.instances import Instances, read_instances
 from processing.ingestion.labels import Held, Labels, stored_labels
 from processing.ingestion.objects import find_sources, open_sources, unread
@@ -22,7 +22,7 @@ from processing.ingestion.quarantine import Quarantine
 from processing.ingestion.record_deleter import DeletingRuntime, RecordDeleter
 from processing.ingestion.refusals import Refusal
 from processing.ingestion.report import FileReport, Report, reject_if_all_quarantined
-from processing.ingestion.rows import LINE_BREAK, Defect, Record, Row, Skip, check, derived_id, excerpt, span
+from processing.ingestion.rows import LINE_BREAK, Defect, Record, Row, Skip, derived_id, excerpt, span
 from processing.ingestion.settings import Settings
 from processing.ingestion.spool import Place, Spool
 from processing.scratch import scratch
@@ -163,8 +163,7 @@ def validate(
     try:
         if LINE_BREAK.search(source.key):
             raise FileError("a line break in the object's key; upload it under another")
-        for number, found in enumerate(read_rows(source.path, rules, file.lines), 1):
-            row = check(found, rules) if isinstance(found, Record) else found
+        for number, (found, row) in enumerate(read_checked(source.path, rules, file.lines), 1):
             if isinstance(row, Row):
                 if forgotten and row.id in forgotten:
                     row = Skip(found.line, "its id is forgotten", found.last)

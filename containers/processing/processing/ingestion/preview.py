@@ -12,9 +12,9 @@ from typing import Any
 
 from processing.errors import ContractError, FileError
 from processing.ingestion import contract
+from processing.ingestion.checked_rows import read_checked
 from processing.ingestion.contract import Contract
-from processing.ingestion.formats.raw_file import read_rows
-from processing.ingestion.rows import Defect, Record, Skip, check
+from processing.ingestion.rows import Defect, Skip
 
 FIRST_ROWS = 1000
 
@@ -24,8 +24,7 @@ def preview(path: Path, rules: Contract) -> dict[str, Any]:
     rows = bad = skipped = 0
     first, reason = "", None
     try:
-        for found in islice(read_rows(path, rules), FIRST_ROWS):
-            row = check(found, rules) if isinstance(found, Record) else found
+        for _, row in islice(read_checked(path, rules), FIRST_ROWS):
             rows += 1
             skipped += isinstance(row, Skip)
             if isinstance(row, Defect):

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from processing.errors import FileError
 from processing.ingestion.contract import Contract
 from processing.ingestion.formats.columns import find_columns
+from processing.ingestion.formats.lines import mixed_ends, split_ends
 from processing.ingestion.rows import ESCAPED_BYTES, Defect, Lines, Record, excerpt
 
 ROW_BYTES = 8 << 20
@@ -24,12 +25,14 @@ MAX_KNOWN_LABELS = 1000
 NAME_PADDING = 16  # characters, of blanks and marks around a column's name
 ROWS_PER_LABEL = 10  # on average, once a file is taken to show all its labels
 LABEL_CHARACTERS = 64  # more are hardly a label, when a line is examined
+LABEL_WORDS = 3  # more are hardly a label either
 UNCLOSED = "a quote that is not closed?"
 UNEXPECTED_END = "unexpected end of data"
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 EXCEL_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 BYTE_ORDER_MARK = "\ufeff"
 ESCAPED_QUOTE = '\\"'
+BESIDE_LABEL = ' "\r\n'
 BACKSLASH = re.compile(r'\\(["\\]?)')
 
 
@@ -42,6 +45,7 @@ class CsvLines:
         self.current: list[tuple[int, str]] = []  # the lines of the row so far
         self.bytes = 0
         self.limit = ROW_BYTES
+        self.more = 0  # lines than were read, because several were read as one
 
     def begin_row(self) -> None:
         """Mark the start of a row."""
@@ -52,6 +56,11 @@ class CsvLines:
         self.pending.extendleft(reversed(self.current[count:]))
         del self.current[count:]
         self.bytes = 0
+
+    def count_more(self, count: int) -> None:
+        """Give the lines to come higher numbers."""
+        self.more += count
+        self.pending = deque((number + count, text) for number, text in self.pending)
 
     @property
     def first(self) -> int:
@@ -71,7 +80,8 @@ class CsvLines:
             number, text = self.pending.popleft()
             self.bytes += len(text)
         else:
-            number, content = next(self.lines)
+            read, content = next(self.lines)
+            number = read + self.more
             self.bytes += len(content)
             text = content.decode("utf-8", "surrogateescape")
         if not self.current and text[:1] == BYTE_ORDER_MARK:
@@ -102,8 +112,10 @@ class CsvReader:
         self.separator = ","
         self.names: list[str] = []
         self.columns: dict[str, int] = {}
-        self.folded: list[str] = []  # the names in lower case, sorted
-        self.longest_name = 0  # characters
+        self.known_names = {
+            name for field in contract.fields.values() for name in (field.name, *field.aliases)
+        }
+        self.longest_name = max(map(len, self.known_names)) + NAME_PADDING
         self.rows = 0
         self.labels: set[str] = set()  # of the rows so far
         self.backslashes = False  # whether quotation marks are known to be escaped by them
@@ -217,8 +229,6 @@ class CsvReader:
         self.source.begin_row()
         for _ in range(count):
             next(self.source)
-        self.folded = sorted(map(str.casefold, self.names))
-        self.longest_name = max(map(len, self.names)) + NAME_PADDING
         self.set_columns(self.names)
         self.counts.read = self.source.last
         self.counts.other += count
@@ -279,14 +289,23 @@ class CsvReader:
 
         From there on the columns have the order of this header.
         """
-        first = values[0]
-        if len(first) > self.longest_name or header_name(first).casefold() not in self.folded:
+        if not self.repeats_header(values):
             return False
-        names = [header_name(value) for value in values]
-        if sorted(map(str.casefold, names)) != self.folded:
-            return False
-        self.set_columns(names)
+        self.set_columns([header_name(value) for value in values])
         self.counts.other += len(self.source.current)
+        return True
+
+    def repeats_header(self, values: list[str]) -> bool:
+        """Return whether a row names the columns, in any order, perhaps by their other names."""
+        if len(values) != len(self.names):
+            return False
+        names = [header_name(value) for value in values if len(value) <= self.longest_name]
+        if sum(name.casefold() in self.known_names for name in names) < len(self.contract.required):
+            return False
+        try:
+            find_columns([header_name(value) for value in values], self.contract)
+        except FileError:
+            return False
         return True
 
     # Rows
@@ -342,13 +361,19 @@ class CsvReader:
 
     def defects(self, cells: Cells, *, swallows: bool) -> Iterator[Defect]:
         """Yield the defect of a row; one of each line if a cell has swallowed other rows."""
-        first, last = self.source.first, self.source.last
+        source, counts = self.source, self.counts
+        first, last = source.first, source.last
+        parts = split_ends(source.current[0][1]) if cells.error is not None else []
+        if len(source.current) == 1 and len(parts) > 1:
+            source.count_more(len(parts) - 1)
+            yield from mixed_ends(first, parts, counts)
+            return
         reason = f"{len(cells.values)} columns, but the header has {len(self.names)}"
         value = excerpt(self.separator.join(cells.values))
         if cells.error is not None:
             reason, value = f"not CSV: {cells.error}", ""
             self.broken = last
-        if len(self.source.current) == 1 or not (swallows or cells.error is not None):
+        if len(source.current) == 1 or not (swallows or cells.error is not None):
             yield Defect(first, None, reason, value, self.last)
             return
         if cells.error is None:
@@ -356,11 +381,11 @@ class CsvReader:
         reason = (
             f"{reason}: a quote opened in line {first} goes on until line {last}; a stray quotation mark?"
         )
-        for number, line in self.source.current:
+        for number, line in source.current:
             if line.strip():
                 yield Defect(number, None, reason, excerpt(line.rstrip("\r\n")))
             else:
-                self.counts.other += 1
+                counts.other += 1
 
     def attempt(self, text: str) -> Cells | None:
         """Read the row with the habits of other programs; return None if none of them fits.
@@ -406,30 +431,35 @@ class CsvReader:
         )
 
     def lines_are_rows(self, cells: Cells) -> bool:
-        """Return whether each line of the row would be a row: a stray quotation mark has joined them.
+        """Return whether most lines of the row would be a row: a stray quotation mark has joined them.
 
-        The label of one line is the row's own. The others' must be known, or look like labels as long as
-        others may come, which the lines of a text with as many separators hardly do.
+        Some of the lines may be bad themselves, blank, or headers; so no line alone decides. The label of one
+        line is the row's own. The others' must be known, or look like labels as long as others may come,
+        which the lines of a text with as many separators hardly do.
         """
-        lines = []
-        for _, line in self.source.current:
-            parts = self.split(line)
-            if parts is None:
-                return False
-            lines.append(parts)
         column = self.columns["label"]
-        known = set(self.labels)
+        known = set(map(str.casefold, self.labels))
+        lines = [line for _, line in self.source.current]
         if cells.error is None and len(cells.values) == len(self.names):
-            known.add(cells.values[column].strip())
+            known.add(cells.values[column].strip().casefold())
             broken = next((at for at, value in enumerate(cells.values) if "\n" in value or "\r" in value), 0)
             lines.pop(-1 if column > broken else 0)
-        are_known = [parts[column].strip(' "\r\n') in known for parts in lines]
+        split = [self.split(line) for line in lines if line.strip()]
+        others = [parts for parts in split if parts is None or not self.repeats_header(parts)]
+        rows = [parts for parts in others if parts is not None]
+        if not rows:
+            return False
+        with_label = [parts for parts in rows if parts[column].strip(BESIDE_LABEL).casefold() in known]
         if self.labels and self.rows >= ROWS_PER_LABEL * len(self.labels):
-            return all(are_known)
-        return any(are_known) or all(is_row_like(parts, column) for parts in lines)
+            return 2 * len(with_label) >= len(others)
+        words = LABEL_WORDS if len(others) > 1 else 1
+        row_like = [parts for parts in rows if is_row_like(parts, column, words)]
+        return 2 * len(row_like) > len(others) or (bool(with_label) and 2 * len(rows) >= len(others))
 
     def split(self, line: str) -> list[str] | None:
         """Return the cells of a line if it has as many as the header."""
+        if line.count(self.separator) < len(self.names) - 1:
+            return None
         for quoting in (csv.QUOTE_NONE, csv.QUOTE_MINIMAL):
             try:
                 cells = next(csv.reader([line], delimiter=self.separator, quoting=quoting), [])
@@ -469,11 +499,11 @@ def is_padded(values: list[str]) -> bool:
     return False
 
 
-def is_row_like(parts: list[str], column: int) -> bool:
-    """Return whether the cells of a line look like a row: no blanks around them, and a label of one word."""
+def is_row_like(parts: list[str], column: int, words: int) -> bool:
+    """Return whether the cells of a line look like a row: no blanks around them, and a label of few words."""
     label = parts[column].strip('"\r\n')
-    one_word = 0 < len(label) <= LABEL_CHARACTERS and not any(map(str.isspace, label))
-    return one_word and all(part.rstrip("\r\n") == part.strip() for part in parts)
+    is_short = 0 < len(label) <= LABEL_CHARACTERS and len(label.split()) <= words
+    return is_short and all(part.rstrip("\r\n") == part.strip() for part in parts)
 
 
 def header_name(cell: str) -> str:

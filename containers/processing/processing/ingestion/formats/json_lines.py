@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from processing.ingestion.contract import Contract
 from processing.ingestion.formats.columns import Names
 from processing.ingestion.formats.exports import labelled
-from processing.ingestion.formats.lines import BYTE_ORDER_MARK, LINE_BYTES
+from processing.ingestion.formats.lines import BYTE_ORDER_MARK, LINE_BYTES, mixed_ends, split_ends
 from processing.ingestion.rows import Defect, Lines, Record, excerpt
 
 BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
@@ -22,8 +22,9 @@ def read_json_lines(
         FileError: A field could be in several names, or the file has to be exported in another way.
     """
     names = Names(contract)
-    for number, content in lines:
-        counts.read = number
+    more = 0  # lines than were read, because several were read as one
+    for read, content in lines:
+        number = counts.read = read + more
         if not content.strip():
             counts.other += 1
             continue
@@ -32,6 +33,11 @@ def read_json_lines(
             values = parse(content, contract.max_json_depth)
             yield Record(number, with_fields(values, names.find(values)))
         except ValueError as error:
+            parts = split_ends(content[:LINE_BYTES].decode("utf-8", "replace"))
+            if any(part.lstrip().startswith("{") for part in parts[1:]):
+                yield from mixed_ends(number, parts, counts)
+                more += len(parts) - 1
+                continue
             value = excerpt(content[: LINE_BYTES >> 10].decode("utf-8", "replace").strip())
             yield Defect(number, None, str(error), value)
 

@@ -1,11 +1,16 @@
 """Read the lines of a text file with a length limit."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
+
+from processing.ingestion.rows import Defect, Lines, excerpt
 
 LINE_BYTES = 8 << 20
 CHUNK_BYTES = 1 << 16
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+INNER_END = re.compile(r"(?<=[\r\n])(?=[^\r\n])")
+MIXED_ENDS = "the file has line ends of two kinds, CR and LF; save it with those of one kind"
 
 
 def read_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -39,3 +44,18 @@ def read_return_lines(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
     if rest:
         number += 1
         yield number, rest
+
+
+def split_ends(line: str) -> list[str]:
+    """Return the lines in a line: those that end in another way than the file's lines."""
+    return INNER_END.split(line)
+
+
+def mixed_ends(number: int, parts: Sequence[str], counts: Lines) -> Iterator[Defect]:
+    """Yield the defects of the lines that were read as one, the first of which has this number."""
+    counts.read = number + len(parts) - 1
+    for at, part in enumerate(parts, number):
+        if part.strip():
+            yield Defect(at, None, MIXED_ENDS, excerpt(part.strip()))
+        else:
+            counts.other += 1

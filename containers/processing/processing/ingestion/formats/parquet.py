@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,6 +25,8 @@ TYPES = (
 # With an explicit schema, file_row_number is always DuckDB's own column, whatever columns the file has.
 ROWS = "FROM read_parquet($1, schema = $2, utf8_validation = $5) WHERE file_row_number BETWEEN $3 AND $4"
 COUNT = "SELECT num_rows FROM parquet_file_metadata($1)"
+# Of names that differ in case only, DuckDB changes all but the first.
+DESCRIBE = "DESCRIBE FROM read_parquet($1)"
 SCHEMA = "SELECT name, num_children FROM parquet_schema($1)"
 METADATA = "SELECT value FROM parquet_kv_metadata($1) WHERE decode(key) = 'huggingface'"
 NOT_UTF8 = "Invalid string encoding"
@@ -92,24 +94,33 @@ def choose_columns(database: Database, file: str, contract: Contract) -> dict[st
     Raises:
         FileError: A column is missing, repeated, or of another type than the contract allows.
     """
-    kinds = {
-        name: kind for name, kind, *_ in database.execute("DESCRIBE FROM read_parquet($1)", [file]).fetchall()
-    }
-    names = top_level_names(database.execute(SCHEMA, [file]).fetchall())
-    names = [name for name in names if kinds.get(name) != '"NULL"']
-    columns = {field: names[at] for field, at in find_columns(names, contract).items()}
+    described = database.execute(DESCRIBE, [file]).fetchall()
+    kinds = {name: kind for name, kind, *_ in described}
+    named = zip(top_level_names(database.execute(SCHEMA, [file]).fetchall()), described, strict=True)
+    names = [(name, unique) for name, (unique, kind, *_) in named if kind != '"NULL"']
+    columns = {}
+    for field, at in find_columns([name for name, _ in names], contract).items():
+        name, columns[field] = names[at]
+        if name != columns[field]:
+            raise FileError(repeated_name(name, kinds))
     for name, column in list(columns.items()):
-        field = contract.fields[name]
-        if is_allowed(kinds[column], field):
+        rules = contract.fields[name]
+        if is_allowed(kinds[column], rules):
             continue
-        if not field.required and all_null(database, file, column):
+        if not rules.required and all_null(database, file, column):
             del columns[name]
             continue
-        needed = " or ".join(sorted(field.types))
+        needed = " or ".join(sorted(rules.types))
         raise FileError(f"the column {name} is {kinds[column]}; {needed} is needed")
     if kinds.get(ANSWER) == "VARCHAR":
         columns.setdefault(ANSWER, ANSWER)
     return columns
+
+
+def repeated_name(name: str, names: Iterable[str]) -> str:
+    """Return the reason for a column that DuckDB, which ignores case, cannot find by its name."""
+    other = next((other for other in names if other.casefold() == name.casefold()), name)
+    return f"the column {name} follows another of the same name but for case, '{excerpt(other)}'; rename one"
 
 
 def top_level_names(schema: Sequence[tuple[str, int | None]]) -> list[str]:

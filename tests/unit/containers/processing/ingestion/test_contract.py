@@ -188,7 +188,53 @@ def test_fraction_is_a_label_only_if_mapped(load: Load, value: object) -> None:
     assert row(mapped, label=value).label == "half"
 
 
+@pytest.mark.parametrize("value", [1e-07, "1e-07", "1E-7", "1.0e-07", Decimal("1E-7"), Decimal("0.00000010")])
+def test_fraction_with_an_exponent_is_none_the_less(load: Load, value: object) -> None:
+    assert "[fields.label.values]" in row(load(), label=value).reason
+    for key in ("1e-07", "0.0000001"):
+        mapped = load(("[fields.label.values]", f"[fields.label.values]\n'{key}' = 'small'"))
+        assert row(mapped, label=value).label == "small"
+
+
+@pytest.mark.parametrize("text", ["1e0", "1e+07", "12e-3", "0e-1", "e-1", "1e-", "1e-1000", "1e-07x", "1e-0"])
+def test_text_like_an_exponent_is_a_label(load: Load, text: str) -> None:
+    assert row(load(), label=text).label == text
+
+
 def test_values_are_mapped(load: Load) -> None:
     rules = load(("[fields.label.values]", '[fields.label.values]\n"1.0" = "pos"\nTrue = "pos"\nPos = "pos"'))
     assert [row(rules, label=value).label for value in (1, "1", True, "true", "Pos")] == ["pos"] * 5
     assert row(rules, label="POS").label == "POS"
+
+
+@pytest.mark.parametrize(("value", "label"), [("1.0", "1"), (1, "1"), ("True", "true"), (True, "true")])
+def test_allowed_labels_may_have_any_spelling(load: Load, value: object, label: str) -> None:
+    rules = load(("allowed = []", 'allowed = ["1.0", " True ", "0"]'))
+    assert row(rules, label=value).label == label
+
+
+def test_targets_of_values_have_one_spelling(load: Load) -> None:
+    rules = load(("[fields.label.values]", '[fields.label.values]\n4 = "1.0"\n5 = " pos "\nsix = "True"'))
+    assert [row(rules, label=value).label for value in ("4", "5", "six")] == ["1", "pos", "true"]
+
+
+def test_values_of_split_may_have_any_case(load: Load) -> None:
+    rules = load(("[files]", '[fields.split.values]\nDev = "Validation"\n[files]'))
+    assert [row(rules, split=value).split for value in ("Dev", "dev", "DEV")] == ["validation"] * 3
+
+
+def test_null_words_have_one_spelling(load: Load) -> None:
+    rules = load(('"nil", ', '"nil", "-9.0", '))
+    assert "stands for no label" in row(rules, label="-9").reason
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ('4 = "pos"\n"4.0" = "neg"', "makes '4', in several spellings, both 'pos' and 'neg'"),
+        ('4 = " "', "holds ' ', of which nothing can be seen; remove it"),
+    ],
+)
+def test_unclear_values_are_refused(load: Load, values: str, reason: str) -> None:
+    with pytest.raises(ContractError, match=f"fields.label.values {reason}"):
+        load(("[fields.label.values]", f"[fields.label.values]\n{values}"))

@@ -89,6 +89,18 @@ READ: dict[str, tuple[bytes, list[tuple[str, str]]]] = {
         b"text,label\na,pos\nlabel,text\nneg,b\n",
         [("a", "pos"), ("b", "neg")],
     ),
+    "header again by other names": (
+        b"text,label\na,pos\nreview,sentiment\nb,neg\nClass,Text\npos,c\n",
+        [("a", "pos"), ("b", "neg"), ("c", "pos")],
+    ),
+    "header again with another column beside": (
+        b"id,text,label\n1,a,pos\nsentiment,url,review\nneg,http://a,b\n",
+        [("a", "pos"), ("b", "neg")],
+    ),
+    "a name of a column as a text or a label": (
+        b"text,label\na,pos\nreview,pos\nb,sentiment\n",
+        [("a", "pos"), ("review", "pos"), ("b", "sentiment")],
+    ),
     "header again after a mark": (
         b"\xef\xbb\xbftext,label\na,pos\n\xef\xbb\xbftext,label\nb,neg\n",
         [("a", "pos"), ("b", "neg")],
@@ -209,6 +221,59 @@ def test_each_line_that_a_stray_quote_swallows_is_bad(
     assert f"line {first} goes on until line {end}" in defects[0].reason
 
 
+# Among swallowed rows, no line that is no good row itself hides the others.
+ODD = [
+    "",
+    "text,label",
+    "label,text",
+    "so, so film,neg",
+    "so so film,",
+    "so so film,N/A",
+    "film,rare",
+    "FILM,POS",
+]
+
+OPENED_AND_CLOSED = {
+    "text,label": ('"great film,pos', 'last film",neg'),
+    "label,text": ('pos,"great film', 'neg,last film"'),
+    "id,text,label": ('o,"great film,pos', 'p,last film",neg'),
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("columns", OPENED_AND_CLOSED)
+@pytest.mark.parametrize("odd", ODD)
+def test_a_swallowed_line_that_is_no_row_hides_no_others(
+    read: Read, odd: str, columns: str, end: str
+) -> None:
+    def line(text: str, label: str) -> str:
+        cells = {"id": text, "text": text, "label": label}
+        return ",".join(cells[name] for name in columns.split(","))
+
+    def rows(name: str) -> list[str]:
+        return [line(f"{name} {i}", LABELS[i % 2]) for i in range(20)]
+
+    first, last = OPENED_AND_CLOSED[columns]
+    lines = [columns, *rows("a"), first, *rows("b"), odd, *rows("c"), last, *rows("d")]
+    found = read(end.join([*lines, ""]).encode())
+    assert sum(isinstance(item, Row) for item in found) == 40
+    assert sum(isinstance(item, Defect) for item in found) == 42 + bool(odd)
+
+
+def test_rows_of_labels_of_two_words_are_swallowed_at_the_start(read: Read) -> None:
+    inner = ["mid film,rather bad", "", "mid, film,so so", "mid two,quite nice"]
+    lines = ['"great film,very good', *inner, 'last film",not bad', "a,very good", "b,not bad"]
+    found = read("\n".join(["text,label", *lines, ""]).encode())
+    assert [type(item).__name__ for item in found] == ["Defect"] * 5 + ["Row"] * 2
+
+
+def test_a_text_of_several_lines_may_name_a_label_in_one(read: Read) -> None:
+    text = "Well, I think so.\nIn a word, pos\nAs they say.\nRight, then.\nYes"
+    rows = "".join(f"a {i},{LABELS[i % 2]}\n" for i in range(20))
+    found = read(f'text,label\n{rows}"{text}",neg\n'.encode())
+    assert pairs(found)[-1] == (text.replace("\n", " "), "neg")
+
+
 def test_a_quote_that_is_never_closed_names_both_lines(read: Read) -> None:
     with pytest.raises(FileError, match=r"line 3: not CSV: unexpected end of data at line 22"):
         read("\n".join(["id,text,label", "a,b,pos", 'o,"stray,pos', *GOOD[1:]]).encode())
@@ -226,11 +291,53 @@ def test_the_rest_of_a_broken_text_is_no_row(read: Read) -> None:
     assert [type(item).__name__ for item in found] == ["Row", "Row", "Defect", "Defect", "Row"]
 
 
+LINES = {
+    "CSV": ("{0},{1}", ["text,label"]),
+    "JSON Lines": ('{{"text": "{0}", "label": "{1}"}}', []),
+    "fastText": ("__label__{1} {0}", []),
+}
+
+
+@pytest.mark.parametrize(("end", "other"), [("\n", "\r"), ("\r", "\n")])
+@pytest.mark.parametrize("form", LINES)
+def test_each_line_of_another_end_than_the_files_is_bad(read: Read, form: str, end: str, other: str) -> None:
+    line, header = LINES[form]
+    rows = [line.format(f"film {i}", LABELS[i % 2]) for i in range(20)]
+    block = [line.format(f"block {i}", LABELS[i % 2]) for i in range(5)]
+    content = end.join([*header, *rows, other.join(block), "", rows[0], ""])
+    if end == "\r":  # only the first 64 kB decide which end is the file's
+        content = content.replace("film 9", "film 9" + "x" * (raw_file.LINE_ENDS_BYTES + 1024), 1)
+    found = read(content.encode())
+    defects = [item for item in found if isinstance(item, Defect)]
+    first = len(header) + 21
+    assert [defect.line for defect in defects] == list(range(first, first + 5))
+    assert "line ends of two kinds" in defects[0].reason
+    assert sum(isinstance(item, Row) for item in found) == 21
+
+
+def test_line_ends_within_a_value_are_of_any_kind(read: Read) -> None:
+    content = [b'text,label\n"a\rb",pos\n', b'{"text": "a b",\r"label": "pos"}\n', b"__label__pos a\rb\n"]
+    assert [pairs(read(one)) for one in content] == [[("a b", "pos")]] * 3
+
+
 def test_rejected_answers_are_skipped(read: Read) -> None:
     found = read(
         b'{"text":"a","label":"pos","answer":"reject"}\n{"text":"b","label":"pos","answer":"ignore"}\n'
     )
     assert [type(item) for item in found] == [Skip, Skip]
+
+
+@pytest.mark.parametrize("label", ["pos,great", "a,pos", "pos,", ",pos", "a,__label__pos"])
+def test_a_comma_in_a_label_of_fasttext_makes_the_row_bad(read: Read, label: str) -> None:
+    bad, tab, comma = read(f"__label__{label} film 1\n__label__pos\tfilm, 2\n__label__c ,d\n".encode())
+    assert (bad.field, bad.reason.split(";")[0]) == ("label", f"a comma in the label '{label}'")
+    assert pairs([tab, comma]) == [("film, 2", "pos"), (",d", "c")]
+
+
+@pytest.mark.parametrize("start", ["__label__a __label__b", "__label__a , __label__b"])
+def test_a_line_of_fasttext_has_one_label(read: Read, start: str) -> None:
+    [bad] = read(f"{start} film\n".encode())
+    assert bad.reason == "2 labels at the start of the line; one is needed"
 
 
 PARQUET = [
@@ -260,6 +367,25 @@ def test_parquet_is_read(read: Read, tmp_path: Path, columns: str, expected: tup
     with duckdb.connect() as database:
         database.execute(f"COPY (SELECT {columns}) TO '{file}' (FORMAT parquet)")
     assert pairs(read(file.read_bytes())) == [expected]
+
+
+@pytest.mark.parametrize("field", ["label", "id"])
+def test_parquet_with_names_that_differ_in_case_only(read: Read, tmp_path: Path, field: str) -> None:
+    # DuckDB refuses to write such names, so one is changed in the file.
+    file = tmp_path / "rows.parquet"
+    columns = {"text": "'a'", "label": "'pos'", "id": "'1'"}
+    wrong = f"'neg' AS {field[0]}_{field[2:]}"
+    right = [f"{value} AS {name}" for name, value in columns.items()]
+    contents = []
+    for selected in ([*right, wrong], [wrong, *right]):
+        with duckdb.connect() as database:
+            database.execute(f"COPY (SELECT {', '.join(selected)}) TO '{file}' (FORMAT parquet)")
+        old = f"{field[0]}_{field[2:]}".encode()
+        contents.append(file.read_bytes().replace(old, field.upper().encode()))
+    [row] = read(contents[0])
+    assert (row.id, row.label) == ("1", "pos")
+    with pytest.raises(FileError, match=f"the column {field} follows another .* '{field.upper()}'"):
+        read(contents[1])
 
 
 def test_class_labels_of_hugging_face_are_their_names(read: Read, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import zstandard
 from moto import mock_aws
 
 from processing.errors import PlanError, RecordError, RejectedFilesError, SettingsError, VisibilityError
-from processing.ingestion import contract
+from processing.ingestion import checked_rows, contract
 from processing.ingestion.formats import parquet
 from processing.ingestion.formats import raw_file as formats
 from processing.ingestion.rows import Record as RecordOfFile
@@ -87,6 +87,40 @@ def test_reads_each_format_whatever_its_name(
         "source": "raw/deep/er/reviews.data",
     }
     assert not (job.base / "processing/output/quarantine").exists()
+
+
+@pytest.mark.parametrize("function", ["read_rows", "check"])
+def test_a_fault_of_the_code_costs_the_file_that_shows_it(
+    job: Job, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], function: str
+) -> None:
+    works = getattr(checked_rows, function)
+
+    def fail(item: Path | RecordOfFile, *more: Any) -> Any:
+        if "wrong" in str(item):
+            raise KeyError("label \ud800")
+        return works(item, *more)
+
+    monkeypatch.setattr(checked_rows, function, fail)
+    job.put("raw/wrong.csv", to_csv([record("1", text="wrong")]))
+    job.put("raw/b.csv", to_csv(GOOD))
+    job.run()
+    assert job.account("raw/wrong.csv")["verdict"] == "QUARANTINED"
+    assert "an unexpected error, KeyError: " in job.account("raw/wrong.csv")["reason"]
+    assert job.account("raw/b.csv")["ingested"] == 4
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
+def test_a_fault_of_the_machine_fails_the_job(
+    job: Job, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*values: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(formats, "read_text", fail)
+    job.put("raw/a.csv", to_csv(GOOD))
+    with pytest.raises(type(error)):
+        job.run()
 
 
 def test_reads_frames_after_one_another(job: Job) -> None:
@@ -490,7 +524,7 @@ def test_temporary_files_are_on_the_jobs_volume(job: Job, monkeypatch: pytest.Mo
         seen.append(Path(tempfile.gettempdir()).parent)
         return read(*arguments)
 
-    monkeypatch.setattr("processing.ingestion.ingest.read_rows", spied)
+    monkeypatch.setattr("processing.ingestion.checked_rows.read_rows", spied)
     before = tempfile.gettempdir()
     job.run()
     assert seen == [job.base / "processing"]
