@@ -58,20 +58,31 @@ class Deletions:
     forgotten: frozenset[str]
 
     def __bool__(self) -> bool:
-        return bool(self.replaced or self.files or self.ids)
+        return bool(self.replaced) or self.forgets
+
+    @property
+    def forgets(self) -> bool:
+        """Return whether the plan forgets, which depends on no file of the run."""
+        return bool(self.files or self.ids)
 
 
 @dataclass(slots=True)
 class DeletionReport:
-    """How many records were deleted."""
+    """How many records were deleted, and whether the plan forgets."""
 
+    forgets: bool = False
     files: Counter[str] = field(default_factory=Counter)  # by the file that gave them
     ids: int = 0
     unknown_ids: list[str] = field(default_factory=list)  # that no record has
 
     def content(self) -> dict[str, Any]:
         """Return the report's entry."""
-        return {"files": dict(sorted(self.files.items())), "ids": self.ids, "unknownIds": self.unknown_ids}
+        return {
+            "forgets": self.forgets,
+            "files": dict(sorted(self.files.items())),
+            "ids": self.ids,
+            "unknownIds": self.unknown_ids,
+        }
 
     def __str__(self) -> str:
         lines = [f"{key}: {count:,} records deleted" for key, count in sorted(self.files.items())]
@@ -124,7 +135,7 @@ def delete_records(
         store: The offline store, where the run's records are visible.
         delete: Deletes records.
     """
-    report, expected = DeletionReport(), Counter[tuple[str, str]]()
+    report, expected = DeletionReport(deletions.forgets), Counter[tuple[str, str]]()
     found: set[str] = set()
     for names in chunks(deletions.ids):
         rows = store.find(ids_query(store.table, names, deletions.at))

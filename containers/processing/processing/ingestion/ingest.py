@@ -44,7 +44,8 @@ def ingest(
     The objects are in the bucket, or without one in processing/input/raw.
 
     Raises:
-        RejectedFilesError: This instance has all new files, and all of them are refused.
+        RejectedFilesError: This instance has all new files, all of them are refused, and nothing is to be
+            forgotten.
         ProcessingError: The settings, the contract or the plan are invalid, or a service fails.
     """
     target, name = base / "processing/output", host(base)
@@ -70,7 +71,8 @@ def ingest(
                 else:
                     ingest_file(item, rules, writer, quarantine, report, labels, deletions.forgotten)
         # If other instances have files too, some may be good: `create_dataset` checks all reports.
-        if len(objects) == planned:
+        # What is to be forgotten does not wait for a good file.
+        if len(objects) == planned and not deletions.forgets:
             reject_if_all_quarantined(file.content() for file in report.files)
         store.wait_for(expected_records(report.files), settings.timeout_s)
         if deletions:

@@ -168,10 +168,11 @@ class Report:
         write_json(self.file, content)
 
 
-def read_files(folder: Path) -> list[dict[str, Any]]:
-    """Return the files of all instances' reports, sorted by key."""
+def read_reports(folder: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Return the files of all instances' reports, sorted by key, and whether the run forgot anything."""
     reports = [json.loads(file.read_text("utf-8")) for file in folder.rglob("*.json")]
-    return sorted((entry for report in reports for entry in report["files"]), key=itemgetter("key"))
+    files = sorted((entry for report in reports for entry in report["files"]), key=itemgetter("key"))
+    return files, any(report.get("deletions", {}).get("forgets") for report in reports)
 
 
 def reject_if_all_quarantined(files: Iterable[dict[str, Any]]) -> None:
