@@ -22,15 +22,17 @@ from processing.ingestion.offline_store import Expected, OfflineStore, identifie
 from processing.ingestion.plan import check_time, read
 
 QUERY_BYTES = 100_000  # of the names in one query; Athena takes 262,144 in all
-# Each version of each record, with the time of the next one and whether that one is a deletion. Two versions
-# of one time are the same record, written again.
+# Each version of each record, with the time of the next one and whether that one is a deletion. Of the
+# versions of one time the last call counts: a repeated job may write what its first attempt deleted.
 VERSIONS = """
-SELECT record_id, source, event_time, is_deleted, lead(event_time) OVER (
-PARTITION BY record_id ORDER BY event_time, api_invocation_time, write_time) AS next_time,
-lead(is_deleted) OVER (
-PARTITION BY record_id ORDER BY event_time, api_invocation_time, write_time) AS next_deleted FROM {table}
+SELECT record_id, source, event_time, is_deleted,
+lead(event_time) OVER (PARTITION BY record_id ORDER BY event_time) AS next_time,
+lead(is_deleted) OVER (PARTITION BY record_id ORDER BY event_time) AS next_deleted
+FROM (SELECT record_id, source, event_time, is_deleted, row_number() OVER (
+PARTITION BY record_id, event_time ORDER BY api_invocation_time DESC, write_time DESC) AS place FROM {table})
+WHERE place = 1
 """
-# A version that was the latest one before a time, of a record that no file gave at that time.
+# A version that was the latest one before a time, of a record that no file has given at that time.
 LATEST_BEFORE = (
     "event_time < '{time}' AND (next_time IS NULL OR next_time > '{time}' "
     "OR (next_time = '{time}' AND next_deleted))"

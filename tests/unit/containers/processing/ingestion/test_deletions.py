@@ -154,6 +154,18 @@ def test_a_repeated_run_deletes_and_reports_the_same(runs: Runs) -> None:
     assert set(job.store.deletions) == {("1", runs.time(1)), ("3", runs.time(1))}
 
 
+def test_a_repeated_run_keeps_a_row_that_its_first_attempt_deleted(runs: Runs) -> None:
+    runs.upload(a=rows("1", "2", "3"))
+    runs.job.store.answers = ["ValidationError"]
+    job = runs.upload(replaces=True, a=rows("1", "2"))
+    assert runs.live() == {"2": "raw/a.csv"}
+    job.run()
+    assert runs.live() == {"1": "raw/a.csv", "2": "raw/a.csv"}
+    assert job.report()["deletions"]["files"] == {"raw/a.csv": 1}
+    job.run()
+    assert runs.live() == {"1": "raw/a.csv", "2": "raw/a.csv"}
+
+
 def test_what_a_failed_run_wrote_of_another_version_is_deleted_too(runs: Runs) -> None:
     runs.upload(a=rows("1"))
     runs.upload(replaces=True, a=rows("1", "2"))  # it is in no ledger if the run fails after its ingestion
