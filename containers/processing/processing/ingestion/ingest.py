@@ -20,7 +20,7 @@ from processing.ingestion.offline_store import OfflineStore
 from processing.ingestion.plan import Source, first_time
 from processing.ingestion.quarantine import Quarantine
 from processing.ingestion.record_deleter import DeletingRuntime, RecordDeleter
-from processing.ingestion.refusals import Refusal
+from processing.ingestion.refusals import Refusal, refuse_group
 from processing.ingestion.report import FileReport, Report, reject_if_all_quarantined
 from processing.ingestion.rows import LINE_BREAK, Defect, Record, Row, Skip, check, derived_id, excerpt, span
 from processing.ingestion.settings import Settings
@@ -65,11 +65,17 @@ def ingest(
             RecordWriter(connection, settings.feature_group, report.counts) as writer,
             closing(open_sources(objects, settings, s3)) as files,
         ):
+            refused: list[FileReport] = []  # whole, by the feature store
             for item, refusal in files:
                 if refusal:
                     report.add(unread(item, refusal))
+                    continue
+                file = ingest_file(item, rules, writer, quarantine, labels, deletions.forgotten)
+                if file.refusal and file.reason:
+                    refused.append(file)
                 else:
-                    ingest_file(item, rules, writer, quarantine, report, labels, deletions.forgotten)
+                    report.add(file)
+            settle(refused, settings.feature_group, report, quarantine)
         # If other instances have files too, some may be good: `create_dataset` checks all reports.
         # What is to be forgotten does not wait for a good file.
         if len(objects) == planned and not deletions.forgets:
@@ -78,6 +84,21 @@ def ingest(
         if deletions:
             deleter = RecordDeleter(cast(DeletingRuntime, connection), settings.feature_group)
             correct(deletions, read_instances(base), store, deleter, report, settings.timeout_s)
+
+
+def settle(refused: list[FileReport], group: str, report: Report, quarantine: Quarantine) -> None:
+    """Quarantine the files of which the feature store refused every record, when all files are read.
+
+    Before that, the group may be at fault. A job that fails has not reported these files, so they stay new.
+
+    Raises:
+        RecordError: The feature store refused every record of the job.
+    """
+    if refused and not report.counts.records:
+        refuse_group(group, [file.source.key for file in refused], refused[0].refusal)
+    for file in refused:
+        quarantine.add(file.source.key, None, Defect(None, None, str(file.reason), ""))
+        report.add(file)
 
 
 def correct(
@@ -109,11 +130,10 @@ def ingest_file(
     rules: Contract,
     writer: RecordWriter,
     quarantine: Quarantine,
-    report: Report,
     labels: Labels,
     forgotten: Collection[str] = (),
-) -> None:
-    """Validate a file's rows and, if few enough are bad, write the good ones.
+) -> FileReport:
+    """Validate a file's rows and, if few enough are bad, write the good ones; return the file's report.
 
     Args:
         labels: The labels of earlier records and of the run's files so far.
@@ -124,17 +144,17 @@ def ingest_file(
         if not file.reason:
             refusals = writer.write(spool, source.key, source.event_time, file.good)
             quarantine_refused(refusals, file, spool, quarantine)
-        if file.reason:
-            quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
         else:
-            labels.add(file)
-    report.add(file)
+            quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
+    if not file.reason:
+        labels.add(file)
+    return file
 
 
 def quarantine_refused(
     refusals: Sequence[Refusal], file: FileReport, spool: Spool, quarantine: Quarantine
 ) -> None:
-    """Quarantine the rows whose records the feature store refuses, and the file if these are all."""
+    """Quarantine the rows whose records the feature store refuses; if these are all, the file has a reason."""
     for key, reason in refusals:
         row, place = spool.find(key)
         last = place.line + place.lines - 1 if place.line and place.lines else None
@@ -145,6 +165,7 @@ def quarantine_refused(
         )
         file.refuse(row.label, place.lines)
     if refusals:
+        file.refusal = refusals[0].reason
         file.notes.append(f"{len(refusals):,} rows refused by the feature store, first {refusals[0].reason}")
     if refusals and not file.good:
         file.reason = f"the feature store refuses all good rows, first {refusals[0].reason}"

@@ -29,6 +29,7 @@ class FileReport:
     bad: int = 0
     skipped: int = 0
     reason: str | None = None  # why nothing of the file is ingested
+    refusal: str = ""  # the first of the feature store
     unread: Verdict | None = None  # the object could not be read
     lines: Lines = field(default_factory=Lines)
     good_lines: int = 0
