@@ -17,7 +17,7 @@ from processing.ingestion.instances import Instances, read_instances
 from processing.ingestion.labels import Held, Labels, stored_labels
 from processing.ingestion.objects import find_sources, open_sources, unread
 from processing.ingestion.offline_store import OfflineStore
-from processing.ingestion.plan import Source, first_time
+from processing.ingestion.plan import Source, first_time, read_objects
 from processing.ingestion.quarantine import Quarantine
 from processing.ingestion.record_deleter import DeletingRuntime, RecordDeleter
 from processing.ingestion.refusals import Refusal, refuse_group
@@ -56,8 +56,8 @@ def ingest(
         deletions = read_deletions(plan)
         client = athena or offline_store.connect()
         store = OfflineStore(client, settings.database, settings.table, settings.athena_output_uri)
-        keys = [item.key for item in objects]
-        labels = Labels(rules, lambda: stored_labels(store, first_time(plan), keys))
+        keys = [*read_objects(plan), *deletions.files]
+        labels = Labels(rules, lambda: stored_labels(store, first_time(plan), keys, deletions.ids))
         print(f"{len(objects):,} new files", flush=True)
         connection = runtime or feature_store.connect()
         with (
@@ -154,7 +154,7 @@ def ingest_file(
 def quarantine_refused(
     refusals: Sequence[Refusal], file: FileReport, spool: Spool, quarantine: Quarantine
 ) -> None:
-    """Quarantine the rows whose records the feature store refuses; if these are all, the file has a reason."""
+    """Quarantine the rows whose records the feature store refuses; if these are all, refuse the file."""
     for key, reason in refusals:
         row, place = spool.find(key)
         last = place.line + place.lines - 1 if place.line and place.lines else None
