@@ -27,7 +27,8 @@ QUERY_BYTES = 100_000  # of the names in one query; Athena takes 262,144 in all
 VERSIONS = """
 SELECT record_id, source, event_time, is_deleted,
 lead(event_time) OVER (PARTITION BY record_id ORDER BY event_time) AS next_time,
-lead(is_deleted) OVER (PARTITION BY record_id ORDER BY event_time) AS next_deleted
+lead(is_deleted) OVER (PARTITION BY record_id ORDER BY event_time) AS next_deleted,
+first_value(is_deleted) OVER (PARTITION BY record_id ORDER BY event_time DESC) AS ends_deleted
 FROM (SELECT record_id, source, event_time, is_deleted, row_number() OVER (
 PARTITION BY record_id, event_time ORDER BY api_invocation_time DESC, write_time DESC) AS place FROM {table})
 WHERE place = 1
@@ -37,6 +38,8 @@ LATEST_BEFORE = (
     "event_time < '{time}' AND (next_time IS NULL OR next_time > '{time}' "
     "OR (next_time = '{time}' AND next_deleted))"
 )
+# Another file has not taken the record over since that time.
+NOT_TAKEN_OVER = "(next_time IS NULL OR ends_deleted)"
 
 Delete = Callable[[Iterable[tuple[str, str]]], None]  # of pairs of an id and an event time
 
@@ -150,7 +153,7 @@ def delete_records(
 
     def records(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
         for name, key in store.find(files_query(store.table, {key: times[key] for key in keys})):
-            if times[key] == deletions.at and name in found:
+            if name in found:  # by its id
                 continue
             report.files[key] += 1
             expected["", times[key]] += 1
@@ -170,11 +173,11 @@ def ids_query(table: str, names: Iterable[str], at: str) -> str:
 
 
 def files_query(table: str, times: Mapping[str, str]) -> str:
-    """Return the query for the records that each file gave before its time, and not at that time."""
+    """Return the query for the records that each file gave before its time, and no file since then."""
     conditions = [
         f"(source = {text(key)} AND {LATEST_BEFORE.format(time=time)})" for key, time in times.items()
     ]
-    return select(table, f"({' OR '.join(conditions)})")
+    return select(table, f"{NOT_TAKEN_OVER} AND ({' OR '.join(conditions)})")
 
 
 def select(table: str, condition: str) -> str:

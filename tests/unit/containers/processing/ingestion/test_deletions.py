@@ -120,6 +120,30 @@ def test_a_row_that_moves_to_another_file_of_the_same_run_stays(runs: Runs, orde
     files = {"a": rows("1"), "b": rows("2")}
     runs.upload(replaces=True, **{name: files[name] for name in order})
     assert runs.live() == {"1": "raw/a.csv", "2": "raw/b.csv"}
+    assert [name for name, _ in runs.job.store.deletions] == ["3"]
+    assert runs.job.report()["deletions"]["files"] == {"raw/a.csv": 1}
+
+
+def test_rows_that_two_files_swap_are_not_deleted(runs: Runs) -> None:
+    runs.upload(a=rows("1", "x"), b=rows("2", "y"))
+    job = runs.upload(replaces=True, a=rows("1", "y"), b=rows("2", "x"))
+    assert runs.live() == {"1": "raw/a.csv", "2": "raw/b.csv", "x": "raw/b.csv", "y": "raw/a.csv"}
+    assert job.store.deletions == []
+    job.run()
+    assert job.report()["deletions"]["files"] == {}
+
+
+def test_a_forgotten_id_of_a_replaced_file_is_deleted_and_counted_once(runs: Runs) -> None:
+    runs.upload(a=rows("1", "2", "3"))
+    job = runs.next()
+    job.put("raw/a.csv", rows("1", "2"))
+    job.objects[-1] |= {"eventTime": runs.time(1), "replaces": True}
+    job.more = {"forget": {"at": runs.time(59), "ids": ["2"]}, "forgottenIds": ["2"]}
+    for _ in range(2):
+        job.run()
+        assert job.report()["deletions"] == REPLACED | {"forgets": True, "files": {"raw/a.csv": 1}, "ids": 1}
+    assert runs.live() == {"1": "raw/a.csv"}
+    assert sorted(set(job.store.deletions)) == [("2", runs.time(59)), ("3", runs.time(1))]
 
 
 def test_a_reverted_file_has_the_rows_of_its_last_upload(runs: Runs) -> None:
