@@ -1,6 +1,7 @@
 """Ingest the new raw files: validate rows, write records, and wait until they are visible."""
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -122,7 +123,7 @@ def correct(
 
 def expected_records(files: list[FileReport]) -> dict[tuple[str, str], int]:
     """Return the number of written records by source and event time."""
-    return {(file.source.key, file.source.event_time): file.ingested for file in files if file.ingested}
+    return {(file.source.key, file.source.event_time): file.records for file in files if file.ingested}
 
 
 def ingest_file(
@@ -144,6 +145,7 @@ def ingest_file(
         if not file.reason:
             refusals = writer.write(spool, source.key, source.event_time, file.good)
             quarantine_refused(refusals, file, spool, quarantine)
+            file.records = spool.count_ids(Counter(refusal.record_id for refusal in refusals))
         else:
             quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
     if not file.reason:

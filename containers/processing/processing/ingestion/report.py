@@ -28,6 +28,7 @@ class FileReport:
     good: int = 0
     bad: int = 0
     skipped: int = 0
+    records: int = 0  # of the good rows; rows of one id are one record
     reason: str | None = None  # why nothing of the file is ingested
     refusal: str = ""  # the first of the feature store
     unread: Verdict | None = None  # the object could not be read

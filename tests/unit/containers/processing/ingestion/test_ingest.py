@@ -20,7 +20,7 @@ import zstandard
 from moto import mock_aws
 
 from processing.errors import PlanError, RecordError, RejectedFilesError, SettingsError, VisibilityError
-from processing.ingestion import contract
+from processing.ingestion import contract, feature_store
 from processing.ingestion.formats import parquet
 from processing.ingestion.formats import raw_file as formats
 from processing.ingestion.rows import Record as RecordOfFile
@@ -420,6 +420,21 @@ def test_a_file_whose_good_rows_are_all_refused_is_quarantined_whole(job: Job) -
     assert account["reason"] == ("the feature store refuses all good rows, first ValidationError: because")
     assert [line["row"] for line in job.quarantined("raw/a.csv")] == [1, None]
     assert job.account("raw/b.csv")["ingested"] == 4
+
+
+@pytest.mark.parametrize(("refused", "ids"), [(0, ["1", "2"]), (1, ["1", "2"]), (2, ["2"])])
+def test_rows_of_one_id_are_one_record(
+    job: Job, monkeypatch: pytest.MonkeyPatch, refused: int, ids: list[str]
+) -> None:
+    rules = dataclasses.replace(contract.load(), unique=False)
+    monkeypatch.setattr(contract, "load", lambda: rules)
+    monkeypatch.setattr(feature_store, "BATCH_RECORDS", 1)
+    monkeypatch.setattr(feature_store, "THREADS", 1)
+    job.store.answers = ["ValidationError"] * refused
+    job.put("raw/a.csv", to_csv([record("1"), record("1"), record("2", "neg")]))
+    job.run(OFFLINE_STORE_TIMEOUT_MINUTES="0.001")
+    assert job.account("raw/a.csv")["ingested"] == 3 - refused
+    assert identifiers(job.store.records()) == ids
 
 
 def refuse(job: Job, *, after: int) -> None:
