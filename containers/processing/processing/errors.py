@@ -6,7 +6,7 @@ ProcessingError
 ├── PlanError           the plan does not match the files
 ├── FileError           one file cannot be read; its message is the reason
 │   ├── UnreadableError the job may not read this object
-│   └── VanishedError   the planned version of an object no longer exists
+│   └── VanishedError   the planned version of an object no longer exists, or is archived
 ├── ReadError           the job can read no object
 ├── RejectedFilesError  every file is quarantined, each with its reason
 ├── RecordError         the feature store rejects most records, or all calls
@@ -51,7 +51,7 @@ class UnreadableError(FileError):
 
 
 class VanishedError(FileError):
-    """The planned version of an object no longer exists."""
+    """The planned version of an object no longer exists, or is archived; a later run may take it."""
 
 
 class ReadError(ProcessingError):

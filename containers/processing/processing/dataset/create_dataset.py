@@ -17,7 +17,7 @@ from processing.errors import SettingsError
 from processing.ingestion import contract
 from processing.ingestion.contract import Contract
 from processing.ingestion.plan import EVENT_TIME
-from processing.ingestion.report import read_files, reject_if_all_quarantined
+from processing.ingestion.report import read_reports, reject_if_all_quarantined
 from processing.outputs import write_json
 
 PARQUET = b"PAR1"  # recognized by content: Athena's files have no suffix
@@ -34,7 +34,7 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
 
     Raises:
         SettingsError: AS_OF is not a valid time.
-        RejectedFilesError: There were new files, and all of them are quarantined.
+        RejectedFilesError: There were new files, all of them are quarantined, and nothing was forgotten.
         ContractError: The contract is not valid.
         DatasetError: The records are not the latest versions, or do not make a dataset.
     """
@@ -42,8 +42,9 @@ def create_dataset(base: Path, environment: Mapping[str, str] = os.environ) -> N
     if not EVENT_TIME.fullmatch(as_of):
         raise SettingsError(f"AS_OF is '{as_of}'; set a time such as 2026-01-31T23:59:59.999Z")
     rules = contract.load()
-    ingested = read_files(base / "processing/input/ingest")
-    reject_if_all_quarantined(ingested)
+    ingested, forgets = read_reports(base / "processing/input/ingest")
+    if not forgets:
+        reject_if_all_quarantined(ingested)
     files = sorted(parquet_files(base / "processing/input/records"))
     query = athena_query(base)
     target = base / "processing/output"

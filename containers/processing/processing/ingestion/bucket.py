@@ -26,8 +26,24 @@ PAUSE_S = 1.0
 PROBED = 10  # other objects that are tried, to find out whether one object is denied or all are
 GONE = ("404", "NoSuchKey")
 REPLACED = ("412", "PreconditionFailed")
+ARCHIVED = "InvalidObjectState"
 # The request or the role as a whole is at fault.
 GENERAL = ("NoSuchBucket", "ExpiredToken", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken")
+# S3 or KMS is busy, or the connection slow; KMS's codes have a prefix, and the status may be 400.
+TRANSIENT = (
+    "BandwidthLimitExceeded",
+    "InternalError",
+    "InternalException",
+    "InternalFailure",
+    "KMSInternalException",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "ServiceUnavailable",
+    "SlowDown",
+)
+TRANSIENT_PARTS = ("Throttl", "Timeout", "TooManyRequests", "RequestLimitExceeded")
 
 
 def connect(connections: int) -> "S3Client":
@@ -48,7 +64,7 @@ class Bucket:
         """Download the planned version of an object to the source's path.
 
         Raises:
-            VanishedError: The version no longer exists.
+            VanishedError: The version no longer exists, or is archived.
             UnreadableError: The job may not read this object, but others.
             ReadError: The job may read no object, or S3 does not answer.
         """
@@ -94,8 +110,13 @@ class Bucket:
             return VanishedError("deleted after the run was planned")
         if code in REPLACED:
             return VanishedError("replaced after the run was planned; the next run takes the new content")
+        if code == ARCHIVED:
+            return VanishedError(
+                "archived after the run was planned, or its restored copy has expired; restore it (aws s3api "
+                "restore-object), then a run takes it"
+            )
         general = ReadError(f"the job cannot read s3://{self.name}/{source.key}: {error}")
-        if code in GENERAL or not 400 <= status < 500 or status == 429:
+        if code in GENERAL or is_transient(code) or not 400 <= status < 500 or status == 429:
             return general
         # S3 answers 403 for a missing object too, if the role may list only a prefix.
         if status == 403 and not self.exists(source.key):
@@ -131,8 +152,14 @@ class Bucket:
         return True
 
 
+def is_transient(code: str) -> bool:
+    """Return whether the same request may succeed later, whatever the object."""
+    name = code.rpartition(".")[2]
+    return name in TRANSIENT or any(part in name for part in TRANSIENT_PARTS)
+
+
 def is_of_object(error: ClientError) -> bool:
-    """Return whether an error can only be that of one object: its key in KMS, its archive, its own key."""
+    """Return whether an error can only be that of one object: its key in KMS, or its own key."""
     found = error.response["Error"]
     code, message = found.get("Code", ""), found.get("Message", "")
-    return code in ("InvalidObjectState", "InvalidRequest") or "kms" in f"{code} {message}".casefold()
+    return code == "InvalidRequest" or "kms" in f"{code} {message}".casefold()

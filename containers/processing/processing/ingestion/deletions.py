@@ -22,19 +22,24 @@ from processing.ingestion.offline_store import Expected, OfflineStore, identifie
 from processing.ingestion.plan import check_time, read
 
 QUERY_BYTES = 100_000  # of the names in one query; Athena takes 262,144 in all
-# Each version of each record, with the time of the next one and whether that one is a deletion. Two versions
-# of one time are the same record, written again.
+# Each version of each record, with the time of the next one and whether that one is a deletion. Of the
+# versions of one time the last call counts: a repeated job may write what its first attempt deleted.
 VERSIONS = """
-SELECT record_id, source, event_time, is_deleted, lead(event_time) OVER (
-PARTITION BY record_id ORDER BY event_time, api_invocation_time, write_time) AS next_time,
-lead(is_deleted) OVER (
-PARTITION BY record_id ORDER BY event_time, api_invocation_time, write_time) AS next_deleted FROM {table}
+SELECT record_id, source, event_time, is_deleted,
+lead(event_time) OVER (PARTITION BY record_id ORDER BY event_time) AS next_time,
+lead(is_deleted) OVER (PARTITION BY record_id ORDER BY event_time) AS next_deleted,
+first_value(is_deleted) OVER (PARTITION BY record_id ORDER BY event_time DESC) AS ends_deleted
+FROM (SELECT record_id, source, event_time, is_deleted, row_number() OVER (
+PARTITION BY record_id, event_time ORDER BY api_invocation_time DESC, write_time DESC) AS place FROM {table})
+WHERE place = 1
 """
-# A version that was the latest one before a time, of a record that no file gave at that time.
+# A version that was the latest one before a time, of a record that no file has given at that time.
 LATEST_BEFORE = (
     "event_time < '{time}' AND (next_time IS NULL OR next_time > '{time}' "
     "OR (next_time = '{time}' AND next_deleted))"
 )
+# Another file has not taken the record over since that time.
+NOT_TAKEN_OVER = "(next_time IS NULL OR ends_deleted)"
 
 Delete = Callable[[Iterable[tuple[str, str]]], None]  # of pairs of an id and an event time
 
@@ -58,20 +63,31 @@ class Deletions:
     forgotten: frozenset[str]
 
     def __bool__(self) -> bool:
-        return bool(self.replaced or self.files or self.ids)
+        return bool(self.replaced) or self.forgets
+
+    @property
+    def forgets(self) -> bool:
+        """Return whether the plan forgets, which depends on no file of the run."""
+        return bool(self.files or self.ids)
 
 
 @dataclass(slots=True)
 class DeletionReport:
-    """How many records were deleted."""
+    """How many records were deleted, and whether the plan forgets."""
 
+    forgets: bool = False
     files: Counter[str] = field(default_factory=Counter)  # by the file that gave them
     ids: int = 0
     unknown_ids: list[str] = field(default_factory=list)  # that no record has
 
     def content(self) -> dict[str, Any]:
         """Return the report's entry."""
-        return {"files": dict(sorted(self.files.items())), "ids": self.ids, "unknownIds": self.unknown_ids}
+        return {
+            "forgets": self.forgets,
+            "files": dict(sorted(self.files.items())),
+            "ids": self.ids,
+            "unknownIds": self.unknown_ids,
+        }
 
     def __str__(self) -> str:
         lines = [f"{key}: {count:,} records deleted" for key, count in sorted(self.files.items())]
@@ -124,7 +140,7 @@ def delete_records(
         store: The offline store, where the run's records are visible.
         delete: Deletes records.
     """
-    report, expected = DeletionReport(), Counter[tuple[str, str]]()
+    report, expected = DeletionReport(deletions.forgets), Counter[tuple[str, str]]()
     found: set[str] = set()
     for names in chunks(deletions.ids):
         rows = store.find(ids_query(store.table, names, deletions.at))
@@ -137,7 +153,7 @@ def delete_records(
 
     def records(keys: Iterable[str]) -> Iterator[tuple[str, str]]:
         for name, key in store.find(files_query(store.table, {key: times[key] for key in keys})):
-            if times[key] == deletions.at and name in found:
+            if name in found:  # by its id
                 continue
             report.files[key] += 1
             expected["", times[key]] += 1
@@ -157,11 +173,11 @@ def ids_query(table: str, names: Iterable[str], at: str) -> str:
 
 
 def files_query(table: str, times: Mapping[str, str]) -> str:
-    """Return the query for the records that each file gave before its time, and not at that time."""
+    """Return the query for the records that each file gave before its time, and no file since then."""
     conditions = [
         f"(source = {text(key)} AND {LATEST_BEFORE.format(time=time)})" for key, time in times.items()
     ]
-    return select(table, f"({' OR '.join(conditions)})")
+    return select(table, f"{NOT_TAKEN_OVER} AND ({' OR '.join(conditions)})")
 
 
 def select(table: str, condition: str) -> str:

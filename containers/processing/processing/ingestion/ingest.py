@@ -1,6 +1,7 @@
 """Ingest the new raw files: validate rows, write records, and wait until they are visible."""
 
 import os
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,10 +18,10 @@ from processing.ingestion.instances import Instances, read_instances
 from processing.ingestion.labels import Held, Labels, stored_labels
 from processing.ingestion.objects import find_sources, open_sources, unread
 from processing.ingestion.offline_store import OfflineStore
-from processing.ingestion.plan import Source, first_time
+from processing.ingestion.plan import Source, first_time, read_objects
 from processing.ingestion.quarantine import Quarantine
 from processing.ingestion.record_deleter import DeletingRuntime, RecordDeleter
-from processing.ingestion.refusals import Refusal
+from processing.ingestion.refusals import Refusal, refuse_group
 from processing.ingestion.report import FileReport, Report, reject_if_all_quarantined
 from processing.ingestion.rows import LINE_BREAK, Defect, Record, Row, Skip, derived_id, excerpt, span
 from processing.ingestion.settings import Settings
@@ -44,7 +45,8 @@ def ingest(
     The objects are in the bucket, or without one in processing/input/raw.
 
     Raises:
-        RejectedFilesError: This instance has all new files, and all of them are refused.
+        RejectedFilesError: This instance has all new files, all of them are refused, and nothing is to be
+            forgotten.
         ProcessingError: The settings, the contract or the plan are invalid, or a service fails.
     """
     target, name = base / "processing/output", host(base)
@@ -55,8 +57,8 @@ def ingest(
         deletions = read_deletions(plan)
         client = athena or offline_store.connect()
         store = OfflineStore(client, settings.database, settings.table, settings.athena_output_uri)
-        keys = [item.key for item in objects]
-        labels = Labels(rules, lambda: stored_labels(store, first_time(plan), keys))
+        keys = [*read_objects(plan), *deletions.files]
+        labels = Labels(rules, lambda: stored_labels(store, first_time(plan), keys, deletions.ids))
         print(f"{len(objects):,} new files", flush=True)
         connection = runtime or feature_store.connect()
         with (
@@ -64,18 +66,40 @@ def ingest(
             RecordWriter(connection, settings.feature_group, report.counts) as writer,
             closing(open_sources(objects, settings, s3)) as files,
         ):
+            refused: list[FileReport] = []  # whole, by the feature store
             for item, refusal in files:
                 if refusal:
                     report.add(unread(item, refusal))
+                    continue
+                file = ingest_file(item, rules, writer, quarantine, labels, deletions.forgotten)
+                if file.refusal and file.reason:
+                    refused.append(file)
                 else:
-                    ingest_file(item, rules, writer, quarantine, report, labels, deletions.forgotten)
+                    report.add(file)
+            settle(refused, settings.feature_group, report, quarantine)
         # If other instances have files too, some may be good: `create_dataset` checks all reports.
-        if len(objects) == planned:
+        # What is to be forgotten does not wait for a good file.
+        if len(objects) == planned and not deletions.forgets:
             reject_if_all_quarantined(file.content() for file in report.files)
         store.wait_for(expected_records(report.files), settings.timeout_s)
         if deletions:
             deleter = RecordDeleter(cast(DeletingRuntime, connection), settings.feature_group)
             correct(deletions, read_instances(base), store, deleter, report, settings.timeout_s)
+
+
+def settle(refused: list[FileReport], group: str, report: Report, quarantine: Quarantine) -> None:
+    """Quarantine the files of which the feature store refused every record, when all files are read.
+
+    Before that, the group may be at fault. A job that fails has not reported these files, so they stay new.
+
+    Raises:
+        RecordError: The feature store refused every record of the job.
+    """
+    if refused and not report.counts.records:
+        refuse_group(group, [file.source.key for file in refused], refused[0].refusal)
+    for file in refused:
+        quarantine.add(file.source.key, None, Defect(None, None, str(file.reason), ""))
+        report.add(file)
 
 
 def correct(
@@ -99,7 +123,7 @@ def correct(
 
 def expected_records(files: list[FileReport]) -> dict[tuple[str, str], int]:
     """Return the number of written records by source and event time."""
-    return {(file.source.key, file.source.event_time): file.ingested for file in files if file.ingested}
+    return {(file.source.key, file.source.event_time): file.records for file in files if file.ingested}
 
 
 def ingest_file(
@@ -107,11 +131,10 @@ def ingest_file(
     rules: Contract,
     writer: RecordWriter,
     quarantine: Quarantine,
-    report: Report,
     labels: Labels,
     forgotten: Collection[str] = (),
-) -> None:
-    """Validate a file's rows and, if few enough are bad, write the good ones.
+) -> FileReport:
+    """Validate a file's rows and, if few enough are bad, write the good ones; return the file's report.
 
     Args:
         labels: The labels of earlier records and of the run's files so far.
@@ -122,17 +145,18 @@ def ingest_file(
         if not file.reason:
             refusals = writer.write(spool, source.key, source.event_time, file.good)
             quarantine_refused(refusals, file, spool, quarantine)
-        if file.reason:
-            quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
+            file.records = spool.count_ids(Counter(refusal.record_id for refusal in refusals))
         else:
-            labels.add(file)
-    report.add(file)
+            quarantine.add(source.key, None, Defect(None, None, file.reason, ""))
+    if not file.reason:
+        labels.add(file)
+    return file
 
 
 def quarantine_refused(
     refusals: Sequence[Refusal], file: FileReport, spool: Spool, quarantine: Quarantine
 ) -> None:
-    """Quarantine the rows whose records the feature store refuses, and the file if these are all."""
+    """Quarantine the rows whose records the feature store refuses; if these are all, refuse the file."""
     for key, reason in refusals:
         row, place = spool.find(key)
         last = place.line + place.lines - 1 if place.line and place.lines else None
@@ -143,6 +167,7 @@ def quarantine_refused(
         )
         file.refuse(row.label, place.lines)
     if refusals:
+        file.refusal = refusals[0].reason
         file.notes.append(f"{len(refusals):,} rows refused by the feature store, first {refusals[0].reason}")
     if refusals and not file.good:
         file.reason = f"the feature store refuses all good rows, first {refusals[0].reason}"

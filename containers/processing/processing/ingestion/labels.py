@@ -15,13 +15,15 @@ from processing.ingestion.offline_store import OfflineStore, identifier
 from processing.ingestion.report import FileReport
 from processing.ingestion.rows import Defect, excerpt
 
-MAX_LISTED_BYTES = 200_000  # of the files that a query lists; Athena takes queries of 262,144 bytes
+# What a query lists; Athena takes queries of 262,144 bytes.
+MAX_FILES_BYTES = 200_000
+MAX_IDS_BYTES = 60_000
 NAMED_LABELS = 10
 
 # Of the offline store's columns, Athena reads only those that are named here: a few percent, without texts.
 QUERY = """
 SELECT label, count(*) FROM (
-  SELECT label, source, is_deleted, row_number() OVER (
+  SELECT record_id, label, source, is_deleted, row_number() OVER (
     PARTITION BY record_id ORDER BY event_time DESC, api_invocation_time DESC, write_time DESC
   ) AS version FROM {table} WHERE event_time < '{before}'
 ) WHERE version = 1 AND NOT is_deleted{others} GROUP BY label
@@ -155,19 +157,27 @@ def case_twins(labels: Mapping[str, int], known: Mapping[str, int]) -> list[str]
     return notes
 
 
-def stored_labels(store: OfflineStore, before: str, replaced: Iterable[str]) -> dict[str, int]:
+def stored_labels(
+    store: OfflineStore, before: str, replaced: Iterable[str], forgotten: Iterable[str]
+) -> dict[str, int]:
     """Return the labels of the latest records before a time, with the number of records of each.
 
     Args:
         store: The offline store.
         before: The event time of the run's first file, so that a repeated job gets the same answer.
-        replaced: The run's files. What they gave earlier does not count: a file that comes again may spell
-            its labels in another way.
+        replaced: The run's files, on all instances, and those that it forgets. What they gave earlier does
+            not count: a file that comes again may spell its labels in another way.
+        forgotten: The ids that the run forgets.
 
     Raises:
         VisibilityError: Athena fails repeatedly. No answer is not taken for no label.
     """
-    names = ", ".join("'" + key.replace("'", "''") + "'" for key in replaced)
-    others = f" AND source NOT IN ({names})" if 0 < len(names.encode()) <= MAX_LISTED_BYTES else ""
+    others = unlisted("source", replaced, MAX_FILES_BYTES) + unlisted("record_id", forgotten, MAX_IDS_BYTES)
     query = QUERY.format(table=identifier(store.table), before=before, others=others)
     return {label: int(count) for label, count in store.find(query)}
+
+
+def unlisted(column: str, names: Iterable[str], most_bytes: int) -> str:
+    """Return the condition that a column has none of these names; none if they have too many bytes."""
+    listed = ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(names))
+    return f" AND {column} NOT IN ({listed})" if 0 < len(listed.encode()) <= most_bytes else ""

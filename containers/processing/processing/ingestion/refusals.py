@@ -1,7 +1,7 @@
 """The feature store's errors: which pass, which concern one record or all, and how many are too many."""
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, NoReturn
 
 from botocore.exceptions import ClientError
 
@@ -34,6 +34,7 @@ TRANSIENT_CODES = frozenset(
     }
 )
 MANY = 250  # records: ten calls
+NAMED_FILES = 3
 
 
 class Refusal(NamedTuple):
@@ -74,4 +75,17 @@ def check_share(group: str, refusals: Iterable[Refusal], refused: int, written: 
     raise RecordError(
         f"the feature group {group} refuses {refused:,} of {refused + written:,} records, such as "
         f"{first.record_id!r}: {first.reason}. Compare its features with those of the stack's template"
+    )
+
+
+def refuse_group(group: str, keys: Sequence[str], reason: str) -> NoReturn:
+    """Fail because no record of the job is written: the group is at fault, or each of these files.
+
+    Raises:
+        RecordError: Always.
+    """
+    more = f" and {len(keys) - NAMED_FILES:,} more" if len(keys) > NAMED_FILES else ""
+    raise RecordError(
+        f"the feature group {group} refuses all records of this job: {reason}. Compare its features with "
+        f"those of the stack's template; if they fit, correct or delete {', '.join(keys[:NAMED_FILES])}{more}"
     )

@@ -28,7 +28,9 @@ class FileReport:
     good: int = 0
     bad: int = 0
     skipped: int = 0
+    records: int = 0  # of the good rows; rows of one id are one record
     reason: str | None = None  # why nothing of the file is ingested
+    refusal: str = ""  # the first of the feature store
     unread: Verdict | None = None  # the object could not be read
     lines: Lines = field(default_factory=Lines)
     good_lines: int = 0
@@ -168,10 +170,11 @@ class Report:
         write_json(self.file, content)
 
 
-def read_files(folder: Path) -> list[dict[str, Any]]:
-    """Return the files of all instances' reports, sorted by key."""
+def read_reports(folder: Path) -> tuple[list[dict[str, Any]], bool]:
+    """Return the files of all instances' reports, sorted by key, and whether the run forgot anything."""
     reports = [json.loads(file.read_text("utf-8")) for file in folder.rglob("*.json")]
-    return sorted((entry for report in reports for entry in report["files"]), key=itemgetter("key"))
+    files = sorted((entry for report in reports for entry in report["files"]), key=itemgetter("key"))
+    return files, any(report.get("deletions", {}).get("forgets") for report in reports)
 
 
 def reject_if_all_quarantined(files: Iterable[dict[str, Any]]) -> None:

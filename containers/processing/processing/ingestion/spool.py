@@ -1,6 +1,7 @@
 """Keep a file's good rows on disk until it is clear whether the file is accepted."""
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,10 +28,10 @@ class Spool:
         # Nothing must survive this process.
         self.database.execute("PRAGMA journal_mode = OFF")
         self.database.execute("PRAGMA synchronous = OFF")
-        constraint = "UNIQUE" if unique else ""
         self.database.execute(
-            f"CREATE TABLE rows (id TEXT {constraint}, text TEXT, label TEXT, split TEXT, row, line, lines)"
+            "CREATE TABLE rows (id TEXT, text TEXT, label TEXT, split TEXT, row, line, lines)"
         )
+        self.database.execute(f"CREATE {'UNIQUE' if unique else ''} INDEX ids ON rows (id)")
         self.database.execute("BEGIN")
 
     def add(self, row: Row, place: Place) -> bool:
@@ -45,6 +46,18 @@ class Spool:
         query = "SELECT id, text, label, split, row, line, lines FROM rows WHERE id = ?"
         found = self.database.execute(query, (key,)).fetchone()
         return Row._make(found[:4]), Place._make(found[4:])
+
+    def count_ids(self, refused: Counter[str]) -> int:
+        """Return the number of ids that are records, without those of which each row is refused.
+
+        Args:
+            refused: The number of refused rows of each id.
+        """
+        [count] = self.database.execute("SELECT count(DISTINCT id) FROM rows").fetchone()
+        for name, rows in refused.items():
+            [found] = self.database.execute("SELECT count(*) FROM rows WHERE id = ?", (name,)).fetchone()
+            count -= rows >= found
+        return int(count)
 
     def __iter__(self) -> Iterator[Row]:
         return map(Row._make, self.database.execute("SELECT id, text, label, split FROM rows ORDER BY rowid"))

@@ -79,6 +79,7 @@ class FeatureStore:
         self.answers: list[Exception | int | str] = []
         self.batches: list[int] = []
         self.deletions: list[tuple[str, str]] = []
+        self.places: list[int] = []  # of the deletions among the writes
         self.refusals: list[Exception] = []  # of the next deletions
         self.lock = threading.Lock()
 
@@ -107,16 +108,17 @@ class FeatureStore:
         with self.lock:
             if self.refusals:
                 raise self.refusals.pop(0)
+            self.places.append(len(self.writes))
             self.deletions.append((request.pop("RecordIdentifierValueAsString"), request.pop("EventTime")))
         assert not request
         return {}
 
     def versions(self) -> list[Record]:
-        """Each version of each record; a deletion has an id and a time only."""
-        deleted = [
-            {"record_id": name, "event_time": time, "is_deleted": True} for name, time in self.deletions
-        ]
-        return [*self.writes, *deleted]
+        """Each version of each record, in the order of the calls; a deletion has an id and a time only."""
+        versions = list(self.writes)
+        for place, (name, time) in reversed([*zip(self.places, self.deletions, strict=True)]):
+            versions.insert(place, {"record_id": name, "event_time": time, "is_deleted": True})
+        return versions
 
     def records(self) -> list[Record]:
         """What is stored: the last write of an identifier and event time."""

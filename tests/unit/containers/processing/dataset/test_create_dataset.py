@@ -59,11 +59,11 @@ class Job:
             rows_of = database.read_json(str(source), columns=schema, format="newline_delimited")
             rows_of.write_parquet(str(self.records / name), row_group_size=ROW_GROUP)
 
-    def put_ingested(self, host: str, *files: Reported) -> None:
+    def put_ingested(self, host: str, *files: Reported, **more: Any) -> None:
         """What an instance of `ingest` reports."""
         file = self.base / f"processing/input/ingest/{host}.json"
         file.parent.mkdir(exist_ok=True)
-        file.write_text(json.dumps({"files": files, "records": 0}))
+        file.write_text(json.dumps({"files": files, "records": 0, **more}))
 
     def run(self, as_of: str = AS_OF) -> None:
         create_dataset(self.base, {"AS_OF": as_of})
@@ -531,6 +531,16 @@ def test_no_good_file_of_any_instance_is_refused_with_each_ones_reason(job: Job)
         "quarantinedFiles": dict(caught.value.rejected),
         **NO_LABELS,
     }
+
+
+def test_a_run_that_forgot_makes_a_dataset_without_a_good_file(job: Job) -> None:
+    job.put(GOOD)
+    job.put_ingested("algo-1", reported("raw/a.csv", "empty file"), deletions={"forgets": False})
+    with pytest.raises(RejectedFilesError):
+        job.run()
+    job.put_ingested("algo-1", reported("raw/a.csv", "empty file"), deletions={"forgets": True})
+    job.run()
+    assert job.report()["rows"] == 5
 
 
 def test_a_run_without_new_files_makes_a_dataset(job: Job) -> None:

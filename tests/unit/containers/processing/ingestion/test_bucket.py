@@ -121,11 +121,10 @@ def test_a_missing_object_that_s3_denies_has_vanished(objects: Objects, tmp_path
     [
         (403, "AccessDenied", KMS),
         (400, "KMS.DisabledException", "the key is disabled"),
-        (403, "InvalidObjectState", "The operation is not valid for the object's storage class"),
         (400, "InvalidRequest", "The object was stored using a form of Server Side Encryption."),
     ],
 )
-def test_an_object_with_a_key_or_archive_of_its_own_costs_itself_only(
+def test_an_object_with_a_key_of_its_own_costs_itself_only(
     objects: Objects, tmp_path: Path, error: tuple[int, str, str]
 ) -> None:
     bad = objects.put("raw/bad")
@@ -147,6 +146,35 @@ def test_a_role_that_may_read_nothing_fails_the_job(objects: Objects, tmp_path: 
     objects.errors = dict.fromkeys(("raw/a", "raw/b"), (403, "AccessDenied", DENIED))
     with pytest.raises(ReadError, match=r"the job cannot read s3://data/raw/a: .*s3:GetObject"):
         fetched(objects, tmp_path, *sources)
+
+
+def test_an_object_that_is_archived_since_the_plan_stays_new(objects: Objects, tmp_path: Path) -> None:
+    archived, good = objects.put("raw/archived"), objects.put("raw/good")
+    objects.errors["raw/archived"] = (403, "InvalidObjectState", "not valid for the storage class")
+    found = fetched(objects, tmp_path, archived, good)
+    assert found["raw/good"] == b"content"
+    assert isinstance(found["raw/archived"], VanishedError)
+    assert "restore it" in str(found["raw/archived"])
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (400, "ThrottlingException", "You have exceeded the rate at which you may call KMS."),
+        (400, "KMS.ThrottlingException", "Rate exceeded"),
+        (400, "KMS.KMSInternalException", "because"),
+        (400, "KMS.DependencyTimeoutException", "because"),
+        (400, "RequestTimeout", "Your socket connection to the server was not read from"),
+        (403, "RequestTimeTooSkewed", "because"),
+    ],
+)
+def test_an_error_that_passes_costs_no_object(
+    objects: Objects, tmp_path: Path, status: int, code: str, message: str
+) -> None:
+    good, busy = objects.put("raw/a"), objects.put("raw/b")
+    objects.errors["raw/b"] = (status, code, message)
+    with pytest.raises(ReadError, match=code):
+        fetched(objects, tmp_path, good, busy)
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from processing.errors import PlanError, RecordError, VisibilityError
+from processing.errors import PlanError, RecordError, RejectedFilesError, VisibilityError
 from processing.ingestion import deletions, offline_store, record_deleter
 from processing.ingestion.instances import Instances
 from tests.unit.containers.processing.ingest_job import Job, Record, record, throttled, to_csv
 
 CASES = Path(__file__).parents[4] / "cases"
+REPLACED = {"forgets": False, "ids": 0, "unknownIds": []}
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +89,7 @@ def test_a_row_that_a_replaced_file_no_longer_has_is_deleted_when_it_arrived(run
     job = runs.upload(replaces=True, a=rows("2", "4"))
     assert runs.live() == {"2": "raw/a.csv", "4": "raw/a.csv"}
     assert sorted(job.store.deletions) == [("1", runs.time(1)), ("3", runs.time(1))]
-    assert job.report()["deletions"] == {"files": {"raw/a.csv": 2}, "ids": 0, "unknownIds": []}
+    assert job.report()["deletions"] == REPLACED | {"files": {"raw/a.csv": 2}}
     assert runs.live(as_of=earlier) == before
 
 
@@ -119,6 +120,30 @@ def test_a_row_that_moves_to_another_file_of_the_same_run_stays(runs: Runs, orde
     files = {"a": rows("1"), "b": rows("2")}
     runs.upload(replaces=True, **{name: files[name] for name in order})
     assert runs.live() == {"1": "raw/a.csv", "2": "raw/b.csv"}
+    assert [name for name, _ in runs.job.store.deletions] == ["3"]
+    assert runs.job.report()["deletions"]["files"] == {"raw/a.csv": 1}
+
+
+def test_rows_that_two_files_swap_are_not_deleted(runs: Runs) -> None:
+    runs.upload(a=rows("1", "x"), b=rows("2", "y"))
+    job = runs.upload(replaces=True, a=rows("1", "y"), b=rows("2", "x"))
+    assert runs.live() == {"1": "raw/a.csv", "2": "raw/b.csv", "x": "raw/b.csv", "y": "raw/a.csv"}
+    assert job.store.deletions == []
+    job.run()
+    assert job.report()["deletions"]["files"] == {}
+
+
+def test_a_forgotten_id_of_a_replaced_file_is_deleted_and_counted_once(runs: Runs) -> None:
+    runs.upload(a=rows("1", "2", "3"))
+    job = runs.next()
+    job.put("raw/a.csv", rows("1", "2"))
+    job.objects[-1] |= {"eventTime": runs.time(1), "replaces": True}
+    job.more = {"forget": {"at": runs.time(59), "ids": ["2"]}, "forgottenIds": ["2"]}
+    for _ in range(2):
+        job.run()
+        assert job.report()["deletions"] == REPLACED | {"forgets": True, "files": {"raw/a.csv": 1}, "ids": 1}
+    assert runs.live() == {"1": "raw/a.csv"}
+    assert sorted(set(job.store.deletions)) == [("2", runs.time(59)), ("3", runs.time(1))]
 
 
 def test_a_reverted_file_has_the_rows_of_its_last_upload(runs: Runs) -> None:
@@ -148,9 +173,21 @@ def test_a_repeated_run_deletes_and_reports_the_same(runs: Runs) -> None:
     job = runs.upload(replaces=True, a=rows("2"))
     report, live = job.report()["deletions"], runs.live()
     job.run()
-    assert job.report()["deletions"] == report == {"files": {"raw/a.csv": 2}, "ids": 0, "unknownIds": []}
+    assert job.report()["deletions"] == report == REPLACED | {"files": {"raw/a.csv": 2}}
     assert runs.live() == live
     assert set(job.store.deletions) == {("1", runs.time(1)), ("3", runs.time(1))}
+
+
+def test_a_repeated_run_keeps_a_row_that_its_first_attempt_deleted(runs: Runs) -> None:
+    runs.upload(a=rows("1", "2", "3"))
+    runs.job.store.answers = ["ValidationError"]
+    job = runs.upload(replaces=True, a=rows("1", "2"))
+    assert runs.live() == {"2": "raw/a.csv"}
+    job.run()
+    assert runs.live() == {"1": "raw/a.csv", "2": "raw/a.csv"}
+    assert job.report()["deletions"]["files"] == {"raw/a.csv": 1}
+    job.run()
+    assert runs.live() == {"1": "raw/a.csv", "2": "raw/a.csv"}
 
 
 def test_what_a_failed_run_wrote_of_another_version_is_deleted_too(runs: Runs) -> None:
@@ -178,11 +215,28 @@ def test_a_forgotten_file_and_a_forgotten_id_have_no_record(runs: Runs) -> None:
     job = runs.forget(files=("a", "b"), ids=("3", "99", "4.0"))
     assert runs.live() == {}
     assert job.report()["deletions"] == {
+        "forgets": True,
         "files": {"raw/a.csv": 1, "raw/b.csv": 1},
         "ids": 2,
         "unknownIds": ["99"],
     }
     assert {at for _, at in job.store.deletions} == {runs.time(59)}
+
+
+def test_what_is_to_be_forgotten_does_not_wait_for_a_good_file(runs: Runs) -> None:
+    runs.upload(a=rows("1", "2"), b=rows("3"))
+    job = runs.next()
+    job.put("raw/bad.csv", b"nonsense\n1\n")
+    job.more = {"forget": {"at": runs.time(59), "files": [{"key": "raw/b.csv"}], "ids": ["1"]}}
+    job.run()
+    assert runs.live() == {"2": "raw/a.csv"}
+    assert job.account("raw/bad.csv")["verdict"] == "QUARANTINED"
+
+
+def test_a_replacement_that_is_refused_fails_like_any_file(runs: Runs) -> None:
+    runs.upload(a=rows("1"))
+    with pytest.raises(RejectedFilesError):
+        runs.upload(replaces=True, a=b"nonsense\n1\n")
 
 
 def test_a_forgotten_id_is_skipped_in_later_files(runs: Runs) -> None:

@@ -20,7 +20,7 @@ import zstandard
 from moto import mock_aws
 
 from processing.errors import PlanError, RecordError, RejectedFilesError, SettingsError, VisibilityError
-from processing.ingestion import checked_rows, contract
+from processing.ingestion import checked_rows, contract, feature_store
 from processing.ingestion.formats import parquet
 from processing.ingestion.formats import raw_file as formats
 from processing.ingestion.rows import Record as RecordOfFile
@@ -454,6 +454,57 @@ def test_a_file_whose_good_rows_are_all_refused_is_quarantined_whole(job: Job) -
     assert account["reason"] == ("the feature store refuses all good rows, first ValidationError: because")
     assert [line["row"] for line in job.quarantined("raw/a.csv")] == [1, None]
     assert job.account("raw/b.csv")["ingested"] == 4
+
+
+@pytest.mark.parametrize(("refused", "ids"), [(0, ["1", "2"]), (1, ["1", "2"]), (2, ["2"])])
+def test_rows_of_one_id_are_one_record(
+    job: Job, monkeypatch: pytest.MonkeyPatch, refused: int, ids: list[str]
+) -> None:
+    rules = dataclasses.replace(contract.load(), unique=False)
+    monkeypatch.setattr(contract, "load", lambda: rules)
+    monkeypatch.setattr(feature_store, "BATCH_RECORDS", 1)
+    monkeypatch.setattr(feature_store, "THREADS", 1)
+    job.store.answers = ["ValidationError"] * refused
+    job.put("raw/a.csv", to_csv([record("1"), record("1"), record("2", "neg")]))
+    job.run(OFFLINE_STORE_TIMEOUT_MINUTES="0.001")
+    assert job.account("raw/a.csv")["ingested"] == 3 - refused
+    assert identifiers(job.store.records()) == ids
+
+
+def refuse(job: Job, *, after: int) -> None:
+    """The feature store refuses each record after so many calls."""
+    write = job.store.batch_write_record
+
+    def refused(*, Entries: list[Record]) -> Record:
+        if len(job.store.batches) < after:
+            return write(Entries=Entries)
+        job.store.batches.append(len(Entries))
+        errors = [{"Entry": entry, "ErrorCode": "ValidationError", "ErrorMessage": "no"} for entry in Entries]
+        return {"UnprocessedEntries": [], "Errors": errors}
+
+    job.store.batch_write_record = refused  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("files", "after"), [(1, 0), (5, 0), (12, 0), (40, 1)])
+def test_a_feature_group_at_fault_quarantines_no_file(job: Job, files: int, after: int) -> None:
+    refuse(job, after=after)
+    for number in range(files):
+        job.put(f"raw/{number:02}.csv", to_csv([record(f"{number}-{row}") for row in range(25)]))
+    with pytest.raises(RecordError, match="the feature group retrain-records refuses") as caught:
+        job.run()
+    assert [file["verdict"] for file in job.report()["files"]] == ["INGESTED"] * after
+    if files < 12:
+        assert "refuses all records of this job: ValidationError: no. Compare" in str(caught.value)
+        assert str(caught.value).endswith("raw/00.csv" if files == 1 else "raw/02.csv and 2 more")
+
+
+def test_files_without_a_good_row_are_reported_although_the_feature_group_is_at_fault(job: Job) -> None:
+    refuse(job, after=0)
+    job.put("raw/a.csv", b"")
+    job.put("raw/b.csv", to_csv(GOOD))
+    with pytest.raises(RecordError, match="refuses all records of this job"):
+        job.run()
+    assert [file["key"] for file in job.report()["files"]] == ["raw/a.csv"]
 
 
 @pytest.fixture

@@ -152,6 +152,27 @@ def test_a_file_that_comes_again_may_spell_its_labels_in_another_way(job: Job) -
     assert job.account("raw/old.csv")["ingested"] == 2
 
 
+def test_a_file_on_another_instance_may_spell_its_labels_in_another_way(job: Job) -> None:
+    """Which labels are held back does not depend on the number of instances."""
+    job.athena.earlier = [earlier("p", "Pos", source="raw/old.jsonl"), earlier("n", "neg")]
+    job.configure("resourceconfig", {"current_host": "algo-1", "hosts": ["algo-1", "algo-2"]})
+    job.put("raw/a.jsonl", file_of("pos", "neg"))
+    job.plan("raw/old.jsonl")
+    job.run()
+    assert held(job) == {}
+
+
+@pytest.mark.parametrize("forget", [{"files": [{"key": "raw/o'ld.csv"}]}, {"ids": ["p'1", "p2"]}])
+def test_what_the_run_forgets_does_not_count_as_earlier(job: Job, forget: Record) -> None:
+    forgotten = {"source": "raw/o'ld.csv"}
+    job.athena.earlier = [earlier("p'1", "Pos", **forgotten), earlier("p2", "Pos", **forgotten)]
+    job.athena.earlier.append(earlier("n", "neg"))
+    job.put("raw/a.jsonl", file_of("pos", "neg"))
+    job.more = {"forget": {"at": "2026-11-24T00:00:00.000Z", **forget}}
+    job.run()
+    assert (held(job), job.account("raw/a.jsonl")["newLabels"]) == ({}, {"pos": 1})
+
+
 def test_the_latest_version_of_a_record_counts_unless_it_is_deleted(job: Job) -> None:
     later = "2026-11-22T00:00:00.001Z"
     job.athena.earlier += [
