@@ -188,7 +188,8 @@ def summarize(ingestion: Ingestion) -> str:
     if ingestion.skipped_rows:
         text += f" Skipped: {count(ingestion.skipped_rows, 'row')}, see the report of IngestRecords."
     if vanished := ingestion.of_verdict("VANISHED"):
-        text += f" Gone or archived before they were read: {count(len(vanished), 'file')}, {vanished[0].key} first."
+        files = count(len(vanished), "file")
+        text += f" Gone or archived before they were read: {files}, {vanished[0].key} first."
     if unreadable := ingestion.of_verdict("UNREADABLE"):
         text += f" Unreadable: {named(unreadable)}."
     if not ingestion.quarantined_rows and not ingestion.quarantined_files:

@@ -519,7 +519,8 @@ def test_an_unreadable_file_is_listed_with_its_reason_and_a_vanished_one_is_not(
     assert statuses(dynamodb) == {"raw/kms.csv": "UNREADABLE", **kept}
     assert ledger(dynamodb)["raw/kms.csv"]["reason"]["S"] == "the job may not read it: kms:Decrypt"
     assert answer["summary"] == (
-        "Of 3 new files, 10 rows were ingested. Gone or archived before they were read: 1 file, raw/gone.csv first. "
+        "Of 3 new files, 10 rows were ingested. Gone or archived before they were read: 1 file, "
+        "raw/gone.csv first. "
         "Unreadable: raw/kms.csv: the job may not read it: kms:Decrypt."
     )
 

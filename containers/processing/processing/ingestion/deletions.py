@@ -33,7 +33,7 @@ FROM (SELECT record_id, source, event_time, is_deleted, row_number() OVER (
 PARTITION BY record_id, event_time ORDER BY api_invocation_time DESC, write_time DESC) AS place FROM {table})
 WHERE place = 1
 """
-# A version that was the latest one before a time, of a record that no file has given at that time.
+# A version that was the latest one before a time; at that time the record has no version, or a deletion.
 LATEST_BEFORE = (
     "event_time < '{time}' AND (next_time IS NULL OR next_time > '{time}' "
     "OR (next_time = '{time}' AND next_deleted))"
