@@ -364,7 +364,7 @@ class CsvReader:
         source, counts = self.source, self.counts
         first, last = source.first, source.last
         parts = split_ends(source.current[0][1]) if cells.error is not None else []
-        if len(source.current) == 1 and len(parts) > 1:
+        if len(source.current) == 1 and len(parts) > 1 and any(map(self.split, parts)):
             source.count_more(len(parts) - 1)
             yield from mixed_ends(first, parts, counts)
             return
