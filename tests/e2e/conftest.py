@@ -262,11 +262,16 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def live(stack: Stack) -> dict[str, str]:
-    """Two live endpoints, from the first file that is dropped."""
+def first_model(stack: Stack) -> None:
+    """Deploy a model of the first file that is dropped."""
     (execution,) = stack.run_after(lambda: stack.drop("sample.csv", SAMPLE.read_bytes()))
     assert execution["status"] == "SUCCEEDED", execution
     assert stack.entered(execution["executionArn"])[-1] == "Deployed"
+
+
+@pytest.fixture
+def live(stack: Stack, first_model: None) -> dict[str, str]:
+    """The two live endpoints, which tests of other files may have updated since the first model."""
     serving = stack.serving()
     assert len(serving) == 2
     return serving

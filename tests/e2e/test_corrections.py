@@ -44,7 +44,7 @@ def item(stack: Stack, name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.usefixtures("live")
+@pytest.mark.usefixtures("first_model")
 def test_files_are_corrected_replaced_and_forgotten(stack: Stack) -> None:
     # Two instances: each ingests one of both files, and the first one deletes the records of both.
     stack.deploy(IngestInstanceCount="2", MaxTuningJobs="1")
@@ -82,7 +82,7 @@ def test_files_are_corrected_replaced_and_forgotten(stack: Stack) -> None:
         assert dataset(stack, repeated)["sha256"] == dataset(stack, earlier)["sha256"]
 
 
-@pytest.mark.usefixtures("live")
+@pytest.mark.usefixtures("first_model")
 def test_a_deleted_file_is_kept_and_named_or_forgotten_as_the_stack_says(stack: Stack) -> None:
     stack.drop("named.csv", named(2, 3))
     stack.quiet()
@@ -104,7 +104,7 @@ def test_a_deleted_file_is_kept_and_named_or_forgotten_as_the_stack_says(stack: 
     stack.deploy(ForgetDeletedFiles="false")
 
 
-@pytest.mark.usefixtures("live")
+@pytest.mark.usefixtures("first_model")
 def test_an_unknown_file_is_refused_by_name(stack: Stack) -> None:
     execution = stack.run({"forget": {"files": ["raw/sample.cvs"]}})
     assert execution["status"] == "FAILED"

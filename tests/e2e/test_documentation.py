@@ -45,7 +45,7 @@ def contains(document: Any, wanted: Any) -> bool:
     return True
 
 
-@pytest.mark.usefixtures("live")
+@pytest.mark.usefixtures("first_model")
 def test_the_commands_of_usage_and_troubleshooting_work(stack: Stack, tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").write_bytes(SAMPLE.read_bytes())
     copy, forget, start, invoke = blocks(ROOT / "docs/usage.md")

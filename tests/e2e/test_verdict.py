@@ -44,7 +44,7 @@ def remove(stack: Stack, what: str) -> None:
         wait_until(lambda: not sagemaker.list_endpoints()["Endpoints"])
 
 
-@pytest.mark.usefixtures("live")
+@pytest.mark.usefixtures("first_model")
 @pytest.mark.parametrize("what", ["model", "configuration", "endpoints"])
 def test_a_mislabelled_batch_is_compared_with_the_champion_that_is_gone(stack: Stack, what: str) -> None:
     champion = next(
@@ -61,7 +61,7 @@ def test_a_mislabelled_batch_is_compared_with_the_champion_that_is_gone(stack: S
     assert all("-champion-" not in name for name in stack.serving())
 
 
-@pytest.mark.usefixtures("live")
+@pytest.mark.usefixtures("first_model")
 def test_a_forced_run_makes_both_endpoints_again(stack: Stack) -> None:
     assert len(stack.serving()) < 2
     found = output(stack.run({"force": True, "maxTuningJobs": 1}))
@@ -71,7 +71,7 @@ def test_a_forced_run_makes_both_endpoints_again(stack: Stack) -> None:
     assert stack.ask("a great film")["label"] in ("neg", "pos")
 
 
-@pytest.mark.usefixtures("live")
+@pytest.mark.usefixtures("first_model")
 def test_a_forced_start_that_meets_a_run_runs_after_it(stack: Stack) -> None:
     first = stack.start({"force": True, "maxTuningJobs": 1})
     wait_until(lambda: "PlanRun" in stack.entered(first))
@@ -82,7 +82,7 @@ def test_a_forced_start_that_meets_a_run_runs_after_it(stack: Stack) -> None:
     assert output(stack.ended(last))["plan"]["forced"] is True
 
 
-@pytest.mark.usefixtures("live")
+@pytest.mark.usefixtures("first_model")
 def test_a_misspelt_key_fails_with_the_right_one(stack: Stack) -> None:
     execution = stack.run({"froce": True})
     assert execution["status"] == "FAILED"
