@@ -440,6 +440,8 @@ class CsvReader:
         column = self.columns["label"]
         known = set(map(str.casefold, self.labels))
         lines = [line for _, line in self.source.current]
+        if self.split(lines[0]) is None or self.split(lines[-1]) is None:
+            return False  # the lines with the stray marks are rows too; a text's first and last part are not
         if cells.error is None and len(cells.values) == len(self.names):
             known.add(cells.values[column].strip().casefold())
             broken = next((at for at, value in enumerate(cells.values) if "\n" in value or "\r" in value), 0)
