@@ -161,10 +161,15 @@ def take_out(database: sqlite3.Connection, condition: str) -> str:
     return described
 
 
+def name_record(key: str, source: str | None) -> str:
+    """Name a record and its file."""
+    return f"record '{key}' of {source or 'no file'}"
+
+
 def describe(found: sqlite3.Cursor) -> str:
     """Return the number of records that a query found, and an example; empty if there are none."""
     count, key, source = found.fetchone()
-    return f"{count:,}, such as record '{key}' of {source or 'no file'}" if count else ""
+    return f"{count:,}, such as {name_record(key, source)}" if count else ""
 
 
 def reject_if_found(database: sqlite3.Connection, query: str, values: dict[str, str], fault: str) -> None:

@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Collection
 from typing import NamedTuple
 
-from processing.dataset.records import SPLITS
+from processing.dataset.records import SPLITS, name_record
 from processing.errors import DatasetError
 
 TEST_SHARE = 0.1  # of the records without a declared split
@@ -168,7 +168,7 @@ def omit_excess_labels(database: sqlite3.Connection, limit: int) -> list[Omitted
 def omit(database: sqlite3.Connection, query: str, values: dict[str, int]) -> list[Omitted]:
     """Take the labels that a query selects out of the view `kept`."""
     found = [
-        Omitted(label, rows, f"record '{key}' of {source or 'no file'}")
+        Omitted(label, rows, name_record(key, source))
         for label, rows, key, source in database.execute(query, values)
     ]
     database.executemany("INSERT INTO omitted VALUES (?)", [(item.label,) for item in found])
@@ -208,5 +208,4 @@ def check(splits: Splits, omitted: Collection[Omitted], example: str) -> None:
 
 def example(database: sqlite3.Connection) -> str:
     """Name a record and its file."""
-    key, source = database.execute(EXAMPLE).fetchone()
-    return f"record '{key}' of {source or 'no file'}"
+    return name_record(*database.execute(EXAMPLE).fetchone())

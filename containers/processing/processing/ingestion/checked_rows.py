@@ -14,7 +14,7 @@ from processing.ingestion.rows import Defect, Lines, Record, Row, Skip, check, e
 def read_checked(
     path: Path, contract: Contract, counts: Lines | None = None
 ) -> Iterator[tuple[Record | Defect, Row | Defect | Skip]]:
-    """Yield each row as it is read, and what it is by the contract.
+    """Yield each row that is read, and the result of its check by the contract.
 
     Raises:
         FileError: The file cannot be read to its end, or it shows a fault of the code.

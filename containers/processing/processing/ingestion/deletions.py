@@ -18,7 +18,7 @@ from typing import Any
 
 from processing.errors import PlanError
 from processing.ingestion.identity import identity
-from processing.ingestion.offline_store import Expected, OfflineStore, identifier
+from processing.ingestion.offline_store import Expected, OfflineStore, identifier, literal
 from processing.ingestion.plan import check_time, read
 
 QUERY_BYTES = 100_000  # of the names in one query; Athena takes 262,144 in all
@@ -168,14 +168,14 @@ def delete_records(
 
 def ids_query(table: str, names: Iterable[str], at: str) -> str:
     """Return the query for the records of these ids, with the file of each."""
-    listed = ", ".join(map(text, names))
+    listed = ", ".join(map(literal, names))
     return select(table, f"record_id IN ({listed}) AND {LATEST_BEFORE.format(time=at)}")
 
 
 def files_query(table: str, times: Mapping[str, str]) -> str:
     """Return the query for the records that each file gave before its time, and no file since then."""
     conditions = [
-        f"(source = {text(key)} AND {LATEST_BEFORE.format(time=time)})" for key, time in times.items()
+        f"(source = {literal(key)} AND {LATEST_BEFORE.format(time=time)})" for key, time in times.items()
     ]
     return select(table, f"{NOT_TAKEN_OVER} AND ({' OR '.join(conditions)})")
 
@@ -191,7 +191,7 @@ def chunks(names: Iterable[str]) -> Iterator[list[str]]:
     group: list[str] = []
     size = 0
     for name in names:
-        more = len(text(name).encode()) + len(LATEST_BEFORE.encode()) * 2
+        more = len(literal(name).encode()) + len(LATEST_BEFORE.encode()) * 2
         if group and size + more > QUERY_BYTES:
             yield group
             group, size = [], 0
@@ -199,8 +199,3 @@ def chunks(names: Iterable[str]) -> Iterator[list[str]]:
         size += more
     if group:
         yield group
-
-
-def text(value: str) -> str:
-    """Quote a text for SQL."""
-    return "'" + value.replace("'", "''") + "'"

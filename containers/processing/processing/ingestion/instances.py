@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from processing.configuration import FIRST_HOST, host, output_uri, read
+from processing.configuration import FIRST_HOST, host, hosts, output_uri, read
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -74,7 +74,6 @@ class Instances:
 
 def read_instances(base: Path) -> Instances:
     """Read what SageMaker writes about the job; a job that is run by hand has one instance."""
-    hosts = tuple(map(str, read(base, "resourceconfig.json").get("hosts") or [host(base)]))
     job = str(read(base, "processingjobconfig.json").get("ProcessingJobArn", "")).rpartition("/")[2]
     folder = (output_uri(base, "report") or "").rstrip("/")
-    return Instances(host(base), hosts, f"{folder}/instances/{job}")
+    return Instances(host(base), tuple(hosts(base)), f"{folder}/instances/{job}")

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from processing.errors import FileError
 from processing.ingestion.contract import Contract
-from processing.ingestion.offline_store import OfflineStore, identifier
+from processing.ingestion.offline_store import OfflineStore, identifier, literal
 from processing.ingestion.report import FileReport
 from processing.ingestion.rows import Defect, excerpt
 
@@ -179,5 +179,5 @@ def stored_labels(
 
 def unlisted(column: str, names: Iterable[str], most_bytes: int) -> str:
     """Return the condition that a column has none of these names; none if they have too many bytes."""
-    listed = ", ".join("'" + name.replace("'", "''") + "'" for name in sorted(names))
+    listed = ", ".join(map(literal, sorted(names)))
     return f" AND {column} NOT IN ({listed})" if 0 < len(listed.encode()) <= most_bytes else ""

@@ -139,6 +139,11 @@ def timeout_message(expected: Expected, visible: Expected, timeout_s: float) -> 
     )
 
 
+def literal(value: str) -> str:
+    """Quote a text for SQL."""
+    return "'" + value.replace("'", "''") + "'"
+
+
 def identifier(name: str) -> str:
     """Quote a name for SQL."""
     return '"' + name.replace('"', '""') + '"'
